@@ -53,7 +53,9 @@ class Detections:
 class Poses:
     """One skeleton per detected person."""
 
-    keypoints: np.ndarray  # [N, 17, 3] float32, x y confidence, pixels of the full frame, reid.skeleton.KEYPOINTS
+    keypoints: (
+        np.ndarray
+    )  # [N, 17, 3] float32, x y confidence, pixels of the full frame, reid.skeleton.KEYPOINTS
 
     def __post_init__(self) -> None:
         _check("Poses.keypoints", self.keypoints, (None, len(KEYPOINTS), 3))
@@ -91,8 +93,12 @@ class Tracks:
     boxes: np.ndarray  # [M, 4] float32, the detector's own boxes
     scores: np.ndarray  # [M] float32, the detector's score
     keypoints: np.ndarray  # [M, 17, 3] float32, x y confidence
-    distances: np.ndarray  # [M] float32, part distance to the track before this frame; NaN where none was compared
-    margins: np.ndarray  # [M] float32, distance to the second-best track minus distances; NaN where there was none
+    distances: (
+        np.ndarray
+    )  # [M] float32, part distance to the track before this frame; NaN where none was compared
+    margins: (
+        np.ndarray
+    )  # [M] float32, distance to the second-best track minus distances; NaN where there was none
     visible: np.ndarray  # [M, P] bool, parts seen in this frame
     prompted: np.ndarray  # [M] bool, whether keypoints prompted the encoder
 

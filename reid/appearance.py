@@ -21,7 +21,9 @@ class Appearance:
         if self.features.ndim != 3 or self.visible.shape != self.features.shape[:2]:
             raise ValueError(f"features {self.features.shape} and visible {self.visible.shape} do not align")
         if self.prompted.shape != self.features.shape[:1]:
-            raise ValueError(f"prompted {self.prompted.shape} does not align with features {self.features.shape}")
+            raise ValueError(
+                f"prompted {self.prompted.shape} does not align with features {self.features.shape}"
+            )
 
     def __len__(self) -> int:
         return len(self.features)
@@ -34,7 +36,9 @@ class Appearance:
 def empty_appearance(count: int = 0, parts: int = 0, dimensions: int = 0) -> Appearance:
     """`count` people about whose looks nothing is known."""
     return Appearance(
-        np.zeros((count, parts, dimensions), np.float32), np.zeros((count, parts), bool), np.zeros(count, bool)
+        np.zeros((count, parts, dimensions), np.float32),
+        np.zeros((count, parts), bool),
+        np.zeros(count, bool),
     )
 
 
@@ -52,9 +56,11 @@ def part_distance(a: Appearance, b: Appearance, metric: Metric = "cosine") -> np
     known = shared > 0
     if metric == "cosine":
         # Invisible parts are zeroed, so one matrix product adds up exactly the shared parts.
-        flat_a = (a.features * a.visible[:, :, None]).reshape(len(a), -1)
-        flat_b = (b.features * b.visible[:, :, None]).reshape(len(b), -1)
-        total = shared - flat_a @ flat_b.T
+        length = a.features.shape[1] * a.features.shape[2]  # spelt out: -1 is undefined for nobody
+        flat_a = (a.features * a.visible[:, :, None]).reshape(len(a), length)
+        flat_b = (b.features * b.visible[:, :, None]).reshape(len(b), length)
+        # float32 rounding makes the product of two equal unit vectors a little more than 1.
+        total = np.clip(shared - flat_a @ flat_b.T, 0, 2 * shared)
     else:
         total = _euclidean_sum(a, b)
     return np.divide(total, shared, out=np.full(shared.shape, NO_SHARED_PART, np.float32), where=known)
@@ -70,13 +76,15 @@ def _euclidean_sum(a: Appearance, b: Appearance) -> np.ndarray:
     return total
 
 
-def blend(old: Appearance, new: Appearance, momentum: float) -> Appearance:
+def blend(old: Appearance, new: Appearance, momentum: float | np.ndarray) -> Appearance:
     """Moving average per part: momentum * old + (1 - momentum) * new, unit length.
 
+    momentum: weight of the past in [0, 1], one for all or [N].
     A part invisible in `new` keeps its old value; a part first seen in `new` takes the new value (KPR supplement,
     "KPRTrack details"). Row i of both is the same person.
     """
     both = (old.visible & new.visible)[:, :, None]
+    momentum = np.asarray(momentum, np.float32).reshape(-1, 1, 1)
     mixed = momentum * old.features + (1 - momentum) * new.features
     mixed /= np.maximum(np.linalg.norm(mixed, axis=2, keepdims=True), 1e-12)
     fresh = (new.visible & ~old.visible)[:, :, None]

@@ -1,9 +1,9 @@
 """Errors a user can mend. Their text is the whole message: what was wrong, the value, what to do.
 
-    UserError                 a wrong option, value or configuration     exit code 2
-    ├── InputError            a file or stream that cannot be read       exit code 3
-    ├── WeightsError          weights missing, damaged or for another model   exit code 4
-    └── OutputError           a result that cannot be written            exit code 5
+UserError                 a wrong option, value or configuration     exit code 2
+├── InputError            a file or stream that cannot be read       exit code 3
+├── WeightsError          weights missing, damaged or for another model   exit code 4
+└── OutputError           a result that cannot be written            exit code 5
 """
 
 import difflib

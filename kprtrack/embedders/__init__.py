@@ -1,8 +1,12 @@
 """Who looks like whom: images + boxes + keypoints -> part features. A new encoder is one file and one line."""
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
 
+from kprtrack.config import configure
 from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.runtime import Runtime
 from reid.appearance import Appearance
 
 
@@ -12,3 +16,20 @@ class Embedder(Protocol):
     def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
         """Looks of each image, row i for box i."""
         ...
+
+
+def _kpr(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Embedder:
+    from kprtrack.embedders.kpr import KprEmbedderConfig, load_kpr
+
+    return load_kpr(configure(KprEmbedderConfig, options), weights, runtime)
+
+
+def _onnx(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Embedder:
+    from kprtrack.embedders.onnx import OnnxConfig, load_onnx
+
+    return load_onnx(configure(OnnxConfig, options), weights, runtime)
+
+
+# Each makes an encoder from a weights file and the options of its config dataclass. No encoder at all
+# (`--reid none`) is wired in build.py.
+EMBEDDERS: dict[str, Callable[[Path, Mapping[str, Any], Runtime], Embedder]] = {"kpr": _kpr, "onnx": _onnx}

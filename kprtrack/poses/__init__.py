@@ -1,8 +1,13 @@
 """How everybody stands: images + boxes -> keypoints. A new estimator is one file here and one line in POSES."""
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
 
+from kprtrack.config import configure
 from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.runtime import Runtime
 
 
 class PoseEstimator(Protocol):
@@ -11,3 +16,31 @@ class PoseEstimator(Protocol):
     def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
         """Skeletons of each image, row i for box i, pixels of that image."""
         ...
+
+
+def _hrnet(width: int, weights: Path, options: Mapping[str, Any], runtime: Runtime) -> PoseEstimator:
+    from kprtrack.poses.hrnet import HrnetConfig, load_hrnet
+
+    return load_hrnet(configure(HrnetConfig, options, width=width), weights, runtime)
+
+
+def _heatmap(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> PoseEstimator:
+    from kprtrack.poses.heatmap import HeatmapConfig, load_heatmap
+
+    return load_heatmap(configure(HeatmapConfig, options), weights, runtime)
+
+
+def _mmpose(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> PoseEstimator:
+    from kprtrack.poses.mmpose import MmposeConfig, load_mmpose
+
+    return load_mmpose(configure(MmposeConfig, options), weights, runtime)
+
+
+# Each makes a pose estimator from a weights file and the options of its config dataclass. Keypoints from a file
+# (`--pose given`) need no network and are wired in build.py.
+POSES: dict[str, Callable[[Path, Mapping[str, Any], Runtime], PoseEstimator]] = {
+    "hrnet-w32": partial(_hrnet, 32),
+    "hrnet-w48": partial(_hrnet, 48),
+    "heatmap": _heatmap,
+    "mmpose": _mmpose,
+}

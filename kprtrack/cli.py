@@ -1,0 +1,276 @@
+"""The command line: `kprtrack VIDEO --out FILE` and its verbs. Parse here, then one call each.
+
+Nothing heavy is imported before a command is known, so that help is instant.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from kprtrack import __version__
+from reid.errors import UserError, unknown_name
+
+INTERRUPTED = 130
+BUG = 1
+
+OVERVIEW = """\
+Track every person's pose through video and keep identities through occlusion.
+
+  kprtrack VIDEO ... --out tracks.json         track (the default command)
+  kprtrack VIDEO --out t.json --video o.mp4    and draw the result
+
+commands:
+  track     video in, pose tracks out (`kprtrack track --help` lists all options)
+  observe   run the networks only: VIDEO --out obs.npz
+  follow    run the tracker only: obs.npz --out tracks.json
+  draw      draw a result file on its video
+  convert   rewrite a result file in another format
+  models    the model store: list, get NAME, import FILE, where
+  doctor    what is installed, what is missing, whether prompts can help
+
+exit codes:
+  0 done   1 a bug   2 wrong option or value   3 unreadable or damaged input
+  4 weights missing or wrong   5 output not writable   130 interrupted, output valid up to there
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    # Idle OpenMP threads that spin steal time from the decoding thread; set before torch starts them.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _run(words)
+    except UserError as error:
+        if debug:
+            raise
+        _say(f"kprtrack: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("kprtrack: interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has left, as `kprtrack models list | head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        _say(
+            f"kprtrack: this is a bug: {type(error).__name__}: {error}. Run again with --debug to see where."
+        )
+        return BUG
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(OVERVIEW)
+        return 0
+    if words[0] in ("-V", "--version"):
+        sys.stdout.write(f"kprtrack {__version__}\n")
+        return 0
+    verb = words.pop(0) if words[0] in VERBS else "track"
+    options = VERBS[verb]().parse_args(words)
+    from kprtrack import commands
+
+    return commands.run(verb, options)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers a misspelt option with the nearest known one."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0]
+        if unknown != message.split(" ")[0] and unknown.startswith("--"):
+            known = [
+                option for action in self._actions for option in action.option_strings if option[:2] == "--"
+            ]
+            raise unknown_name("option", unknown.partition("=")[0], known)
+        raise UserError(f"{message}. `{self.prog} --help` lists the options.")
+
+
+def _parser(verb: str, description: str) -> _Parser:
+    parser = _Parser(
+        prog=f"kprtrack {verb}",
+        description=description,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quiet", "-q", action="store_true", help="print errors only")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="VIDEO",
+        help="video file, folder or glob of videos, folder of images, camera number, rtsp:// or http:// address",
+    )
+    group = parser.add_argument_group("frames")
+    group.add_argument("--start", metavar="TIME", help="first moment: seconds or hh:mm:ss")
+    group.add_argument("--end", metavar="TIME", help="last moment: seconds or hh:mm:ss")
+    group.add_argument("--stride", type=int, default=1, metavar="N", help="take every Nth frame (default 1)")
+
+
+def _add_networks(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "models (a name of `kprtrack models list` or a file for every --…-weights)"
+    )
+    group.add_argument("--preset", metavar="NAME", help="balanced (default) or accurate: published weights")
+    for role, names in (
+        ("detector", "yolox-{nano,tiny,s,m,l,x}, ultralytics, given"),
+        ("pose", "hrnet-w32, hrnet-w48, heatmap (ONNX or OpenVINO), mmpose, given"),
+        ("reid", "kpr, onnx, none"),
+    ):
+        group.add_argument(f"--{role}", metavar="NAME", help=names)
+        group.add_argument(f"--{role}-weights", metavar="FILE")
+    group = parser.add_argument_group("computing")
+    group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
+    group.add_argument("--precision", metavar="NAME", help="fp32 (default), fp16, bf16")
+    group.add_argument(
+        "--batch", type=int, metavar="N", help="most images or crops a network sees at once (16)"
+    )
+    group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
+
+
+def _add_tracker(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("tracker")
+    group.add_argument("--tracker", metavar="NAME", help="kpr (default), bytetrack")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("settings")
+    group.add_argument("--config", metavar="FILE", help="settings file, e.g. configs/track/paper.py")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one setting, e.g. tracker.high_score=0.5 detector.nms_iou=0.7 pose.flip_test=false; repeatable",
+    )
+    group.add_argument("--print-config", action="store_true", help="print the settings in force and stop")
+
+
+def _add_out(parser: argparse.ArgumentParser, kinds: str) -> None:
+    parser.add_argument("--out", "-o", metavar="FILE", help=kinds)
+
+
+RESULTS = ".json .jsonl .csv .parquet .txt (MOT); with several videos a folder"
+
+
+def _track() -> _Parser:
+    parser = _parser("track", "Video in, pose tracks out.")
+    _add_source(parser)
+    _add_out(parser, f"where the tracks go: {RESULTS}")
+    parser.add_argument(
+        "--format", metavar="NAME", help="instead of the suffix's own: coco, posetrack21, mot ..."
+    )
+    parser.add_argument(
+        "--video", metavar="FILE", help="write the video with boxes, skeletons, ids and trails drawn"
+    )
+    _add_networks(parser)
+    _add_tracker(parser)
+    _add_settings(parser)
+    return parser
+
+
+def _observe() -> _Parser:
+    parser = _parser(
+        "observe", "Run detector, pose estimator and encoder; keep what they see for `kprtrack follow`."
+    )
+    _add_source(parser)
+    _add_out(parser, "where the observations go: .npz; with several videos a folder")
+    _add_networks(parser)
+    _add_settings(parser)
+    return parser
+
+
+def _follow() -> _Parser:
+    parser = _parser("follow", "Track people in observations; no network runs.")
+    parser.add_argument("observations", metavar="OBS.npz")
+    _add_out(parser, f"where the tracks go: {RESULTS}")
+    parser.add_argument(
+        "--format", metavar="NAME", help="instead of the suffix's own: coco, posetrack21, mot ..."
+    )
+    _add_tracker(parser)
+    _add_settings(parser)
+    return parser
+
+
+def _draw() -> _Parser:
+    parser = _parser("draw", "Draw a result file on its video.")
+    parser.add_argument("tracks", metavar="TRACKS")
+    parser.add_argument("source", metavar="VIDEO")
+    _add_out(parser, "where the drawn video goes: .mp4 .mkv .webm .avi")
+    return parser
+
+
+def _convert() -> _Parser:
+    parser = _parser(
+        "convert", "Rewrite a result file in another format; docs/formats.md says what each one keeps."
+    )
+    parser.add_argument("source", metavar="IN")
+    parser.add_argument("target", metavar="OUT")
+    parser.add_argument(
+        "--from", dest="source_format", metavar="NAME", help="format of IN if the suffix is unclear"
+    )
+    parser.add_argument(
+        "--to", dest="target_format", metavar="NAME", help="format of OUT: kprtrack, coco, posetrack21 …"
+    )
+    return parser
+
+
+def _models() -> _Parser:
+    parser = _parser("models", "The model store.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+    actions.add_parser(
+        "list", help="every published model: what it is for, size, licence, whether it is here"
+    )
+    get = actions.add_parser("get", help="download and verify one model")
+    get.add_argument("name", metavar="NAME")
+    take = actions.add_parser("import", help="take a file you downloaded yourself into the store")
+    take.add_argument("file", metavar="FILE")
+    take.add_argument("--name", metavar="NAME", help="which model it is, if its hash is not known")
+    actions.add_parser("where", help="the folder of the store")
+    return parser
+
+
+def _doctor() -> _Parser:
+    parser = _parser("doctor", "What is installed, what is missing, and whether prompts can help.")
+    parser.add_argument(
+        "observations", nargs="?", metavar="OBS.npz", help="also judge the keypoints seen there"
+    )
+    _add_networks(parser)
+    _add_settings(parser)
+    return parser
+
+
+VERBS: dict[str, Callable[[], _Parser]] = {
+    "track": _track,
+    "observe": _observe,
+    "follow": _follow,
+    "draw": _draw,
+    "convert": _convert,
+    "models": _models,
+    "doctor": _doctor,
+}
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """A request to stop ends a run like Ctrl-C does: with a valid file."""
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text.rstrip() + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

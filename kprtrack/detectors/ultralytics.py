@@ -1,0 +1,141 @@
+"""People by any YOLO of the user's own `ultralytics` installation.
+
+That package is under AGPL-3.0 and no part of KPRTrack: it is imported only when this detector is asked for.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kprtrack.datatypes import Detections, Images, empty_detections
+from kprtrack.detectors.checks import check_image, sound_detections
+from kprtrack.runtime import Runtime
+from reid.errors import UserError, WeightsError
+
+TASKS_WITH_BOXES = ("detect", "segment", "pose")
+_MOST_PEOPLE = 1000  # in one image; the package's own limit of 300 would cut crowds
+
+
+@dataclass(frozen=True)
+class UltralyticsConfig:
+    """How an ultralytics YOLO sees a picture, and which boxes count."""
+
+    input_px: int = 640  # longer side of the network's input, multiple of 32
+    min_score: float = 0.1
+    nms_iou: float = 0.7  # the package's own; networks without suppression, such as YOLO26, do not read it
+    # Open files that can run code: any but .onnx, and .pt where the package cannot restrict pickles.
+    # Only for files you made yourself.
+    trust_file: bool = False
+
+    def __post_init__(self) -> None:
+        if self.input_px <= 0 or self.input_px % 32:
+            raise UserError(f"input_px is {self.input_px}, but must be a multiple of 32, e.g. 640.")
+        for option, value in (("min_score", self.min_score), ("nms_iou", self.nms_iou)):
+            if not 0 <= value <= 1:
+                raise UserError(f"{option} is {value}, but must lie in 0..1.")
+
+
+class UltralyticsDetector:
+    """Finds people with an ultralytics YOLO. The package clips boxes to the picture."""
+
+    def __init__(self, model: Any, person_class: int, config: UltralyticsConfig, runtime: Runtime) -> None:
+        """`model`: an `ultralytics.YOLO`; `person_class`: its index of people."""
+        self._model, self._batch = model, runtime.batch
+        self._options: dict[str, Any] = {
+            "imgsz": config.input_px,
+            "conf": config.min_score,
+            "iou": config.nms_iou,
+            "classes": [person_class],
+            "max_det": _MOST_PEOPLE,
+            "device": "cuda:0" if runtime.device == "cuda" else runtime.device,
+            "verbose": False,
+        }
+        if runtime.precision == "fp16":
+            self._options["half"] = True
+
+    def __call__(self, images: Images) -> list[Detections]:
+        """People of each image, best score first, boxes in pixels of that image.
+
+        Raises: UserError if an image is empty or not [H, W, 3] uint8.
+        """
+        for image in images:
+            check_image(image)
+        found: list[Detections] = []
+        for start in range(0, len(images), self._batch):
+            bgr = [np.ascontiguousarray(image[..., ::-1]) for image in images[start : start + self._batch]]
+            found += [_people(result.boxes) for result in self._model.predict(bgr, **self._options)]
+        return found
+
+
+def _people(boxes: Any) -> Detections:
+    if boxes is None or len(boxes) == 0:
+        return empty_detections()
+    corners, scores = boxes.xyxy.cpu().numpy(), boxes.conf.cpu().numpy()
+    best_first = np.argsort(-scores, kind="stable")
+    return sound_detections(corners[best_first], scores[best_first])
+
+
+def load_ultralytics(config: UltralyticsConfig, weights: Path, runtime: Runtime) -> UltralyticsDetector:
+    """A detector with any file `ultralytics.YOLO` opens (.pt, .onnx, ...).
+
+    A file exported for one image at a time needs `runtime.batch` 1.
+    Raises: UserError if the package is absent or the precision not offered; WeightsError if the file is
+    missing, cannot be read, could run code, or finds no people.
+    """
+    if runtime.precision == "bf16":
+        raise UserError("ultralytics networks compute in fp32 or fp16, asked was bf16.")
+    if not weights.is_file():
+        # Left to the package, a missing file would be fetched from the internet.
+        raise WeightsError(f"No weights at {weights}.")
+    model = _open(weights, trust_file=config.trust_file)
+    if model.task not in TASKS_WITH_BOXES:
+        raise WeightsError(
+            f"{weights} is for '{model.task}', but finding people needs one of {TASKS_WITH_BOXES}."
+        )
+    return UltralyticsDetector(model, _person_class(model.names, weights), config, runtime)
+
+
+def _open(weights: Path, *, trust_file: bool) -> Any:
+    # The package reads both at its first import: install nothing unasked, unpickle known classes only.
+    os.environ.setdefault("YOLO_AUTOINSTALL", "False")
+    if not trust_file:
+        os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "True")
+    try:
+        import ultralytics
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "The detector 'ultralytics' needs the package ultralytics, which is under AGPL-3.0; its terms "
+            'reach programs built on it. If you accept them: pip install "kprtrack[ultralytics]". '
+            "Otherwise use the detector 'yolox' (Apache-2.0)."
+        ) from error
+    if not (trust_file or _is_harmless(weights, ultralytics)):
+        raise WeightsError(
+            f"{weights} could run code when opened: it is no .onnx, and ultralytics "
+            f"{ultralytics.__version__} does not restrict it. Use a .pt with a newer ultralytics, not under "
+            "ULTRALYTICS_SAFE_LOAD=0, or export to .onnx, or set trust_file=True for a file of your own."
+        )
+    try:
+        return ultralytics.YOLO(weights)
+    # The package raises whatever its reader of the moment raises; the file is at fault.
+    except Exception as error:
+        raise WeightsError(f"ultralytics cannot open {weights} ({type(error).__name__}: {error}).") from error
+
+
+def _is_harmless(weights: Path, ultralytics: Any) -> bool:
+    """Whether opening the file runs no code of its own: .onnx is data, a .pt may be restricted."""
+    restricted = getattr(ultralytics.utils, "SAFE_LOAD", False)
+    return weights.suffix == ".onnx" or (weights.suffix == ".pt" and restricted)
+
+
+def _person_class(names: dict[int, str], weights: Path) -> int:
+    """The class called person, or the only class there is."""
+    people = [index for index, name in names.items() if name.lower() in ("person", "pedestrian", "people")]
+    if len(people) == 1:
+        return people[0]
+    if len(names) == 1:
+        return next(iter(names))
+    known = ", ".join(list(names.values())[:10])
+    raise WeightsError(f"{weights} has no single class 'person' among its {len(names)} classes: {known}.")

@@ -1,0 +1,147 @@
+"""People by YOLOX: pictures in, boxes and scores out.
+
+Source: `spec detector_and_pose.md 1.4-1.6`.
+"""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms, nms
+
+from kprtrack.datatypes import Detections, Images
+from kprtrack.detectors.checks import check_image, sound_detections
+from kprtrack.detectors.letterbox import Preprocess, letterbox, letterbox_ratio, to_network, trimmed_hw
+from kprtrack.detectors.yolox_blocks import fold_batch_norm
+from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, SHAPES, Yolox, YoloxSize, decode
+from kprtrack.detectors.yolox_weights import PERSON_CLASS, load_yolox_weights
+from kprtrack.runtime import Precision, Runtime
+from reid.errors import UserError, unknown_name
+
+Padding = Literal["trimmed", "full"]
+
+_DTYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+
+
+@dataclass(frozen=True)
+class YoloxConfig:
+    """Which YOLOX, how it sees a picture, and which boxes count."""
+
+    size: YoloxSize = "x"
+    # Canvas in pixels, multiples of 32. One None: square; both None: the size's own, 416 or 640 square.
+    input_height: int | None = None
+    input_width: int | None = None
+    # trimmed: the canvas ends where the picture does (next multiple of 32), so 16:9 video on a square canvas
+    # costs 40 % less; people keep their scale, boxes move a little. full: all of it, as in published figures.
+    padding: Padding = "trimmed"
+    preprocess: Preprocess = "megvii"  # "legacy" for ByteTrack's weights and YOLOX weights before 0.1.1rc0
+    min_score: float = 0.1  # object x person probability
+    nms_iou: float = 0.65  # of two boxes that overlap more, the weaker is dropped; 0.65: YOLOX's evaluation
+
+    def __post_init__(self) -> None:
+        for kind, name, known in (
+            ("YOLOX size", self.size, tuple(SHAPES)),
+            ("padding", self.padding, get_args(Padding)),
+            ("preprocess", self.preprocess, get_args(Preprocess)),
+        ):
+            if name not in known:
+                raise unknown_name(kind, name, known)
+        for side, pixels in (("input_height", self.input_height), ("input_width", self.input_width)):
+            if pixels is not None and (pixels <= 0 or pixels % CANVAS_MULTIPLE_PX):
+                nearest = max(round(pixels / CANVAS_MULTIPLE_PX), 1) * CANVAS_MULTIPLE_PX
+                raise UserError(f"{side} is {pixels}, but must be a multiple of 32. Nearest: {nearest}.")
+        for option, value in (("min_score", self.min_score), ("nms_iou", self.nms_iou)):
+            if not 0 <= value <= 1:
+                raise UserError(f"{option} is {value}, but must lie in 0..1.")
+
+    @property
+    def canvas_hw(self) -> tuple[int, int]:
+        """Height and width of the full canvas in pixels."""
+        own = SHAPES[self.size].test_px
+        height = self.input_height or self.input_width or own
+        return height, self.input_width or height
+
+
+class YoloxDetector:
+    """Finds people with a YOLOX network. Boxes may reach outside the picture: people do, too."""
+
+    def __init__(self, network: Yolox, config: YoloxConfig, runtime: Runtime) -> None:
+        """Takes a copy of the network; of several classes only the first, person, is read."""
+        network = copy.deepcopy(network).eval()
+        fold_batch_norm(network)
+        # Batch norm is folded before rounding to half precision: folded weights are rounded once.
+        network = network.to(runtime.device, _DTYPES[runtime.precision])
+        self._network = network.to(memory_format=torch.channels_last)
+        self._config, self._runtime = config, runtime
+
+    def __call__(self, images: Images) -> list[Detections]:
+        """People of each image, best score first, boxes in pixels of that image, not clipped to it.
+
+        Boxes without area or with numbers that are not finite are dropped.
+        Raises: UserError if an image is empty or not [H, W, 3] uint8.
+        """
+        groups: dict[tuple[int, int], list[int]] = {}  # images by canvas: one canvas size a forward pass
+        for i, image in enumerate(images):
+            check_image(image)
+            groups.setdefault(self._canvas_hw(image), []).append(i)
+        found: dict[int, Detections] = {}
+        for canvas_hw, members in groups.items():
+            for start in range(0, len(members), self._runtime.batch):
+                batch = members[start : start + self._runtime.batch]
+                found.update(zip(batch, self._detect([images[i] for i in batch], canvas_hw), strict=True))
+        return [found[i] for i in range(len(images))]
+
+    def _canvas_hw(self, image: np.ndarray) -> tuple[int, int]:
+        if self._config.padding == "full":
+            return self._config.canvas_hw
+        height, width = image.shape[:2]
+        return trimmed_hw((height, width), *self._config.canvas_hw, CANVAS_MULTIPLE_PX)
+
+    @torch.inference_mode()
+    def _detect(self, images: list[np.ndarray], canvas_hw: tuple[int, int]) -> list[Detections]:
+        rows, columns = canvas_hw
+        # Scaled for the full canvas, then cut: trimming removes padding and changes no other pixel.
+        canvases = np.stack([letterbox(image, *self._config.canvas_hw)[:rows, :columns] for image in images])
+        pixels = to_network(torch.from_numpy(canvases).to(self._runtime.device), self._config.preprocess)
+        raw = self._network(pixels.to(_DTYPES[self._runtime.precision]))
+        decoded = decode(raw[..., : 5 + PERSON_CLASS + 1], rows, columns)
+        return [self._detections(cells, image) for cells, image in zip(decoded, images, strict=True)]
+
+    def _detections(self, decoded: Tensor, image: np.ndarray) -> Detections:
+        height, width = image.shape[:2]
+        kept = suppress(decoded, self._config.min_score, self._config.nms_iou).cpu().numpy()
+        boxes = kept[:, :4] / np.float32(letterbox_ratio((height, width), *self._config.canvas_hw))
+        return sound_detections(boxes, kept[:, 4] * kept[:, 5])
+
+
+def load_yolox(config: YoloxConfig, weights: Path, runtime: Runtime) -> YoloxDetector:
+    """A detector with the weights of a file.
+
+    Raises: WeightsError if the file does not fit the configuration.
+    """
+    return YoloxDetector(load_yolox_weights(weights, config.size), config, runtime)
+
+
+def suppress(decoded: Tensor, min_score: float, nms_iou: float, *, per_class: bool = False) -> Tensor:
+    """[K, 7] x1 y1 x2 y2 object class-probability class of the boxes that remain, best score first.
+
+    decoded: [A, 5 + C] of one image, from `decode`.
+    per_class: overlapping boxes of different classes both stay, as in YOLOX's evaluation.
+    """
+    probability, category = decoded[:, 5:].max(dim=1, keepdim=True)
+    kept = decoded[:, 4] * probability[:, 0] >= min_score
+    half = decoded[kept, 2:4] / 2
+    corners = torch.cat((decoded[kept, :2] - half, decoded[kept, :2] + half), dim=1)
+    rows = torch.cat((corners, decoded[kept, 4:5], probability[kept], category[kept].float()), dim=1)
+    scores = rows[:, 4] * rows[:, 5]
+    if per_class:
+        return rows[batched_nms(corners, scores, rows[:, 6], nms_iou)]
+    return rows[nms(corners, scores, nms_iou)]

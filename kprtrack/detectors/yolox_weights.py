@@ -1,0 +1,133 @@
+"""Reads YOLOX weights of every known origin into our network, strictly.
+
+Source: `spec detector_and_pose.md 1.6 (person row), 1.7-1.8 (files), 1.10 (mmdet names)`.
+"""
+
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from kprtrack.detectors.yolox_network import SHAPES, Yolox, YoloxSize
+from reid.checkpoints import read_checkpoint
+from reid.errors import WeightsError
+
+COCO_CLASSES = 80
+PERSON_CLASS = 0  # row of "person" in a COCO head
+
+_STEM = "backbone.backbone.stem.conv.conv.weight"
+_DEPTHWISE = "backbone.backbone.dark2.0.dconv.conv.weight"
+_CLASS_ROWS = re.compile(r"head\.cls_preds\.\d\.(weight|bias)")
+_COUNT = ".num_batches_tracked"
+_SHOWN = 3  # names listed in a message
+
+# mmdet's names, renamed in this order: first where a part sits, then what its layers are called.
+_MMDET_RULES: tuple[tuple[str, str], ...] = (
+    (r"^backbone\.(stem|stage\d)\.", r"backbone.backbone.\1."),
+    *((rf"\.stage{number}\.", f".dark{number + 1}.") for number in (1, 2, 3, 4)),
+    (r"^neck\.reduce_layers\.0\.", "backbone.lateral_conv0."),
+    (r"^neck\.reduce_layers\.1\.", "backbone.reduce_conv1."),
+    (r"^neck\.top_down_blocks\.0\.", "backbone.C3_p4."),
+    (r"^neck\.top_down_blocks\.1\.", "backbone.C3_p3."),
+    (r"^neck\.downsamples\.0\.", "backbone.bu_conv2."),
+    (r"^neck\.downsamples\.1\.", "backbone.bu_conv1."),
+    (r"^neck\.bottom_up_blocks\.0\.", "backbone.C3_n3."),
+    (r"^neck\.bottom_up_blocks\.1\.", "backbone.C3_n4."),
+    (r"^neck\.out_convs\.", "head.stems."),
+    (r"^bbox_head\.multi_level_(cls|reg)_convs\.", r"head.\1_convs."),
+    (r"^bbox_head\.multi_level_conv_(cls|reg|obj)\.", r"head.\1_preds."),
+    (r"\.main_conv\.", ".conv1."),
+    (r"\.short_conv\.", ".conv2."),
+    (r"\.final_conv\.", ".conv3."),
+    (r"\.blocks\.", ".m."),
+    (r"\.depthwise_conv\.", ".dconv."),
+    (r"\.pointwise_conv\.", ".pconv."),
+)
+
+
+def load_yolox_weights(path: Path, size: YoloxSize, num_classes: int = 1) -> Yolox:
+    """The network with the weights of a file: evaluation mode, on the CPU, batch norm unfolded (trainable).
+
+    Reads what Megvii, ByteTrack and mmdet published and our own safetensors. Of a COCO head only the person
+    row is kept when one class is asked. The file cannot tell its preprocessing: see `letterbox.to_network`.
+    Raises: WeightsError if the file is unreadable, incomplete, damaged, or no YOLOX of this size and head.
+    """
+    tensors = megvii_names(read_checkpoint(path).tensors)
+    _check_size(tensors, size, path)
+    tensors = _fit_head(tensors, num_classes, path)
+    # Without memory of its own the network needs no initialisation that the file would overwrite.
+    with torch.device("meta"):
+        network = Yolox(size, num_classes)
+    network.load_state_dict(_complete(tensors, network.state_dict(), path), assign=True)
+    return network.eval()
+
+
+def megvii_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under Megvii's names; mmdet's are renamed, others left as they are."""
+    if not any(name.startswith("bbox_head.") for name in tensors):
+        return tensors
+    return {_renamed(name): tensor for name, tensor in tensors.items()}
+
+
+def _renamed(name: str) -> str:
+    for pattern, replacement in _MMDET_RULES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _check_size(tensors: dict[str, Tensor], size: YoloxSize, path: Path) -> None:
+    if _STEM not in tensors or tensors[_STEM].ndim != 4:
+        raise WeightsError(
+            f"{path} holds no YOLOX weights: it has no '{_STEM}' but {_some(tensors)}. "
+            "Name a YOLOX file of Megvii, ByteTrack or mmdet."
+        )
+    seen = _size_of(tensors)
+    if seen is None:
+        raise WeightsError(
+            f"{path} holds a YOLOX of no known size (stem with {tensors[_STEM].shape[0]} channels); "
+            f"known: {', '.join(SHAPES)}."
+        )
+    if seen != size:
+        raise WeightsError(f"{path} looks like YOLOX-{seen}, asked was YOLOX-{size}. Set size to '{seen}'.")
+
+
+def _size_of(tensors: dict[str, Tensor]) -> str | None:
+    """The size whose stem width and kind of convolution the tensors have."""
+    seen = (tensors[_STEM].shape[0], _DEPTHWISE in tensors)
+    return next((n for n, shape in SHAPES.items() if (int(64 * shape.width), shape.depthwise) == seen), None)
+
+
+def _fit_head(tensors: dict[str, Tensor], num_classes: int, path: Path) -> dict[str, Tensor]:
+    """The tensors with as many class rows as asked: all of the file's, or the person row of a COCO head."""
+    rows = tensors.get("head.cls_preds.0.weight")
+    if rows is None or rows.ndim == 0 or rows.shape[0] == num_classes:
+        return tensors
+    if num_classes != 1 or rows.shape[0] != COCO_CLASSES:
+        raise WeightsError(
+            f"{path} tells {rows.shape[0]} classes apart, asked was {num_classes}. "
+            f"Only from the {COCO_CLASSES} classes of COCO is the person class known."
+        )
+    person = slice(PERSON_CLASS, PERSON_CLASS + 1)
+    return {k: v[person].clone() if _CLASS_ROWS.fullmatch(k) else v for k, v in tensors.items()}
+
+
+def _complete(tensors: dict[str, Tensor], wanted: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Exactly the tensors of the network, in its number formats. Raises: WeightsError if they differ."""
+    # Files of old torch versions do not count batches; nothing reads the count at a fixed momentum.
+    counts = {name: torch.zeros((), dtype=torch.int64) for name in wanted if name.endswith(_COUNT)}
+    tensors = counts | tensors
+    missing = [name for name in wanted if name not in tensors]
+    foreign = [name for name in tensors if name not in wanted]
+    shapes = [k for k in wanted if k in tensors and tensors[k].shape != wanted[k].shape]
+    for problem, names in (("lacks", missing), ("has foreign", foreign), ("has other shapes in", shapes)):
+        if names:
+            raise WeightsError(f"{path} does not fit: it {problem} {_some(names)} ({len(names)} in all).")
+    broken = [name for name in wanted if not torch.isfinite(tensors[name]).all()]
+    if broken:
+        raise WeightsError(f"{path} is damaged: {_some(broken)} hold infinite or undefined numbers.")
+    return {name: tensors[name].to(like.dtype) for name, like in wanted.items()}
+
+
+def _some(names: list[str] | dict[str, Tensor]) -> str:
+    return ", ".join(f"'{name}'" for name in list(names)[:_SHOWN]) or "nothing"

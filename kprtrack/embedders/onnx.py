@@ -1,0 +1,92 @@
+"""Any ReID network that comes as an ONNX file: one feature per person, no parts, no prompts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.poses.engines import Engine, open_engine
+from kprtrack.runtime import Runtime
+from reid.appearance import Appearance
+from reid.errors import UserError, WeightsError
+from reid.prompts import IMAGENET_MEAN, IMAGENET_STD, PromptConfig, cut_crops, whole_pixel_boxes
+
+_SMALLEST_NORM = 1e-12
+
+
+@dataclass(frozen=True)
+class OnnxConfig:
+    """What the network expects to see."""
+
+    height: int | None = None  # pixels of the crop; None: as the file says
+    width: int | None = None
+    mean: tuple[float, float, float] = IMAGENET_MEAN  # of RGB in [0, 1]
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+class OnnxEmbedder:
+    """Describes people by one feature of the whole crop, always visible."""
+
+    def __init__(self, engine: Engine, view: PromptConfig, runtime: Runtime, dimensions: int) -> None:
+        self._engine = engine
+        self._view = view
+        self._fixed_batch = engine.input_shape[0]
+        self._batch = self._fixed_batch or runtime.batch
+        self._dimensions = dimensions
+
+    def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
+        """Looks of each image, row i for box i; features [N, 1, D] of unit length."""
+        counts = [len(found) for found in people]
+        places = [(frame, row) for frame, count in enumerate(counts) for row in range(count)]
+        features = np.zeros((len(places), self._dimensions), np.float32)
+        for start in range(0, len(places), self._batch):
+            chunk = places[start : start + self._batch]
+            crops = [self._crop(images[frame], people[frame].boxes[row]) for frame, row in chunk]
+            features[start : start + len(chunk)] = self._run(np.concatenate(crops))
+        features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), _SMALLEST_NORM)
+        return [
+            Appearance(found[:, None], np.ones((len(found), 1), bool), np.zeros(len(found), bool))
+            for found in np.split(features, np.cumsum(counts)[:-1])
+        ]
+
+    def _crop(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
+        """One person, [1, 3, h, w] float32, normalised."""
+        corners = whole_pixel_boxes(box[None], image.shape[0], image.shape[1])
+        return cut_crops(image, corners, self._view).numpy()
+
+    def _run(self, crops: np.ndarray) -> np.ndarray:
+        """Features [N, D], not normalised; a network of fixed batch size gets blank images to fill it."""
+        count = len(crops)
+        if self._fixed_batch:
+            crops = np.pad(crops, ((0, self._fixed_batch - count), (0, 0), (0, 0), (0, 0)))
+        return self._engine.run(crops)[0].reshape(len(crops), -1)[:count]
+
+
+def load_onnx(config: OnnxConfig, weights: Path, runtime: Runtime) -> OnnxEmbedder:
+    """The embedder with the network in `weights`, tried out once.
+
+    Raises: WeightsError if the file is missing, damaged or gives no feature per person; UserError if
+    onnxruntime is not installed or the size of the crop is neither in the file nor among the options.
+    """
+    engine = open_engine(weights, runtime)
+    if len(engine.input_shape) != 4 or engine.input_shape[1] not in (3, None):
+        raise WeightsError(f"{weights} wants input {engine.input_shape}, not images [N, 3, height, width].")
+    size = []
+    for name, asked, fixed in zip(
+        ("height", "width"), (config.height, config.width), engine.input_shape[2:], strict=True
+    ):
+        if asked and fixed and asked != fixed:
+            raise UserError(f"{weights} takes crops of {name} {fixed}, not {asked}. Leave the option out.")
+        if not (asked or fixed):
+            raise UserError(
+                f"{weights} takes crops of any size: say the option {name} (256 by 128 is usual)."
+            )
+        size.append(asked or fixed or 0)
+    view = PromptConfig(size[0], size[1], mean=config.mean, std=config.std)
+    tried = engine.run(np.zeros((engine.input_shape[0] or 2, 3, *size), np.float32))[0]
+    if tried.shape[0] != (engine.input_shape[0] or 2) or tried.ndim < 2:
+        raise WeightsError(
+            f"{weights} gives an output of shape {list(tried.shape)}, not one feature per person."
+        )
+    return OnnxEmbedder(engine, view, runtime, tried.reshape(len(tried), -1).shape[1])

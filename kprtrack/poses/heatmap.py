@@ -1,0 +1,103 @@
+"""Any top-down heatmap network that comes as ONNX or OpenVINO file, such as PP-TinyPose."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.poses.decode import Decode
+from kprtrack.poses.engines import Engine, open_engine
+from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
+from kprtrack.runtime import Runtime
+from reid.errors import UserError, WeightsError
+from reid.skeleton import KEYPOINTS
+
+
+@dataclass(frozen=True)
+class HeatmapConfig:
+    """What a heatmap network expects; its input size is read from the file. The defaults suit PP-TinyPose."""
+
+    decode: Decode = "msra"
+    skeleton: Skeleton = "coco"
+    flip_test: bool = True  # mirrored crop averaged in: steadier keypoints for twice the time
+    box_padding: float = 1.25  # crop size relative to the box
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)  # in the order of `channels`, of 0..255
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    channels: Literal["rgb", "bgr"] = "rgb"
+
+    def __post_init__(self) -> None:
+        if self.channels not in ("rgb", "bgr"):
+            raise UserError(f"channels is '{self.channels}'; known: rgb, bgr.")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise UserError(f"mean {self.mean} and std {self.std} need three numbers each, std above 0.")
+        self.layout(192, 256)
+
+    def layout(self, input_width: int, input_height: int) -> TopDown:
+        """The same settings as the shared top-down code wants them; raises UserError for an unknown name."""
+        return TopDown(
+            input_width,
+            input_height,
+            self.decode,
+            self.skeleton,
+            flip_test=self.flip_test,
+            box_padding=self.box_padding,
+        )
+
+
+class HeatmapPose:
+    """Places 17 keypoints on every detected person."""
+
+    def __init__(self, engine: Engine, output: int, config: HeatmapConfig, batch: int) -> None:
+        fixed_batch, _, height, width = engine.input_shape
+        if height is None or width is None:
+            raise ValueError(f"The engine takes {engine.input_shape}; height and width must be known.")
+        self._run: Callable[[np.ndarray], list[np.ndarray]] = engine.run
+        self._output = output  # which of the engine's outputs holds the heatmaps
+        self._fixed_batch = fixed_batch
+        self._batch = batch if fixed_batch is None else fixed_batch
+        self._layout = config.layout(width, height)
+        self._mean = np.array(config.mean, np.float32)
+        self._std = np.array(config.std, np.float32)
+        self._bgr = config.channels == "bgr"
+
+    def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
+        """Skeletons of each image, row i for box i, pixels of that image."""
+        return estimate_poses(images, people, self.heatmaps, self._layout, self._batch)
+
+    def heatmaps(self, crops: np.ndarray) -> np.ndarray:
+        """Crops [N, H, W, 3] uint8 RGB -> heatmaps [N, 17, h, w] float32. N: at most the batch."""
+        pixels = crops[..., ::-1] if self._bgr else crops
+        images = ((pixels - self._mean) / self._std).transpose(0, 3, 1, 2)
+        if self._fixed_batch is not None and len(images) < self._fixed_batch:
+            images = np.concatenate((images, np.zeros((self._fixed_batch - len(images), *images.shape[1:]))))
+        found = self._run(np.ascontiguousarray(images, np.float32))[self._output]
+        return found[: len(crops)].astype(np.float32, copy=False)
+
+
+def load_heatmap(config: HeatmapConfig, weights: Path, runtime: Runtime) -> HeatmapPose:
+    """The network of an .onnx file, or of an OpenVINO .xml with its .bin.
+
+    Raises: WeightsError if the file is missing, damaged or gives no 17 heatmaps;
+        UserError if its runtime is not installed.
+    """
+    engine = open_engine(weights, runtime)
+    shape = engine.input_shape
+    if len(shape) != 4 or shape[1] != 3 or shape[2] is None or shape[3] is None:
+        raise WeightsError(
+            f"{weights} takes an input {_text(shape)}; expected [N, 3, height, width], sizes fixed."
+        )
+    outputs = engine.run(np.zeros((shape[0] or 1, 3, shape[2], shape[3]), np.float32))
+    fitting = [row for row, one in enumerate(outputs) if one.ndim == 4 and one.shape[1] == len(KEYPOINTS)]
+    if len(fitting) != 1:
+        found = ", ".join(_text(one.shape) for one in outputs)
+        raise WeightsError(
+            f"{weights} gives {found}; expected one output [N, {len(KEYPOINTS)}, h, w] of heatmaps."
+        )
+    return HeatmapPose(engine, fitting[0], config, runtime.batch)
+
+
+def _text(shape: tuple[int | None, ...]) -> str:
+    return f"[{', '.join('any' if axis is None else str(axis) for axis in shape)}]"

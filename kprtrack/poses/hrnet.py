@@ -1,0 +1,172 @@
+"""HRNet heatmap networks (W32, W48) on timm's trunk, with the weights mmpose publishes.
+
+Source: Sun et al., CVPR 2019; spec detector_and_pose.md 2.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from torch import nn
+
+from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.poses.decode import Decode
+from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
+from kprtrack.runtime import Precision, Runtime
+from reid.checkpoints import read_checkpoint
+from reid.errors import UserError, WeightsError
+from reid.skeleton import KEYPOINTS
+
+_MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
+_STD = (58.395, 57.12, 57.375)
+_DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_WIDTH_KEY = "backbone.stage2.0.branches.0.0.conv1.weight"
+_HEAD_KEY = "head.final_layer.weight"
+
+
+@dataclass(frozen=True)
+class HrnetConfig:
+    """Which HRNet, at which size, and how its weights were trained to be read.
+
+    A file of weights tells only its width: the other settings go with the published name (…_dark-…_384x288).
+    """
+
+    width: int = 32  # 32 or 48, channels of the finest branch
+    input_height: int = 256  # pixels; published: 256x192 and 384x288
+    input_width: int = 192
+    decode: Decode = "msra"
+    skeleton: Skeleton = "coco"
+    flip_test: bool = True  # mirrored crop averaged in: about 1 AP for twice the time
+    box_padding: float = 1.25  # crop size relative to the box
+
+    def __post_init__(self) -> None:
+        if self.width not in (32, 48):
+            raise UserError(f"HRNet's width is {self.width}; known: 32, 48.")
+        for name, pixels in (("input_height", self.input_height), ("input_width", self.input_width)):
+            if pixels <= 0 or pixels % 32:
+                raise UserError(
+                    f"HRNet's {name} is {pixels}; it must be a multiple of 32, such as 256 or 384."
+                )
+        self.layout()
+
+    def layout(self) -> TopDown:
+        """The same settings as the shared top-down code wants them; raises UserError for an unknown name."""
+        return TopDown(
+            self.input_width,
+            self.input_height,
+            self.decode,
+            self.skeleton,
+            flip_test=self.flip_test,
+            box_padding=self.box_padding,
+        )
+
+
+class Hrnet(nn.Module):
+    """HRNet with one heatmap per keypoint, a quarter of the input's size. Keys are named as in mmpose."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        # out_indices 1 of the plain location is the stride-4 branch of the last stage (spec 2.2).
+        trunk: Any = timm.create_model(
+            f"hrnet_w{width}", pretrained=False, features_only=True, feature_location="", out_indices=(1,)
+        )
+        # Only that branch is read; the three others of the last fusion would be computed for nothing.
+        last = trunk.stage4[-1]
+        last.fuse_layers = nn.ModuleList([last.fuse_layers[0]])
+        self.backbone = trunk
+        final: Any = nn.Conv2d(width, len(KEYPOINTS), kernel_size=1)
+        nn.init.normal_(final.weight, std=1e-3)  # spec 2.7
+        nn.init.zeros_(final.bias)
+        self.head = nn.ModuleDict({"final_layer": final})
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images [N, 3, H, W], normalised RGB -> heatmaps [N, 17, H/4, W/4], about 0..1, not clipped."""
+        (features,) = self.backbone(images)
+        return self.head["final_layer"](features)
+
+
+class HrnetPose:
+    """Places 17 keypoints on every detected person."""
+
+    def __init__(self, network: Hrnet, config: HrnetConfig, runtime: Runtime) -> None:
+        self._device = torch.device(runtime.device)
+        self._dtype = _DTYPES[runtime.precision]
+        self._batch = runtime.batch
+        self._layout = config.layout()
+        self._network = network.eval().to(self._device, self._dtype).to(memory_format=torch.channels_last)
+        self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1)
+        self._std = torch.tensor(_STD, device=self._device).view(1, 3, 1, 1)
+
+    def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
+        """Skeletons of each image, row i for box i, pixels of that image."""
+        return estimate_poses(images, people, self.heatmaps, self._layout, self._batch)
+
+    @torch.inference_mode()
+    def heatmaps(self, crops: np.ndarray) -> np.ndarray:
+        """Crops [N, H, W, 3] uint8 RGB -> heatmaps [N, 17, H/4, W/4] float32."""
+        pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
+        images = ((pixels.float() - self._mean) / self._std).to(self._dtype)
+        return self._network(images).float().cpu().numpy()
+
+
+def load_hrnet(config: HrnetConfig, weights: Path, runtime: Runtime) -> HrnetPose:
+    """An HRNet with published weights of mmpose 1.x (COCO) or 0.x (PoseTrack18), or with our own.
+
+    Raises: WeightsError if the file is missing, damaged or for another network.
+    """
+    network = Hrnet(config.width)
+    load_hrnet_weights(network, config.width, weights)
+    return HrnetPose(network, config, runtime)
+
+
+def load_hrnet_weights(network: Hrnet, width: int, weights: Path) -> None:
+    """Copy a file's weights into the network; every tensor must have its place and its size.
+
+    Raises: WeightsError that says what the file seems to be.
+    """
+    tensors = _renamed(read_checkpoint(weights).tensors)
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    # The counters matter to nobody but a resumed training, and some exporters leave them out.
+    missing = [name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")]
+    strange = [name for name in tensors if name not in wanted]
+    misfits = [
+        name for name, shape in wanted.items() if name in tensors and tuple(tensors[name].shape) != shape
+    ]
+    if missing or strange or misfits:
+        raise WeightsError(
+            f"{weights} is not for hrnet-w{width}: {_seems(tensors, width)}. "
+            f"Of {len(wanted)} tensors {len(missing)} are missing and {len(misfits)} have another size; "
+            f"{len(strange)} have no place (first: {(missing + misfits + strange)[0]})."
+        )
+    network.load_state_dict(tensors, strict=False)
+
+
+def _renamed(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """mmpose 0.x calls the head keypoint_head; mmpose 1.x may store the image mean and std as well."""
+    return {
+        "head." + name.removeprefix("keypoint_head.") if name.startswith("keypoint_head.") else name: tensor
+        for name, tensor in tensors.items()
+        if not name.startswith("data_preprocessor.")
+    }
+
+
+def _seems(tensors: dict[str, torch.Tensor], width: int) -> str:
+    """What a file that does not fit looks like, in words."""
+    if any(".stems." in name or "neck.out_convs" in name for name in tensors):
+        return "it looks like a YOLOX detector"
+    if "stage2.0.branches.0.0.conv1.weight" in tensors:
+        return "it looks like an HRNet without pose head or with another naming, such as ImageNet weights"
+    if _WIDTH_KEY not in tensors:
+        return f"it looks like no HRNet (it starts with {next(iter(tensors), 'nothing')})"
+    found = tensors[_WIDTH_KEY].shape[0]
+    if found != width:
+        return f"it looks like hrnet-w{found}; choose --pose hrnet-w{found}"
+    head = tensors.get(_HEAD_KEY)
+    if head is None:
+        return f"it looks like hrnet-w{found} without the 1x1 heatmap head"
+    if head.shape[0] != len(KEYPOINTS):
+        return f"it looks like hrnet-w{found} for {head.shape[0]} keypoints instead of {len(KEYPOINTS)}"
+    return f"it looks like hrnet-w{found}, incomplete or changed"

@@ -1,0 +1,229 @@
+"""Any top-down pose model of mmpose, through mmpose itself; docs/mmpose.md tells how to install it.
+
+mmpose imports compiled operators (mmcv), a detector library (mmdet) and COCO's evaluation (xtcocotools) that
+no top-down model needs to run. What is not installed is stood in for while mmpose is imported, and only then.
+"""
+
+import contextlib
+import importlib
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.runtime import Precision, Runtime
+from reid.checkpoints import read_checkpoint
+from reid.errors import InputError, UserError, WeightsError
+from reid.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
+
+# Module -> what stands in for it when it cannot be imported.
+_REPLACEABLE = {
+    "mmcv._ext": ("mmcv._ext",),
+    "mmdet": ("mmdet", "mmdet.utils"),
+    "xtcocotools.mask": ("xtcocotools", "xtcocotools.mask", "xtcocotools.coco", "xtcocotools.cocoeval"),
+}
+_AUTOCAST: dict[Precision, torch.dtype | None] = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
+_EARS = (KEYPOINTS.index("left_ear"), KEYPOINTS.index("right_ear"))
+
+
+@dataclass(frozen=True)
+class MmposeConfig:
+    """Which of mmpose's models; crop, flip test and decoding are as its configuration file says."""
+
+    config_file: str | Path = ""  # of mmpose 1.x, top-down; must be named. It is Python: it runs when read
+
+    def __post_init__(self) -> None:
+        if not str(self.config_file):
+            raise UserError(
+                "mmpose needs its configuration file: --set pose.config_file=FILE (see docs/mmpose.md)."
+            )
+
+
+class MmposePose:
+    """Places 17 keypoints on every detected person."""
+
+    def __init__(self, model: Any, pipeline: Any, dataset: dict[str, Any], runtime: Runtime) -> None:
+        self._model = model
+        self._pipeline = pipeline  # mmpose's own test transforms: box -> crop
+        self._dataset = dataset  # mmpose's description of the keypoints
+        self._runtime = runtime
+        self._ears_known = _keypoint_names(dataset) == KEYPOINTS
+
+    def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
+        """Skeletons of each image, row i for box i, pixels of that image."""
+        owners = np.repeat(np.arange(len(images)), [len(found) for found in people])
+        if len(owners) == 0:
+            return [Poses(np.zeros((0, len(KEYPOINTS), 3), np.float32)) for _ in images]
+        boxes = np.concatenate([found.boxes for found in people])
+        batch = self._runtime.batch
+        keypoints = np.concatenate(
+            [
+                self._estimate(images, owners[start : start + batch], boxes[start : start + batch])
+                for start in range(0, len(owners), batch)
+            ]
+        )
+        return [Poses(keypoints[owners == number]) for number in range(len(images))]
+
+    def _estimate(self, images: Images, owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """[N, 17, 3] for one batch of people."""
+        from mmengine.dataset import pseudo_collate
+
+        bgr = {owner: np.ascontiguousarray(images[owner][..., ::-1]) for owner in np.unique(owners)}
+        crops = [
+            self._pipeline(
+                {"img": bgr[owner], "bbox": box[None], "bbox_score": np.ones(1, np.float32), **self._dataset}
+            )
+            for owner, box in zip(owners, np.asarray(boxes, np.float32), strict=True)
+        ]
+        number_type = _AUTOCAST[self._runtime.precision]
+        device = torch.device(self._runtime.device).type
+        with torch.inference_mode(), torch.autocast(device, number_type, enabled=number_type is not None):
+            found = [sample.pred_instances for sample in self._model.test_step(pseudo_collate(crops))]
+        points = np.concatenate([one.keypoints for one in found])
+        scores = np.concatenate([one.keypoint_scores for one in found])
+        keypoints = np.dstack((points, np.clip(scores, 0, 1))).astype(np.float32)
+        if not self._ears_known:
+            keypoints[:, _EARS, 2] = 0
+        return keypoints
+
+
+def load_mmpose(config: MmposeConfig, weights: Path, runtime: Runtime) -> MmposePose:
+    """The model an mmpose configuration describes, with the tensors of a weights file.
+
+    Raises: UserError if mmpose is missing or the model has other keypoints; InputError for an unreadable
+        configuration; WeightsError if the weights are not for this model.
+    """
+    import_mmpose()
+    from mmengine.config import Config
+    from mmengine.dataset import Compose
+    from mmengine.registry import init_default_scope
+
+    config_file = Path(config.config_file)
+    if not config_file.is_file():
+        raise InputError(f"No mmpose configuration at {config_file}.")
+    settings = Config.fromfile(config_file)
+    init_default_scope("mmpose")
+    dataset = _dataset_description(settings, config_file)
+    model = _build(settings, weights).to(runtime.device).eval()
+    return MmposePose(model, Compose(settings.test_dataloader.dataset.pipeline), dataset, runtime)
+
+
+def import_mmpose() -> None:
+    """Import mmpose and register its parts. Raises: UserError with the way to install it."""
+    with _stand_ins(), warnings.catch_warnings():
+        # mmpose and mmcv warn of their own renamed parts; nobody here can mend that.
+        warnings.simplefilter("ignore")
+        try:
+            importlib.import_module("mmpose")
+            for part in ("models", "datasets"):
+                importlib.import_module(f"mmpose.{part}")
+        except (ImportError, AssertionError) as error:
+            raise UserError(
+                f"mmpose cannot be imported ({error}). Install it with: "
+                'pip install "kprtrack[mmpose]" && pip install --no-deps mmpose==1.3.2'
+            ) from error
+
+
+def _build(settings: Any, weights: Path) -> Any:
+    from mmpose.models import build_pose_estimator
+
+    tensors = read_checkpoint(weights).tensors
+    if "backbone" in settings.model:
+        settings.model.backbone.init_cfg = None  # everything comes from the weights; fetch nothing
+    try:
+        model = build_pose_estimator(settings.model)
+    except KeyError as error:  # a part of mmpretrain or mmdet that the registry does not know
+        raise UserError(f"mmpose cannot build this model: {error.args[0]}") from error
+    try:
+        report = model.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:  # a tensor of another size
+        raise WeightsError(f"{weights} is not for this mmpose model: {error}") from error
+    missing = [name for name in report.missing_keys if not name.startswith("data_preprocessor.")]
+    strange = [name for name in report.unexpected_keys if not name.startswith("data_preprocessor.")]
+    if missing or strange:
+        raise WeightsError(
+            f"{weights} is not for this mmpose model: {len(missing)} tensors are missing, {len(strange)} "
+            f"have no place (first: {(missing + strange)[0]})."
+        )
+    return model
+
+
+def _dataset_description(settings: Any, config_file: Path) -> dict[str, Any]:
+    """mmpose's names and mirror pairs of the keypoints. Raises: UserError if they are not 17 we know."""
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
+    from mmpose.registry import DATASETS
+
+    if "test_dataloader" not in settings:
+        raise InputError(
+            f"{config_file} has no test_dataloader; name a complete top-down mmpose configuration."
+        )
+    wanted = settings.test_dataloader.dataset
+    # A configuration may describe its keypoints itself; otherwise its dataset class does.
+    metainfo = wanted.get("metainfo") or DATASETS.get(wanted.type).METAINFO
+    with warnings.catch_warnings():
+        # mmpose warns whenever it takes its own copy of a file named relative to its source folder.
+        warnings.simplefilter("ignore", UserWarning)
+        description = parse_pose_metainfo(dict(metainfo))
+    names = _keypoint_names(description)
+    if names not in (KEYPOINTS, POSETRACK_KEYPOINTS):
+        raise UserError(
+            f"{config_file} has the keypoints {', '.join(names)}; known are COCO's 17 and PoseTrack's 17."
+        )
+    return description
+
+
+def _keypoint_names(description: dict[str, Any]) -> tuple[str, ...]:
+    names = description["keypoint_id2name"]
+    return tuple(names[row] for row in range(len(names)))
+
+
+@contextlib.contextmanager
+def _stand_ins() -> Iterator[None]:
+    """Modules in the place of those that cannot be imported; gone again at the end."""
+    absent = [name for probe, names in _REPLACEABLE.items() if not _importable(probe) for name in names]
+    before = {name: sys.modules.get(name) for name in absent}
+    for name in absent:
+        sys.modules[name] = _StandIn(name)
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            del sys.modules[name]
+            if module is not None:
+                sys.modules[name] = module
+
+
+def _importable(name: str) -> bool:
+    try:
+        importlib.import_module(name)
+    # ValueError: compiled for another numpy. AssertionError: mmdet refuses this version of mmcv.
+    except (ImportError, ValueError, AssertionError):
+        return False
+    return True
+
+
+class _StandIn(ModuleType):
+    """A module that has every public name; each is a class that cannot be made."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__spec__ = ModuleSpec(name, loader=None)
+
+    def __getattr__(self, attribute: str) -> type:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+
+        def refuse(*_arguments: object, **_options: object) -> None:
+            raise UserError(
+                f"This mmpose model needs {self.__name__}.{attribute}: install {self.__name__.split('.')[0]}."
+            )
+
+        return type(attribute, (), {"__new__": refuse})

@@ -1,0 +1,93 @@
+"""The road every heatmap network shares: boxes -> crops -> heatmaps -> keypoints in the frame."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.poses.crops import cut_crops, pose_windows, standard_matrices, to_frame, udp_matrices
+from kprtrack.poses.decode import DECODERS, Decode, unmirror
+from reid.errors import UserError
+from reid.skeleton import FLIP, KEYPOINTS, POSETRACK_FLIP
+
+Skeleton = Literal["coco", "posetrack18"]
+Heatmaps = Callable[[np.ndarray], np.ndarray]  # crops [N, H, W, 3] uint8 RGB -> [N, 17, h, w] float32
+
+_MIRROR: dict[Skeleton, tuple[int, ...]] = {"coco": FLIP, "posetrack18": POSETRACK_FLIP}
+_EARS = (KEYPOINTS.index("left_ear"), KEYPOINTS.index("right_ear"))
+
+
+@dataclass(frozen=True)
+class TopDown:
+    """How crops for a network are cut and how its heatmaps are read."""
+
+    input_width: int  # pixels
+    input_height: int
+    decode: Decode
+    skeleton: Skeleton  # posetrack18: rows 1 and 2 are head_bottom and head_top, the ears are unknown
+    flip_test: bool  # also look at the mirrored crop and average
+    box_padding: float  # crop size relative to the box
+
+    def __post_init__(self) -> None:
+        _choice("decode", self.decode, tuple(DECODERS))
+        _choice("skeleton", self.skeleton, tuple(_MIRROR))
+        if not self.box_padding > 0:
+            raise UserError(f"box_padding is {self.box_padding}; it must be above 0 (1.25 is usual).")
+
+
+def estimate_poses(
+    images: Images, people: list[Detections], heatmaps: Heatmaps, layout: TopDown, batch: int
+) -> list[Poses]:
+    """Skeletons of each image, row i for box i; the people of all images share the batches.
+
+    Confidence is the heatmap's maximum clipped to [0, 1]; the ears of posetrack18 have 0.
+    Raises: ValueError for a box without area; UserError if the network gives numbers that are not finite.
+    """
+    owners = np.repeat(np.arange(len(images)), [len(found) for found in people])
+    if len(owners) == 0:
+        return [Poses(np.zeros((0, len(KEYPOINTS), 3), np.float32)) for _ in images]
+    boxes = np.concatenate([found.boxes for found in people])
+    windows = pose_windows(boxes, layout.input_width, layout.input_height, padding=layout.box_padding)
+    keypoints = np.zeros((len(owners), len(KEYPOINTS), 3), np.float32)
+    for start in range(0, len(owners), batch):
+        rows = slice(start, start + batch)
+        crops = _crops(images, owners[rows], windows[rows], layout)
+        points, scores = DECODERS[layout.decode](
+            _averaged(crops, heatmaps, layout), layout.input_width, layout.input_height
+        )
+        keypoints[rows, :, :2] = to_frame(points, windows[rows], layout.input_width, layout.input_height)
+        keypoints[rows, :, 2] = np.clip(scores, 0, 1)
+    if layout.skeleton == "posetrack18":
+        keypoints[:, _EARS, 2] = 0  # PoseTrack has no labels for ears: these channels never learned anything
+    return [Poses(keypoints[owners == number]) for number in range(len(images))]
+
+
+def _crops(images: Images, owners: np.ndarray, windows: np.ndarray, layout: TopDown) -> np.ndarray:
+    """[N, H, W, 3] uint8; the owners are sorted, so the crops keep their order."""
+    make_matrices = udp_matrices if layout.decode == "udp" else standard_matrices
+    matrices = make_matrices(windows, layout.input_width, layout.input_height)
+    return np.concatenate(
+        [
+            cut_crops(images[owner], matrices[owners == owner], layout.input_width, layout.input_height)
+            for owner in np.unique(owners)
+        ]
+    )
+
+
+def _averaged(crops: np.ndarray, heatmaps: Heatmaps, layout: TopDown) -> np.ndarray:
+    found = heatmaps(crops)
+    if layout.flip_test:
+        mirrored = heatmaps(np.ascontiguousarray(crops[:, :, ::-1]))
+        found = (found + unmirror(mirrored, _MIRROR[layout.skeleton], layout.decode)) * np.float32(0.5)
+    if not np.isfinite(found).all():
+        raise UserError(
+            "The pose network gave numbers that are not finite. Try precision fp32, or other weights."
+        )
+    return found
+
+
+def _choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UserError(f"{name} is '{value}'; known: {', '.join(known)}.")

@@ -1,0 +1,126 @@
+"""What turns stage maps into part features: fusion, part classifier, pooling, reduction, BN necks."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+_SMALLEST_MASS = 1e-6
+
+
+@dataclass(frozen=True)
+class PerHead:
+    """One tensor for each of the five descriptions of a person."""
+
+    whole: torch.Tensor  # [N, ...] of the whole crop
+    background: torch.Tensor  # [N, ...]
+    foreground: torch.Tensor  # [N, ...]
+    joined: torch.Tensor  # [N, ...] of all parts in a row
+    parts: torch.Tensor  # [N, K, ...]
+
+
+class StageFusion(nn.Module):
+    """The four stage maps as one map at the size of the first: 1x1 convolution, batch norm, ReLU.
+
+    The published order is upsample, concatenate, convolve. A 1x1 convolution and bilinear upsampling commute,
+    so each stage is convolved at its own size with its share of the weight: the same for an eighth of the
+    work.
+    Source: spec kpr.md 1.6.
+    """
+
+    def __init__(self, stage_widths: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.stage_widths = stage_widths
+        self.conv = nn.Conv2d(sum(stage_widths), width, 1)
+        self.norm = nn.BatchNorm2d(width)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out")
+
+    def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """maps: four [N, h, w, C], largest first. Returns [N, width, H/4, W/4]."""
+        weights = self.conv.weight.flatten(1).split(self.stage_widths, dim=1)
+        size = maps[0].shape[1:3]
+        total = F.linear(maps[0], weights[0], self.conv.bias).permute(0, 3, 1, 2)
+        for stage_map, weight in zip(maps[1:], weights[1:], strict=True):
+            small = F.linear(stage_map, weight).permute(0, 3, 1, 2)
+            total = total + F.interpolate(small, size, mode="bilinear", align_corners=True)
+        return F.relu(self.norm(total))
+
+
+class PartClassifier(nn.Module):
+    """Which part each position shows: logits [N, K + 1, h, w], 0 is background. Source: spec kpr.md 1.7."""
+
+    def __init__(self, width: int, parts: int) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(width)
+        self.classifier = nn.Conv2d(width, parts + 1, 1)
+        nn.init.normal_(self.classifier.weight, std=0.001)
+        nn.init.constant_(cast(torch.Tensor, self.classifier.bias), 0)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.bn(features))
+
+
+class Reduction(nn.Module):
+    """Pooled features [..., width] -> [..., D]: linear, batch norm, ReLU. Source: spec kpr.md 1.9."""
+
+    def __init__(self, width: int, dimensions: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, dimensions)
+        self.norm = nn.BatchNorm1d(dimensions)
+        nn.init.normal_(self.linear.weight, std=0.01)
+        nn.init.constant_(self.linear.bias, 0)
+
+    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        # All leading axes are one batch to the norm: its statistics mix the parts, as published.
+        reduced = F.relu(self.norm(self.linear(pooled.reshape(-1, pooled.shape[-1]))))
+        return reduced.reshape(*pooled.shape[:-1], -1)
+
+
+class IdentityHead(nn.Module):
+    """Batch-norm neck and identity logits; the norm's bias stays frozen. Source: spec kpr.md 1.10."""
+
+    def __init__(self, dimensions: int, identities: int) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(dimensions)
+        self.bn.bias.requires_grad_(False)
+        self.classifier = nn.Linear(dimensions, identities, bias=False)
+        nn.init.normal_(self.classifier.weight, std=0.001)
+
+    def forward(self, reduced: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        neck = self.bn(reduced)
+        return neck, self.classifier(neck)
+
+
+def pool_masked_mean(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Mean of masked features over all positions: [N, C, h, w], [N, h, w] -> [N, C].
+
+    Not divided by the mask's own mass (spec kpr.md 1.8).
+    """
+    # Sums over thousands of positions are kept out of half precision, here and in pool_parts.
+    with torch.autocast(features.device.type, enabled=False):
+        weights = _at_least_float32(masks).flatten(1) / masks.shape[1:].numel()
+        return torch.einsum("ncp,np->nc", _at_least_float32(features).flatten(2), weights)
+
+
+def pool_parts(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Mean of features weighted by each part's mask: [N, C, h, w], [N, K, h, w] -> [N, K, C].
+
+    Source: spec kpr.md 1.8.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        weights = _at_least_float32(masks).flatten(2)
+        total = torch.einsum("nkp,ncp->nkc", weights, _at_least_float32(features).flatten(2))
+        return total / weights.sum(dim=2, keepdim=True).clamp(min=_SMALLEST_MASS)
+
+
+def parts_in_sight(logits: torch.Tensor) -> torch.Tensor:
+    """Whether some position shows each class most: [N, K + 1, h, w] -> [N, K + 1] bool (spec kpr.md 1.12)."""
+    strongest = logits.flatten(2).argmax(dim=1)
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    return (strongest[:, None, :] == classes[None, :, None]).any(dim=2)
+
+
+def _at_least_float32(values: torch.Tensor) -> torch.Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
