@@ -84,8 +84,9 @@ def oks(
     for first in range(0, len(OKS_SIGMAS), step):
         x_a, y_a = points_a[:, first : first + step, :, None]  # each [k, A, 1]
         x_b, y_b = points_b[:, first : first + step, None]  # each [k, 1, B]
-        squared = np.square(x_a - x_b)
-        squared += np.square(y_a - y_b)
+        squared, vertical = x_a - x_b, y_a - y_b
+        np.square(squared, out=squared)
+        squared += np.square(vertical, out=vertical)
         squared *= sharpness
         total += np.exp(squared, out=squared).sum(0)
     shared = known_a.T @ known_b

@@ -1,7 +1,9 @@
 """Configuration -> detector, pose estimator, encoder, tracker: the only wiring."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,10 +17,12 @@ from kprtrack.poses import POSES
 from kprtrack.runtime import Runtime
 from kprtrack.trackers import TRACKERS, Tracker
 from reid.appearance import Appearance, empty_appearance
-from reid.errors import UserError, unknown_name
+from reid.errors import UserError, WeightsError, unknown_name
 
 GIVEN = "given"  # boxes or keypoints from a file instead of a network
 NO_REID = "none"  # no encoder: position and pose alone
+
+TAKE_ONNX = ("heatmap", "onnx", "ultralytics")
 
 # Published weights a name stands for when none are named.
 DEFAULT_WEIGHTS = {
@@ -64,18 +68,27 @@ def build_networks(config: TrackConfig) -> Networks:
     files = {role: weights_of(role, part) for role, part in parts.items()}
     runtime = _runtime(config)
     facts = {role: _facts(part, files[role]) for role, part in parts.items()}
-    return Networks(
-        detect=_detect(config.detector, files["detector"], runtime),
-        estimate_poses=_estimate_poses(config.pose, files["pose"], runtime),
-        embed=_embed(config.reid, files["reid"], runtime),
-        facts={**facts, "runtime": {"device": runtime.device, "precision": runtime.precision}},
+    with _enough_memory(config, runtime):
+        networks = Networks(
+            detect=_detect(config.detector, files["detector"], runtime),
+            estimate_poses=_estimate_poses(config.pose, files["pose"], runtime),
+            embed=_embed(config.reid, files["reid"], runtime),
+            facts={**facts, "runtime": {"device": runtime.device, "precision": runtime.precision}},
+        )
+    guard = _enough_memory(config, runtime)
+    return replace(
+        networks,
+        detect=guard(networks.detect),
+        estimate_poses=guard(networks.estimate_poses),
+        embed=guard(networks.embed),
     )
 
 
 def weights_of(role: str, part: Part) -> ModelFile | None:
     """The weights file a part runs on; None for `--reid none`.
 
-    Raises: UserError if the part has no published weights and none are named, WeightsError if they are missing.
+    Raises: UserError if the part has no published weights and none are named, WeightsError if they are
+    missing or plainly of another kind.
     """
     if part.name == NO_REID:
         return None
@@ -88,7 +101,28 @@ def weights_of(role: str, part: Part) -> ModelFile | None:
         )
     if part.name == GIVEN:
         return ModelFile(Path(name), None, "")
+    if part.name not in TAKE_ONNX and Path(name).suffix in (".onnx", ".xml"):
+        takers = " or ".join(f"--{role} {taker}" for role, taker in (("pose", "heatmap"), ("reid", "onnx")))
+        raise WeightsError(
+            f"{name} is an ONNX or OpenVINO network, which only {takers} can run; --{role} {part.name} needs"
+            " the weights as .pth, .pth.tar or .safetensors."
+        )
     return find(name)
+
+
+@contextmanager
+def _enough_memory(config: TrackConfig, runtime: Runtime) -> Iterator[None]:
+    """Raises: UserError that says what to make smaller if the memory of the device or machine is full."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise UserError(
+            f"The memory of the device '{runtime.device}' is full. Make --batch (now {config.batch}) or --set"
+            f" frames_at_once (now {config.frames_at_once}) smaller, free memory that other programs hold, or"
+            " take smaller models."
+        ) from error
 
 
 def _check_names(config: TrackConfig) -> None:
@@ -196,6 +230,8 @@ def _device(name: str) -> str:
         raise UserError(
             f"--device {name}: this machine has no such device that torch can use. It has: {there}."
         )
+    if number and kind != "cuda":
+        raise UserError(f"--device {name}: only CUDA devices are numbered; write --device {kind}.")
     if number and not (number.isdigit() and int(number) < torch.cuda.device_count()):
         raise UserError(
             f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0."

@@ -74,7 +74,9 @@ def _run(words: list[str]) -> int:
         sys.stdout.write(f"kprtrack {__version__}\n")
         return 0
     verb = words.pop(0) if words[0] in VERBS else "track"
-    options = VERBS[verb]().parse_args(words)
+    parser = VERBS[verb]()
+    # Intermixed: a video may stand after an option, too. Parsers with commands of their own cannot do it.
+    options = parser.parse_args(words) if verb == "models" else parser.parse_intermixed_args(words)
     from kprtrack import commands
 
     return commands.run(verb, options)
@@ -108,9 +110,10 @@ def _parser(verb: str, description: str) -> _Parser:
 def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources",
-        nargs="+",
+        nargs="*",  # none is fine with --print-config
         metavar="VIDEO",
-        help="video file, folder or glob of videos, folder of images, camera number, rtsp:// or http:// address",
+        help="video file, folder or glob of videos, folder of images, camera number, rtsp:// or http://"
+        " address",
     )
     group = parser.add_argument_group("frames")
     group.add_argument("--start", metavar="TIME", help="first moment: seconds or hh:mm:ss")
@@ -146,7 +149,7 @@ def _add_tracker(parser: argparse.ArgumentParser) -> None:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings")
-    group.add_argument("--config", metavar="FILE", help="settings file, e.g. configs/track/paper.py")
+    group.add_argument("--config", metavar="FILE", help="settings file, e.g. configs/track/paper.py; a .py file is run")
     group.add_argument(
         "--set",
         action="append",
@@ -161,13 +164,14 @@ def _add_out(parser: argparse.ArgumentParser, kinds: str) -> None:
     parser.add_argument("--out", "-o", metavar="FILE", help=kinds)
 
 
-RESULTS = ".json .jsonl .csv .parquet .txt (MOT); with several videos a folder"
+RESULTS = ".json .jsonl .csv .parquet .txt (MOT), or - for JSON lines on standard output"
+SEVERAL = "with several videos a folder; an older file is replaced when the run ends"
 
 
 def _track() -> _Parser:
     parser = _parser("track", "Video in, pose tracks out.")
     _add_source(parser)
-    _add_out(parser, f"where the tracks go: {RESULTS}")
+    _add_out(parser, f"where the tracks go: {RESULTS}; {SEVERAL}")
     parser.add_argument(
         "--format", metavar="NAME", help="instead of the suffix's own: coco, posetrack21, mot ..."
     )
@@ -185,7 +189,7 @@ def _observe() -> _Parser:
         "observe", "Run detector, pose estimator and encoder; keep what they see for `kprtrack follow`."
     )
     _add_source(parser)
-    _add_out(parser, "where the observations go: .npz; with several videos a folder")
+    _add_out(parser, f"where the observations go: .npz; {SEVERAL}")
     _add_networks(parser)
     _add_settings(parser)
     return parser
@@ -193,7 +197,7 @@ def _observe() -> _Parser:
 
 def _follow() -> _Parser:
     parser = _parser("follow", "Track people in observations; no network runs.")
-    parser.add_argument("observations", metavar="OBS.npz")
+    parser.add_argument("observations", metavar="OBS.npz", help="what `kprtrack observe` wrote")
     _add_out(parser, f"where the tracks go: {RESULTS}")
     parser.add_argument(
         "--format", metavar="NAME", help="instead of the suffix's own: coco, posetrack21, mot ..."
@@ -205,8 +209,8 @@ def _follow() -> _Parser:
 
 def _draw() -> _Parser:
     parser = _parser("draw", "Draw a result file on its video.")
-    parser.add_argument("tracks", metavar="TRACKS")
-    parser.add_argument("source", metavar="VIDEO")
+    parser.add_argument("tracks", metavar="TRACKS", help="a result file of any format")
+    parser.add_argument("source", metavar="VIDEO", help="the video it was made from")
     _add_out(parser, "where the drawn video goes: .mp4 .mkv .webm .avi")
     return parser
 
@@ -215,8 +219,8 @@ def _convert() -> _Parser:
     parser = _parser(
         "convert", "Rewrite a result file in another format; docs/formats.md says what each one keeps."
     )
-    parser.add_argument("source", metavar="IN")
-    parser.add_argument("target", metavar="OUT")
+    parser.add_argument("source", metavar="IN", help="a result file")
+    parser.add_argument("target", metavar="OUT", help="a file; its suffix says the format")
     parser.add_argument(
         "--from", dest="source_format", metavar="NAME", help="format of IN if the suffix is unclear"
     )
@@ -234,6 +238,9 @@ def _models() -> _Parser:
     )
     get = actions.add_parser("get", help="download and verify one model")
     get.add_argument("name", metavar="NAME")
+    get.add_argument(
+        "--quiet", "-q", action="store_true", default=argparse.SUPPRESS, help="print errors only"
+    )
     take = actions.add_parser("import", help="take a file you downloaded yourself into the store")
     take.add_argument("file", metavar="FILE")
     take.add_argument("--name", metavar="NAME", help="which model it is, if its hash is not known")

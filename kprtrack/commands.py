@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from kprtrack.config import PARTS, PRESETS, Part, TrackConfig, load_config, merge, override
 from kprtrack.sources import expand_sources, parse_time, short_name
-from reid.errors import InputError, UserError, unknown_name
+from reid.errors import InputError, OutputError, UserError, unknown_name
 
 if TYPE_CHECKING:
     from kprtrack.models import ModelRow
+    from kprtrack.pipeline import Networks
     from kprtrack.run import Clip, Summary
 
 INTERRUPTED = 130
+STANDARD_OUTPUT = "-"
 
 
 def run(verb: str, options: argparse.Namespace) -> int:
@@ -25,39 +27,38 @@ def run(verb: str, options: argparse.Namespace) -> int:
 
 
 def _track(options: argparse.Namespace) -> int:
-    from kprtrack.build import build_networks
+    from kprtrack.results import suffix_of
     from kprtrack.run import track_video
 
     config = _config(options)
     if options.print_config:
         return _print_config(config)
-    if options.out is None and options.video is None:
+    if not options.out and not options.video:
         raise UserError(
             "Say where the tracks go: --out tracks.json (.jsonl .csv .parquet .txt), or --video out.mp4."
         )
     clips = _clips(options)
-    outs = _outputs(options.out, clips, ".json") if options.out else [None] * len(clips)
-    drawn: list[Path | None] = [*_outputs(options.video, clips, ".mp4")] if options.video else [None] * len(clips)
-    networks = build_networks(config) if len(clips) > 1 else None
-    code = 0
-    for i, clip in enumerate(clips):
-        summary = track_video(
-            clip,
+    nowhere: list[Path | None] = [None] * len(clips)
+    outs = [*_outputs(options.out, clips, suffix_of(options.format))] if options.out else nowhere
+    drawn = [*_outputs(options.video, clips, ".mp4")] if options.video else nowhere
+    # Standard output holds no suffix, and only this format can be read before its end.
+    format = "jsonl" if options.out == STANDARD_OUTPUT and not options.format else options.format
+
+    def track(i: int, networks: "Networks | None") -> "Summary":
+        return track_video(
+            clips[i],
             outs[i],
             config,
             video_out=drawn[i],
-            format=options.format,
+            format=format,
             networks=networks,
             quiet=options.quiet,
         )
-        code = code or _tell(summary, options.quiet, prompts=config.reid.name == "kpr")
-        if code == INTERRUPTED:
-            break
-    return code
+
+    return _one_by_one(config, len(clips), track, tell=lambda summary: _tell_tracks(summary, options, config))
 
 
 def _observe(options: argparse.Namespace) -> int:
-    from kprtrack.build import build_networks
     from kprtrack.run import observe_video
 
     config = _config(options)
@@ -65,14 +66,40 @@ def _observe(options: argparse.Namespace) -> int:
         return _print_config(config)
     clips = _clips(options)
     outs = _outputs(_needed(options.out, "obs.npz"), clips, ".npz")
-    networks = build_networks(config) if len(clips) > 1 else None
-    code = 0
-    for clip, out in zip(clips, outs, strict=True):
-        summary = observe_video(clip, out, config, networks=networks, quiet=options.quiet)
-        code = code or _tell(summary, options.quiet, prompts=config.reid.name == "kpr")
-        if code == INTERRUPTED:
-            break
-    return code
+
+    def look(i: int, networks: "Networks | None") -> "Summary":
+        return observe_video(clips[i], outs[i], config, networks=networks, quiet=options.quiet)
+
+    def tell(summary: "Summary") -> int:
+        return _tell(summary, options, _count(summary.sightings, "detection"), *_prompts(summary, config))
+
+    return _one_by_one(config, len(clips), look, tell)
+
+
+def _one_by_one(
+    config: TrackConfig,
+    count: int,
+    run: Callable[[int, "Networks | None"], "Summary"],
+    tell: Callable[["Summary"], int],
+) -> int:
+    """Run each video; one that cannot be read does not keep the others waiting. The first bad exit code."""
+    if count == 1:
+        return tell(run(0, None))
+    from kprtrack.build import build_networks
+
+    networks, codes = build_networks(config), []
+    for i in range(count):
+        try:
+            codes.append(tell(run(i, networks)))
+        except InputError as error:
+            _say(f"kprtrack: {error}")
+            codes.append(error.exit_code)
+        if codes[-1] == INTERRUPTED:
+            return INTERRUPTED
+    failed = sum(code != 0 for code in codes)
+    if failed:
+        _say(f"kprtrack: {failed} of {count} videos could not be read to their end, see above")
+    return next((code for code in codes if code), 0)
 
 
 def _follow(options: argparse.Namespace) -> int:
@@ -82,9 +109,9 @@ def _follow(options: argparse.Namespace) -> int:
     config = _config(options)
     if options.print_config:
         return _print_config(config)
-    out = Path(_needed(options.out, "tracks.json"))
+    out = _out_path(_needed(options.out, "tracks.json"))
     summary = follow_file(read_observations(Path(options.observations)), out, config, format=options.format)
-    return _tell(summary, options.quiet, prompts=False)
+    return _tell_tracks(summary, options, None)
 
 
 def _draw(options: argparse.Namespace) -> int:
@@ -93,7 +120,7 @@ def _draw(options: argparse.Namespace) -> int:
 
     out = Path(_needed(options.out, "drawn.mp4"))
     summary = draw_file(read_tracks(Path(options.tracks)), options.source, out, quiet=options.quiet)
-    return _tell(summary, options.quiet, prompts=False)
+    return _tell(summary, options)
 
 
 def _convert(options: argparse.Namespace) -> int:
@@ -141,7 +168,7 @@ def _doctor(options: argparse.Namespace) -> int:
     if options.observations:
         from kprtrack.results import read_observations
 
-        _print(str(prompt_quality(read_observations(Path(options.observations)))))
+        _print(prompt_quality(read_observations(Path(options.observations))).verdict)
     return 0
 
 
@@ -185,57 +212,79 @@ def _print_config(config: TrackConfig) -> int:
 def _clips(options: argparse.Namespace) -> list["Clip"]:
     from kprtrack.run import Clip
 
+    if not options.sources:
+        raise UserError("Say which video: kprtrack VIDEO --out tracks.json.")
     start_s = parse_time(options.start) if options.start else None
     end_s = parse_time(options.end) if options.end else None
     return [Clip(source, start_s, end_s, options.stride) for source in expand_sources(options.sources)]
 
 
 def _outputs(target: str, clips: list["Clip"], suffix: str) -> list[Path]:
-    """One file a clip: `target` itself for one clip, files named after the clips in the folder `target` for more."""
-    path = Path(target).expanduser()
+    """One file a clip: `target` itself for one clip; for more, files named after the clips in that folder."""
+    path = _out_path(target)
     if not (len(clips) > 1 or path.is_dir() or target.endswith(("/", "\\"))):
         return [path]
     if path.suffix and not path.is_dir():
         raise UserError(
             f"{len(clips)} videos need a folder for their results, e.g. {path.with_suffix('')}/, not a file."
         )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"Cannot make the folder {path}: {error.strerror}.") from error
     names = [short_name(str(clip.source)) for clip in clips]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UserError(
             f"Two videos are called '{twice}': their results would overwrite each other. Run them apart."
         )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make the folder {path}: {error.strerror}. Choose another.") from error
     return [path / f"{name}{suffix}" for name in names]
 
 
+def _out_path(target: str) -> Path:
+    return Path("/dev/stdout") if target == STANDARD_OUTPUT else Path(target).expanduser()
+
+
 def _needed(out: str | None, example: str) -> str:
-    if out is None:
+    if not out:
         raise UserError(f"Say where the result goes: --out {example}.")
     return out
 
 
-def _tell(summary: "Summary", quiet: bool, prompts: bool) -> int:
+def _tell_tracks(summary: "Summary", options: argparse.Namespace, config: TrackConfig | None) -> int:
+    lines = [] if summary.sightings or summary.stopped else ["nobody was seen in any frame"]
+    if config:
+        lines += _prompts(summary, config)
+    return _tell(summary, options, _count(len(summary.ids), "person", "people"), *lines)
+
+
+def _prompts(summary: "Summary", config: TrackConfig) -> list[str]:
+    if config.reid.name != "kpr" or not summary.sightings:
+        return []
+    share = summary.prompted / summary.sightings
+    return [f"{share:.0%} of {summary.sightings} detections were prompted by their keypoints"]
+
+
+def _tell(summary: "Summary", options: argparse.Namespace, found: str = "", *lines: str) -> int:
     """Say what was done; the exit code."""
     stopped = summary.stopped
-    if not quiet:
+    if not options.quiet:
         speed = summary.frames / summary.seconds if summary.seconds else 0.0
-        _say(f"{summary.out}: {summary.frames} frames, {len(summary.ids)} people, {speed:.1f} frames/s")
-        if prompts and summary.sightings:
-            share = summary.prompted / summary.sightings
-            _say(f"{share:.0%} of {summary.sightings} detections were prompted by their keypoints")
-        if not summary.sightings and stopped is None:
-            _say("nobody was seen in any frame")
+        facts = [_count(summary.frames, "frame"), found, f"{speed:.1f} frames/s"]
+        for line in (f"{summary.out}: {', '.join(filter(None, facts))}", *lines):
+            _say(line)
     if stopped is None:
         return 0
+    held = f"{summary.out} holds {_count(summary.frames, 'frame')}"
     if isinstance(stopped, KeyboardInterrupt):
-        _say(f"kprtrack: interrupted; {summary.out} holds the frames so far")
+        _say(f"kprtrack: interrupted; {held}")
         return INTERRUPTED
-    _say(f"kprtrack: {stopped} {summary.out} holds the frames before.")
+    _say(f"kprtrack: {stopped} {held}.")
     return InputError.exit_code
+
+
+def _count(number: int, one: str, more: str | None = None) -> str:
+    return f"{number} {one if number == 1 else more or one + 's'}"
 
 
 def _show_bytes(done: int, total: int | None) -> None:

@@ -1,11 +1,13 @@
 """Settings: defaults live in frozen dataclasses, a file or `--set key=value` changes single values.
 
-A part of the pipeline (detector, pose, reid, tracker) is a name, weights and options; the options are the fields of
-the dataclass beside the class that the name stands for, so a misspelt key is refused before anything runs.
+A part of the pipeline (detector, pose, reid, tracker) is a name, weights and options; the options are the
+fields of the dataclass beside the class that the name stands for, so a misspelt key is refused before
+anything runs.
 """
 
 import ast
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -81,7 +83,7 @@ def load_config(path: str | Path, base: TrackConfig | None = None) -> TrackConfi
 
     try:
         values = Config.fromfile(str(path), lazy_import=False).to_dict()
-    except Exception as error:  # mmengine passes on whatever the file's own code raises
+    except (Exception, SystemExit) as error:  # mmengine passes on whatever the file's own code raises
         raise InputError(f"Cannot read the config file {path}: {error}") from error
     return merge(base or TrackConfig(), values)
 
@@ -131,7 +133,7 @@ def _literal(text: str) -> Any:
         return words[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two: absurd nesting
         return text
 
 
@@ -148,8 +150,19 @@ def _fitting(key: str, value: Any, hint: Any) -> Any:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if get_origin(hint) is tuple and isinstance(value, list | tuple):
-        return tuple(value)
-    if isinstance(hint, type) and not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise UserError(f"{key} must be a {hint.__name__}, not {value!r}.")
+    if get_origin(hint) is tuple:
+        return _fitting_tuple(key, value, get_args(hint))
+    if (isinstance(hint, type) and not isinstance(value, hint)) or (hint is int and isinstance(value, bool)):
+        raise UserError(f"{key} must be {_IN_WORDS.get(hint, hint.__name__)}, not {value!r}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key} must be a finite number, not {value}.")
     return value
+
+
+_IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def _fitting_tuple(key: str, value: Any, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple) or len(value) != len(kinds):
+        raise UserError(f"{key} must be {len(kinds)} values in a row, such as (1, 2, 3), not {value!r}.")
+    return tuple(_fitting(key, one, kind) for one, kind in zip(value, kinds, strict=True))

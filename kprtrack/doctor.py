@@ -27,6 +27,7 @@ REQUIRED = {
     "mmengine": "0.10.5",
     "numpy": "2.0",
     "opencv-python": "4.10",
+    "pillow": "10.3",
     "platformdirs": "4.2",
     "safetensors": "0.4.5",
     "timm": "1.0.12",
@@ -40,7 +41,7 @@ EXTRAS = {
     "openvino": {"openvino": "2025.0"},
     "parquet": {"pyarrow": "17"},
     "ultralytics": {"ultralytics": "8.3"},
-    "mmpose": {"json-tricks": "3.17", "mmcv-lite": "2.1", "munkres": "1.1.4", "xtcocotools": "1.14"},
+    "mmpose": {"json-tricks": "3.17", "mmcv-lite": "2.1", "munkres": "1.1.4", "scipy": "1.13", "six": "1.16"},
 }
 # The same code under another name; one of them is enough.
 ALSO_CALLED = {

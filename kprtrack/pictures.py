@@ -74,6 +74,7 @@ class Camera:
         import cv2
 
         self._number = number
+        cv2.utils.logging.setLogLevel(0)  # what OpenCV says of a missing camera is said below, shorter
         self._capture = cv2.VideoCapture(number)
         seen, first = self._capture.read()
         if not seen:

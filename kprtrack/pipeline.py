@@ -54,8 +54,8 @@ def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
 def follow(observations: Iterable[Observation], tracker: Tracker) -> Iterator[Tracks]:
     """Who is who in each frame, in order.
 
-    A tracker that recognises a returning person only after a second look corrects the frames of that second too:
-    tracks come out `tracker.settle_s` seconds late and are final.
+    A tracker that recognises a returning person only after a second look corrects the frames of that second
+    too: tracks come out `tracker.settle_s` seconds late and are final.
     """
     settling = Settling(tracker)
     for seen in observations:

@@ -1,9 +1,6 @@
 """One video, start to end: frames in, result files out, whatever happens on the way."""
 
-import signal
-import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -12,7 +9,9 @@ from typing import Any
 
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
-from kprtrack.datatypes import Frame, Observation, Tracks
+from kprtrack.datatypes import Observation, Tracks
+from kprtrack.drawn_video import DrawnVideo
+from kprtrack.interrupts import uninterrupted
 from kprtrack.models import sha256_of
 from kprtrack.pipeline import Networks, Settling, observe
 from kprtrack.progress import Progress
@@ -23,11 +22,13 @@ from kprtrack.results import (
     TracksWriter,
     open_observations_writer,
     open_writer,
+    refuse_observations_output,
+    refuse_output,
 )
 from kprtrack.sources import TruncatedVideo, VideoInfo
 from kprtrack.trackers import Tracker
 from kprtrack.video import Source, open_source
-from reid.errors import OutputError
+from reid.errors import OutputError, UserError
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Clip:
 class Summary:
     """What a run did; `stopped` is what ended it before the video did."""
 
-    out: Path
+    out: Path  # the result; where only a drawn video was wanted, that
     frames: int = 0
     sightings: int = 0  # detections over all frames
     prompted: int = 0  # of them, those whose own keypoints prompted the encoder
@@ -65,7 +66,7 @@ class Summary:
 
 def track_video(
     source: str | int | Path | Clip,
-    out: str | Path,
+    out: str | Path | None,
     config: TrackConfig | None = None,
     *,
     video_out: str | Path | None = None,
@@ -75,27 +76,33 @@ def track_video(
 ) -> Summary:
     """Track everybody in `source`, write the tracks to `out` and, if asked, the drawn video to `video_out`.
 
+    Either of the two files may be left out. An older file of that name is replaced when the run ends.
     networks: built once for several videos; else built from `config`.
     format: where the suffix of `out` leaves a choice, e.g. "coco" for .json.
     Ctrl-C and a damaged video end the run early with valid files of all frames so far and are told in
     `Summary.stopped`.
-    Raises: UserError for wrong settings, InputError for a source that cannot be opened, WeightsError, OutputError
-    (a full disk leaves valid files of the frames that fitted).
+    Raises: UserError for wrong settings, InputError for a source that cannot be opened, WeightsError,
+    OutputError (a full disk leaves valid files of the frames that fitted).
     """
     clip, config = _clip(source), config or TrackConfig()
     with ExitStack() as stack:
         # What can be refused without a network is refused before one is loaded.
-        video = clip.open()
+        video = stack.enter_context(clip.open())
         tracker = build_tracker(config.tracker, video.info.fps / clip.stride)
-        drawn = stack.enter_context(_Drawn(Path(video_out), video.info, clip)) if video_out else None
-        networks = networks or build_networks(config)
-        writer = stack.enter_context(
-            open_writer(Path(out), run_header(video.info, clip, config, networks), format)
+        paths = [Path(path) for path in (out, video_out) if path]
+        _refuse_replacing(paths, clip, config)
+        if out:
+            refuse_output(Path(out), format)
+        drawn = (
+            stack.enter_context(DrawnVideo(Path(video_out), video.info, clip.stride)) if video_out else None
         )
-        summary = Summary(Path(out))
-        seen = _watched(video, networks, config, summary, drawn, quiet)
-        _follow(seen, tracker, writer, drawn, summary)
-    return summary
+        networks = networks or build_networks(config)
+        header = run_header(video.info, clip, config, networks)
+        writer = stack.enter_context(open_writer(Path(out), header, format)) if out else None
+        outputs = _Outputs(Summary(paths[0]), writer, drawn)
+        seen = _watched(video, networks, config, outputs.summary, drawn, quiet)
+        _follow(seen, tracker, outputs)
+    return outputs.summary
 
 
 def observe_video(
@@ -107,16 +114,20 @@ def observe_video(
     quiet: bool = True,
 ) -> Summary:
     """Run the networks on `source` and write what they see to `out` (.npz). Otherwise as `track_video`."""
-    clip, config = _clip(source), config or TrackConfig()
-    video = clip.open()
-    networks = networks or build_networks(config)
-    with open_observations_writer(Path(out), run_header(video.info, clip, config, networks)) as writer:
-        summary = Summary(Path(out))
+    clip, config, summary = _clip(source), config or TrackConfig(), Summary(Path(out))
+    with ExitStack() as stack:
+        video = stack.enter_context(clip.open())
+        _refuse_replacing([Path(out)], clip, config)
+        refuse_observations_output(Path(out))
+        networks = networks or build_networks(config)
+        header = run_header(video.info, clip, config, networks)
+        writer = stack.enter_context(open_observations_writer(Path(out), header))
         with _early_end(summary):
             for seen in _watched(video, networks, config, summary, None, quiet):
-                with _uninterrupted():
+                with uninterrupted():
                     writer.write(seen)
-        writer.close(summary.stopped is None, _reason(summary.stopped))
+        with uninterrupted():
+            writer.close(summary.stopped is None, _reason(summary.stopped))
     return summary
 
 
@@ -134,21 +145,23 @@ def follow_file(
     settings = {**header.config, "tracker": asdict(config.tracker)}
     header = RunHeader(header.video, header.models, settings, header.skeleton)
     with open_writer(Path(out), header, format) as writer:
-        _follow(_counted(observations, summary), tracker, writer, None, summary)
+        _follow(_counted(observations, summary), tracker, _Outputs(summary, writer))
     return summary
 
 
 def draw_file(tracks: TrackFile, source: str | int | Path, out: str | Path, *, quiet: bool = True) -> Summary:
     """Draw stored tracks on their video. Frames without a record stay as they are."""
-    video, summary = open_source(source), Summary(Path(out))
+    summary, clip = Summary(Path(out)), Clip(source)
     by_frame = {frame.frame_number: frame for frame in tracks.frames}
+    _refuse_replacing([Path(out)], clip, TrackConfig())
     with (
-        _Drawn(Path(out), video.info, Clip(source)) as drawn,
+        clip.open() as video,
+        DrawnVideo(Path(out), video.info, clip.stride) as drawn,
         Progress(video.expected_frames, video.info.name, quiet) as progress,
         _early_end(summary),
     ):
         for frame in video:
-            with _uninterrupted():
+            with uninterrupted():
                 drawn.draw(frame, by_frame.get(frame.number))
             summary.frames += 1
             progress.advance()
@@ -166,56 +179,12 @@ def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Netwo
     return RunHeader(video, networks.facts, {**asdict(config), **span})
 
 
-class _Drawn:
-    """The drawn video; keeps the frames whose tracks are not final yet."""
-
-    def __init__(self, path: Path, info: VideoInfo, clip: Clip) -> None:
-        from kprtrack.draw import Trails
-        from kprtrack.video_writer import VideoWriter
-
-        self._writer = VideoWriter(
-            path,
-            info.width,
-            info.height,
-            info.fps / clip.stride,
-            sample_aspect_ratio=info.sample_aspect_ratio,
-        )
-        self._trails = Trails()
-        self._kept: deque[Frame] = deque()
-
-    def __enter__(self) -> "_Drawn":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-
-    def keep(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Pass the frames on and remember them until `write`."""
-        for frame in frames:
-            self._kept.append(frame)
-            yield frame
-
-    def write(self, tracks: Tracks) -> None:
-        """Draw the tracks on the oldest frame kept, which is theirs."""
-        self.draw(self._kept.popleft(), tracks)
-
-    def draw(self, frame: Frame, tracks: Tracks | None) -> None:
-        """Append the frame, with its tracks if there are any."""
-        from kprtrack.draw import draw_tracks
-
-        image = frame.image
-        if tracks is not None:
-            self._trails.add(tracks)
-            image = draw_tracks(image, tracks, self._trails)
-        self._writer.write(image, frame.time_s)
-
-
 def _watched(
     video: Source,
     networks: Networks,
     config: TrackConfig,
     summary: Summary,
-    drawn: _Drawn | None,
+    drawn: DrawnVideo | None,
     quiet: bool,
 ) -> Iterator[Observation]:
     """What the networks see, counted and with progress shown."""
@@ -232,39 +201,45 @@ def _counted(observations: Iterable[Observation], summary: Summary) -> Iterator[
         yield seen
 
 
-def _follow(
-    observations: Iterable[Observation],
-    tracker: Tracker,
-    writer: TracksWriter,
-    drawn: _Drawn | None,
-    summary: Summary,
-) -> None:
+@dataclass
+class _Outputs:
+    """Where tracks go."""
+
+    summary: Summary
+    writer: TracksWriter | None = None
+    drawn: DrawnVideo | None = None
+
+    def write(self, frames: Iterable[Tracks]) -> None:
+        """Append frames."""
+        for tracks in frames:
+            self.summary.ids.update(tracks.ids.tolist())
+            if self.writer:
+                self.writer.write(tracks)
+            if self.drawn:
+                self.drawn.write(tracks)
+
+    def close(self) -> None:
+        """End the result file; it says whether all frames are there."""
+        if self.writer:
+            self.writer.close(self.summary.stopped is None, _reason(self.summary.stopped))
+
+
+def _follow(observations: Iterable[Observation], tracker: Tracker, outputs: _Outputs) -> None:
     """Track and write; what was observed before an error is written, too."""
-
-    def write(tracks: Tracks) -> None:
-        summary.ids.update(tracks.ids.tolist())
-        with _uninterrupted():
-            writer.write(tracks)
-            if drawn:
-                drawn.write(tracks)
-
-    def write_rest() -> None:
-        for tracks in settling.rest():
-            write(tracks)
-
     settling = Settling(tracker)
     try:
-        with _early_end(summary):
+        with _early_end(outputs.summary):
             for seen in observations:
-                for tracks in settling.add(tracker.update(seen)):
-                    write(tracks)
+                with uninterrupted():
+                    outputs.write(settling.add(tracker.update(seen)))
     except OutputError:  # the writer has closed itself
         raise
     except BaseException:
-        write_rest()
+        outputs.write(settling.rest())
         raise
-    write_rest()
-    writer.close(summary.stopped is None, _reason(summary.stopped))
+    with uninterrupted():  # a second Ctrl-C must not cost what the first one saved
+        outputs.write(settling.rest())
+        outputs.close()
 
 
 @contextmanager
@@ -279,24 +254,13 @@ def _early_end(summary: Summary) -> Iterator[None]:
         summary.seconds = time.monotonic() - started_s
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the block is done, so that no record is torn."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting: list[int] = []
-    usual = {
-        number: signal.signal(number, lambda n, _: waiting.append(n))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-    if waiting:
-        raise KeyboardInterrupt
+def _refuse_replacing(outs: list[Path], clip: Clip, config: TrackConfig) -> None:
+    """Raises: UserError if a result would take the place of what it is made from."""
+    inputs = [clip.source, config.detector.weights, config.pose.weights, config.reid.weights]
+    files = [Path(str(name)).expanduser() for name in inputs if name is not None]
+    for out in outs:
+        if out.is_file() and any(file.is_file() and file.samefile(out) for file in files):
+            raise UserError(f"{out} is read by this run: the result would replace it. Choose another name.")
 
 
 def _reason(stopped: BaseException | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 Metric = Literal["cosine", "euclidean"]
+_BLEND_AT_ONCE = 16  # people whose features stay in the processor's cache meanwhile
 NO_SHARED_PART = np.float32(np.inf)  # such a pair can never be matched
 
 
@@ -45,8 +46,8 @@ def empty_appearance(count: int = 0, parts: int = 0, dimensions: int = 0) -> App
 def part_distance(a: Appearance, b: Appearance, metric: Metric = "cosine") -> np.ndarray:
     """Mean distance over the parts visible in both; inf where no part is shared.
 
-    metric: "cosine" is 1 - cosine per part, in [0, 2] (KPR, ECCV 2024, eq. 2); "euclidean" is the length of the
-    difference of the unit vectors, in [0, 2], as the official code measures (spec kpr.md 6).
+    metric: "cosine" is 1 - cosine per part, in [0, 2] (KPR, ECCV 2024, eq. 2); "euclidean" is the length of
+    the difference of the unit vectors, in [0, 2], as the official code measures (spec kpr.md 6).
     Returns: [A, B] float32.
     Raises: ValueError if the two have different part counts or feature lengths.
     """
@@ -57,13 +58,22 @@ def part_distance(a: Appearance, b: Appearance, metric: Metric = "cosine") -> np
     if metric == "cosine":
         # Invisible parts are zeroed, so one matrix product adds up exactly the shared parts.
         length = a.features.shape[1] * a.features.shape[2]  # spelt out: -1 is undefined for nobody
-        flat_a = (a.features * a.visible[:, :, None]).reshape(len(a), length)
-        flat_b = (b.features * b.visible[:, :, None]).reshape(len(b), length)
+        flat_a = _visible_features(a).reshape(len(a), length)
+        flat_b = _visible_features(b).reshape(len(b), length)
         # float32 rounding makes the product of two equal unit vectors a little more than 1.
         total = np.clip(shared - flat_a @ flat_b.T, 0, 2 * shared)
     else:
         total = _euclidean_sum(a, b)
     return np.divide(total, shared, out=np.full(shared.shape, NO_SHARED_PART, np.float32), where=known)
+
+
+def _visible_features(looks: Appearance) -> np.ndarray:
+    """The features [N, P, D] with zeros for invisible parts; a copy only where there are any."""
+    if looks.visible.all():
+        return looks.features
+    features = looks.features.copy()
+    features[~looks.visible] = 0
+    return features
 
 
 def _euclidean_sum(a: Appearance, b: Appearance) -> np.ndarray:
@@ -80,13 +90,19 @@ def blend(old: Appearance, new: Appearance, momentum: float | np.ndarray) -> App
     """Moving average per part: momentum * old + (1 - momentum) * new, unit length.
 
     momentum: weight of the past in [0, 1], one for all or [N].
-    A part invisible in `new` keeps its old value; a part first seen in `new` takes the new value (KPR supplement,
-    "KPRTrack details"). Row i of both is the same person.
+    A part invisible in `new` keeps its old value; a part first seen in `new` takes the new value (KPR
+    supplement, "KPRTrack details"). Row i of both is the same person.
     """
-    both = (old.visible & new.visible)[:, :, None]
-    momentum = np.asarray(momentum, np.float32).reshape(-1, 1, 1)
-    mixed = momentum * old.features + (1 - momentum) * new.features
-    mixed /= np.maximum(np.linalg.norm(mixed, axis=2, keepdims=True), 1e-12)
-    fresh = (new.visible & ~old.visible)[:, :, None]
-    features = np.where(both, mixed, np.where(fresh, new.features, old.features))
-    return Appearance(features.astype(np.float32), old.visible | new.visible, new.prompted)
+    weight = np.broadcast_to(np.asarray(momentum, np.float32), len(old))[:, None, None]
+    features = np.empty(old.features.shape, np.float32)
+    for start in range(0, len(old), _BLEND_AT_ONCE):
+        rows = slice(start, start + _BLEND_AT_ONCE)
+        mixed = features[rows]
+        np.multiply(weight[rows], old.features[rows], out=mixed)
+        mixed += (1 - weight[rows]) * new.features[rows]
+        mixed /= np.maximum(np.sqrt(np.square(mixed).sum(axis=2, keepdims=True)), 1e-12)
+    # Few parts are seen by one side only: writing those is cheaper than choosing for all.
+    kept, fresh = ~new.visible, new.visible & ~old.visible
+    features[kept] = old.features[kept]
+    features[fresh] = new.features[fresh]
+    return Appearance(features, old.visible | new.visible, new.prompted)

@@ -89,7 +89,9 @@ def _check_size(tensors: dict[str, Tensor], size: YoloxSize, path: Path) -> None
             f"known: {', '.join(SHAPES)}."
         )
     if seen != size:
-        raise WeightsError(f"{path} looks like YOLOX-{seen}, asked was YOLOX-{size}. Set size to '{seen}'.")
+        raise WeightsError(
+            f"{path} looks like YOLOX-{seen}, asked was YOLOX-{size}. Use --detector yolox-{seen}."
+        )
 
 
 def _size_of(tensors: dict[str, Tensor]) -> str | None:

@@ -38,22 +38,26 @@ class OnnxEmbedder:
     def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
         """Looks of each image, row i for box i; features [N, 1, D] of unit length."""
         counts = [len(found) for found in people]
-        places = [(frame, row) for frame, count in enumerate(counts) for row in range(count)]
-        features = np.zeros((len(places), self._dimensions), np.float32)
-        for start in range(0, len(places), self._batch):
-            chunk = places[start : start + self._batch]
-            crops = [self._crop(images[frame], people[frame].boxes[row]) for frame, row in chunk]
-            features[start : start + len(chunk)] = self._run(np.concatenate(crops))
+        owners = np.repeat(np.arange(len(images)), counts)
+        boxes = np.concatenate([found.boxes for found in people]) if people else np.zeros((0, 4))
+        features = np.zeros((len(owners), self._dimensions), np.float32)
+        for start in range(0, len(owners), self._batch):
+            rows = slice(start, start + self._batch)
+            features[rows] = self._run(self._crops(images, owners[rows], boxes[rows]))
         features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), _SMALLEST_NORM)
         return [
             Appearance(found[:, None], np.ones((len(found), 1), bool), np.zeros(len(found), bool))
             for found in np.split(features, np.cumsum(counts)[:-1])
         ]
 
-    def _crop(self, image: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """One person, [1, 3, h, w] float32, normalised."""
-        corners = whole_pixel_boxes(box[None], image.shape[0], image.shape[1])
-        return cut_crops(image, corners, self._view).numpy()
+    def _crops(self, images: Images, owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """The people in `boxes` of the images `owners` (sorted), [K, 3, h, w] float32, normalised."""
+        crops = []
+        for owner in np.unique(owners):
+            image = images[owner]
+            corners = whole_pixel_boxes(boxes[owners == owner], image.shape[0], image.shape[1])
+            crops.append(cut_crops(image, corners, self._view).numpy())
+        return crops[0] if len(crops) == 1 else np.concatenate(crops)
 
     def _run(self, crops: np.ndarray) -> np.ndarray:
         """Features [N, D], not normalised; a network of fixed batch size gets blank images to fill it."""
@@ -85,7 +89,9 @@ def load_onnx(config: OnnxConfig, weights: Path, runtime: Runtime) -> OnnxEmbedd
         size.append(asked or fixed or 0)
     view = PromptConfig(size[0], size[1], mean=config.mean, std=config.std)
     tried = engine.run(np.zeros((engine.input_shape[0] or 2, 3, *size), np.float32))[0]
-    if tried.shape[0] != (engine.input_shape[0] or 2) or tried.ndim < 2:
+    # More than one place per person, as a detector's or a pose network's output has, is no feature.
+    places = int(np.prod(tried.shape[2:]))
+    if tried.shape[0] != (engine.input_shape[0] or 2) or tried.ndim < 2 or places != 1:
         raise WeightsError(
             f"{weights} gives an output of shape {list(tried.shape)}, not one feature per person."
         )

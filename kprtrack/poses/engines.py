@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,17 @@ _PROVIDERS = {
 }
 _OPENVINO_PRECISION: dict[Precision, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 _ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+# Most parts a batch is cut into, each computed by a thread of its own. Both runtimes spread one call over
+# threads layer by layer; the layers of small networks are too short for that to help (docs/speed.md).
+_MOST_PARTS = 4
+_Run = Callable[[np.ndarray], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Engine:
     """A network with one image input."""
 
-    run: Callable[[np.ndarray], list[np.ndarray]]  # [N, C, H, W] float32 -> every output
+    run: _Run  # [N, C, H, W] float32 -> every output
     input_shape: tuple[int | None, ...]  # None where any size is taken
 
 
@@ -49,26 +54,56 @@ def _open_onnx(weights: Path, runtime: Runtime) -> Engine:
         import onnxruntime
     except ImportError as error:
         raise UserError(f'{weights} needs onnxruntime: pip install "kprtrack[onnx]".') from error
-    options = onnxruntime.SessionOptions()
-    if runtime.threads is not None:
-        options.intra_op_num_threads = runtime.threads
-    providers = _providers(runtime.device, onnxruntime.get_available_providers())
-    try:
-        session = onnxruntime.InferenceSession(weights, options, providers=providers)
-    # onnxruntime's own errors share no base class but Exception; the file is at fault in each of them.
-    except Exception as error:
-        raise WeightsError(f"onnxruntime cannot read {weights}: {error}") from error
+    parts = _parts(runtime) if runtime.device == "cpu" else 1
+    session = _onnx_session(onnxruntime, weights, runtime, parts)
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type not in _ONNX_TYPES:
         found = ", ".join(f"{one.name} {one.type}" for one in inputs)
         raise WeightsError(f"{weights} wants the inputs {found}; expected one image in float32 or float16.")
     name, number_type = inputs[0].name, _ONNX_TYPES[inputs[0].type]
+    # A named axis ("batch") takes any size.
+    shape = tuple(axis if isinstance(axis, int) else None for axis in inputs[0].shape)
+    if shape[0] is not None and parts > 1:  # cannot be cut: all threads for the whole
+        parts, session = 1, _onnx_session(onnxruntime, weights, runtime, 1)
 
     def run(images: np.ndarray) -> list[np.ndarray]:
         return session.run(None, {name: images.astype(number_type, copy=False)})
 
-    # A named axis ("batch") takes any size.
-    return Engine(run, tuple(axis if isinstance(axis, int) else None for axis in inputs[0].shape))
+    return Engine(_in_parts([run] * parts), shape)
+
+
+def _onnx_session(onnxruntime: Any, weights: Path, runtime: Runtime, parts: int) -> Any:
+    """A session that `parts` threads of ours will call at the same time."""
+    options = onnxruntime.SessionOptions()
+    if runtime.threads is not None:
+        # Every caller brings its own thread; the rest are shared.
+        options.intra_op_num_threads = runtime.threads - parts + 1
+    # Threads that wait busily for the next image steal the processor from torch and OpenCV.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers = _providers(runtime.device, onnxruntime.get_available_providers())
+    try:
+        return onnxruntime.InferenceSession(weights, options, providers=providers)
+    # onnxruntime's own errors share no base class but Exception; the file is at fault in each of them.
+    except Exception as error:
+        raise WeightsError(f"onnxruntime cannot read {weights}: {error}") from error
+
+
+def _parts(runtime: Runtime) -> int:
+    return min(runtime.threads or 1, _MOST_PARTS)
+
+
+def _in_parts(runs: list[_Run]) -> _Run:
+    """A network that computes equal shares of the images at the same time, one by each of `runs`."""
+    if len(runs) == 1:
+        return runs[0]
+    pool = ThreadPoolExecutor(len(runs))
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        shares = np.array_split(images, min(len(runs), max(len(images), 1)))
+        found = list(pool.map(lambda one, share: one(share), runs[: len(shares)], shares))
+        return [np.concatenate(output) for output in zip(*found, strict=True)]
+
+    return run
 
 
 def _providers(device: str, available: list[str]) -> list[Any]:
@@ -105,17 +140,14 @@ def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
         model = core.read_model(weights)
         if len(model.inputs) != 1:
             raise WeightsError(f"{weights} has {len(model.inputs)} inputs; expected one image.")
-        compiled = _compile_any_batch(core, model, options) or core.compile_model(weights, "CPU", options)
+        parts = _parts(runtime)
+        compiled = _compile_any_batch(core, model, {**options, "NUM_STREAMS": parts})
+        if compiled is None:
+            parts, compiled = 1, core.compile_model(weights, "CPU", options)
     except RuntimeError as error:
         raise WeightsError(f"OpenVINO cannot use {weights}: {error}") from error
-    request = compiled.create_infer_request()
-
-    def run(images: np.ndarray) -> list[np.ndarray]:
-        request.infer([images])
-        return [np.array(tensor.data) for tensor in request.output_tensors]
-
-    shape = compiled.input().partial_shape
-    return Engine(run, tuple(axis.get_length() if axis.is_static else None for axis in shape))
+    shape = tuple(axis.get_length() if axis.is_static else None for axis in compiled.input().partial_shape)
+    return Engine(_in_parts([_openvino_run(compiled) for _ in range(parts)]), shape)
 
 
 def _compile_any_batch(core: Any, model: Any, options: dict[str, Any]) -> Any | None:
@@ -125,3 +157,13 @@ def _compile_any_batch(core: Any, model: Any, options: dict[str, Any]) -> Any | 
         return core.compile_model(model, "CPU", options)
     except RuntimeError:
         return None
+
+
+def _openvino_run(compiled: Any) -> _Run:
+    request = compiled.create_infer_request()
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        request.infer([images], share_inputs=True)
+        return [np.array(tensor.data) for tensor in request.output_tensors]
+
+    return run

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kprtrack.results.annotations import people_from_annotations
 from kprtrack.results.coco import open_coco
-from kprtrack.results.frame_file import PART_SUFFIX
+from kprtrack.results.frame_file import PART_SUFFIX, refuse_target
 from kprtrack.results.header import (
     COCO_SKELETON,
     FORMAT,
@@ -48,6 +48,9 @@ __all__ = [
     "read_observations",
     "read_people",
     "read_tracks",
+    "refuse_observations_output",
+    "refuse_output",
+    "suffix_of",
     "write_observations",
 ]
 
@@ -83,6 +86,7 @@ READERS: dict[str, Callable[[Path], PeopleFile]] = {
     "posetrack21": _people_from_any_json,
 }
 SUFFIXES = {".json": "kprtrack", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet", ".txt": "mot"}
+STREAMED = ("jsonl",)  # written in place, so that a pipe or device can take it
 
 
 def open_writer(
@@ -107,11 +111,22 @@ def open_writer(
 
 def open_observations_writer(path: Path, header: RunHeader) -> ObservationWriter:
     """An open file of observations, whose suffix must be .npz. Raises: UserError, OutputError."""
+    refuse_observations_output(path)
+    return ObservationWriter(path, header)
+
+
+def refuse_output(path: Path, format: str | None = None) -> None:
+    """Raise what `open_writer` would, before hours of work; leaves the file alone."""
+    refuse_target(path, in_place=_format(path, format) in STREAMED)
+
+
+def refuse_observations_output(path: Path) -> None:
+    """Raise what `open_observations_writer` would; leaves the file alone."""
     if path.suffix.lower() != ".npz":
         raise UserError(
             f"Observations are stored as .npz, not as '{path.name}'. Use {path.with_suffix('.npz')}."
         )
-    return ObservationWriter(path, header)
+    refuse_target(path, in_place=False)
 
 
 def read_people(path: Path, format: str | None = None) -> PeopleFile:
@@ -130,12 +145,12 @@ def read_people(path: Path, format: str | None = None) -> PeopleFile:
     return READERS[_format(path, format)](path)
 
 
-def read_tracks(path: Path, format: str | None = None) -> TrackFile:
+def read_tracks(path: str | Path, format: str | None = None) -> TrackFile:
     """The tracks in a file of any format in READERS.
 
     Raises: InputError naming file, place and what is wrong; UserError for an unknown format or suffix.
     """
-    return to_track_file(read_people(path, format))
+    return to_track_file(read_people(Path(path), format))
 
 
 def convert(
@@ -153,6 +168,13 @@ def convert(
         for frame in tracks.frames:
             writer.write(frame)
         writer.close(complete=tracks.complete is not False)
+
+
+def suffix_of(format: str | None) -> str:
+    """The usual suffix of a format; of none: `.json`. Raises: UserError for an unknown format."""
+    if format is not None and format not in WRITERS:
+        raise unknown_name("format", format, WRITERS)
+    return next((suffix for suffix, name in SUFFIXES.items() if name == format), ".json")
 
 
 def _format(path: Path, format: str | None) -> str:

@@ -184,8 +184,10 @@ def read_observations(path: Path) -> ObservationFile:
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"Cannot read {path}: {error}. Make the file again.") from error
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{path} is no observation file, or a damaged one ({error}). Make it again.") from error
 
 
 def _columns(frames: list[Observation]) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
-"""What becomes known of a frame after it has passed: which doubtful detection was a person, and who it was."""
+"""What becomes known of a frame after it has passed: which detection was a person, and who it was."""
 
 from dataclasses import fields, replace
+from itertools import takewhile
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from kprtrack.datatypes import Tracks
 class Hindsight:
     """Remembers the last `memory_s` seconds so that tracks can be corrected before they are final.
 
-    A person in doubt has a negative id. `rename` gives it a positive one when it proves to be a person, and another
-    positive one when it proves to be somebody known.
+    A person in doubt has a negative id. `rename` gives it a positive one when it proves to be a person, and
+    another positive one when it proves to be somebody known.
     """
 
     def __init__(self, memory_s: float) -> None:
@@ -23,6 +24,7 @@ class Hindsight:
         """Remember people of this frame who may turn out to be none; all ids are negative."""
         if len(tracks):
             self._doubtful[tracks.frame_number] = tracks
+        self._forget(tracks.time_s)
 
     def rename(self, old: int, new: int, time_s: float) -> None:
         """From time_s on it is known that `old` was `new` all along."""
@@ -35,11 +37,9 @@ class Hindsight:
             proven = np.array([self._name(number) > 0 for number in doubtful.ids.tolist()])
             tracks = _join(tracks, doubtful, proven)
         ids = np.array([self._name(number) for number in tracks.ids.tolist()], np.int64)
-        if len(np.unique(ids)) < len(ids):  # two rows cannot be one person: the later sighting gives way
-            first = np.sort(np.unique(ids, return_index=True)[1])
-            tracks, ids = _rows(tracks, first), ids[first]
-        self._forget(tracks.time_s)
-        return replace(tracks, ids=ids)
+        # Two rows cannot be one person: the one that was in doubt gives way.
+        first = np.sort(np.unique(ids, return_index=True)[1])
+        return replace(_rows(tracks, first), ids=ids[first])
 
     def _name(self, number: int) -> int:
         while number in self._names:
@@ -47,14 +47,12 @@ class Hindsight:
         return number
 
     def _forget(self, time_s: float) -> None:
-        # Names are in order of time; a name is needed until the frames of its old id are final.
-        while self._names:
-            oldest = next(iter(self._names))
-            if self._names[oldest][1] >= time_s - 2 * self._memory_s:
-                break
-            del self._names[oldest]
-        for number in [n for n, held in self._doubtful.items() if held.time_s < time_s]:
-            del self._doubtful[number]
+        """Drop what no frame of the last `memory_s` needs; both memories are in order of time."""
+        oldest_s = time_s - 2 * self._memory_s
+        for number in list(takewhile(lambda number: self._names[number][1] < oldest_s, self._names)):
+            del self._names[number]
+        for frame in list(takewhile(lambda frame: self._doubtful[frame].time_s < oldest_s, self._doubtful)):
+            del self._doubtful[frame]
 
 
 _ARRAYS = tuple(field.name for field in fields(Tracks) if field.name not in ("frame_number", "time_s"))

@@ -1,8 +1,8 @@
 """The KPR tracker: ByteTrack's life cycle and two confidence stages on part features, position and pose.
 
 Source: KPR (Somers et al., ECCV 2024), section 4.5 and supplement "KPRTrack details"; spec
-tracking_and_evaluation.md 4.1. With box_weight = pose_weight = 0 and recognise_distance = None it is the paper's
-tracker, appearance only (configs/track/paper.py). The defaults add what keeps identities best on real video.
+tracking_and_evaluation.md 4.1. configs/track/paper.py is the paper's tracker, appearance only. The defaults
+add what keeps identities best on real video: position, pose, hindsight, recognition of those who return.
 """
 
 from dataclasses import dataclass
@@ -14,62 +14,59 @@ from kprtrack.datatypes import Observation, Tracks
 from kprtrack.motion import FRAME_RATE
 from kprtrack.trackers.hindsight import Hindsight
 from kprtrack.trackers.people import People
+from kprtrack.trackers.report import NOBODY, certainty, margin, people_at
+from kprtrack.trackers.scale import DistanceScale
 from reid.appearance import Metric, part_distance
 
-NOBODY = -1
+SOLID_SCORE = 0.4  # boxes below it are mostly parts and doubles of people: they hide nobody
+SAME_SPREAD = 3.0  # clear looks of one person differ by less than this times their mean difference
 KEYPOINT_CONFIDENCE = 0.3  # below it a keypoint is a guess: the threshold of KPR's prompts (spec kpr.md 2.3)
 
 
 @dataclass(frozen=True)
 class KprTrackerConfig:
-    """Settings of the KPR tracker. Distances are part distances, costs weighted means of 1 - IoU, 1 - OKS and them."""
+    """Settings of the KPR tracker. A cost is the weighted mean of part distance, 1 - IoU and 1 - OKS."""
 
     high_score: float = 0.6  # detections above it are paired first (ByteTrack)
     low_score: float = 0.1  # detections between it and high_score may only prolong a track
     birth_score: float = 0.7  # a track needs a detection above it once (ByteTrack: high_score + 0.1)
-    sprout_score: float = (
-        0.3  # and begins, in hindsight, with the first of an unbroken row of detections above this
-    )
+    sprout_score: float = 0.3  # in hindsight it begins with the first of its detections above this
 
-    metric: Metric = "cosine"  # of the part distance: KPR eq. 2, or "euclidean" as the official code measures
+    metric: Metric = "cosine"  # of the part distance: KPR eq. 2, or "euclidean" as the official code has it
     momentum: float = 0.9  # weight of the past in the moving average of each part
-    max_covered: float | None = (
-        0.35  # looks are not learned while this share of the box is hidden; None: always
-    )
+    # Looks are not learned while more than this share of the box is hidden by others; None: always.
+    max_covered: float | None = 0.5
+    # Looks are measured in units of the distance between strangers, learned from people seen at once, so that
+    # the settings below hold for any encoder and the looks of a weak one decide nothing. 1: as they are.
+    strangers_distance: float | None = None
 
-    appearance_weight: float = 1.0
+    appearance_weight: float = 0.6  # of the part distance in the cost of a pair
     box_weight: float = 1.0  # overlap with the box a Kalman filter predicts; 0 turns motion off
     pose_weight: float = 0.5  # object keypoint similarity with the last pose; 0 turns it off
-    match_cost: float = 0.7  # pairs of stage 1 must cost less
+    match_cost: float = 0.65  # pairs of stage 1 must cost less
     low_match_cost: float = 0.6  # same for detections below high_score
     birth_match_cost: float = 0.7  # same for people not yet sure to be people
-    veto_distance: float | None = (
-        0.35  # clear looks that differ by more are two people, wherever they are; None: no veto
-    )
+    veto_distance: float | None = 0.6  # clear looks that differ by more are two people; None: no veto
 
-    recent_s: float | None = (
-        1.0  # people unseen for longer leave the stages above; None: they stay as long as remembered
-    )
-    max_lost_s: float | None = (
-        None  # people unseen for longer are forgotten; None: remembered for the whole video
-    )
+    recent_s: float | None = 2.0  # who is unseen for longer leaves the stages above; None: never
+    max_lost_s: float | None = None  # who is unseen for longer is forgotten; None: never, within the video
 
-    recognise_distance: float | None = (
-        0.3  # a newcomer nearer than this to a lost person is that person; None: never
-    )
+    # A newcomer nearer than this to a lost person is that person; None: never.
+    recognise_distance: float | None = 0.65
     recognise_margin: float = 0.1  # and the second-best candidate must be farther by this
     recognise_sights: int = 3  # both must have been seen clearly so many times
-    newcomer_s: float = 1.0  # for so long after its birth a newcomer may turn out to be a lost person
+    newcomer_s: float = 1.5  # for so long after its birth a newcomer may turn out to be a lost person
     settle_s: float = 2.0  # `follow` holds tracks back for so long to correct them in hindsight; 0: never
 
 
 class KprTracker:
-    """Follows people through one video. Frames come in order of time; strides and variable frame rates are fine."""
+    """Follows people through one video; strides and variable frame rates are fine."""
 
     def __init__(self, config: KprTrackerConfig | None = None) -> None:
         self.config = config or KprTrackerConfig()
         self._people = People()
         self._hindsight = Hindsight(self.config.settle_s)
+        self._scale = DistanceScale(self.config.strangers_distance)
         self._next_id = 1  # of the next person
         self._next_doubt = -1  # of the next who may be none
         self._time_s: float | None = None
@@ -80,24 +77,25 @@ class KprTracker:
         return self.config.settle_s
 
     def settle(self, tracks: Tracks) -> Tracks:
-        """`tracks` as they look in hindsight: newcomers from their first sight, the recognised by their old ids."""
+        """`tracks` in hindsight: newcomers from their first sight on, the recognised by their old ids."""
         return self._hindsight.apply(tracks)
 
     def update(self, seen: Observation) -> Tracks:
         """The people of this frame, each with the detector's own box."""
         people, config = self._people, self.config
         first_frame = self._time_s is None
+        recent = self._recent(seen.time_s)
         if self._time_s is not None:
-            people.motion.predict((seen.time_s - self._time_s) * FRAME_RATE)
+            people.motion.predict(max(seen.time_s - self._time_s, 0.0) * FRAME_RATE, recent)
         scores = seen.detections.scores
         high = np.flatnonzero(scores > config.high_score)
         low = np.flatnonzero((scores > config.low_score) & (scores <= config.high_score))
         clear = self._clear(seen)
-        distance, cost = self._compare(seen, clear)
+        distance, cost = self._compare(recent, seen, clear)
         person_of = np.full(len(seen), NOBODY)  # row in `people` of every detection
 
         # People known for longer take the confident detections, then the doubtful ones.
-        pool = np.flatnonzero((people.ids > 0) & self._is_recent(seen.time_s))
+        pool = recent[people.ids[recent] > 0]
         pool, high = _pair(cost, pool, high, config.match_cost, person_of)
         pool = pool[people.last_seen_s[pool] == self._time_s]
         _, low = _pair(cost, pool, low, config.low_match_cost, person_of)
@@ -105,7 +103,7 @@ class KprTracker:
         doubtful, rest = np.flatnonzero(people.ids < 0), np.concatenate([high, low])
         _, rest = _pair(cost, doubtful, rest, config.birth_match_cost, person_of)
 
-        told = _tell(distance, person_of)
+        told = certainty(distance, person_of)
         self._move(seen, person_of, clear)
         self._believe(person_of, seen.time_s)
         self._start(seen, rest[scores[rest] >= config.sprout_score], person_of, clear, first_frame)
@@ -116,51 +114,57 @@ class KprTracker:
         self._time_s = seen.time_s
         return tracks
 
-    def _is_recent(self, time_s: float) -> np.ndarray:
-        """[T] bool: people whose position and pose still say where to look for them."""
-        if self.config.recent_s is None:
-            return np.ones(len(self._people), bool)
-        return time_s - self._people.last_seen_s <= self.config.recent_s
+    def _recent(self, time_s: float) -> np.ndarray:
+        """Rows of the people whose position and pose still say where to look for them."""
+        unseen_s = time_s - self._people.last_seen_s
+        return np.flatnonzero(unseen_s <= (np.inf if self.config.recent_s is None else self.config.recent_s))
 
     def _clear(self, seen: Observation) -> np.ndarray:
         """[N] bool: the picture inside the box shows this person and not somebody in front."""
         if self.config.max_covered is None:
             return np.ones(len(seen), bool)
-        shown = covered(seen.detections.boxes) <= self.config.max_covered
-        return shown & (seen.detections.scores > self.config.high_score)
+        clear = np.zeros(len(seen), bool)
+        solid = np.flatnonzero(seen.detections.scores > SOLID_SCORE)
+        clear[solid] = covered(seen.detections.boxes[solid]) <= self.config.max_covered
+        return clear & (seen.detections.scores > self.config.high_score)
 
-    def _compare(self, seen: Observation, clear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Part distance and cost of every person against every detection, [T, N] each; inf where unknown.
-
-        The cost is the weighted mean over the cues that both have: looks, box, pose.
-        """
-        people, config = self._people, self.config
-        shape = (len(people), len(seen))
-        if people.looks is None or not all(shape):
-            return np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
-        distance = part_distance(people.looks, seen.looks, config.metric)
-        cues = [(config.appearance_weight, distance)]
-        boxes = people.motion.boxes.astype(np.float32)
-        if config.box_weight:
-            cues.append((config.box_weight, 1 - iou(boxes, seen.detections.boxes)))
-        if config.pose_weight:
-            cues.append((config.pose_weight, self._pose_cost(boxes, seen)))
-        total, weight = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        for cue_weight, cue in cues:
-            known = np.isfinite(cue)
-            total += np.where(known, cue_weight * cue, 0)
-            weight += cue_weight * known
-        cost = np.divide(total, weight, out=np.full(shape, np.inf, np.float32), where=weight > 0)
-        if config.veto_distance is not None:
-            known = clear & (people.sights > 0)[:, None]
-            cost[known & np.isfinite(distance) & (distance > config.veto_distance)] = np.inf
+    def _compare(
+        self, rows: np.ndarray, seen: Observation, clear: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Part distance and cost of the people `rows` against every detection, [T, N] each; else inf."""
+        shape = (len(self._people), len(seen))
+        distance, cost = np.full((2, *shape), np.inf, np.float32)
+        if len(rows) and len(seen):
+            distance[rows], cost[rows] = self._compare_recent(rows, seen, clear)
         return distance, cost
 
-    def _pose_cost(self, boxes: np.ndarray, seen: Observation) -> np.ndarray:
-        """1 - OKS with the last pose carried along by the box's motion, [T, N]; NaN without common keypoints."""
-        people = self._people
-        moved = people.keypoints.copy()
-        shift = boxes - people.keypoint_boxes
+    def _compare_recent(
+        self, rows: np.ndarray, seen: Observation, clear: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Part distance and cost, [R, N] each. The cost is the weighted mean over the cues that both have."""
+        people, config, scale = self._people, self.config, self._scale
+        distance = part_distance(people.looks_of(rows), seen.looks, config.metric)
+        boxes = people.motion.boxes[rows].astype(np.float32)
+        overlap = iou(boxes, seen.detections.boxes)
+        learned = people.sights[rows] > 0
+        here = np.ix_(learned & (people.last_seen_s[rows] == self._time_s), clear)
+        scale.learn(distance[here], overlap[here])
+        cues = [(config.appearance_weight * scale.trust, distance / scale.strangers)]
+        if config.box_weight:
+            cues.append((config.box_weight, 1 - overlap))
+        if config.pose_weight:
+            cues.append((config.pose_weight, self._pose_cost(rows, boxes, seen)))
+        cost = _weighted_mean(cues)
+        if config.veto_distance is not None:
+            # Never below what the encoder says of one and the same person.
+            limit = max(config.veto_distance * scale.strangers, SAME_SPREAD * scale.same)
+            cost[learned[:, None] & clear & np.isfinite(distance) & (distance > limit)] = np.inf
+        return distance, cost
+
+    def _pose_cost(self, rows: np.ndarray, boxes: np.ndarray, seen: Observation) -> np.ndarray:
+        """1 - OKS with the last pose, carried along with the box, [R, N]; NaN without common keypoints."""
+        moved = self._people.keypoints[rows]
+        shift = boxes - self._people.keypoint_boxes[rows]
         moved[:, :, :2] += ((shift[:, :2] + shift[:, 2:]) / 2)[:, None]
         areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
         return 1 - oks(moved, seen.poses.keypoints, areas, KEYPOINT_CONFIDENCE)
@@ -184,7 +188,7 @@ class KprTracker:
     def _start(
         self, seen: Observation, rows: np.ndarray, person_of: np.ndarray, clear: np.ndarray, first_frame: bool
     ) -> None:
-        """Begin to watch the detections `rows`; those of the first frame are people at once, as in ByteTrack."""
+        """Begin to watch the detections `rows`; those of the first frame are people at once (ByteTrack)."""
         start, count = len(self._people), len(rows)
         person_of[rows] = np.arange(start, start + count)
         ids = self._next_doubt - np.arange(count)
@@ -194,9 +198,9 @@ class KprTracker:
             self._believe(person_of, seen.time_s)
 
     def _recognise(self, time_s: float, gone: np.ndarray) -> None:
-        """Give newcomers who clearly are a lost person that person's identity; marks the obsolete rows in `gone`."""
+        """Give newcomers who clearly are a lost person its identity; mark the obsolete rows in `gone`."""
         config, people = self.config, self._people
-        if config.recognise_distance is None or people.looks is None:
+        if config.recognise_distance is None:
             return
         known = (people.ids > 0) & (people.sights >= config.recognise_sights)
         here = people.last_seen_s == time_s
@@ -204,11 +208,15 @@ class KprTracker:
         old = np.flatnonzero(known & ~here)
         if not (len(new) and len(old)):
             return
-        distance = part_distance(people.looks[new], people.looks[old], config.metric)
-        # Who was in sight together with the newcomer is somebody else.
-        distance[people.last_seen_s[old] >= people.first_seen_s[new][:, None]] = np.inf
-        sure = _margin(distance) >= config.recognise_margin
-        pairing = pair(np.where(sure, distance, np.inf), config.recognise_distance)
+        distance = part_distance(people.looks_of(new), people.looks_of(old), config.metric)
+        # Who was in sight together with the newcomer, once that surely was a person, is somebody else.
+        born_s = people.newcomer_until_s[new] - config.newcomer_s
+        distance[people.last_seen_s[old] >= born_s[:, None]] = np.inf
+        strangers = self._scale.strangers_at_least
+        sure = margin(distance) >= config.recognise_margin * strangers
+        # The less an encoder tells people apart, the nearer they must be.
+        limit = config.recognise_distance * (strangers - self._scale.same)
+        pairing = pair(np.where(sure, distance, np.inf), limit)
         for row, lost in zip(new[pairing.rows], old[pairing.columns], strict=True):
             self._rename(row, people.ids[lost], time_s)
             people.first_seen_s[row] = people.first_seen_s[lost]
@@ -231,59 +239,24 @@ class KprTracker:
         """The people among the detections; those in doubt are kept for hindsight."""
         ids = np.zeros(len(seen), np.int64)
         ids[person_of != NOBODY] = self._people.ids[person_of[person_of != NOBODY]]
-        if self.config.settle_s:
-            self._hindsight.doubt(_tracks(seen, ids, np.flatnonzero(ids < 0), distances, margins))
-        return _tracks(seen, ids, np.flatnonzero(ids > 0), distances, margins)
-
-
-def _tracks(
-    seen: Observation, ids: np.ndarray, rows: np.ndarray, distances: np.ndarray, margins: np.ndarray
-) -> Tracks:
-    return Tracks(
-        frame_number=seen.frame_number,
-        time_s=seen.time_s,
-        ids=ids[rows],
-        boxes=seen.detections.boxes[rows],
-        scores=seen.detections.scores[rows],
-        keypoints=seen.poses.keypoints[rows],
-        distances=distances[rows],
-        margins=margins[rows],
-        visible=seen.looks.visible[rows],
-        prompted=seen.looks.prompted[rows],
-    )
+        self._hindsight.doubt(people_at(seen, ids, np.flatnonzero(ids < 0), distances, margins))
+        return people_at(seen, ids, np.flatnonzero(ids > 0), distances, margins)
 
 
 def _pair(
     cost: np.ndarray, people: np.ndarray, rows: np.ndarray, max_cost: float, person_of: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Write the best pairs of `people` and detections `rows` into `person_of`; the people and rows left over."""
+    """Write the best pairs of `people` and `rows` into `person_of`; the people and rows left over."""
     pairing = pair(cost[np.ix_(people, rows)], max_cost)
     person_of[rows[pairing.columns]] = people[pairing.rows]
     return people[pairing.free_rows], rows[pairing.free_columns]
 
 
-def _tell(distance: np.ndarray, person_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance [N] of each detection to its person, and how much farther the nearest other person is."""
-    distances, margins = np.full((2, len(person_of)), np.nan, np.float32)
-    rows = np.flatnonzero(person_of != NOBODY)
-    if len(rows):
-        mine = person_of[rows]
-        distances[rows] = distance[mine, rows]
-        others = distance[:, rows]
-        others[mine, np.arange(len(rows))] = np.inf
-        margins[rows] = others.min(0) - distances[rows]
-    distances[~np.isfinite(distances)] = np.nan
-    margins[~np.isfinite(margins)] = np.nan
-    return distances, margins
-
-
-def _margin(distance: np.ndarray) -> np.ndarray:
-    """[A, B] how much better each pair is than the next best of its row and of its column."""
-    margin = np.full(distance.shape, np.inf, np.float32)
-    with np.errstate(invalid="ignore"):
-        for axis in (0, 1):
-            if distance.shape[axis] > 1:
-                ordered = np.sort(distance, axis=axis)
-                first, second = np.take(ordered, [0], axis), np.take(ordered, [1], axis)
-                margin = np.minimum(margin, np.where(distance == first, second, first) - distance)
-    return np.nan_to_num(margin, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+def _weighted_mean(cues: list[tuple[float, np.ndarray]]) -> np.ndarray:
+    """Mean over the cues that are finite, by their weights; inf where none is."""
+    total, weight = np.zeros((2, *cues[0][1].shape), np.float32)
+    for cue_weight, cue in cues:
+        known = np.isfinite(cue)
+        total += np.where(known, cue_weight * cue, 0)
+        weight += cue_weight * known
+    return np.divide(total, weight, out=np.full(total.shape, np.inf, np.float32), where=weight > 0)

@@ -16,7 +16,7 @@ _ARRAYS = (
 
 @dataclass
 class People:
-    """All people a tracker knows: seen now, just lost, or long gone. Row i is the same person in every array."""
+    """All people a tracker knows: seen now, just lost, or long gone. Row i is one person everywhere."""
 
     ids: np.ndarray = field(
         default_factory=lambda: np.zeros(0, np.int64)
@@ -43,7 +43,7 @@ class People:
         return len(self.ids)
 
     def add(self, seen: Observation, rows: np.ndarray, ids: np.ndarray, clear: np.ndarray) -> None:
-        """Remember the detections `rows` of this frame as new people; `clear` [K] says whose looks can be trusted."""
+        """Remember the detections `rows` [K] as new people; `clear` [K]: whose looks can be trusted."""
         if not len(rows):
             return
         if self.looks is None:
@@ -66,6 +66,11 @@ class People:
             np.concatenate([self.looks.prompted, looks.prompted]),
         )
         self.motion.add(seen.detections.boxes[rows])
+
+    def looks_of(self, rows: np.ndarray) -> Appearance:
+        """What is remembered of the looks of the people `rows`."""
+        assert self.looks is not None, "nobody was ever added"
+        return self.looks[rows]
 
     def see(self, mine: np.ndarray, seen: Observation, rows: np.ndarray) -> None:
         """Move the people `mine` to the detections `rows`; their looks are left alone."""

@@ -1,0 +1,35 @@
+"""KPRTrack as the paper describes it: appearance alone decides who is who, and no decision is ever corrected.
+
+Source: KPR (Somers et al., ECCV 2024), section 4.5 and supplement "KPRTrack details"; spec
+tracking_and_evaluation.md 4.1. The paper takes life cycle and stages from ByteTrack and leaves most
+numbers unsaid; each line names where its number is from. The paper's networks for PoseTrack21 were never
+published as a set, so this is its tracker, not its figures. No score of ours yet.
+"""
+
+tracker = dict(
+    name="kpr",
+    # Detections: ByteTrack's split into confident and doubtful; a person begins 0.1 above the split.
+    high_score=0.6,
+    low_score=0.1,
+    birth_score=0.7,
+    sprout_score=0.7,  # nobody begins in hindsight
+    # Equation 2, and the moving average of section "KPRTrack details" (its weight is unsaid; 0.9: TrackLab).
+    metric="cosine",
+    momentum=0.9,
+    max_covered=None,  # every match is learned
+    # "Solely on appearance": no motion, no overlap, no pose.
+    appearance_weight=1.0,
+    box_weight=0.0,
+    pose_weight=0.0,
+    veto_distance=None,
+    # "Only pairs with a distance below 0.2"; the paper knows one threshold, so every stage has it.
+    match_cost=0.2,
+    low_match_cost=0.2,
+    birth_match_cost=0.2,
+    # ByteTrack's life cycle. The memory is unsaid: ByteTrack's own is 1 s, TrackLab's part tracker, in whose
+    # framework the paper's figures were made, remembers 300 frames.
+    recent_s=None,
+    max_lost_s=10.0,
+    recognise_distance=None,
+    settle_s=0.0,
+)

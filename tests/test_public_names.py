@@ -1,0 +1,60 @@
+"""What `import kprtrack` offers is there, documented, and in the README's words."""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import kprtrack
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = [name for name in kprtrack.__all__ if name != "__version__"]
+
+
+def _named_for_type_checkers() -> set[str]:
+    """Names imported under `if TYPE_CHECKING:`, which is all that editors and mypy see."""
+    tree = ast.parse((ROOT / "kprtrack" / "__init__.py").read_text("utf-8"))
+    blocks = [node for node in tree.body if isinstance(node, ast.If)]
+    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {alias.asname or alias.name for node in imports for alias in node.names}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_name_is_there_and_documented(name: str) -> None:
+    found = getattr(kprtrack, name)
+    text = inspect.getdoc(found)
+    assert text
+    assert not text.startswith(f"{name}("), "a dataclass without a docstring of its own"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_public_functions_say_their_types(name: str) -> None:
+    found = getattr(kprtrack, name)
+    call = found.__init__ if inspect.isclass(found) else found
+    parameters = [one for one in inspect.signature(call).parameters.values() if one.name != "self"]
+    assert all(one.annotation is not inspect.Parameter.empty for one in parameters)
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    assert _named_for_type_checkers() == set(NAMES)
+
+
+def test_the_list_names_nothing_twice_and_dir_shows_it() -> None:
+    assert sorted(set(kprtrack.__all__)) == dir(kprtrack)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="track_vido"):
+        kprtrack.track_vido  # noqa: B018
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert f'version = "{kprtrack.__version__}"' in (ROOT / "pyproject.toml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("package", ["kprtrack", "reid", "eval"])
+def test_packages_promise_their_types(package: str) -> None:
+    folder = Path(importlib.import_module(package).__file__ or "").parent
+    assert (folder / "py.typed").is_file()

@@ -1,0 +1,169 @@
+"""README.md stays true: its file tree, its links, its commands, its names and its Python."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kprtrack.build import detector_names, embedder_names, pose_names
+from kprtrack.cli import VERBS
+from kprtrack.config import PRESETS, load_config
+from kprtrack.model_catalogue import CATALOGUE
+from kprtrack.pipeline import Networks
+from kprtrack.trackers import TRACKERS
+from kprtrack.video_writer import VideoWriter
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+MAY_BE_SUMMED_UP = ("configs/", "docs/", "tests/", "tools/")  # in the tree a folder may stand for its files
+
+
+def blocks(kind: str, text: str = README) -> list[str]:
+    """The fenced blocks of one kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def tree() -> dict[str, str]:
+    """Path -> words, of the tree under "Files"; folders end in a slash."""
+    (block,) = blocks("", README.partition("\n## Files\n")[2])
+    folders: list[str] = []
+    entries: dict[str, str] = {}
+    for line in block.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        name, _, words = line.strip().partition(" ")
+        path = "".join([*folders[:depth], name])
+        if name.endswith("/"):
+            folders[depth:] = [name]
+        entries[path] = words.strip()
+    return entries
+
+
+def files() -> set[str]:
+    """What git knows, or would know after `git add`."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("needs the git clone")
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {name for name in names if (ROOT / name).exists()}
+
+
+def test_every_file_stands_in_the_tree() -> None:
+    known = tree()
+    inner = {path.rpartition("/")[0] + "/" for path in (entry.rstrip("/") for entry in known)}
+    whole = tuple(
+        path
+        for path in known
+        if path.endswith("/") and path not in inner and path.startswith(MAY_BE_SUMMED_UP)
+    )
+    assert not {name for name in files() - set(known) if not name.startswith(whole)}
+
+
+def test_everything_in_the_tree_is_there() -> None:
+    there = files()
+    gone = {
+        path
+        for path in tree()
+        if path not in there and not (path.endswith("/") and any(name.startswith(path) for name in there))
+    }
+    assert not gone
+
+
+def test_every_file_of_the_tree_says_what_it_is() -> None:
+    assert not [path for path, words in tree().items() if not words and not path.endswith("/")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8"))
+    assert not [link for link in links if "://" not in link and not (page.parent / link).exists()]
+
+
+def commands() -> list[str]:
+    """Every kprtrack command line of the pages, without what a shell adds around it."""
+    found = []
+    for page in PAGES:
+        for block in blocks("(?:sh)?", page.read_text("utf-8")):
+            for line in block.replace("\\\n", " ").splitlines():
+                for step in re.split(r"\s#|&&", line):
+                    match = re.match(r"(?:uv run --no-dev )?kprtrack (.*)", step.strip())
+                    found += [match[1]] if match else []
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_name_only_options_that_exist(command: str) -> None:
+    words = shlex.split(command)
+    verb = words.pop(0) if words[0] in VERBS else "track"
+    if "--help" in words:
+        return
+    options = VERBS[verb]().parse_args(words)
+    for role, known in (
+        ("detector", detector_names()),
+        ("pose", pose_names()),
+        ("reid", embedder_names()),
+        ("tracker", list(TRACKERS)),
+        ("preset", list(PRESETS)),
+    ):
+        assert getattr(options, role, None) in (None, *known)
+
+
+@pytest.mark.parametrize("name", [*detector_names(), *pose_names(), *embedder_names(), *TRACKERS, *PRESETS])
+def test_everything_to_choose_from_is_told(name: str) -> None:
+    family, _, size = name.rpartition("-")
+    assert f"`{name}`" in README or (
+        family and re.search(rf"`{family}-\{{[^}}]*\b{size}\b[^}}]*\}}`", README)
+    )
+
+
+def test_the_example_of_a_config_file_is_understood(tmp_path: Path) -> None:
+    file = tmp_path / "example.py"
+    file.write_text(blocks("python")[0], "utf-8")
+    assert load_config(file).device == "cuda"
+
+
+def test_models_named_in_commands_are_in_the_catalogue() -> None:
+    names = re.findall(r"models get ([\w-]+)", README)
+    assert names
+    assert not set(names) - set(CATALOGUE)
+
+
+def test_the_continuous_integration_runs_the_test_command_of_the_readme() -> None:
+    test_command = README.partition("Pass the tests")[2].partition("```")[2].partition("```")[0]
+    run = (ROOT / ".ci" / "run").read_text("utf-8")
+    for step in test_command.removeprefix("sh").strip().split(" && "):
+        assert step.replace("pip install", "pip install --quiet") in run
+
+
+@pytest.fixture
+def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short `video.mp4` in the working folder."""
+    with VideoWriter(tmp_path / "video.mp4", 64, 48, 10.0) as writer:
+        for number in range(4):
+            writer.write(np.full((48, 64, 3), 60 * number, np.uint8), number / 10)
+    monkeypatch.chdir(tmp_path)
+
+
+def run_python(text: str, names: dict[str, object]) -> dict[str, object]:
+    """The names there are after running an example of the README."""
+    exec(compile(text, "README.md", "exec"), names)
+    return names
+
+
+@pytest.mark.usefixtures("video")
+def test_the_example_with_own_functions_runs() -> None:
+    assert run_python(blocks("python")[2], {})["people"] == {1}
+
+
+@pytest.mark.usefixtures("video")
+def test_the_example_with_published_networks_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    own = run_python(blocks("python")[2], {})
+    networks = Networks(own["detect"], own["estimate_poses"], own["embed"])  # type: ignore[arg-type]
+    lines = blocks("python")[1].splitlines(keepends=True)
+    without_weights = "".join(line for line in lines if "= build_networks(" not in line)
+    run_python(without_weights, {"networks": networks})
+    assert capsys.readouterr().out.startswith("4 frames, 1 people\n0.0 1 ")

@@ -1,0 +1,180 @@
+"""How fast the networks and the whole pipeline run; weights are random unless real ones are given."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from speed_clock import Times, Timing, in_turns, medians, timed
+from speed_scenes import five_people, picture, skeletons
+
+from kprtrack.build import build_networks, build_tracker
+from kprtrack.config import Part, TrackConfig
+from kprtrack.datatypes import Detections, Frame, Poses
+from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector, suppress
+from kprtrack.detectors.yolox_network import Yolox, YoloxSize, decode
+from kprtrack.embedders.kpr import KprEmbedder, KprEmbedderConfig
+from kprtrack.pipeline import Networks, observe
+from kprtrack.poses.engines import open_engine
+from kprtrack.poses.hrnet import Hrnet, HrnetConfig, HrnetPose
+from kprtrack.runtime import Runtime
+from kprtrack.video import open_source
+from reid.model import Kpr, KprConfig
+from reid.prompts import make_prompts
+
+HEIGHT, WIDTH = 720, 1280
+_FRAMES_AT_ONCE = 8
+_PAUSE_S = 0.05  # onnxruntime's own threads wait busily for a while after every call
+
+
+def yolox(size: YoloxSize, rounds: int) -> dict[str, Timing]:
+    """One 720p frame: the network as it was trained, ours on the same canvas, and ours by default."""
+    torch.manual_seed(0)
+    network = Yolox(size, 80).eval()
+    image, batch = picture(HEIGHT, WIDTH), Runtime(batch=1)
+    full = YoloxDetector(network, YoloxConfig(size=size, padding="full"), batch)
+    trimmed = YoloxDetector(network, YoloxConfig(size=size), batch)
+    side = YoloxConfig(size=size).canvas_hw[0]
+    canvas = torch.rand(1, 3, side, side) * 255
+
+    @torch.inference_mode()
+    def as_trained() -> None:
+        suppress(decode(network(canvas), side, side)[0], 0.1, 0.65)
+
+    ways = {"plain": as_trained, "full canvas": lambda: full([image]), "default": lambda: trimmed([image])}
+    return in_turns(ways, rounds)
+
+
+def hrnet(rounds: int, people: int = 8) -> dict[str, Timing]:
+    """`people` crops of 256 x 192 through HRNet-w32, no mirrored pass."""
+    torch.manual_seed(0)
+    network = Hrnet(32).eval()
+    # Its own copy: HrnetPose changes the memory layout of what it is given.
+    ours = HrnetPose(copy.deepcopy(network), HrnetConfig(), Runtime())
+    crops = np.random.default_rng(0).integers(0, 256, (people, 256, 192, 3), dtype=np.uint8)
+    pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float().contiguous()
+
+    @torch.inference_mode()
+    def as_trained() -> None:
+        network(pixels)
+
+    return in_turns({"plain": as_trained, "ours": lambda: ours.heatmaps(crops)}, rounds)
+
+
+def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
+    """`people` prompted crops of one frame through KPR on SwinV2-B: one by one, and in one batch."""
+    torch.manual_seed(0)
+    model = Kpr(KprConfig()).eval()
+    embedder = KprEmbedder(model, KprEmbedderConfig(), Runtime(batch=people))
+    image, boxes = picture(HEIGHT, WIDTH), np.concatenate([five_people(WIDTH, HEIGHT, 0)] * 2)[:people]
+    found = Detections(boxes, np.ones(len(boxes), np.float32))
+    keypoints = skeletons(boxes, np.random.default_rng(0))
+    drawn = make_prompts(image, boxes, keypoints, KprConfig().prompts())
+
+    @torch.inference_mode()
+    def one_by_one() -> None:
+        for crop, heatmap in zip(drawn.crops, drawn.heatmaps, strict=True):
+            model.embed(crop[None], heatmap[None], vectors="foreground+parts")
+
+    poses = [Poses(keypoints)]
+    return in_turns({"plain": one_by_one, "ours": lambda: embedder([image], [found], poses)}, rounds)
+
+
+def engines(shared: Path, threads: int, rounds: int) -> dict[str, dict[str, Timing]]:
+    """16 crops through a file's network: one call of its runtime with all threads, and ours."""
+    import onnxruntime
+    import openvino
+
+    weights, found = shared / "real" / "weights", {}
+    rng, runtime = np.random.default_rng(0), Runtime(threads=threads)
+    path = weights / "osnet_x0_25_msmt17.onnx"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name, crops = session.get_inputs()[0].name, rng.standard_normal((16, 3, 256, 128), dtype=np.float32)
+    ours = open_engine(path, runtime).run
+    ways = {"plain": lambda: session.run(None, {name: crops}), "ours": lambda: ours(crops)}
+    found["OSNet x0.25, ONNX"] = in_turns(ways, rounds, pause_s=_PAUSE_S)
+    path = weights / "tinypose_256x192_fp16.xml"
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    model = openvino.Core().read_model(path)
+    model.reshape([-1, 3, 256, 192])
+    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+    people = rng.standard_normal((16, 3, 256, 192), dtype=np.float32)
+    pose = open_engine(path, runtime).run
+    ways = {"plain": lambda: request.infer([people]), "ours": lambda: pose(people)}
+    found["PP-TinyPose, OpenVINO"] = in_turns(ways, rounds, pause_s=_PAUSE_S)
+    return found
+
+
+def pipeline(shared: Path | None, frames: int) -> tuple[dict[str, Timing], int, int]:
+    """Totals of each stage over `frames` 720p frames; how many frames and people there were."""
+    networks, clip, fps = _real(shared, frames) if shared else _made_up(frames)
+    times: Times = {}
+
+    def watched(name: str, call: Callable[..., object]) -> Callable[..., object]:
+        def run(*given: object) -> object:
+            answers: list[object] = []
+            times.setdefault(name, []).append(timed(lambda: answers.append(call(*given))))
+            return answers[0]
+
+        return run
+
+    list(observe(clip[:2], networks, 2))  # warm up
+    seen_through = Networks(
+        watched("detector", networks.detect),
+        watched("pose", networks.estimate_poses),
+        watched("reid", networks.embed),
+    )
+    update, people = watched("tracker", build_tracker(Part("kpr"), fps).update), 0
+
+    def all_of_it() -> None:
+        nonlocal people
+        for seen in observe(clip, seen_through, _FRAMES_AT_ONCE):
+            people += len(seen)
+            update(seen)
+
+    whole = timed(all_of_it)
+    totals = {
+        name: Timing(sum(w for w, _ in spent), sum(c for _, c in spent)) for name, spent in times.items()
+    }
+    return {**totals, **medians({"whole": [whole]})}, len(clip), people
+
+
+def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
+    """Random YOLOX-s, HRNet-w32 and KPR; five people stand where the made-up boxes are."""
+    torch.manual_seed(0)
+    runtime, rng = Runtime(), np.random.default_rng(0)
+    detect = YoloxDetector(Yolox("s", 80).eval(), YoloxConfig(size="s"), runtime)
+    pose = HrnetPose(Hrnet(32).eval(), HrnetConfig(), runtime)
+    embed = KprEmbedder(Kpr(KprConfig()), KprEmbedderConfig(), runtime)
+    background = picture(HEIGHT, WIDTH)
+
+    def boxes(batch: list[Frame]) -> list[Detections]:
+        detect([frame.image for frame in batch])
+        found = [five_people(WIDTH, HEIGHT, frame.number) for frame in batch]
+        return [Detections(each, np.full(5, 0.9, np.float32)) for each in found]
+
+    def poses(batch: list[Frame], people: list[Detections]) -> list[Poses]:
+        found = pose([frame.image for frame in batch], people)
+        for one, shown in zip(found, people, strict=True):
+            one.keypoints[:] = skeletons(shown.boxes, rng)  # a random network finds nobody's joints
+        return found
+
+    networks = Networks(boxes, poses, lambda batch, *seen: embed([frame.image for frame in batch], *seen))
+    return networks, [Frame(number, number / 30, background) for number in range(frames)], 30.0
+
+
+def _real(shared: Path, frames: int) -> tuple[Networks, list[Frame], float]:
+    """YOLOX-nano, PP-TinyPose and OSNet on a street video."""
+    weights = shared / "real" / "weights"
+    config = TrackConfig(
+        detector=Part("yolox-nano", str(weights / "yolox_nano_torch_from_onnx.pth")),
+        pose=Part("heatmap", str(weights / "tinypose_256x192_fp16.xml")),
+        reid=Part("onnx", str(weights / "osnet_x0_25_msmt17.onnx")),
+        device="cpu",
+    )
+    video = open_source(shared / "real" / "videos" / "rknn_people_walking.mp4")
+    clip = [frame for _, frame in zip(range(frames), video, strict=False)]
+    return build_networks(config), clip, video.info.fps

@@ -1,0 +1,163 @@
+"""ByteTrack one object at a time, as its published program computes: what ours are measured against.
+
+Source: spec tracking_and_evaluation.md 4. The arithmetic only; the published code is not used.
+Matrices are 8 x 8 per track and corrected by a Cholesky solution each; prediction and overlap are vectorised,
+as in the published program.
+"""
+
+import lap
+import numpy as np
+import scipy.linalg
+
+TRACK_THRESH, MATCH_THRESH, MAX_LOST_FRAMES = 0.6, 0.8, 30
+_STEP = np.eye(8) + np.eye(8, k=4)
+_READ = np.eye(4, 8)
+
+
+class _Track:
+    """One person: a Kalman filter over centre x, centre y, aspect and height, and a life cycle."""
+
+    def __init__(self, box: np.ndarray, number: int, frame: int) -> None:
+        self.mean = np.r_[_measured(box), np.zeros(4)]
+        height = self.mean[3]
+        still = [height / 10, height / 10, 1e-2, height / 10]
+        self.covariance = np.diag(np.square([*still, height / 16, height / 16, 1e-5, height / 16]))
+        self.number, self.born, self.seen = number, frame, frame
+        self.confirmed, self.lost, self.removed = frame == 1, False, False
+        self.row = -1
+
+    def box(self) -> np.ndarray:
+        x, y, aspect, height = self.mean[:4]
+        return np.array([x - aspect * height / 2, y - height / 2, x + aspect * height / 2, y + height / 2])
+
+    def correct(self, box: np.ndarray, row: int, frame: int) -> None:
+        height = self.mean[3]
+        noise = np.diag(np.square([height / 20, height / 20, 1e-1, height / 20]))
+        expected = _READ @ self.mean
+        spread = np.linalg.multi_dot((_READ, self.covariance, _READ.T)) + noise
+        factor = scipy.linalg.cho_factor(spread, lower=True, check_finite=False)
+        gain = scipy.linalg.cho_solve(factor, (self.covariance @ _READ.T).T, check_finite=False).T
+        self.mean = self.mean + (_measured(box) - expected) @ gain.T
+        self.covariance = self.covariance - np.linalg.multi_dot((gain, spread, gain.T))
+        self.row, self.seen, self.confirmed, self.lost = row, frame, True, False
+
+
+class PlainByteTrack:
+    """Follows boxes through one video at 30 frames per second."""
+
+    def __init__(self) -> None:
+        self.tracked: list[_Track] = []
+        self.lost: list[_Track] = []
+        self.frame = 0
+        self.next_number = 1
+
+    def update(self, boxes: np.ndarray, scores: np.ndarray) -> dict[int, int]:
+        """Identity -> row of this frame's detections."""
+        self.frame += 1
+        boxes = boxes.astype(np.float64)
+        high = [row for row in range(len(boxes)) if scores[row] > TRACK_THRESH]
+        low = [row for row in range(len(boxes)) if 0.1 < scores[row] < TRACK_THRESH]
+        newcomers = [track for track in self.tracked if not track.confirmed]
+        pool = [track for track in self.tracked if track.confirmed] + self.lost
+        was_lost = set(map(id, self.lost))
+        _predict(pool)
+        left, high = self._stage(pool, boxes, high, scores, MATCH_THRESH)
+        missed, _ = self._stage([track for track in left if not track.lost], boxes, low, None, 0.5)
+        for track in missed:
+            track.lost = True
+        gone, high = self._stage(newcomers, boxes, high, scores, 0.7)
+        born = []
+        for row in high:
+            if scores[row] >= TRACK_THRESH + 0.1:
+                born.append(_Track(boxes[row], self.next_number, self.frame))
+                born[-1].row = row
+                self.next_number += 1
+        self._sort(pool, newcomers, gone, born, was_lost)
+        return {track.number: track.row for track in self.tracked if track.confirmed}
+
+    def _stage(
+        self,
+        tracks: list[_Track],
+        boxes: np.ndarray,
+        rows: list[int],
+        scores: np.ndarray | None,
+        limit: float,
+    ) -> tuple[list[_Track], list[int]]:
+        """Pair and correct; the tracks and the detections left over."""
+        if not tracks or not rows:
+            return tracks, rows
+        likeness = _overlap(np.array([track.box() for track in tracks]), boxes[rows])
+        if scores is not None:
+            likeness = likeness * scores[rows]
+        _, partner, owner = lap.lapjv(1 - likeness, extend_cost=True, cost_limit=limit)
+        for track, column in zip(tracks, partner, strict=True):
+            if column >= 0:
+                track.correct(boxes[rows[column]], rows[column], self.frame)
+        return (
+            [track for track, column in zip(tracks, partner, strict=True) if column < 0],
+            [row for row, place in zip(rows, owner, strict=True) if place < 0],
+        )
+
+    def _sort(
+        self,
+        pool: list[_Track],
+        newcomers: list[_Track],
+        gone: list[_Track],
+        born: list[_Track],
+        was_lost: set[int],
+    ) -> None:
+        """Who is tracked and who is lost from now on; the removal of the long lost comes a frame late."""
+        dead = {id(track) for track in gone} | {id(track) for track in pool if track.removed}
+        for track in pool:
+            if id(track) in was_lost and track.lost and self.frame - track.seen > MAX_LOST_FRAMES:
+                track.removed = True
+        # In the published order: those seen all along, newborn, found again.
+        stayed = [track for track in [*pool, *newcomers] if id(track) not in was_lost and not track.lost]
+        stayed = [track for track in stayed if id(track) not in {id(one) for one in gone}]
+        found = [track for track in pool if id(track) in was_lost and not track.lost]
+        self.tracked = [*stayed, *born, *found]
+        lost = [track for track in pool if track.lost and id(track) not in dead]
+        self.lost = sorted(lost, key=lambda track: id(track) not in was_lost)
+        if not self.tracked or not self.lost:
+            return
+        overlap = _overlap(
+            np.array([track.box() for track in self.tracked]), np.array([track.box() for track in self.lost])
+        )
+        double: set[int] = set()
+        for i, j in zip(*np.nonzero(1 - overlap < 0.15), strict=True):
+            one, other = self.tracked[i], self.lost[j]
+            double.add(id(other) if one.seen - one.born > other.seen - other.born else id(one))
+        self.tracked = [track for track in self.tracked if id(track) not in double]
+        self.lost = [track for track in self.lost if id(track) not in double]
+
+
+def _measured(box: np.ndarray) -> np.ndarray:
+    width, height = box[2] - box[0], box[3] - box[1]
+    return np.array([box[0] + width / 2, box[1] + height / 2, width / height, height])
+
+
+def _predict(tracks: list[_Track]) -> None:
+    if not tracks:
+        return
+    means = np.stack([track.mean for track in tracks])
+    covariances = np.stack([track.covariance for track in tracks])
+    for row, track in enumerate(tracks):
+        if track.lost:
+            means[row, 7] = 0
+    height, one = means[:, 3], np.ones(len(means))
+    place, speed = height / 20, height / 160
+    stds = np.stack([place, place, 1e-2 * one, place, speed, speed, 1e-5 * one, speed], axis=1)
+    noise = np.stack([np.diag(row) for row in np.square(stds)])
+    means = means @ _STEP.T
+    covariances = _STEP @ covariances @ _STEP.T + noise
+    for track, mean, covariance in zip(tracks, means, covariances, strict=True):
+        track.mean, track.covariance = mean, covariance
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union with the last pixel included, [A, B]."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.clip(high - low + 1, 0, None).prod(2)
+    area_a, area_b = (a[:, 2:] - a[:, :2] + 1).prod(1), (b[:, 2:] - b[:, :2] + 1).prod(1)
+    return shared / (area_a[:, None] + area_b - shared)
