@@ -149,7 +149,9 @@ def _add_tracker(parser: argparse.ArgumentParser) -> None:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings")
-    group.add_argument("--config", metavar="FILE", help="settings file, e.g. configs/track/paper.py; a .py file is run")
+    group.add_argument(
+        "--config", metavar="FILE", help="settings file, e.g. configs/track/paper.py; a .py file is run"
+    )
     group.add_argument(
         "--set",
         action="append",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kprtrack.config import PARTS, PRESETS, Part, TrackConfig, load_config, merge, override
+from kprtrack.outcome import INTERRUPTED, say, tell, tell_observations, tell_tracks
 from kprtrack.sources import expand_sources, parse_time, short_name
 from reid.errors import InputError, OutputError, UserError, unknown_name
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from kprtrack.pipeline import Networks
     from kprtrack.run import Clip, Summary
 
-INTERRUPTED = 130
 STANDARD_OUTPUT = "-"
 
 
@@ -55,7 +55,9 @@ def _track(options: argparse.Namespace) -> int:
             quiet=options.quiet,
         )
 
-    return _one_by_one(config, len(clips), track, tell=lambda summary: _tell_tracks(summary, options, config))
+    return _one_by_one(
+        config, len(clips), track, tell=lambda summary: tell_tracks(summary, config, quiet=options.quiet)
+    )
 
 
 def _observe(options: argparse.Namespace) -> int:
@@ -70,10 +72,9 @@ def _observe(options: argparse.Namespace) -> int:
     def look(i: int, networks: "Networks | None") -> "Summary":
         return observe_video(clips[i], outs[i], config, networks=networks, quiet=options.quiet)
 
-    def tell(summary: "Summary") -> int:
-        return _tell(summary, options, _count(summary.sightings, "detection"), *_prompts(summary, config))
-
-    return _one_by_one(config, len(clips), look, tell)
+    return _one_by_one(
+        config, len(clips), look, tell=lambda summary: tell_observations(summary, config, quiet=options.quiet)
+    )
 
 
 def _one_by_one(
@@ -92,13 +93,13 @@ def _one_by_one(
         try:
             codes.append(tell(run(i, networks)))
         except InputError as error:
-            _say(f"kprtrack: {error}")
+            say(f"kprtrack: {error}")
             codes.append(error.exit_code)
         if codes[-1] == INTERRUPTED:
             return INTERRUPTED
     failed = sum(code != 0 for code in codes)
     if failed:
-        _say(f"kprtrack: {failed} of {count} videos could not be read to their end, see above")
+        say(f"kprtrack: {failed} of {count} videos could not be read to their end, see above")
     return next((code for code in codes if code), 0)
 
 
@@ -111,7 +112,7 @@ def _follow(options: argparse.Namespace) -> int:
         return _print_config(config)
     out = _out_path(_needed(options.out, "tracks.json"))
     summary = follow_file(read_observations(Path(options.observations)), out, config, format=options.format)
-    return _tell_tracks(summary, options, None)
+    return tell_tracks(summary, None, quiet=options.quiet)
 
 
 def _draw(options: argparse.Namespace) -> int:
@@ -120,7 +121,7 @@ def _draw(options: argparse.Namespace) -> int:
 
     out = Path(_needed(options.out, "drawn.mp4"))
     summary = draw_file(read_tracks(Path(options.tracks)), options.source, out, quiet=options.quiet)
-    return _tell(summary, options)
+    return tell(summary, quiet=options.quiet)
 
 
 def _convert(options: argparse.Namespace) -> int:
@@ -251,42 +252,6 @@ def _needed(out: str | None, example: str) -> str:
     return out
 
 
-def _tell_tracks(summary: "Summary", options: argparse.Namespace, config: TrackConfig | None) -> int:
-    lines = [] if summary.sightings or summary.stopped else ["nobody was seen in any frame"]
-    if config:
-        lines += _prompts(summary, config)
-    return _tell(summary, options, _count(len(summary.ids), "person", "people"), *lines)
-
-
-def _prompts(summary: "Summary", config: TrackConfig) -> list[str]:
-    if config.reid.name != "kpr" or not summary.sightings:
-        return []
-    share = summary.prompted / summary.sightings
-    return [f"{share:.0%} of {summary.sightings} detections were prompted by their keypoints"]
-
-
-def _tell(summary: "Summary", options: argparse.Namespace, found: str = "", *lines: str) -> int:
-    """Say what was done; the exit code."""
-    stopped = summary.stopped
-    if not options.quiet:
-        speed = summary.frames / summary.seconds if summary.seconds else 0.0
-        facts = [_count(summary.frames, "frame"), found, f"{speed:.1f} frames/s"]
-        for line in (f"{summary.out}: {', '.join(filter(None, facts))}", *lines):
-            _say(line)
-    if stopped is None:
-        return 0
-    held = f"{summary.out} holds {_count(summary.frames, 'frame')}"
-    if isinstance(stopped, KeyboardInterrupt):
-        _say(f"kprtrack: interrupted; {held}")
-        return INTERRUPTED
-    _say(f"kprtrack: {stopped} {held}.")
-    return InputError.exit_code
-
-
-def _count(number: int, one: str, more: str | None = None) -> str:
-    return f"{number} {one if number == 1 else more or one + 's'}"
-
-
 def _show_bytes(done: int, total: int | None) -> None:
     share = f" of {total / 1e6:.0f}" if total else ""
     sys.stderr.write(f"\r{done / 1e6:.0f}{share} MB")
@@ -294,7 +259,3 @@ def _show_bytes(done: int, total: int | None) -> None:
 
 def _print(text: str) -> None:
     sys.stdout.write(text.rstrip() + "\n")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")

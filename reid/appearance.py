@@ -100,7 +100,7 @@ def blend(old: Appearance, new: Appearance, momentum: float | np.ndarray) -> App
         mixed = features[rows]
         np.multiply(weight[rows], old.features[rows], out=mixed)
         mixed += (1 - weight[rows]) * new.features[rows]
-        mixed /= np.maximum(np.sqrt(np.square(mixed).sum(axis=2, keepdims=True)), 1e-12)
+        mixed /= np.maximum(np.sqrt(np.einsum("npd,npd->np", mixed, mixed)), 1e-12)[:, :, None]
     # Few parts are seen by one side only: writing those is cheaper than choosing for all.
     kept, fresh = ~new.visible, new.visible & ~old.visible
     features[kept] = old.features[kept]

@@ -6,6 +6,8 @@ numbers unsaid; each line names where its number is from. The paper's networks f
 published as a set, so this is its tracker, not its figures. No score of ours yet.
 """
 
+reid = dict(name="kpr", vectors="parts")  # equation 2 has no foreground vector
+
 tracker = dict(
     name="kpr",
     # Detections: ByteTrack's split into confident and doubtful; a person begins 0.1 above the split.
@@ -15,6 +17,7 @@ tracker = dict(
     sprout_score=0.7,  # nobody begins in hindsight
     # Equation 2, and the moving average of section "KPRTrack details" (its weight is unsaid; 0.9: TrackLab).
     metric="cosine",
+    strangers_distance=1.0,  # distances as they are
     momentum=0.9,
     max_covered=None,  # every match is learned
     # "Solely on appearance": no motion, no overlap, no pose.

@@ -1,4 +1,4 @@
-"""Who looks like whom: images + boxes + keypoints -> part features. A new encoder is one file and one line."""
+"""Who looks like whom: images + boxes + keypoints -> part features. A new encoder is one file, one line."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

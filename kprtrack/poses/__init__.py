@@ -1,4 +1,4 @@
-"""How everybody stands: images + boxes -> keypoints. A new estimator is one file here and one line in POSES."""
+"""How everybody stands: images + boxes -> keypoints. A new estimator is one file, one line in POSES."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -36,8 +36,8 @@ def _mmpose(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Pose
     return load_mmpose(configure(MmposeConfig, options), weights, runtime)
 
 
-# Each makes a pose estimator from a weights file and the options of its config dataclass. Keypoints from a file
-# (`--pose given`) need no network and are wired in build.py.
+# Each makes a pose estimator from a weights file and the options of its config dataclass. Keypoints from a
+# file (`--pose given`) need no network and are wired in build.py.
 POSES: dict[str, Callable[[Path, Mapping[str, Any], Runtime], PoseEstimator]] = {
     "hrnet-w32": partial(_hrnet, 32),
     "hrnet-w48": partial(_hrnet, 48),

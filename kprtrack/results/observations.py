@@ -187,7 +187,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
     except zipfile.BadZipFile as error:
-        raise InputError(f"{path} is no observation file, or a damaged one ({error}). Make it again.") from error
+        raise InputError(f"Cannot read {path}: {error}. Make the file again.") from error
 
 
 def _columns(frames: list[Observation]) -> dict[str, np.ndarray]:

@@ -22,13 +22,13 @@ class Hindsight:
 
     def doubt(self, tracks: Tracks) -> None:
         """Remember people of this frame who may turn out to be none; all ids are negative."""
-        if len(tracks):
-            self._doubtful[tracks.frame_number] = tracks
+        self._doubtful[tracks.frame_number] = tracks
         self._forget(tracks.time_s)
 
     def rename(self, old: int, new: int, time_s: float) -> None:
         """From time_s on it is known that `old` was `new` all along."""
         self._names[old] = (new, time_s)
+        self._forget(time_s)
 
     def apply(self, tracks: Tracks) -> Tracks:
         """The tracks of a frame as they look now; call once a frame, in order."""

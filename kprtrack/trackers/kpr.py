@@ -5,6 +5,7 @@ tracking_and_evaluation.md 4.1. configs/track/paper.py is the paper's tracker, a
 add what keeps identities best on real video: position, pose, hindsight, recognition of those who return.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,10 @@ from kprtrack.trackers.people import People
 from kprtrack.trackers.report import NOBODY, certainty, margin, people_at
 from kprtrack.trackers.scale import DistanceScale
 from reid.appearance import Metric, part_distance
+from reid.errors import UserError
 
 SOLID_SCORE = 0.4  # boxes below it are mostly parts and doubles of people: they hide nobody
+CROWD = 32  # people compared at once
 SAME_SPREAD = 3.0  # clear looks of one person differ by less than this times their mean difference
 KEYPOINT_CONFIDENCE = 0.3  # below it a keypoint is a guess: the threshold of KPR's prompts (spec kpr.md 2.3)
 
@@ -57,6 +60,21 @@ class KprTrackerConfig:
     recognise_sights: int = 3  # both must have been seen clearly so many times
     newcomer_s: float = 1.5  # for so long after its birth a newcomer may turn out to be a lost person
     settle_s: float = 2.0  # `follow` holds tracks back for so long to correct them in hindsight; 0: never
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low_score <= self.high_score <= 1:
+            raise UserError(
+                f"0 <= low_score <= high_score <= 1 must hold, not {self.low_score}, {self.high_score}."
+            )
+        for name in ("birth_score", "sprout_score", "momentum"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} must lie in [0, 1], not {getattr(self, name)}.")
+        if min(self.appearance_weight, self.box_weight, self.pose_weight) < 0:
+            raise UserError("appearance_weight, box_weight and pose_weight must be 0 or more.")
+        if not self.appearance_weight + self.box_weight + self.pose_weight:
+            raise UserError("One of appearance_weight, box_weight and pose_weight must be above 0.")
+        if self.settle_s < 0 or self.newcomer_s < 0 or (self.strangers_distance or 1) <= 0:
+            raise UserError("settle_s and newcomer_s must be 0 or more, strangers_distance above 0.")
 
 
 class KprTracker:
@@ -134,40 +152,63 @@ class KprTracker:
         """Part distance and cost of the people `rows` against every detection, [T, N] each; else inf."""
         shape = (len(self._people), len(seen))
         distance, cost = np.full((2, *shape), np.inf, np.float32)
-        if len(rows) and len(seen):
-            distance[rows], cost[rows] = self._compare_recent(rows, seen, clear)
+        overlap = np.zeros(shape, np.float32)
+        boxes = self._people.motion.boxes.astype(np.float32)
+        for mine, near in self._neighbourhoods(rows, boxes, seen.detections.boxes):
+            block = self._compare_block(mine, near, boxes[mine], seen)
+            if block[0].shape == shape:
+                distance, cost, overlap = block
+                break
+            place = mine[:, None], near
+            distance[place], cost[place], overlap[place] = block
+        learned = self._people.sights > 0
+        if self.config.veto_distance is not None:
+            # Never below what the encoder says of one and the same person.
+            limit = max(self.config.veto_distance * self._scale.strangers, SAME_SPREAD * self._scale.same)
+            cost[learned[:, None] & clear & np.isfinite(distance) & (distance > limit)] = np.inf
+        here = np.ix_(learned & (self._people.last_seen_s == self._time_s), clear)
+        self._scale.learn(distance[here], overlap[here])
         return distance, cost
 
-    def _compare_recent(
-        self, rows: np.ndarray, seen: Observation, clear: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Part distance and cost, [R, N] each. The cost is the weighted mean over the cues that both have."""
-        people, config, scale = self._people, self.config, self._scale
-        distance = part_distance(people.looks_of(rows), seen.looks, config.metric)
-        boxes = people.motion.boxes[rows].astype(np.float32)
-        overlap = iou(boxes, seen.detections.boxes)
-        learned = people.sights[rows] > 0
-        here = np.ix_(learned & (people.last_seen_s[rows] == self._time_s), clear)
-        scale.learn(distance[here], overlap[here])
+    def _neighbourhoods(
+        self, rows: np.ndarray, boxes: np.ndarray, seen_boxes: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Groups of the people `rows` with the detections they may be: all, in a crowd those nearby."""
+        everybody = np.arange(len(seen_boxes))
+        if not (len(rows) and len(seen_boxes)):
+            return
+        if not self.config.box_weight or len(rows) <= CROWD:
+            yield rows, everybody
+            return
+        # Comparing looks costs most, and nobody crosses half a crowded picture between two frames.
+        from_left = rows[np.argsort(boxes[rows, 0], kind="stable")]
+        for group in np.array_split(from_left, -(-len(rows) // CROWD)):
+            reach = (boxes[group, 2] - boxes[group, 0]).max()
+            left, right = boxes[group, 0].min() - reach, boxes[group, 2].max() + reach
+            yield group, np.flatnonzero((seen_boxes[:, 2] > left) & (seen_boxes[:, 0] < right))
+
+    def _compare_block(
+        self, rows: np.ndarray, columns: np.ndarray, boxes: np.ndarray, seen: Observation
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Part distance, cost and overlap, [R, C]. The cost is the weighted mean over the cues both have."""
+        config, scale = self.config, self._scale
+        looks = seen.looks if len(columns) == len(seen) else seen.looks[columns]
+        distance = part_distance(self._people.looks_of(rows), looks, config.metric)
+        overlap = iou(boxes, seen.detections.boxes[columns])
         cues = [(config.appearance_weight * scale.trust, distance / scale.strangers)]
         if config.box_weight:
             cues.append((config.box_weight, 1 - overlap))
         if config.pose_weight:
-            cues.append((config.pose_weight, self._pose_cost(rows, boxes, seen)))
-        cost = _weighted_mean(cues)
-        if config.veto_distance is not None:
-            # Never below what the encoder says of one and the same person.
-            limit = max(config.veto_distance * scale.strangers, SAME_SPREAD * scale.same)
-            cost[learned[:, None] & clear & np.isfinite(distance) & (distance > limit)] = np.inf
-        return distance, cost
+            cues.append((config.pose_weight, self._pose_cost(rows, boxes, seen.poses.keypoints[columns])))
+        return distance, _weighted_mean(cues), overlap
 
-    def _pose_cost(self, rows: np.ndarray, boxes: np.ndarray, seen: Observation) -> np.ndarray:
-        """1 - OKS with the last pose, carried along with the box, [R, N]; NaN without common keypoints."""
+    def _pose_cost(self, rows: np.ndarray, boxes: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+        """1 - OKS with the last pose, carried along with the box, [R, C]; NaN without common keypoints."""
         moved = self._people.keypoints[rows]
         shift = boxes - self._people.keypoint_boxes[rows]
         moved[:, :, :2] += ((shift[:, :2] + shift[:, 2:]) / 2)[:, None]
         areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-        return 1 - oks(moved, seen.poses.keypoints, areas, KEYPOINT_CONFIDENCE)
+        return 1 - oks(moved, keypoints, areas, KEYPOINT_CONFIDENCE)
 
     def _move(self, seen: Observation, person_of: np.ndarray, clear: np.ndarray) -> None:
         """Carry every paired person to its detection, and learn its looks where nobody stands in front."""
@@ -179,6 +220,8 @@ class KprTracker:
     def _believe(self, person_of: np.ndarray, time_s: float) -> None:
         """Those in doubt who are seen again, and once confidently, are people."""
         people = self._people
+        if (people.ids > 0).all():
+            return
         mine = person_of[person_of != NOBODY]
         for row in mine[(people.ids[mine] < 0) & (people.best_scores[mine] >= self.config.birth_score)]:
             self._rename(row, self._next_id, time_s)
@@ -190,6 +233,8 @@ class KprTracker:
     ) -> None:
         """Begin to watch the detections `rows`; those of the first frame are people at once (ByteTrack)."""
         start, count = len(self._people), len(rows)
+        if not count:
+            return
         person_of[rows] = np.arange(start, start + count)
         ids = self._next_doubt - np.arange(count)
         self._next_doubt -= count
@@ -201,6 +246,8 @@ class KprTracker:
         """Give newcomers who clearly are a lost person its identity; mark the obsolete rows in `gone`."""
         config, people = self.config, self._people
         if config.recognise_distance is None:
+            return
+        if not (people.newcomer_until_s >= time_s).any():
             return
         known = (people.ids > 0) & (people.sights >= config.recognise_sights)
         here = people.last_seen_s == time_s
@@ -239,7 +286,9 @@ class KprTracker:
         """The people among the detections; those in doubt are kept for hindsight."""
         ids = np.zeros(len(seen), np.int64)
         ids[person_of != NOBODY] = self._people.ids[person_of[person_of != NOBODY]]
-        self._hindsight.doubt(people_at(seen, ids, np.flatnonzero(ids < 0), distances, margins))
+        doubtful = np.flatnonzero(ids < 0)
+        if len(doubtful):
+            self._hindsight.doubt(people_at(seen, ids, doubtful, distances, margins))
         return people_at(seen, ids, np.flatnonzero(ids > 0), distances, margins)
 
 
@@ -247,7 +296,9 @@ def _pair(
     cost: np.ndarray, people: np.ndarray, rows: np.ndarray, max_cost: float, person_of: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Write the best pairs of `people` and `rows` into `person_of`; the people and rows left over."""
-    pairing = pair(cost[np.ix_(people, rows)], max_cost)
+    if not (len(people) and len(rows)):
+        return people, rows
+    pairing = pair(cost[people[:, None], rows], max_cost)
     person_of[rows[pairing.columns]] = people[pairing.rows]
     return people[pairing.free_rows], rows[pairing.free_columns]
 

@@ -1,0 +1,180 @@
+"""The wiring: names, weights, devices, and what is refused before anything is loaded."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kprtrack.build import DEFAULT_WEIGHTS, build_networks, build_tracker, weights_of
+from kprtrack.config import Part, TrackConfig
+from kprtrack.datatypes import Frame
+from kprtrack.detectors import DETECTORS
+from kprtrack.model_catalogue import CATALOGUE
+from kprtrack.trackers.bytetrack import ByteTrack
+from kprtrack.trackers.kpr import KprTracker
+from reid.errors import InputError, UserError, WeightsError
+
+
+@pytest.fixture(autouse=True)
+def empty_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path / "home"))
+
+
+def given_file(tmp_path: Path, bbox: list[float] | None = None) -> str:
+    """A COCO result with one person in frame 0."""
+    person = {
+        "image_id": 0,
+        "category_id": 1,
+        "bbox": bbox or [1, 2, 3, 4],
+        "score": 0.9,
+        "keypoints": [5, 6, 0.5] * 17,
+    }
+    path = tmp_path / "given.json"
+    path.write_text(json.dumps([person]))
+    return str(path)
+
+
+def given(tmp_path: Path, **change: object) -> TrackConfig:
+    """A pipeline that needs no weights."""
+    file = given_file(tmp_path)
+    return TrackConfig(Part("given", file), Part("given", file), Part("none"), **{"device": "cpu", **change})  # type: ignore[arg-type]
+
+
+def test_default_weights_are_all_in_the_catalogue() -> None:
+    assert set(DEFAULT_WEIGHTS.values()) <= set(CATALOGUE)
+
+
+def test_given_boxes_and_keypoints_need_no_network(tmp_path: Path) -> None:
+    networks = build_networks(given(tmp_path))
+    batch = [Frame(number, 0.0, np.zeros((8, 8, 3), np.uint8)) for number in (0, 1)]
+    people = networks.detect(batch)
+    poses = networks.estimate_poses(batch, people)
+    looks = networks.embed(batch, people, poses)
+    assert [len(found) for found in people] == [1, 0]
+    assert people[0].boxes.tolist() == [[1, 2, 4, 6]]
+    assert poses[0].keypoints[0, 0].tolist() == [5, 6, 0.5]
+    assert [len(one) for one in looks] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "hint"),
+    [
+        ("detector", "yolox-nan", "Unknown detector 'yolox-nan'. Did you mean 'yolox-nano'?"),
+        ("pose", "hrnet-w23", "Unknown pose estimator 'hrnet-w23'. Did you mean 'hrnet-w32'?"),
+        ("reid", "kp", "Unknown reid encoder 'kp'. Did you mean 'kpr'?"),
+    ],
+)
+def test_an_unknown_name_is_told_with_the_nearest(role: str, name: str, hint: str) -> None:
+    with pytest.raises(UserError) as caught:
+        build_networks(TrackConfig(**{role: Part(name)}))  # type: ignore[arg-type]
+    assert str(caught.value).startswith(hint)
+
+
+def test_an_unknown_tracker_is_told_with_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"Unknown tracker 'bytetrac'. Did you mean 'bytetrack'\?"):
+        build_tracker(Part("bytetrac"), 25.0)
+
+
+def test_trackers_are_built_with_their_options() -> None:
+    assert isinstance(build_tracker(Part("bytetrack", None, {"track_thresh": 0.4}), 25.0), ByteTrack)
+    tracker = build_tracker(Part("kpr", None, {"momentum": 0.5}), 25.0)
+    assert isinstance(tracker, KprTracker) and tracker.config.momentum == 0.5
+
+
+def test_missing_published_weights_say_how_to_get_them() -> None:
+    with pytest.raises(WeightsError, match="kprtrack models get yolox-m-coco"):
+        build_networks(TrackConfig())
+
+
+def test_missing_weights_of_the_last_part_are_told_before_the_first_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d.pth").write_bytes(b"damaged")
+    config = TrackConfig(
+        Part("yolox-s", str(tmp_path / "d.pth")), Part("given", given_file(tmp_path)), Part("kpr")
+    )
+    with pytest.raises(WeightsError, match="kpr-multi"):
+        build_networks(config)
+
+
+@pytest.mark.parametrize(
+    ("role", "name"), [("reid", "onnx"), ("pose", "heatmap"), ("detector", "ultralytics")]
+)
+def test_a_part_without_published_weights_asks_for_a_file(role: str, name: str) -> None:
+    with pytest.raises(UserError, match=f"--{role}-weights FILE"):
+        weights_of(role, Part(name))
+
+
+@pytest.mark.parametrize("role", ["detector", "pose"])
+def test_given_without_a_file_asks_for_one(role: str) -> None:
+    with pytest.raises(UserError, match=f"--{role} given needs a file: --{role}-weights FILE"):
+        weights_of(role, Part("given"))
+
+
+def test_an_onnx_network_in_place_of_pytorch_weights_is_told(tmp_path: Path) -> None:
+    (tmp_path / "osnet.onnx").write_bytes(b"x")
+    with pytest.raises(WeightsError, match="--reid onnx"):
+        weights_of("reid", Part("kpr", str(tmp_path / "osnet.onnx")))
+
+
+def test_boxes_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    file = given_file(tmp_path, [1, 2, float("nan"), 4])
+    with pytest.raises(InputError, match=r"given\.json"):
+        build_networks(TrackConfig(Part("given", file), Part("given", file), Part("none"), device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"device": "gpu"}, "Unknown device 'gpu'"),
+        ({"device": "cpu:3"}, "only CUDA devices are numbered; write --device cpu."),
+        ({"device": "cuda:99"}, "--device cuda:99: "),
+        ({"device": "cuda:x"}, "--device cuda:x: "),
+        ({"precision": "fp61"}, "Unknown precision 'fp61'. Did you mean 'fp16'?"),
+        ({"batch": 0}, "batch and frames_at_once must be at least 1, not 0, 8."),
+        ({"frames_at_once": 0}, "batch and frames_at_once must be at least 1, not 16, 0."),
+        ({"threads": 0}, "threads must be at least 1, not 0."),
+    ],
+)
+def test_a_senseless_way_of_computing_is_refused(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        build_networks(given(tmp_path, **change))
+    assert message in str(caught.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_a_gpu_that_is_not_there_is_told_and_nothing_falls_back(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"this machine has no such device that torch can use. It has: cpu"):
+        build_networks(given(tmp_path, device="cuda"))
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_full_memory_is_told_with_what_to_make_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def detector(*_: object) -> object:
+        def full(_: object) -> object:
+            raise error
+
+        return full
+
+    monkeypatch.setitem(DETECTORS, "yolox-s", detector)
+    (tmp_path / "w.pth").write_bytes(b"x")
+    file = given_file(tmp_path)
+    config = TrackConfig(
+        Part("yolox-s", str(tmp_path / "w.pth")), Part("given", file), Part("none"), device="cpu"
+    )
+    networks = build_networks(config)
+    with pytest.raises(UserError, match=r"Make --batch \(now 16\)"):
+        networks.detect([])
+
+
+def test_the_facts_say_which_file_each_part_runs_on(tmp_path: Path) -> None:
+    facts = build_networks(given(tmp_path)).facts
+    assert facts["detector"]["file"] == "given.json"
+    assert facts["reid"] == {"name": "none"}
+    assert facts["runtime"] == {"device": "cpu", "precision": "fp32"}

@@ -1,0 +1,135 @@
+"""Settings: what is accepted, and what is said of what is not."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from kprtrack.config import Part, TrackConfig, configure, load_config, merge, override
+from reid.errors import InputError, UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    share: float = 0.5
+    count: int = 3
+    limit: float | None = 1.0
+    mirrored: bool = True
+    colours: Literal["rgb", "bgr"] = "rgb"
+    mean: tuple[float, float, float] = (1.0, 2.0, 3.0)
+    size: str = "m"
+
+
+def test_values_of_the_right_type_are_taken() -> None:
+    made = configure(
+        Options, {"share": 1, "limit": None, "mirrored": False, "colours": "bgr", "mean": [4, 5, 6]}
+    )
+    assert made == Options(1.0, 3, None, False, "bgr", (4.0, 5.0, 6.0))
+    assert isinstance(made.share, float) and isinstance(made.mean[0], float)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shear": 1}, "Unknown option 'shear'. Did you mean 'share'?"),
+        ({"share": "big"}, "share must be a number, not 'big'."),
+        ({"share": True}, "share must be a number, not True."),
+        ({"share": float("nan")}, "share must be a finite number, not nan."),
+        ({"limit": "x"}, "limit must be a number, not 'x'."),
+        ({"count": 1.5}, "count must be a whole number, not 1.5."),
+        ({"count": True}, "count must be a whole number, not True."),
+        ({"count": None}, "count must be a whole number, not None."),
+        ({"mirrored": 1}, "mirrored must be true or false, not 1."),
+        ({"colours": "rbg"}, "Unknown value for colours 'rbg'. Did you mean"),
+        ({"mean": (1, 2)}, "mean must be 3 values in a row"),
+        ({"mean": (1, 2, "a")}, "mean must be a number, not 'a'."),
+        ({"mean": 5}, "mean must be 3 values in a row"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_words(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        configure(Options, options)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_field_that_the_name_fixes_is_not_the_users_to_set() -> None:
+    with pytest.raises(UserError, match="Unknown option 'size'"):
+        configure(Options, {"size": "s"}, size="x")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("true", True),
+        ("OFF", False),
+        ("none", None),
+        ("3", 3),
+        ("1e-2", 0.01),
+        ("(1, 2)", (1, 2)),
+        ("a b", "a b"),
+    ],
+)
+def test_assignments_are_read_as_the_value_they_write(text: str, value: object) -> None:
+    assert override(TrackConfig(), [f"tracker.some_option={text}"]).tracker.options["some_option"] == value
+
+
+def test_assignments_never_run_code() -> None:
+    text = "__import__('os').getcwd()"
+    assert override(TrackConfig(), [f"tracker.x={text}"]).tracker.options["x"] == text
+    assert override(TrackConfig(), ["tracker.x=" + "(" * 9000]).tracker.options["x"] == "(" * 9000
+
+
+@pytest.mark.parametrize("text", ["high_score", "", "batch"])
+def test_an_assignment_without_equals_sign_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="not of the form key=value"):
+        override(TrackConfig(), [text])
+
+
+@pytest.mark.parametrize("text", ["trackr.x=1", "=1", ".x=1", "bach=3"])
+def test_an_unknown_setting_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="Unknown setting"):
+        override(TrackConfig(), [text])
+
+
+def test_later_assignments_win() -> None:
+    config = override(TrackConfig(), ["batch=2", "batch=3", "tracker.a=1", "tracker.b=2", "tracker.a=4"])
+    assert config.batch == 3
+    assert config.tracker.options == {"a": 4, "b": 2}
+
+
+def test_options_go_when_the_part_is_exchanged_and_stay_when_it_is_named_again() -> None:
+    config = TrackConfig(detector=Part("yolox-m", "mine.pth", {"nms_iou": 0.6}))
+    assert merge(config, {"detector": "yolox-s"}).detector == Part("yolox-s")
+    assert merge(config, {"detector": {"name": "yolox-m"}}).detector == config.detector
+
+
+def test_a_config_file_changes_what_it_names(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text('device = "cpu"\ntracker = dict(name="bytetrack", track_thresh=0.4)\n')
+    config = load_config(tmp_path / "mine.py")
+    assert config == TrackConfig(device="cpu", tracker=Part("bytetrack", None, {"track_thresh": 0.4}))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.py", "x = (", "Cannot read the config file"),
+        ("a.py", "raise SystemExit(3)", "Cannot read the config file"),
+        ("a.txt", "device = 1", "Cannot read the config file"),
+    ],
+)
+def test_a_broken_config_file_is_told(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_config(tmp_path / name)
+
+
+def test_a_missing_config_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No config file at"):
+        load_config(tmp_path / "none.py")
+
+
+def test_a_misspelt_key_in_a_config_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("devise = 'cpu'\n")
+    with pytest.raises(UserError, match=r"Unknown setting 'devise'. Did you mean 'device'\?"):
+        load_config(tmp_path / "mine.py")

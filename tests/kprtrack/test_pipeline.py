@@ -1,0 +1,99 @@
+"""observe and follow, with functions in place of networks."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import fake_run
+import numpy as np
+import pytest
+
+from kprtrack.datatypes import Detections, Frame, Observation, Tracks
+from kprtrack.pipeline import Settling, follow, observe
+from kprtrack.trackers.kpr import KprTracker
+from reid.errors import InputError
+
+
+class LateTracker:
+    """Numbers its people from 100 on, and calls everybody 1 in hindsight."""
+
+    settle_s = 0.3
+
+    def update(self, seen: Observation) -> Tracks:
+        [found] = [seen.detections]
+        return Tracks(
+            seen.frame_number,
+            seen.time_s,
+            np.arange(len(found)) + 100,
+            found.boxes,
+            found.scores,
+            seen.poses.keypoints,
+            np.full(len(found), np.nan, np.float32),
+            np.full(len(found), np.nan, np.float32),
+            seen.looks.visible,
+            seen.looks.prompted,
+        )
+
+    def settle(self, tracks: Tracks) -> Tracks:
+        return replace(tracks, ids=tracks.ids - 99)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5, 100])
+def test_every_frame_is_observed_once_in_order_whatever_the_batch(batch_size: int) -> None:
+    seen = list(observe(fake_run.frames(10), fake_run.NETWORKS, batch_size))
+    assert [one.frame_number for one in seen] == list(range(10))
+    assert [one.detections.boxes[0, 0] for one in seen] == [2 + number for number in range(10)]
+
+
+def test_networks_never_see_more_frames_than_asked() -> None:
+    sizes = []
+
+    def detect(batch: list[Frame]) -> list[Detections]:
+        sizes.append(len(batch))
+        return fake_run.detect(batch)
+
+    list(observe(fake_run.frames(10), replace(fake_run.NETWORKS, detect=detect), 4))
+    assert sizes == [4, 4, 2]
+
+
+def test_frames_before_the_damage_are_observed() -> None:
+    def broken() -> Iterator[Frame]:
+        yield from fake_run.frames(3)
+        raise InputError("the disk has a hole")
+
+    seen = []
+    with pytest.raises(InputError, match="hole"):
+        for one in observe(broken(), fake_run.NETWORKS, 8):
+            seen.append(one.frame_number)
+    assert seen == [0, 1, 2]
+
+
+def test_a_network_that_forgets_a_frame_is_noticed() -> None:
+    forgetful = replace(fake_run.NETWORKS, detect=lambda batch: fake_run.detect(batch[1:]))
+    with pytest.raises(ValueError, match="zip"):
+        list(observe(fake_run.frames(3), forgetful, 3))
+
+
+def test_tracks_come_out_corrected_and_complete() -> None:
+    tracks = list(follow(observe(fake_run.frames(10), fake_run.NETWORKS), LateTracker()))
+    assert [one.frame_number for one in tracks] == list(range(10))
+    assert {tuple(one.ids.tolist()) for one in tracks} == {(1, 2)}
+
+
+def test_tracks_are_held_back_only_as_long_as_the_tracker_may_change_its_mind() -> None:
+    settling, tracker = Settling(LateTracker()), LateTracker()
+    out = [
+        [one.frame_number for one in settling.add(tracker.update(seen))]
+        for seen in observe(fake_run.frames(6), fake_run.NETWORKS)
+    ]
+    assert out == [[], [], [], [0], [1], [2]]
+    assert [one.frame_number for one in settling.rest()] == [3, 4, 5]
+
+
+def test_two_walking_people_keep_their_identities() -> None:
+    tracks = list(follow(observe(fake_run.frames(12), fake_run.NETWORKS), KprTracker()))
+    assert {tuple(one.ids.tolist()) for one in tracks} == {(1, 2)}
+
+
+def test_nobody_gives_empty_tracks() -> None:
+    tracks = list(follow(observe(fake_run.frames(3), fake_run.NOBODY), KprTracker()))
+    assert [len(one) for one in tracks] == [0, 0, 0]

@@ -1,0 +1,294 @@
+"""A run from video to files, with functions in place of networks: what is kept whatever happens."""
+
+import json
+import os
+import signal
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import fake_run
+import numpy as np
+import pytest
+
+from kprtrack.config import Part, TrackConfig
+from kprtrack.datatypes import Detections, Frame
+from kprtrack.interrupts import uninterrupted
+from kprtrack.pipeline import Networks
+from kprtrack.results import read_observations, read_tracks
+from kprtrack.run import Clip, draw_file, follow_file, observe_video, track_video
+from kprtrack.sources import TruncatedVideo
+from reid.errors import InputError, OutputError, UserError
+
+FRAMES = 12
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return fake_run.make_video(tmp_path / "walk.mp4", FRAMES)
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path / "home"))
+
+
+def networks_that(happens: object, at: int) -> Networks:
+    """The fake networks; at that frame a signal is sent or an exception raised."""
+
+    def detect(batch: list[Frame]) -> list[Detections]:
+        if any(frame.number == at for frame in batch):
+            if isinstance(happens, BaseException):
+                raise happens
+            assert isinstance(happens, int)
+            signal.raise_signal(signal.Signals(happens))
+        return fake_run.detect(batch)
+
+    return replace(fake_run.NETWORKS, detect=detect)
+
+
+def frames_in(video: Path) -> int:
+    with av.open(str(video)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {"home"}
+
+
+ONE = TrackConfig(frames_at_once=1)
+
+
+def test_a_run_writes_every_frame_and_says_what_it_did(video: Path, tmp_path: Path) -> None:
+    out, drawn = tmp_path / "t.json", tmp_path / "d.mp4"
+    summary = track_video(video, out, video_out=drawn, networks=fake_run.NETWORKS)
+    tracks = read_tracks(out)
+    assert [frame.frame_number for frame in tracks.frames] == list(range(FRAMES))
+    assert tracks.complete is True
+    assert frames_in(drawn) == FRAMES
+    assert (summary.frames, summary.sightings, summary.prompted) == (FRAMES, 2 * FRAMES, FRAMES)
+    assert summary.ids == {1, 2}
+    assert (summary.out, summary.stopped) == (out, None)
+
+
+def test_the_result_says_who_was_prompted(video: Path, tmp_path: Path) -> None:
+    track_video(video, tmp_path / "t.json", networks=fake_run.NETWORKS)
+    assert [frame.prompted.tolist() for frame in read_tracks(tmp_path / "t.json").frames] == [
+        [True, False]
+    ] * 12
+
+
+def test_the_same_run_gives_the_same_bytes(video: Path, tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        track_video(video, tmp_path / name, networks=fake_run.NETWORKS)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+@pytest.mark.parametrize("tracker", ["kpr", "bytetrack"])
+def test_observe_then_follow_gives_the_bytes_of_track(video: Path, tmp_path: Path, tracker: str) -> None:
+    config, clip = TrackConfig(tracker=Part(tracker)), Clip(video, 0.2, 1.0, 2)
+    track_video(clip, tmp_path / "direct.json", config, networks=fake_run.NETWORKS)
+    observe_video(clip, tmp_path / "o.npz", networks=fake_run.NETWORKS)
+    summary = follow_file(read_observations(tmp_path / "o.npz"), tmp_path / "halves.json", config)
+    assert (tmp_path / "halves.json").read_bytes() == (tmp_path / "direct.json").read_bytes()
+    assert summary.frames == 4 and summary.prompted == 4
+
+
+def test_frame_numbers_of_a_strided_span_are_those_of_the_video(video: Path, tmp_path: Path) -> None:
+    track_video(Clip(video, 0.3, 1.0, 3), tmp_path / "t.json", networks=fake_run.NETWORKS)
+    assert [frame.frame_number for frame in read_tracks(tmp_path / "t.json").frames] == [3, 6, 9]
+
+
+def test_a_drawn_video_alone_is_enough(video: Path, tmp_path: Path) -> None:
+    summary = track_video(video, None, video_out=tmp_path / "d.mp4", networks=fake_run.NETWORKS)
+    assert names(tmp_path) == {"walk.mp4", "d.mp4"}
+    assert summary.out == tmp_path / "d.mp4"
+
+
+def test_stored_tracks_are_drawn_on_their_video(video: Path, tmp_path: Path) -> None:
+    track_video(video, tmp_path / "t.json", networks=fake_run.NETWORKS)
+    summary = draw_file(read_tracks(tmp_path / "t.json"), video, tmp_path / "d.mkv")
+    assert (summary.frames, frames_in(tmp_path / "d.mkv")) == (FRAMES, FRAMES)
+
+
+def test_a_video_without_people_gives_a_whole_file(video: Path, tmp_path: Path) -> None:
+    summary = track_video(video, tmp_path / "t.json", video_out=tmp_path / "d.mp4", networks=fake_run.NOBODY)
+    assert [len(frame) for frame in read_tracks(tmp_path / "t.json").frames] == [0] * FRAMES
+    assert summary.sightings == 0 and summary.ids == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_to_stop_leaves_valid_files_of_all_frames_so_far(
+    video: Path, tmp_path: Path, number: int
+) -> None:
+    usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        out, drawn = tmp_path / "t.json", tmp_path / "d.mp4"
+        summary = track_video(video, out, ONE, video_out=drawn, networks=networks_that(int(number), at=5))
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+    tracks = read_tracks(out)
+    assert isinstance(summary.stopped, KeyboardInterrupt)
+    assert [frame.frame_number for frame in tracks.frames] == [0, 1, 2, 3, 4]
+    assert tracks.complete is False
+    assert json.loads(out.read_text())["note"] == "interrupted"
+    assert frames_in(drawn) == 5
+    assert names(tmp_path) == {"walk.mp4", "t.json", "d.mp4"}
+
+
+def test_interrupted_observations_can_be_followed(video: Path, tmp_path: Path) -> None:
+    observe_video(video, tmp_path / "o.npz", ONE, networks=networks_that(int(signal.SIGINT), at=5))
+    observations = read_observations(tmp_path / "o.npz")
+    assert observations.complete is False
+    assert [seen.frame_number for seen in observations] == [0, 1, 2, 3, 4]
+
+
+def test_ctrl_c_before_the_first_frame_leaves_an_older_result_alone(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text("precious")
+    networks = networks_that(int(signal.SIGINT), at=0)
+    summary = track_video(video, tmp_path / "t.json", ONE, video_out=tmp_path / "d.mp4", networks=networks)
+    assert summary.frames == 0
+    assert (tmp_path / "t.json").read_text() == "precious"
+    assert names(tmp_path) == {"walk.mp4", "t.json"}
+
+
+def test_a_bug_in_a_network_costs_no_frame_before_it(video: Path, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="boom"):
+        track_video(video, tmp_path / "t.json", ONE, networks=networks_that(RuntimeError("boom"), at=7))
+    tracks = read_tracks(tmp_path / "t.json")
+    assert (len(tracks.frames), tracks.complete) == (7, False)
+
+
+def test_a_damaged_video_ends_the_run_with_what_could_be_read(tmp_path: Path) -> None:
+    whole = fake_run.make_video(tmp_path / "whole.mkv", 100)
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    summary = track_video(cut, tmp_path / "t.json", networks=fake_run.NETWORKS)
+    tracks = read_tracks(tmp_path / "t.json")
+    assert isinstance(summary.stopped, TruncatedVideo)
+    assert 0 < len(tracks.frames) < 100
+    assert tracks.complete is False
+
+
+def test_an_older_result_stays_until_the_new_one_is_whole(video: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.json"
+    out.write_text("precious")
+    seen_meanwhile = []
+
+    def detect(batch: list[Frame]) -> list[Detections]:
+        seen_meanwhile.append(out.read_text())
+        return fake_run.detect(batch)
+
+    track_video(video, out, networks=replace(fake_run.NETWORKS, detect=detect))
+    assert set(seen_meanwhile) == {"precious"}
+    assert len(read_tracks(out).frames) == FRAMES
+
+
+def test_a_video_is_never_replaced_by_its_own_result(video: Path, tmp_path: Path) -> None:
+    before = video.read_bytes()
+    (tmp_path / "link.mp4").symlink_to(video)
+    for target in (video, tmp_path / "link.mp4", tmp_path / "home" / ".." / "walk.mp4"):
+        (tmp_path / "home").mkdir(exist_ok=True)
+        with pytest.raises(UserError, match="the result would replace it"):
+            track_video(video, None, video_out=target, networks=fake_run.NETWORKS)
+        with pytest.raises(UserError, match="the result would replace it"):
+            track_video(video, tmp_path / "t.json", video_out=target, networks=fake_run.NETWORKS)
+    assert video.read_bytes() == before
+    assert names(tmp_path) == {"walk.mp4", "link.mp4"}
+
+
+def test_given_boxes_are_never_replaced_by_the_tracks_made_from_them(video: Path, tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text("[]")
+    config = TrackConfig(detector=Part("given", str(boxes)))
+    with pytest.raises(UserError, match=r"boxes\.json is read by this run"):
+        track_video(video, boxes, config, networks=fake_run.NETWORKS)
+    assert boxes.read_text() == "[]"
+
+
+def test_what_cannot_be_written_is_told_before_a_network_is_loaded(video: Path, tmp_path: Path) -> None:
+    # No networks are handed in and the store is empty: loading would end with WeightsError.
+    with pytest.raises(OutputError, match="there is no folder"):
+        track_video(video, tmp_path / "no" / "t.json")
+    with pytest.raises(OutputError, match="it is a folder"):
+        track_video(video, tmp_path, format="coco")
+    with pytest.raises(UserError, match="Unknown suffix"):
+        track_video(video, tmp_path / "t.jsn")
+    with pytest.raises(UserError, match="Unknown format 'cocoa'"):
+        track_video(video, tmp_path / "t.json", format="cocoa")
+    with pytest.raises(OutputError, match="there is no folder"):
+        track_video(video, tmp_path / "t.json", video_out=tmp_path / "no" / "d.mp4")
+    with pytest.raises(UserError, match=r"stored as \.npz"):
+        observe_video(video, tmp_path / "o.json")
+    with pytest.raises(UserError, match="Unknown tracker"):
+        track_video(video, tmp_path / "t.json", TrackConfig(tracker=Part("sort")))
+    assert names(tmp_path) == {"walk.mp4"}
+
+
+def test_a_missing_video_is_told_before_a_network_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        track_video(tmp_path / "none.mp4", tmp_path / "t.json")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_an_output_error(video: Path) -> None:
+    with pytest.raises(OutputError, match="No space left"):
+        track_video(video, "/dev/full", format="jsonl", networks=fake_run.NETWORKS)
+
+
+def test_ctrl_c_waits_for_the_block_and_is_not_forgotten() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("rest of the block")
+    assert done == ["rest of the block"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def test_a_run_works_in_any_thread(video: Path, tmp_path: Path) -> None:
+    thread = threading.Thread(
+        target=track_video, args=(video, tmp_path / "t.json"), kwargs={"networks": fake_run.NETWORKS}
+    )
+    thread.start()
+    thread.join()
+    assert len(read_tracks(tmp_path / "t.json").frames) == FRAMES
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pipe file")
+def test_tracks_stream_into_a_pipe(video: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(pipe.read_text().splitlines()))
+    reader.start()
+    track_video(video, pipe, networks=fake_run.NETWORKS)
+    reader.join()
+    assert len(lines) >= FRAMES + 1
+
+
+def test_trackers_take_plain_numpy_one_frame_at_a_time() -> None:
+    import kprtrack
+    from reid.appearance import Appearance
+
+    tracker = kprtrack.KprTracker()
+    for number in range(3):
+        looks = Appearance(np.ones((1, 1, 4), np.float32) / 2, np.ones((1, 1), bool), np.zeros(1, bool))
+        seen = kprtrack.Observation(
+            number,
+            number / 25,
+            kprtrack.Detections(np.array([[0, 0, 10, 30]], np.float32), np.array([0.9], np.float32)),
+            kprtrack.Poses(np.zeros((1, 17, 3), np.float32)),
+            looks,
+        )
+        assert tracker.update(seen).ids.tolist() == [1]
