@@ -1,0 +1,100 @@
+"""What it costs to take a detection for a person: looks, box and pose weighed together."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kprtrack.association import iou, oks
+from kprtrack.datatypes import Observation
+from kprtrack.trackers.kpr_config import KprTrackerConfig
+from kprtrack.trackers.people import People
+from kprtrack.trackers.scale import DistanceScale
+from reid.appearance import part_distance
+
+CROWD = 32  # people compared at once
+SAME_SPREAD = 3.0  # clear looks of one person differ by less than this times their mean difference
+KEYPOINT_CONFIDENCE = 0.3  # below it a keypoint is a guess: the threshold of KPR's prompts (spec kpr.md 2.3)
+
+
+class PairCost:
+    """Compares people with detections; learns the encoder's scale on the way."""
+
+    def __init__(self, config: KprTrackerConfig, people: People, scale: DistanceScale) -> None:
+        self._config, self._people, self._scale = config, people, scale
+
+    def compare(
+        self, rows: np.ndarray, seen: Observation, clear: np.ndarray, last_s: float | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Part distance and cost of the people `rows` against every detection, [T, N] each; else inf.
+
+        clear: [N] bool, whose looks can be trusted. last_s: time of the frame before.
+        """
+        shape = (len(self._people), len(seen))
+        distance, cost = np.full((2, *shape), np.inf, np.float32)
+        overlap = np.zeros(shape, np.float32)
+        boxes = self._people.motion.boxes.astype(np.float32)
+        for mine, near in self._neighbourhoods(rows, boxes, seen.detections.boxes):
+            block = self._compare_block(mine, near, boxes[mine], seen)
+            if block[0].shape == shape:
+                distance, cost, overlap = block
+                break
+            place = mine[:, None], near
+            distance[place], cost[place], overlap[place] = block
+        learned = self._people.sights > 0
+        if self._config.veto_distance is not None:
+            # Never below what the encoder says of one and the same person.
+            limit = max(self._config.veto_distance * self._scale.strangers, SAME_SPREAD * self._scale.same)
+            cost[learned[:, None] & clear & np.isfinite(distance) & (distance > limit)] = np.inf
+        here = np.ix_(learned & (self._people.last_seen_s == last_s), clear)
+        self._scale.learn(distance[here], overlap[here])
+        return distance, cost
+
+    def _neighbourhoods(
+        self, rows: np.ndarray, boxes: np.ndarray, seen_boxes: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Groups of the people `rows` with the detections they may be: all, in a crowd those nearby."""
+        everybody = np.arange(len(seen_boxes))
+        if not (len(rows) and len(seen_boxes)):
+            return
+        if not self._config.box_weight or len(rows) <= CROWD:
+            yield rows, everybody
+            return
+        # Comparing looks costs most, and nobody crosses half a crowded picture between two frames.
+        from_left = rows[np.argsort(boxes[rows, 0], kind="stable")]
+        for group in np.array_split(from_left, -(-len(rows) // CROWD)):
+            reach = (boxes[group, 2] - boxes[group, 0]).max()
+            left, right = boxes[group, 0].min() - reach, boxes[group, 2].max() + reach
+            yield group, np.flatnonzero((seen_boxes[:, 2] > left) & (seen_boxes[:, 0] < right))
+
+    def _compare_block(
+        self, rows: np.ndarray, columns: np.ndarray, boxes: np.ndarray, seen: Observation
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Part distance, cost and overlap, [R, C]. The cost is the weighted mean over the cues both have."""
+        config, scale = self._config, self._scale
+        looks = seen.looks if len(columns) == len(seen) else seen.looks[columns]
+        distance = part_distance(self._people.looks_of(rows), looks, config.metric)
+        overlap = iou(boxes, seen.detections.boxes[columns])
+        cues = [(config.appearance_weight * scale.trust, distance / scale.strangers)]
+        if config.box_weight:
+            cues.append((config.box_weight, 1 - overlap))
+        if config.pose_weight:
+            cues.append((config.pose_weight, self._pose_cost(rows, boxes, seen.poses.keypoints[columns])))
+        return distance, _weighted_mean(cues), overlap
+
+    def _pose_cost(self, rows: np.ndarray, boxes: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+        """1 - OKS with the last pose, carried along with the box, [R, C]; NaN without common keypoints."""
+        moved = self._people.keypoints[rows]
+        shift = boxes - self._people.keypoint_boxes[rows]
+        moved[:, :, :2] += ((shift[:, :2] + shift[:, 2:]) / 2)[:, None]
+        areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+        return 1 - oks(moved, keypoints, areas, KEYPOINT_CONFIDENCE)
+
+
+def _weighted_mean(cues: list[tuple[float, np.ndarray]]) -> np.ndarray:
+    """Mean over the cues that are finite, by their weights; inf where none is."""
+    total, weight = np.zeros((2, *cues[0][1].shape), np.float32)
+    for cue_weight, cue in cues:
+        known = np.isfinite(cue)
+        total += np.where(known, cue_weight * cue, 0)
+        weight += cue_weight * known
+    return np.divide(total, weight, out=np.full(total.shape, np.inf, np.float32), where=weight > 0)
