@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     # Idle OpenMP threads that spin steal time from the decoding thread; set before torch starts them.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads spin, too
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _run(words)
