@@ -54,10 +54,12 @@ def make_prompts(
     keypoints: np.ndarray,
     config: PromptConfig,
     rows: np.ndarray | None = None,
+    doubles: np.ndarray | None = None,
 ) -> Prompts:
     """Crops and heatmaps of the people at `rows` (default: all) of one frame.
 
     image: [H, W, 3] uint8 RGB; boxes: [N, 4] x1 y1 x2 y2; keypoints: [N, 17, 3] x y confidence.
+    doubles: [N, N] bool, detections that show one person twice; they are no negatives of each other.
     Everybody else's keypoints inside a box are that person's negatives. A person without a usable keypoint of
     their own gets the empty prompt (background 1 everywhere) and counts as unprompted.
     Source: spec kpr.md 2.3-2.6; tracking_and_evaluation.md 5, "prompt rules".
@@ -71,8 +73,11 @@ def make_prompts(
         own = skeletons[row] if config.positives else np.zeros_like(skeletons[row])
         prompted[place] = (own[:, 2] > config.min_confidence).any()
         # Without a person to look at, negatives alone would point away from everybody.
-        others = np.delete(skeletons, row, axis=0) if config.negatives and prompted[place] else skeletons[:0]
-        draw_heatmaps(own, others, config, out=heatmaps[place])
+        other = np.full(len(skeletons), config.negatives and prompted[place])
+        other[row] = False
+        if doubles is not None:
+            other &= ~doubles[row]
+        draw_heatmaps(own, skeletons[other], config, out=heatmaps[place])
     return Prompts(cut_crops(image, corners, config), torch.from_numpy(heatmaps), prompted)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kprtrack.association import oks
 from kprtrack.datatypes import Detections, Images, Poses
 from kprtrack.runtime import Runtime
 from reid.appearance import Appearance
@@ -15,6 +16,7 @@ from reid.model import Kpr, Vectors
 from reid.prompts import Prompts, make_prompts
 from reid.weights import View, load
 
+SAME_POSE = 0.85  # object keypoint similarity that two people, however close, do not reach
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 Triple = tuple[float, float, float]
 
@@ -102,6 +104,7 @@ class KprEmbedder:
                     poses[frame].keypoints,
                     self._prompts,
                     rows[chunk][frames[chunk] == frame],
+                    _doubles(people[frame].boxes, poses[frame].keypoints, self._prompts.min_confidence),
                 )
                 for frame in np.unique(frames[chunk])
             ]
@@ -131,6 +134,12 @@ class KprEmbedder:
         return Appearance(
             np.zeros((0, parts, shape.dimensions), np.float32), np.zeros((0, parts), bool), np.zeros(0, bool)
         )
+
+
+def _doubles(boxes: np.ndarray, keypoints: np.ndarray, min_confidence: float) -> np.ndarray:
+    """[N, N] bool: detections with one and the same pose, which a detector left of one person."""
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return oks(keypoints, keypoints, areas, min_confidence) > SAME_POSE
 
 
 def load_kpr(config: KprEmbedderConfig, weights: Path, runtime: Runtime) -> KprEmbedder:

@@ -45,8 +45,9 @@ class PairCost:
             # Never below what the encoder says of one and the same person.
             limit = max(self._config.veto_distance * self._scale.strangers, SAME_SPREAD * self._scale.same)
             cost[learned[:, None] & clear & np.isfinite(distance) & (distance > limit)] = np.inf
-        here = np.ix_(learned & (self._people.last_seen_s == last_s), clear)
-        self._scale.learn(distance[here], overlap[here])
+        if self._scale.learning:
+            here = np.ix_(learned & (self._people.last_seen_s == last_s), clear)
+            self._scale.learn(distance[here], overlap[here])
         return distance, cost
 
     def _neighbourhoods(
@@ -95,6 +96,6 @@ def _weighted_mean(cues: list[tuple[float, np.ndarray]]) -> np.ndarray:
     total, weight = np.zeros((2, *cues[0][1].shape), np.float32)
     for cue_weight, cue in cues:
         known = np.isfinite(cue)
-        total += np.where(known, cue_weight * cue, 0)
+        total += cue_weight * np.where(known, cue, 0)  # inf times a weight of 0 is no number
         weight += cue_weight * known
     return np.divide(total, weight, out=np.full(total.shape, np.inf, np.float32), where=weight > 0)

@@ -19,6 +19,7 @@ class Hindsight:
         self._memory_s = memory_s
         self._names: dict[int, tuple[int, float]] = {}  # id -> id it turned out to be, when
         self._doubtful: dict[int, Tracks] = {}  # frame number -> people in doubt
+        self._before_s = self._now_s = -np.inf  # the last two times at which something was remembered
 
     def doubt(self, tracks: Tracks) -> None:
         """Remember people of this frame who may turn out to be none; all ids are negative."""
@@ -34,7 +35,7 @@ class Hindsight:
         """The tracks of a frame as they look now; call once a frame, in order."""
         doubtful = self._doubtful.pop(tracks.frame_number, None)
         if doubtful is not None:
-            proven = np.array([self._name(number) > 0 for number in doubtful.ids.tolist()])
+            proven = np.array([self._name(number) > 0 for number in doubtful.ids.tolist()], bool)
             tracks = _join(tracks, doubtful, proven)
         ids = np.array([self._name(number) for number in tracks.ids.tolist()], np.int64)
         # Two rows cannot be one person: the one that was in doubt gives way.
@@ -48,7 +49,10 @@ class Hindsight:
 
     def _forget(self, time_s: float) -> None:
         """Drop what no frame of the last `memory_s` needs; both memories are in order of time."""
-        oldest_s = time_s - 2 * self._memory_s
+        if time_s > self._now_s:
+            self._before_s, self._now_s = self._now_s, time_s
+        # After a jump in time, frames from before it are still to be settled.
+        oldest_s = self._before_s - 2 * self._memory_s
         for number in list(takewhile(lambda number: self._names[number][1] < oldest_s, self._names)):
             del self._names[number]
         for frame in list(takewhile(lambda frame: self._doubtful[frame].time_s < oldest_s, self._doubtful)):

@@ -81,8 +81,10 @@ class KprTracker:
 
     def _recent(self, time_s: float) -> np.ndarray:
         """Rows of the people whose position and pose still say where to look for them."""
-        unseen_s = time_s - self._people.last_seen_s
-        return np.flatnonzero(unseen_s <= (np.inf if self.config.recent_s is None else self.config.recent_s))
+        last_seen_s = self._people.last_seen_s
+        longest_s = np.inf if self.config.recent_s is None else self.config.recent_s
+        # Who was in the frame before has not been missed yet, however long ago that was.
+        return np.flatnonzero((time_s - last_seen_s <= longest_s) | (last_seen_s == self._time_s))
 
     def _clear(self, seen: Observation) -> np.ndarray:
         """[N] bool: the picture inside the box shows this person and not somebody in front."""
@@ -140,8 +142,8 @@ class KprTracker:
             return
         distance = part_distance(people.looks_of(new), people.looks_of(old), config.metric)
         # Who was in sight together with the newcomer, once that surely was a person, is somebody else.
-        born_s = people.newcomer_until_s[new] - config.newcomer_s
-        distance[people.last_seen_s[old] >= born_s[:, None]] = np.inf
+        together = people.last_seen_s[old] + config.newcomer_s >= people.newcomer_until_s[new][:, None]
+        distance[together] = np.inf
         strangers = self._scale.strangers_at_least
         sure = margin(distance) >= config.recognise_margin * strangers
         # The less an encoder tells people apart, the nearer they must be.

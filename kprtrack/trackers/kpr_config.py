@@ -53,5 +53,7 @@ class KprTrackerConfig:
             raise UserError("appearance_weight, box_weight and pose_weight must be 0 or more.")
         if not self.appearance_weight + self.box_weight + self.pose_weight:
             raise UserError("One of appearance_weight, box_weight and pose_weight must be above 0.")
-        if self.settle_s < 0 or self.newcomer_s < 0 or (self.strangers_distance or 1) <= 0:
-            raise UserError("settle_s and newcomer_s must be 0 or more, strangers_distance above 0.")
+        if self.settle_s < 0 or self.newcomer_s < 0:
+            raise UserError("settle_s and newcomer_s must be 0 or more.")
+        if self.strangers_distance is not None and self.strangers_distance <= 0:
+            raise UserError(f"strangers_distance must be above 0, not {self.strangers_distance}.")

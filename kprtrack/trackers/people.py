@@ -82,10 +82,12 @@ class People:
 
     def learn(self, mine: np.ndarray, new: Appearance, momentum: float) -> None:
         """Blend `new` into the looks of the people `mine`, part by part."""
-        if self.looks is None:
+        if self.looks is None or not len(mine):  # a frame without people may not know the size of looks
             return
         weight = np.minimum(momentum, self.sights[mine] / (self.sights[mine] + 1))
-        mixed = blend(self.looks[mine], new, weight)
+        past = self.looks[mine]
+        past.visible[self.sights[mine] == 0] = False  # so far only somebody in front was to be seen
+        mixed = blend(past, new, weight)
         self.looks.features[mine] = mixed.features
         self.looks.visible[mine] = mixed.visible
         self.sights[mine] += 1

@@ -7,6 +7,7 @@ _SAME, _STRANGERS, _PAIRS = 0.08, 0.55, 20.0
 _STRANGERS_PER_SAME = (
     7.0  # the less an encoder changes its mind about one person, the smaller are its distances
 )
+_ENOUGH = 2000  # pairs of either kind: more would not change the mean
 _SURE_IOU = 0.6  # who overlaps so much with the box foreseen, and nobody else does, is the same person
 
 
@@ -18,6 +19,11 @@ class DistanceScale:
         self._fixed = strangers
         self._strangers_sum, self._strangers_count = 0.0, 0
         self._same_sum, self._same_count = _SAME * _PAIRS, _PAIRS
+
+    @property
+    def learning(self) -> bool:
+        """Whether `learn` still has a use."""
+        return not self._fixed and min(self._strangers_count, self._same_count) < _ENOUGH
 
     @property
     def same(self) -> float:
@@ -49,7 +55,7 @@ class DistanceScale:
 
         Only position says here who is who: with an encoder that errs, looks would confirm themselves.
         """
-        if self._fixed or not distance.size:
+        if not (self.learning and distance.size):
             return
         near = overlap > _SURE_IOU
         sure = near & (near.sum(0) == 1) & (near.sum(1) == 1)[:, None]

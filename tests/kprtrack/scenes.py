@@ -87,7 +87,7 @@ def walk(
     end_s: float = np.inf,
     rise: float = 0,
 ) -> Way:
-    """Straight on from (left, top) at start_s, in pixels per second, in sight from start_s to before end_s."""
+    """Straight on from (left, top) at start_s, pixels per second; in sight until just before end_s."""
 
     def at(time_s: float) -> tuple[float, float] | None:
         # Frame times are sums of fractions: a thousandth decides no frame.
@@ -130,7 +130,7 @@ def _frame(
     corners = np.array([place for _, place in places], np.float64).reshape(-1, 2)
     # Quarters of a pixel are exact in float32 on every machine.
     corners = np.round(corners * 4) / 4
-    boxes = np.concatenate([corners, corners + (WIDTH, HEIGHT)], 1).astype(np.float32)
+    boxes = np.hstack([corners, corners + np.array([WIDTH, HEIGHT])]).astype(np.float32)
     scores, looks, visible, keypoints = [], [], [], []
     for (row, _), box in zip(places, boxes, strict=True):
         actor = actors[row]
@@ -160,7 +160,7 @@ def _pose(row: int, box: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _mixed(features: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Looks of who stands behind (feet higher in the picture), mixed with those in front by what they hide."""
+    """Looks of who stands behind (feet higher up), mixed with those in front by what they hide."""
     mixed = features.copy()
     for behind, front in np.argwhere(boxes[:, None, 3] < boxes[None, :, 3]):
         sides = np.minimum(boxes[behind, 2:], boxes[front, 2:]) - np.maximum(

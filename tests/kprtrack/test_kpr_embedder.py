@@ -161,3 +161,17 @@ def test_options_that_contradict_the_weights_are_refused(tmp_path: Path) -> None
 def test_impossible_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(UserError, match=r"min_confidence|vectors"):
         KprEmbedderConfig(**options)
+
+
+def test_a_double_of_a_person_is_not_a_negative_of_that_person() -> None:
+    images, people, poses = scene()
+    boxes, keypoints = people[0].boxes[:1], poses[0].keypoints[:1]
+    twice = Detections(np.repeat(boxes, 2, 0), np.ones(2, np.float32))
+    embed = KprEmbedder(model(), KprEmbedderConfig(), Runtime())
+    alone = embed(images[:1], [Detections(boxes, np.ones(1, np.float32))], [Poses(keypoints)])[0]
+    nudged = np.concatenate([keypoints, keypoints + np.float32([0.2, 0.2, 0])])
+    doubled = embed(images[:1], [twice], [Poses(nudged)])[0]
+    np.testing.assert_allclose(doubled.features[0], alone.features[0], atol=1e-5)
+    moved = np.concatenate([keypoints, keypoints + np.float32([20, 0, 0])])
+    beside = embed(images[:1], [twice], [Poses(moved)])[0]
+    assert np.abs(beside.features[0] - alone.features[0]).max() > 1e-3
