@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
 from kprtrack.datatypes import Observation, Tracks
@@ -176,7 +177,7 @@ def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Netwo
     file = Path(str(clip.source))
     video["sha256"] = sha256_of(file) if file.is_file() else None
     span = {"start_s": clip.start_s, "end_s": clip.end_s, "stride": clip.stride}
-    return RunHeader(video, networks.facts, {**asdict(config), **span})
+    return RunHeader(video, networks.facts, {**asdict(config), **span, "kprtrack": __version__})
 
 
 def _watched(
