@@ -89,6 +89,14 @@ def test_looks_are_learned_while_covered_if_the_settings_say_so() -> None:
     assert after.distances[after.ids == 1] > 0.3
 
 
+def test_looks_of_who_was_born_behind_somebody_are_replaced_at_the_first_clear_sight() -> None:
+    actors = [Actor(LOOKS[0], walk(300, 100)), Actor(LOOKS[1], walk(295, 120, end_s=2))]
+    scene = film(actors, 4, contaminated=True)
+    tracks = scenes.track(scene)
+    assert scenes.identities(scene, tracks)[0] == [1] * 40
+    assert tracks[21].distances[0] < 0.02
+
+
 @pytest.mark.parametrize("step", [2, 3, 6])
 def test_strides_change_no_identity(step: int) -> None:
     scene = film([Actor(LOOKS[0], walk(100, 95, 60)), Actor(LOOKS[1], walk(580, 105, -60))], 6, fps=30)
@@ -149,6 +157,40 @@ def test_everybody_confident_in_the_first_frame_is_a_person_at_once() -> None:
 def test_later_newcomers_are_people_at_their_second_sight() -> None:
     scene = film([Actor(LOOKS[0], walk(100)), Actor(LOOKS[1], walk(400, start_s=1))], 3)
     assert who(scene, AT_ONCE)[1] == [0] + [2] * 19
+
+
+def test_a_confident_box_in_every_other_frame_is_nobody() -> None:
+    flicker = scenes.one_after_another(*(walk(400, start_s=n / 5, end_s=n / 5 + 0.1) for n in range(1, 15)))
+    scene = film([Actor(LOOKS[0], walk(100)), Actor(LOOKS[1], flicker)], 4)
+    assert who(scene)[1] == [0] * 14
+
+
+@pytest.mark.parametrize(
+    ("limit", "ids"),
+    [
+        ("match_cost", [1] + [0, 2] * 2),  # nobody goes on, everybody who begins is seen once more
+        ("low_match_cost", [1] * 5 + [0] * 5),
+        ("birth_match_cost", [0] * 10),
+    ],
+)
+def test_every_stage_has_a_limit_of_its_own(limit: str, ids: list[int]) -> None:
+    """A stage with a limit that no pair meets pairs nobody; the others go on."""
+    actors = {
+        "match_cost": Actor(LOOKS[1], walk(400, end_s=0.5)),
+        "low_match_cost": Actor(LOOKS[1], walk(400), score=lambda time_s: 0.9 if time_s < 0.5 else 0.5),
+        "birth_match_cost": Actor(LOOKS[1], walk(400, start_s=0.1)),
+    }
+    config = replace(AT_ONCE, **{limit: 1e-6}, recognise_distance=None, sprout_score=0.7)
+    found = who(film([actors[limit]], 1.0 if limit != "birth_match_cost" else 1.1), config)[0]
+    assert [min(number, 2) for number in found] == ids
+
+
+def test_people_walk_on_through_a_gap_between_two_frames() -> None:
+    """Motion goes by time, not by frames: 0.9 s without a frame, further than the person is wide."""
+    scene = film([Actor(LOOKS[0], walk(100, speed=100), has_keypoints=False)], 4).without_looks()
+    kept = [row for row, one in enumerate(scene.frames) if not 2 < one.time_s < 2.85]
+    cut = Film([scene.frames[row] for row in kept], [scene.actors[row] for row in kept])
+    assert set(who(cut)[0]) == {1}
 
 
 def test_a_low_score_prolongs_a_track_that_was_just_seen() -> None:
