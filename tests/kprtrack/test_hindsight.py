@@ -138,6 +138,14 @@ def test_memory_does_not_grow_with_the_video(settles: bool) -> None:
     assert len(hindsight._names) >= 20
 
 
+def test_doubts_alone_do_not_grow_with_the_video() -> None:
+    """Something that never proves to be a person flickers all the time."""
+    hindsight = Hindsight(2.0)
+    for number in range(1000):
+        hindsight.doubt(tracks(number, -number - 1))
+        assert len(hindsight._doubtful) <= 43
+
+
 def test_names_alone_do_not_grow_with_the_video() -> None:
     """A tracker that names everybody at once has no doubts that could make it forget."""
     hindsight = Hindsight(0.0)

@@ -122,6 +122,7 @@ def test_who_left_with_the_frame_that_made_a_newcomer_sure_is_not_that_newcomer(
 def test_long_after_its_birth_a_person_is_not_taken_for_another() -> None:
     """It comes to look like the lost one only when it is no newcomer any more."""
     actors = [Actor(LOOKS[0], walk(100, end_s=3)), Actor(LOOKS[1], walk(700, start_s=4)), ALWAYS]
+    actors.append(Actor(LOOKS[2], walk(900, start_s=7)))  # a true newcomer meanwhile
     scene = film(actors, 12)
 
     def changed(one: Observation) -> np.ndarray:
@@ -132,6 +133,12 @@ def test_long_after_its_birth_a_person_is_not_taken_for_another() -> None:
 
     ids = who(scene.with_looks(changed), KprTrackerConfig(veto_distance=None))
     assert set(ids[1]) == {3}
+
+
+def test_the_id_of_a_recognised_newcomer_is_not_given_again() -> None:
+    stranger = Actor(LOOKS[2], walk(900, start_s=10))
+    ids = who(film([Actor(LOOKS[0], returns(4)), ALWAYS, stranger], 13))
+    assert [set(numbers) for numbers in ids.values()] == [{1}, {2}, {4}]
 
 
 def test_a_second_return_is_recognised_too() -> None:
