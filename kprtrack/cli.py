@@ -46,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads spin, too
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _run(words)
+        code = _run(words)
+        sys.stdout.flush()  # a reader who has left is noticed here, not when Python ends
+        return code
     except UserError as error:
         if debug:
             raise

@@ -65,7 +65,8 @@ class KprTracker:
         pool = pool[people.last_seen_s[pool] == self._time_s]
         _, low = _pair(cost, pool, low, config.low_match_cost, person_of)
         # Those in doubt get the rest; who is not seen at once again was no person.
-        doubtful, rest = np.flatnonzero(people.ids < 0), np.concatenate([high, low])
+        doubtful = np.flatnonzero(people.ids < 0)
+        rest = np.concatenate([high, low[scores[low] >= config.sprout_score]])
         _, rest = _pair(cost, doubtful, rest, config.birth_match_cost, person_of)
 
         told = certainty(distance, person_of)

@@ -20,7 +20,7 @@ class KprTrackerConfig:
     # Looks are not learned while more than this share of the box is hidden by others; None: always.
     max_covered: float | None = 0.5
     # Looks are measured in units of the distance between strangers, learned from people seen at once, so that
-    # the settings below hold for any encoder and the looks of a weak one decide nothing. 1: as they are.
+    # the settings below hold for any encoder and the looks of a weak one decide little. 1: as they are.
     strangers_distance: float | None = None
 
     appearance_weight: float = 0.6  # of the part distance in the cost of a pair

@@ -230,7 +230,10 @@ def test_ctrl_c_on_a_real_run_leaves_a_whole_result(tmp_path: Path) -> None:
     from kprtrack.results import read_tracks
 
     command = [*PROGRAM, CLIP, "--out", "t.json", "--video", "d.mkv", *REAL]
+    # A child of a background job would ignore Ctrl-C as its parent does.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, usual)
         part = tmp_path / "d.mkv.part"
         until = time.monotonic() + 60
         # The first drawn frames come two seconds of video after the first observed.

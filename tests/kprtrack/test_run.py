@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from kprtrack.sources import TruncatedVideo
 from reid.errors import InputError, OutputError, UserError
 
 FRAMES = 12
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @pytest.fixture
@@ -118,16 +120,21 @@ def test_a_video_without_people_gives_a_whole_file(video: Path, tmp_path: Path) 
     assert summary.sightings == 0 and summary.ids == set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.fixture(autouse=True)
+def heard_signals() -> Iterator[None]:
+    """Requests to stop raise KeyboardInterrupt, whatever the test runner has made of them."""
+    usual = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
+    yield
+    for number, handler in usual.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", STOPS)
 def test_a_request_to_stop_leaves_valid_files_of_all_frames_so_far(
     video: Path, tmp_path: Path, number: int
 ) -> None:
-    usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        out, drawn = tmp_path / "t.json", tmp_path / "d.mp4"
-        summary = track_video(video, out, ONE, video_out=drawn, networks=networks_that(int(number), at=5))
-    finally:
-        signal.signal(signal.SIGTERM, usual)
+    out, drawn = tmp_path / "t.json", tmp_path / "d.mp4"
+    summary = track_video(video, out, ONE, video_out=drawn, networks=networks_that(int(number), at=5))
     tracks = read_tracks(out)
     assert isinstance(summary.stopped, KeyboardInterrupt)
     assert [frame.frame_number for frame in tracks.frames] == [0, 1, 2, 3, 4]
