@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from kprtrack.config import Part, TrackConfig
 from kprtrack.datatypes import Detections, Frame, Poses
@@ -31,8 +31,6 @@ DEFAULT_WEIGHTS = {
     "hrnet-w48": "hrnet-w48-coco-256-udp",
     "kpr": "kpr-multi",
 }
-
-Made = TypeVar("Made")
 
 
 def detector_names() -> list[str]:

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from kprtrack import __version__
+from kprtrack.outcome import INTERRUPTED, say
 from reid.errors import UserError, unknown_name
 
-INTERRUPTED = 130
 BUG = 1
 
 OVERVIEW = """\
@@ -52,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         if debug:
             raise
-        _say(f"kprtrack: {error}")
+        say(f"kprtrack: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        _say("kprtrack: interrupted")
+        say("kprtrack: interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has left, as `kprtrack models list | head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -63,9 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        _say(
-            f"kprtrack: this is a bug: {type(error).__name__}: {error}. Run again with --debug to see where."
-        )
+        say(f"kprtrack: this is a bug: {type(error).__name__}: {error}. Run again with --debug to see where.")
         return BUG
 
 
@@ -277,11 +275,6 @@ VERBS: dict[str, Callable[[], _Parser]] = {
 def _interrupt(number: int, frame: object) -> None:
     """A request to stop ends a run like Ctrl-C does: with a valid file."""
     raise KeyboardInterrupt
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text.rstrip() + "\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

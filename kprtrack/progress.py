@@ -33,7 +33,7 @@ class Progress:
         self._lines = not quiet and not self._stream.isatty()
         self._bar = self._new_bar() if not quiet and not self._lines else None
         self._done = self._said = 0
-        self._begun_s = self._said_s = clock()
+        self._said_s = clock()
 
     def advance(self, n: int = 1) -> None:
         """n more frames are done."""

@@ -31,9 +31,7 @@ _RECORD_MODULES = (
 class _Unpickler(pickle.Unpickler):
     """Resolves every name through the table above; nothing is imported."""
 
-    def __init__(
-        self, file: BinaryIO, path: Path, load_storage: Callable[[tuple[Any, ...]], torch.Tensor]
-    ) -> None:
+    def __init__(self, file: BinaryIO, path: Path, load_storage: LoadStorage) -> None:
         super().__init__(file, encoding="utf-8")
         self._path = path
         self._load_storage = load_storage
