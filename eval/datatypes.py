@@ -1,0 +1,102 @@
+"""What travels from files to scores. Row i is the same person in every array of a side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+# A score is one number, or one for every threshold, joint or both (the metric's docstring says which).
+Scores = Mapping[str, "float | int | np.ndarray"]
+
+POSETRACK_JOINTS = 17  # in the order of PoseTrack21's files, ears included
+
+
+def _check(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
+    """Refuse an array of another shape; None stands for any length."""
+    fits = array.ndim == len(shape) and all(w in (None, h) for h, w in zip(array.shape, shape, strict=True))
+    if not fits:
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise ValueError(f"{name} has shape {array.shape}, expected [{wanted}]")
+
+
+@dataclass(frozen=True)
+class People:
+    """One side (truth or tracks) of a sequence: a row is one person in one frame, frame after frame."""
+
+    frames: np.ndarray  # [N] int64, place of the frame in the sequence, from 0, never falling
+    ids: np.ndarray  # [N] int64, identity within the sequence, once in a frame
+    boxes: np.ndarray  # [N, 4] float64, x y w h as files hold them: official MOTA cuts these
+    scores: np.ndarray  # [N] float64, confidence of the box; 1 in truth
+    keypoints: np.ndarray  # [N, 17, 2] float64, x y in pixels, order of PoseTrack21; a missing joint is 0, 0
+    joint_scores: np.ndarray  # [N, 17] float64, confidence, used by AP alone; -9999 where a file has none
+    head_sizes: np.ndarray  # [N] float64, 0.6 x diagonal of the head box, pixels; NaN in tracks
+    person_ids: np.ndarray  # [N] int64, identity across all sequences; -1 where a file has none
+
+    def __post_init__(self) -> None:
+        count = len(self.frames)
+        _check("People.boxes", self.boxes, (count, 4))
+        _check("People.keypoints", self.keypoints, (count, POSETRACK_JOINTS, 2))
+        _check("People.joint_scores", self.joint_scores, (count, POSETRACK_JOINTS))
+        for name in ("frames", "ids", "scores", "head_sizes", "person_ids"):
+            _check(f"People.{name}", getattr(self, name), (count,))
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def at(self, rows: np.ndarray) -> "People":
+        """The people of these rows (numbers, rising, or a mask)."""
+        return People(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One video's truth beside the tracks to be judged."""
+
+    name: str
+    labelled: np.ndarray  # [F] bool, frames whose poses are annotated; boxes are scored in all F
+    ignore_regions: tuple[tuple[np.ndarray, ...], ...]  # for each of F frames its polygons, each [V, 2] x y
+    truth: People
+    tracks: People
+
+    def __post_init__(self) -> None:
+        _check("Sequence.labelled", self.labelled, (len(self.ignore_regions),))
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Which track followed each true person when, at IoU 0.5, for the picture of identities."""
+
+    truth_ids: np.ndarray  # [G] int64
+    track_ids: np.ndarray  # [G, F] int64, the matched track's id; MISSED: seen by nobody; ABSENT: not there
+
+
+MISSED, ABSENT = -1, -2
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric on every sequence and on all together."""
+
+    combined: Scores
+    sequences: Mapping[str, Scores]  # by name of the sequence; empty where a metric has no such rows
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that is known about one tracker's files: what `kprtrack eval` prints, writes and draws."""
+
+    benchmark: str  # "posetrack21", "mot", "tracks"
+    truth: str  # where the truth was read
+    results: str  # where the tracks were read
+    measures: Mapping[str, Measure]  # by name, see below
+    timelines: Mapping[str, Timeline]  # by name of the sequence
+    notes: tuple[str, ...]  # what a reader must know, e.g. that two modes differ and why
+
+    # Names of measures, in the order of the report:
+    #   keypoint_hota, keypoint_hota_fixed   arrays [19 thresholds, 15 joints + total]
+    #   box_hota                             arrays [19 thresholds]
+    #   box_clear, box_identity              numbers (trackeval's field names)
+    #   kit_mota                             numbers (the official kit's py-motmetrics field names)
+    #   pose_ap                              "AP": [15 joints + mean], in percent as the kit prints it
+    #   cross_video_hota, cross_video_hota_fixed   as keypoint_hota, without sequences
+    #   oks_hota, oks_clear, oks_identity    person-level poses, for files without head boxes
