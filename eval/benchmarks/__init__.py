@@ -1,0 +1,1 @@
+"""Readers of benchmarks: their files in, sequences of truth and tracks out."""

@@ -1,0 +1,130 @@
+"""Two of our own result files of the same video, as truth and tracks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eval.benchmarks.pairing import by_stem, refuse_missing, unused_note
+from eval.datatypes import People, Sequence
+from kprtrack.results import POSETRACK_SKELETON, SUFFIXES, TrackFile, read_tracks
+from reid.errors import InputError
+
+_NECK_AND_HEAD = slice(1, 3)  # PoseTrack's rows that are no joints of COCO
+
+
+@dataclass(frozen=True)
+class TrackPair:
+    """What is scored of a video; keypoints are in COCO's order."""
+
+    sequence: Sequence
+    has_poses: bool  # whether both files have keypoints
+    notes: tuple[str, ...]
+
+
+def find_track_files(truth: Path, tracks: Path) -> tuple[dict[str, tuple[Path, Path]], tuple[str, ...]]:
+    """Pairs of files by name, and notes for the reader: two files, or two folders paired by name.
+
+    Raises: InputError naming what is missing.
+    """
+    for path in (truth, tracks):
+        if not path.exists():
+            raise InputError(f"There is no file or folder {path}.")
+    if truth.is_dir() != tracks.is_dir():
+        folder, file = (truth, tracks) if truth.is_dir() else (tracks, truth)
+        raise InputError(f"{folder} is a folder, but {file} is a file. Give two files or two folders.")
+    if not truth.is_dir():
+        return {tracks.stem: (truth, tracks)}, ()
+    sides = [by_stem(file for file in side.iterdir() if _readable(file)) for side in (truth, tracks)]
+    if not sides[0]:
+        raise InputError(f"{truth} has no result files ({', '.join(SUFFIXES)}).")
+    refuse_missing(sides[0], sides[1], tracks)
+    pairs = {name: (file, sides[1][name]) for name, file in sides[0].items()}
+    return pairs, unused_note(*sides)
+
+
+def read_track_pair(name: str, truth_path: Path, tracks_path: Path) -> TrackPair:
+    """The people of both files in the frames that either has.
+
+    Raises: InputError, UserError as reading does; InputError if the files are of pictures of different size.
+    """
+    truth, tracks = read_tracks(truth_path), read_tracks(tracks_path)
+    _refuse_other_size(truth, truth_path, tracks, tracks_path)
+    numbers = np.unique([frame.frame_number for file in (truth, tracks) for frame in file.frames])
+    sequence = Sequence(
+        name,
+        np.ones(len(numbers), bool),
+        ((),) * len(numbers),
+        _people(truth, numbers),
+        _people(tracks, numbers),
+    )
+    has_poses = all((side.keypoints != 0).any() for side in (sequence.truth, sequence.tracks))
+    return TrackPair(sequence, has_poses, _doubts(truth, truth_path, tracks, tracks_path))
+
+
+def _readable(file: Path) -> bool:
+    return file.is_file() and file.suffix.lower() in SUFFIXES
+
+
+def _people(file: TrackFile, numbers: np.ndarray) -> People:
+    """The people of a file; `numbers` are the frame numbers of the sequence."""
+    counts = [len(frame) for frame in file.frames]
+    total = sum(counts)
+    places = np.searchsorted(numbers, [frame.frame_number for frame in file.frames])
+    boxes, scores, keypoints, ids = (
+        np.concatenate([empty, *(getattr(frame, field) for frame in file.frames)])
+        for field, empty in (
+            ("boxes", np.zeros((0, 4))),
+            ("scores", np.zeros(0)),
+            ("keypoints", np.zeros((0, 17, 3))),
+            ("ids", np.zeros(0, np.int64)),
+        )
+    )
+    if file.header.skeleton == POSETRACK_SKELETON:
+        keypoints[:, _NECK_AND_HEAD] = 0
+    known = keypoints[:, :, 2:] > 0
+    return People(
+        frames=np.repeat(places, counts),
+        ids=ids,
+        boxes=np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]),
+        scores=scores,
+        keypoints=np.where(known, keypoints[:, :, :2], 0),
+        joint_scores=keypoints[:, :, 2],
+        head_sizes=np.full(total, np.nan),
+        person_ids=np.full(total, -1),
+    )
+
+
+def _refuse_other_size(truth: TrackFile, truth_path: Path, tracks: TrackFile, tracks_path: Path) -> None:
+    sizes = [_size(file.header.video) for file in (truth, tracks)]
+    if None not in sizes and sizes[0] != sizes[1]:
+        raise InputError(
+            f"{truth_path} is of a video of {sizes[0]} pixels, {tracks_path} of one of {sizes[1]}. "
+            "Both must be of the same video."
+        )
+
+
+def _size(video: Mapping[str, object]) -> str | None:
+    return f"{video['width']} x {video['height']}" if "width" in video and "height" in video else None
+
+
+def _doubts(truth: TrackFile, truth_path: Path, tracks: TrackFile, tracks_path: Path) -> tuple[str, ...]:
+    """What speaks against the two being of the same frames, for the reader to judge."""
+    notes = []
+    both = f"{truth_path.name} and {tracks_path.name}"
+    for key, what in (("sha256", "content (sha256)"), ("frames", "number of frames")):
+        values = [file.header.video.get(key) for file in (truth, tracks)]
+        if None not in values and values[0] != values[1]:
+            notes.append(f"{both} were made from videos of different {what}; is it the same video?")
+    for file, path in ((truth, truth_path), (tracks, tracks_path)):
+        if file.complete is False:
+            notes.append(f"{path.name} was cut short: the frames after its end count as empty.")
+    known = {frame.frame_number for frame in truth.frames}
+    beyond = sum(len(frame) for frame in tracks.frames if frame.frame_number not in known)
+    if beyond:
+        notes.append(
+            f"{tracks_path.name} has {beyond} of its boxes in frames that {truth_path.name} lacks; "
+            "they count as wrong. Was it made with another stride, or of another part of the video?"
+        )
+    return tuple(notes)

@@ -1,0 +1,56 @@
+"""What of a sequence's poses is scored: the annotated frames, without what lies in ignored regions."""
+
+from collections.abc import Sequence as List
+from dataclasses import replace
+
+import numpy as np
+import shapely
+
+from eval.datatypes import POSETRACK_JOINTS, People, Sequence
+
+EARS = (3, 4)
+SCORED_JOINTS = np.delete(np.arange(POSETRACK_JOINTS), EARS)  # PoseTrack21 does not annotate ears
+
+
+def without_ignored(sequence: Sequence) -> Sequence:
+    """The labelled frames alone, numbered anew from 0, without joints and people in ignored regions.
+
+    In frames with regions, joints strictly inside one become 0, 0 on both sides; people of whom no scored
+    joint is left are gone. Frames without regions keep everybody. The regions of the result are empty: they
+    have done their work.
+    Source: spec tracking_and_evaluation.md 2.1.
+    """
+    kept = np.flatnonzero(sequence.labelled)
+    regions = [sequence.ignore_regions[frame] for frame in kept]
+    new_number = np.cumsum(sequence.labelled) - 1
+    truth, tracks = (
+        _cleaned(people.at(sequence.labelled[people.frames]), new_number, regions)
+        for people in (sequence.truth, sequence.tracks)
+    )
+    return Sequence(sequence.name, np.ones(len(kept), bool), ((),) * len(kept), truth, tracks)
+
+
+def _cleaned(people: People, new_number: np.ndarray, regions: List[tuple[np.ndarray, ...]]) -> People:
+    frames = new_number[people.frames]
+    ignored = _inside(frames, people.keypoints, regions)  # [N, 17]
+    keypoints = np.where(ignored[:, :, None], 0, people.keypoints)
+    has_regions = np.array([len(polygons) > 0 for polygons in regions], bool)[frames]
+    scored = keypoints[:, SCORED_JOINTS]
+    kept = ~has_regions | ((scored > 0).any((1, 2)) & ~ignored[:, SCORED_JOINTS].all(1))
+    return replace(people, frames=frames, keypoints=keypoints).at(kept)
+
+
+def _inside(frames: np.ndarray, points: np.ndarray, regions: List[tuple[np.ndarray, ...]]) -> np.ndarray:
+    """[N, K] whether a point of row i lies strictly inside a region of its frame."""
+    inside = np.zeros(points.shape[:2], bool)
+    starts = np.searchsorted(frames, np.arange(len(regions) + 1))
+    rows_of: dict[bytes, list[np.ndarray]] = {}  # the same region often stays for many frames
+    for frame, polygons in enumerate(regions):
+        for polygon in polygons:
+            rows_of.setdefault(polygon.tobytes(), []).append(np.arange(starts[frame], starts[frame + 1]))
+    for corners, parts in rows_of.items():
+        rows = np.concatenate(parts)
+        region = shapely.Polygon(np.frombuffer(corners).reshape(-1, 2))
+        shapely.prepare(region)
+        inside[rows] |= shapely.contains_xy(region, points[rows, :, 0], points[rows, :, 1])
+    return inside
