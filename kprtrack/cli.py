@@ -10,8 +10,19 @@ import sys
 from collections.abc import Callable, Sequence
 
 from kprtrack import __version__
+from kprtrack.cli_eval import EVALUATION_VERBS
+from kprtrack.cli_options import (
+    ActionParser,
+    Parser,
+    add_networks,
+    add_out,
+    add_settings,
+    add_source,
+    add_tracker,
+    new_parser,
+)
 from kprtrack.outcome import INTERRUPTED, say
-from reid.errors import UserError, unknown_name
+from reid.errors import UserError
 
 BUG = 1
 
@@ -29,6 +40,9 @@ commands:
   convert   rewrite a result file in another format
   models    the model store: list, get NAME, import FILE, where
   doctor    what is installed, what is missing, whether prompts can help
+  eval      score tracks: HOTA, MOTA, IDF1, AP (posetrack21, mot, tracks)
+  bench     track a whole benchmark, score it, compare with and without prompts
+  tune      search tracker settings on observations
 
 exit codes:
   0 done   1 a bug   2 wrong option or value   3 unreadable or damaged input
@@ -77,149 +91,70 @@ def _run(words: list[str]) -> int:
     verb = words.pop(0) if words[0] in VERBS else "track"
     parser = VERBS[verb]()
     # Intermixed: a video may stand after an option, too. Parsers with commands of their own cannot do it.
-    options = parser.parse_args(words) if verb == "models" else parser.parse_intermixed_args(words)
+    actions = verb in ("models", "eval", "bench")
+    options = parser.parse_args(words) if actions else parser.parse_intermixed_args(words)
+    if verb in EVALUATION_VERBS:
+        from kprtrack import commands_eval
+
+        return commands_eval.run(verb, options)
     from kprtrack import commands
 
     return commands.run(verb, options)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Answers a misspelt option with the nearest known one."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0]
-        if unknown != message.split(" ")[0] and unknown.startswith("--"):
-            known = [
-                option for action in self._actions for option in action.option_strings if option[:2] == "--"
-            ]
-            raise unknown_name("option", unknown.partition("=")[0], known)
-        raise UserError(f"{message}. `{self.prog} --help` lists the options.")
-
-
-def _parser(verb: str, description: str) -> _Parser:
-    parser = _Parser(
-        prog=f"kprtrack {verb}",
-        description=description,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quiet", "-q", action="store_true", help="print errors only")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser
-
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "sources",
-        nargs="*",  # none is fine with --print-config
-        metavar="VIDEO",
-        help="video file, folder or glob of videos, folder of images, camera number, rtsp:// or http://"
-        " address",
-    )
-    group = parser.add_argument_group("frames")
-    group.add_argument("--start", metavar="TIME", help="first moment: seconds or hh:mm:ss")
-    group.add_argument("--end", metavar="TIME", help="last moment: seconds or hh:mm:ss")
-    group.add_argument("--stride", type=int, default=1, metavar="N", help="take every Nth frame (default 1)")
-
-
-def _add_networks(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        "models (a name of `kprtrack models list` or a file for every --…-weights)"
-    )
-    group.add_argument("--preset", metavar="NAME", help="balanced (default) or accurate: published weights")
-    for role, names in (
-        ("detector", "yolox-{nano,tiny,s,m,l,x}, ultralytics, given"),
-        ("pose", "hrnet-w32, hrnet-w48, heatmap (ONNX or OpenVINO), mmpose, given"),
-        ("reid", "kpr, onnx, none"),
-    ):
-        group.add_argument(f"--{role}", metavar="NAME", help=names)
-        group.add_argument(f"--{role}-weights", metavar="FILE")
-    group = parser.add_argument_group("computing")
-    group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
-    group.add_argument("--precision", metavar="NAME", help="fp32 (default), fp16, bf16")
-    group.add_argument(
-        "--batch", type=int, metavar="N", help="most images or crops a network sees at once (16)"
-    )
-    group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
-
-
-def _add_tracker(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("tracker")
-    group.add_argument("--tracker", metavar="NAME", help="kpr (default), bytetrack")
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("settings")
-    group.add_argument(
-        "--config", metavar="FILE", help="settings file, e.g. configs/track/paper.py; a .py file is run"
-    )
-    group.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="one setting, e.g. tracker.high_score=0.5 detector.nms_iou=0.7 pose.flip_test=false; repeatable",
-    )
-    group.add_argument("--print-config", action="store_true", help="print the settings in force and stop")
-
-
-def _add_out(parser: argparse.ArgumentParser, kinds: str) -> None:
-    parser.add_argument("--out", "-o", metavar="FILE", help=kinds)
 
 
 RESULTS = ".json .jsonl .csv .parquet .txt (MOT), or - for JSON lines on standard output"
 SEVERAL = "with several videos a folder; an older file is replaced when the run ends"
 
 
-def _track() -> _Parser:
-    parser = _parser("track", "Video in, pose tracks out.")
-    _add_source(parser)
-    _add_out(parser, f"where the tracks go: {RESULTS}; {SEVERAL}")
+def _track() -> Parser:
+    parser = new_parser("track", "Video in, pose tracks out.")
+    add_source(parser)
+    add_out(parser, f"where the tracks go: {RESULTS}; {SEVERAL}")
     parser.add_argument(
         "--format", metavar="NAME", help="instead of the suffix's own: coco, posetrack21, mot ..."
     )
     parser.add_argument(
         "--video", metavar="FILE", help="write the video with boxes, skeletons, ids and trails drawn"
     )
-    _add_networks(parser)
-    _add_tracker(parser)
-    _add_settings(parser)
+    add_networks(parser)
+    add_tracker(parser)
+    add_settings(parser)
     return parser
 
 
-def _observe() -> _Parser:
-    parser = _parser(
+def _observe() -> Parser:
+    parser = new_parser(
         "observe", "Run detector, pose estimator and encoder; keep what they see for `kprtrack follow`."
     )
-    _add_source(parser)
-    _add_out(parser, f"where the observations go: .npz; {SEVERAL}")
-    _add_networks(parser)
-    _add_settings(parser)
+    add_source(parser)
+    add_out(parser, f"where the observations go: .npz; {SEVERAL}")
+    add_networks(parser)
+    add_settings(parser)
     return parser
 
 
-def _follow() -> _Parser:
-    parser = _parser("follow", "Track people in observations; no network runs.")
+def _follow() -> Parser:
+    parser = new_parser("follow", "Track people in observations; no network runs.")
     parser.add_argument("observations", metavar="OBS.npz", help="what `kprtrack observe` wrote")
-    _add_out(parser, f"where the tracks go: {RESULTS}")
+    add_out(parser, f"where the tracks go: {RESULTS}")
     parser.add_argument(
         "--format", metavar="NAME", help="instead of the suffix's own: coco, posetrack21, mot ..."
     )
-    _add_tracker(parser)
-    _add_settings(parser)
+    add_tracker(parser)
+    add_settings(parser)
     return parser
 
 
-def _draw() -> _Parser:
-    parser = _parser("draw", "Draw a result file on its video.")
+def _draw() -> Parser:
+    parser = new_parser("draw", "Draw a result file on its video.")
     parser.add_argument("tracks", metavar="TRACKS", help="a result file of any format")
     parser.add_argument("source", metavar="VIDEO", help="the video it was made from")
-    _add_out(parser, "where the drawn video goes: .mp4 .mkv .webm .avi")
+    add_out(parser, "where the drawn video goes: .mp4 .mkv .webm .avi")
     return parser
 
 
-def _convert() -> _Parser:
-    parser = _parser(
+def _convert() -> Parser:
+    parser = new_parser(
         "convert", "Rewrite a result file in another format; docs/formats.md says what each one keeps."
     )
     parser.add_argument("source", metavar="IN", help="a result file")
@@ -233,9 +168,9 @@ def _convert() -> _Parser:
     return parser
 
 
-def _models() -> _Parser:
-    parser = _parser("models", "The model store.")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+def _models() -> Parser:
+    parser = new_parser("models", "The model store.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=ActionParser)
     actions.add_parser(
         "list", help="every published model: what it is for, size, licence, whether it is here"
     )
@@ -251,17 +186,17 @@ def _models() -> _Parser:
     return parser
 
 
-def _doctor() -> _Parser:
-    parser = _parser("doctor", "What is installed, what is missing, and whether prompts can help.")
+def _doctor() -> Parser:
+    parser = new_parser("doctor", "What is installed, what is missing, and whether prompts can help.")
     parser.add_argument(
         "observations", nargs="?", metavar="OBS.npz", help="also judge the keypoints seen there"
     )
-    _add_networks(parser)
-    _add_settings(parser)
+    add_networks(parser)
+    add_settings(parser)
     return parser
 
 
-VERBS: dict[str, Callable[[], _Parser]] = {
+VERBS: dict[str, Callable[[], Parser]] = {
     "track": _track,
     "observe": _observe,
     "follow": _follow,
@@ -269,6 +204,7 @@ VERBS: dict[str, Callable[[], _Parser]] = {
     "convert": _convert,
     "models": _models,
     "doctor": _doctor,
+    **EVALUATION_VERBS,
 }
 
 

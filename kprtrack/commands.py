@@ -30,9 +30,9 @@ def _track(options: argparse.Namespace) -> int:
     from kprtrack.results import suffix_of
     from kprtrack.run import track_video
 
-    config = _config(options)
+    config = config_of(options)
     if options.print_config:
-        return _print_config(config)
+        return print_config(config)
     if not options.out and not options.video:
         raise UserError(
             "Say where the tracks go: --out tracks.json (.jsonl .csv .parquet .txt), or --video out.mp4."
@@ -63,9 +63,9 @@ def _track(options: argparse.Namespace) -> int:
 def _observe(options: argparse.Namespace) -> int:
     from kprtrack.run import observe_video
 
-    config = _config(options)
+    config = config_of(options)
     if options.print_config:
-        return _print_config(config)
+        return print_config(config)
     clips = _clips(options)
     outs = _outputs(_needed(options.out, "obs.npz"), clips, ".npz")
 
@@ -107,9 +107,9 @@ def _follow(options: argparse.Namespace) -> int:
     from kprtrack.results import read_observations
     from kprtrack.run import follow_file
 
-    config = _config(options)
+    config = config_of(options)
     if options.print_config:
-        return _print_config(config)
+        return print_config(config)
     out = _out_path(_needed(options.out, "tracks.json"))
     summary = follow_file(read_observations(Path(options.observations)), out, config, format=options.format)
     return tell_tracks(summary, None, quiet=options.quiet)
@@ -135,15 +135,15 @@ def _models(options: argparse.Namespace) -> int:
     from kprtrack import models
 
     if options.action == "where":
-        _print(str(models.where()))
+        print_text(str(models.where()))
     elif options.action == "list":
-        _print(_table([_MODEL_COLUMNS, *map(_model_row, models.list_models())]))
+        print_text(_table([_MODEL_COLUMNS, *map(_model_row, models.list_models())]))
     elif options.action == "get":
         file = models.get(options.name, progress=None if options.quiet else _show_bytes)
-        _print(f"{file.path}\nsha256 {file.sha256} ({file.trust})")
+        print_text(f"{file.path}\nsha256 {file.sha256} ({file.trust})")
     else:
         file = models.import_file(Path(options.file), options.name)
-        _print(f"{file.path}\nsha256 {file.sha256} ({file.trust})")
+        print_text(f"{file.path}\nsha256 {file.sha256} ({file.trust})")
     return 0
 
 
@@ -165,11 +165,11 @@ def _table(rows: list[tuple[str, ...]]) -> str:
 def _doctor(options: argparse.Namespace) -> int:
     from kprtrack.doctor import format_report, prompt_quality, report
 
-    _print(format_report(report(_config(options))))
+    print_text(format_report(report(config_of(options))))
     if options.observations:
         from kprtrack.results import read_observations
 
-        _print(prompt_quality(read_observations(Path(options.observations))).verdict)
+        print_text(prompt_quality(read_observations(Path(options.observations))).verdict)
     return 0
 
 
@@ -184,7 +184,7 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-def _config(options: argparse.Namespace) -> TrackConfig:
+def config_of(options: argparse.Namespace) -> TrackConfig:
     """Preset, then config file, then single options, then --set: the later wins."""
     preset = getattr(options, "preset", None) or "balanced"
     if preset not in PRESETS:
@@ -205,8 +205,9 @@ def _config(options: argparse.Namespace) -> TrackConfig:
     return override(config, options.set)
 
 
-def _print_config(config: TrackConfig) -> int:
-    _print(json.dumps(asdict(config), indent=2))
+def print_config(config: TrackConfig) -> int:
+    """Print the settings in force; the exit code."""
+    print_text(json.dumps(asdict(config), indent=2))
     return 0
 
 
@@ -257,5 +258,6 @@ def _show_bytes(done: int, total: int | None) -> None:
     sys.stderr.write(f"\r{done / 1e6:.0f}{share} MB")
 
 
-def _print(text: str) -> None:
+def print_text(text: str) -> None:
+    """Write to standard output, ending in one line break."""
     sys.stdout.write(text.rstrip() + "\n")

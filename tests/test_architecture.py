@@ -16,7 +16,7 @@ CONFIGS = sorted(file.relative_to(ROOT) for file in (ROOT / "configs").rglob("*.
 
 NOT_FROM = {"reid": {"kprtrack", "eval"}, "kprtrack": {"eval"}, "eval": set()}
 # The command line starts every part of the project, eval included, from inside the verb's function.
-COMMAND_LINE = Path("kprtrack/commands.py")
+COMMAND_LINE = Path("kprtrack/commands_eval.py")
 # Installed only by those who ask for an extra.
 OPTIONAL = {"mmcv", "mmpose", "onnx", "onnxruntime", "openvino", "pyarrow", "ultralytics"}
 # Half a second or more each: too slow for help and for tracking without networks.
@@ -94,9 +94,11 @@ def test_files_stay_short(file: Path) -> None:
     ("statement", "unwanted"),
     [
         ("import kprtrack", (*HEAVY, "numpy")),
-        ("import kprtrack.cli, kprtrack.commands", (*HEAVY, "numpy")),
+        ("import kprtrack.cli, kprtrack.commands, kprtrack.commands_eval", (*HEAVY, "numpy")),
         ("from kprtrack.cli import main; main(['--help'])", (*HEAVY, "numpy")),
         ("from kprtrack.cli import main; main(['track', '--help'])", (*HEAVY, "numpy")),
+        ("from kprtrack.cli import main; main(['bench', 'posetrack21', '--help'])", (*HEAVY, "numpy")),
+        ("import eval.report, eval.report_html, eval.report_json, eval.pictures", (*HEAVY, "matplotlib")),
         ("import kprtrack.datatypes, kprtrack.results, kprtrack.pipeline, kprtrack.config", HEAVY),
         ("import kprtrack.association, kprtrack.motion, kprtrack.trackers.kpr", HEAVY),
         ("import kprtrack.trackers.bytetrack", HEAVY),
