@@ -1,13 +1,12 @@
-"""How a person looks, part by part, and the only distance between two looks."""
+"""How a person looks, part by part, how far apart two looks are, and their moving average."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-Metric = Literal["cosine", "euclidean"]
+from reid.distances import Metric, compare, prepare
+
 _BLEND_AT_ONCE = 16  # people whose features stay in the processor's cache meanwhile
-NO_SHARED_PART = np.float32(np.inf)  # such a pair can never be matched
 
 
 @dataclass(frozen=True)
@@ -53,37 +52,9 @@ def part_distance(a: Appearance, b: Appearance, metric: Metric = "cosine") -> np
     """
     if a.features.shape[1:] != b.features.shape[1:]:
         raise ValueError(f"cannot compare looks of shape {a.features.shape[1:]} with {b.features.shape[1:]}")
-    shared = a.visible.astype(np.float32) @ b.visible.astype(np.float32).T  # [A, B] count of shared parts
-    known = shared > 0
-    if metric == "cosine":
-        # Invisible parts are zeroed, so one matrix product adds up exactly the shared parts.
-        length = a.features.shape[1] * a.features.shape[2]  # spelt out: -1 is undefined for nobody
-        flat_a = _visible_features(a).reshape(len(a), length)
-        flat_b = _visible_features(b).reshape(len(b), length)
-        # float32 rounding makes the product of two equal unit vectors a little more than 1.
-        total = np.clip(shared - flat_a @ flat_b.T, 0, 2 * shared)
-    else:
-        total = _euclidean_sum(a, b)
-    return np.divide(total, shared, out=np.full(shared.shape, NO_SHARED_PART, np.float32), where=known)
-
-
-def _visible_features(looks: Appearance) -> np.ndarray:
-    """The features [N, P, D] with zeros for invisible parts; a copy only where there are any."""
-    if looks.visible.all():
-        return looks.features
-    features = looks.features.copy()
-    features[~looks.visible] = 0
-    return features
-
-
-def _euclidean_sum(a: Appearance, b: Appearance) -> np.ndarray:
-    """Sum over shared parts of |a - b| for unit vectors: sqrt(2 - 2 cos)."""
-    total = np.zeros((len(a), len(b)), np.float32)
-    for part in range(a.features.shape[1]):
-        cosine = a.features[:, part] @ b.features[:, part].T
-        both = a.visible[:, part, None] & b.visible[None, :, part]
-        total += np.sqrt(np.maximum(2 - 2 * cosine, 0)) * both
-    return total
+    return compare(
+        prepare(a.features, a.visible, metric), prepare(b.features, b.visible, metric), metric=metric
+    )
 
 
 def blend(old: Appearance, new: Appearance, momentum: float | np.ndarray) -> Appearance:

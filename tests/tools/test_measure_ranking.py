@@ -1,0 +1,60 @@
+"""The speed of scoring is compared fairly only if both ways give the same scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reid.distances import distance_matrix, prepare
+from reid.evaluate import evaluate
+
+
+@pytest.fixture(autouse=True)
+def tools(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "tools")
+
+
+@pytest.mark.parametrize("hide", [False, True])
+def test_plain_distances_are_ours(hide):
+    from measure_ranking import embedded
+    from speed_plain_ranking import plain_distances
+
+    query, gallery = embedded(15, 700, 9, dimensions=16)
+    if hide:
+        query.visible[3] = False
+        gallery.visible[::2] = np.arange(9) < 1
+        query.visible[5:9, 0] = False
+    plain = plain_distances(query.features, query.visible, gallery.features, gallery.visible)
+    a, b = (prepare(side.features, side.visible, "euclidean") for side in (query, gallery))
+    np.testing.assert_allclose(distance_matrix(a, b, metric="euclidean"), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["mot_inter_intra_video", "default"])
+def test_plain_ranking_is_ours(protocol):
+    from measure_ranking import embedded
+    from speed_plain_ranking import plain_distances, plain_ranking
+
+    query, gallery = embedded(40, 300, 30, dimensions=16)
+    gallery.labels.identities[gallery.labels.identities == query.labels.identities[0]] = 99  # no match
+    mean, curve = plain_ranking(
+        plain_distances(query.features, query.visible, gallery.features, gallery.visible),
+        query_identities=query.labels.identities,
+        gallery_identities=gallery.labels.identities,
+        query_cameras=query.labels.cameras,
+        gallery_cameras=gallery.labels.cameras,
+        same_camera=protocol != "default",
+    )
+    ours = evaluate(query, gallery, protocol=protocol)
+    assert not ours.scored[0]
+    assert ours.map == pytest.approx(mean, abs=1e-6)
+    np.testing.assert_allclose(ours.cmc, curve, atol=1e-6)
+
+
+def test_a_row_tells_scores_times_and_memory():
+    from measure_ranking import measure
+
+    row = measure("default", 100, 1, threads=torch.get_num_threads())
+    assert row.startswith("| `default`, mAP 0.")
+    assert row.count("|") == 9
+    assert row.endswith("MiB |")
