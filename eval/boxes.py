@@ -1,6 +1,7 @@
 """Box HOTA, CLEAR and Identity, with and without the official cleaning of ignored regions."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -9,13 +10,15 @@ from eval.ignored_boxes import boxes_in_regions
 from eval.person_hota import combine_person_hota, person_hota
 from eval.similarity import MIN_SIMILARITY, Similarities, box_similarities, matched_pairs, with_tracks
 
+_TRACKEVAL = ("clear", "identity")  # measures counted by TrackEval's own classes
 
-def box_scores(sequence: Sequence, *, clean: bool) -> dict[str, Scores]:
-    """One sequence's box_hota, box_clear and box_identity; fields as TrackEval names them.
+
+def box_scores(sequence: Sequence, *, clean: bool, only: frozenset[str] | None = None) -> dict[str, Scores]:
+    """One sequence's box_hota, box_clear and box_identity, or `only` some; fields as TrackEval names them.
 
     clean: first remove the tracks' boxes in ignored regions, as PoseTrack21's kit does before HOTA.
     """
-    return person_scores(box_pairs(sequence, clean=clean), "box")
+    return person_scores(box_pairs(sequence, clean=clean), "box", only=only)
 
 
 def combine_boxes(by_sequence: Mapping[str, Mapping[str, Scores]]) -> dict[str, Scores]:
@@ -29,32 +32,36 @@ def box_pairs(sequence: Sequence, *, clean: bool) -> Similarities:
     return _without_ignored(sequence, pairs) if clean else pairs
 
 
-def person_scores(pairs: Similarities, what: str) -> dict[str, Scores]:
-    """WHAT_hota, WHAT_clear and WHAT_identity of one sequence, `what` being box or oks."""
-    from trackeval.metrics import CLEAR, Identity
-
-    data = _trackeval_data(pairs)
-    settings = {"THRESHOLD": MIN_SIMILARITY, "PRINT_CONFIG": False}
-    return {
-        f"{what}_hota": person_hota(pairs),
-        f"{what}_clear": _plain(CLEAR(settings).eval_sequence(data)),
-        f"{what}_identity": _plain(Identity(settings).eval_sequence(data)),
-    }
+def person_scores(pairs: Similarities, what: str, *, only: frozenset[str] | None = None) -> dict[str, Scores]:
+    """WHAT_hota, WHAT_clear and WHAT_identity of one sequence, or `only` some; `what` is box or oks."""
+    scores: dict[str, Scores] = {}
+    if only is None or f"{what}_hota" in only:
+        scores[f"{what}_hota"] = person_hota(pairs)
+    others = [name for name in _TRACKEVAL if only is None or f"{what}_{name}" in only]
+    if others:
+        data = _trackeval_data(pairs)
+        scores |= {f"{what}_{name}": _plain(_trackeval(name).eval_sequence(data)) for name in others}
+    return scores
 
 
 def combine_person_scores(by_sequence: Mapping[str, Mapping[str, Scores]], what: str) -> dict[str, Scores]:
     """What `person_scores` gave for each sequence as scores of all together."""
+    combined: dict[str, Scores] = {}
+    for name in ("hota", *_TRACKEVAL):
+        measure = f"{what}_{name}"
+        each = {sequence: scores[measure] for sequence, scores in by_sequence.items() if measure in scores}
+        if name == "hota" and each:
+            combined[measure] = combine_person_hota(each)
+        elif each:
+            combined[measure] = _plain(_trackeval(name).combine_sequences(each))
+    return combined
+
+
+def _trackeval(name: str) -> Any:
+    """TrackEval's own metric; imported here because it takes a second."""
     from trackeval.metrics import CLEAR, Identity
 
-    hota, clear, identity = (
-        {name: scores[f"{what}_{measure}"] for name, scores in by_sequence.items()}
-        for measure in ("hota", "clear", "identity")
-    )
-    return {
-        f"{what}_hota": combine_person_hota(hota),
-        f"{what}_clear": _plain(CLEAR({"PRINT_CONFIG": False}).combine_sequences(clear)),
-        f"{what}_identity": _plain(Identity({"PRINT_CONFIG": False}).combine_sequences(identity)),
-    }
+    return {"clear": CLEAR, "identity": Identity}[name]({"THRESHOLD": MIN_SIMILARITY, "PRINT_CONFIG": False})
 
 
 def _without_ignored(sequence: Sequence, pairs: Similarities) -> Similarities:

@@ -157,10 +157,11 @@ def _solve_all(
     hard[cell[contested]] = True
     easy = best & ~hard[cell]
     found = [(pair[easy], joint[easy], strength[easy, None] >= LEAST_HIT)]
-    pair_frames = frames[truth_row]
+    truth_starts = np.searchsorted(frames, np.arange(cell.max(initial=0) // JOINTS + 2))
+    pair_starts = np.searchsorted(truth_row, truth_starts)
     for frame, j in zip(*np.divmod(np.flatnonzero(hard), JOINTS), strict=True):
-        start, stop = np.searchsorted(pair_frames, (frame, frame + 1))
-        people = len(np.unique(truth_row[start:stop]))
+        start, stop = pair_starts[frame : frame + 2]
+        people = truth_starts[frame + 1] - truth_starts[frame]
         hits = solve(similarity[start:stop, j].reshape(people, -1)).reshape(stop - start, -1)
         hit = np.flatnonzero(hits.any(1))
         found.append((start + hit, np.full(len(hit), j), hits[hit]))

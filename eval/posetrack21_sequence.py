@@ -62,7 +62,7 @@ class SequenceScorer:
         if wanted.intersection(KEYPOINT_MEASURES):
             scores |= dict(zip(KEYPOINT_MEASURES, keypoint_hota(poses), strict=True))
         if boxes and wanted.intersection(BOX_MEASURES):
-            scores |= box_scores(boxes, clean=True)
+            scores |= box_scores(boxes, clean=True, only=wanted)
         if boxes and "kit_mota" in wanted:
             scores["kit_mota"] = kit_mota(boxes)
         ap = pose_ap_parts(poses) if "pose_ap" in wanted else None

@@ -25,9 +25,7 @@ class Similarities:
 
     truth_ids: np.ndarray  # [G] int64, identities counted from 0 without gaps
     track_ids: np.ndarray  # [P] int64, likewise
-    truth_starts: (
-        np.ndarray
-    )  # [F + 1] int64, frame f has the truth from truth_starts[f] to truth_starts[f + 1]
+    truth_starts: np.ndarray  # [F + 1] int64, frame f has the truth from truth_starts[f] on
     track_starts: np.ndarray  # [F + 1] int64, likewise
     starts: np.ndarray  # [F + 1] int64, likewise for the K pairs
     truth_rows: np.ndarray  # [K] int64, rows of the truth
@@ -155,7 +153,7 @@ def _compare(sequence: Sequence, alike: Callable[[np.ndarray, np.ndarray], np.nd
     # Some frames at once: fast, and the pairs of a crowd that do not touch never fill the memory.
     blocks = np.flatnonzero(np.diff(np.cumsum(sizes) // _BLOCK)) + 1
     for first, last in pairwise([0, *blocks.tolist(), len(sizes)]):
-        truth_rows, track_rows = _rows_of_pairs(
+        truth_rows, track_rows = rows_of_pairs(
             empty.truth_starts[first : last + 1], empty.track_starts[first : last + 1]
         )
         values = alike(truth_rows, track_rows)
@@ -188,7 +186,7 @@ def _paired_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return values
 
 
-def _rows_of_pairs(truth_starts: np.ndarray, track_starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def rows_of_pairs(truth_starts: np.ndarray, track_starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows of truth and tracks of all pairs in some frames, in each truth by truth."""
     widths = np.diff(track_starts)
     counts = np.diff(truth_starts) * widths

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -12,13 +13,14 @@ from kprtrack.datatypes import Detections, Images, Poses
 from kprtrack.runtime import Runtime
 from reid.appearance import Appearance
 from reid.errors import UserError
-from reid.model import Kpr, Vectors
+from reid.model import Kpr
 from reid.prompts import Prompts, make_prompts
 from reid.weights import View, load
 
 SAME_POSE = 0.85  # object keypoint similarity that two people, however close, do not reach
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 Triple = tuple[float, float, float]
+Described = Literal["foreground+parts", "parts", "foreground"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class KprEmbedderConfig:
     prompts: bool = True  # tell the encoder whom to look at by the person's keypoints
     negatives: bool = True  # and whom not, by the keypoints of others inside the box
     min_confidence: float = 0.3  # keypoints at or below it are not drawn; the weights were trained with 0.3
-    vectors: Vectors = "foreground+parts"  # the published distance; "parts" is the paper's eq. 2
+    # The published distance; "parts" is the paper's eq. 2, "foreground" one feature of the whole person.
+    vectors: Described = "foreground+parts"
     # What published checkpoints do not tell. None: as the file or its name says.
     image_height: int | None = None  # pixels of the crop
     image_width: int | None = None
@@ -42,8 +45,8 @@ class KprEmbedderConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
             raise UserError(f"min_confidence must lie in [0, 1], not {self.min_confidence}.")
-        if self.vectors not in ("foreground+parts", "parts"):
-            raise UserError(f"vectors must be 'foreground+parts' or 'parts', not '{self.vectors}'.")
+        if self.vectors not in get_args(Described):
+            raise UserError(f"vectors must be one of {', '.join(get_args(Described))}, not '{self.vectors}'.")
 
 
 class KprEmbedder:
@@ -126,11 +129,18 @@ class KprEmbedder:
             torch.inference_mode(),
             torch.autocast(kind, _TYPES.get(precision), enabled=precision in _TYPES),
         ):
-            return self._model.embed(prompts.crops.to(device), heatmaps, vectors=self._vectors)
+            features, visible = self._model.embed(
+                prompts.crops.to(device),
+                heatmaps,
+                vectors="parts" if self._vectors == "parts" else "foreground+parts",
+            )
+        last = 1 if self._vectors == "foreground" else None
+        return features[:, :last], visible[:, :last]
 
     def _nobody(self) -> Appearance:
         shape = self._model.config
-        parts = shape.parts + (self._vectors == "foreground+parts")
+        counts = {"foreground+parts": shape.parts + 1, "parts": shape.parts, "foreground": 1}
+        parts = counts[self._vectors]
         return Appearance(
             np.zeros((0, parts, shape.dimensions), np.float32), np.zeros((0, parts), bool), np.zeros(0, bool)
         )

@@ -106,18 +106,19 @@ class ObservationWriter:
         size = sum(len(data) for _, data in members) + _MEMBER_BYTES * (known + len(members)) + _ENDING_BYTES
         reserve(self._handle, size)
         for name, data in members:
-            self._zip.writestr(name, data)
+            self._zip.writestr(zipfile.ZipInfo(name), data)  # without a date: equal contents, equal bytes
 
     def _end(self, *, complete: bool, note: str | None) -> None:
         self._closed = True
         ending = {"complete": complete, "note": note, "frames": self._saved, "chunks": self._chunks}
-        self._zip.writestr(_ENDING, json.dumps(ending))
+        self._zip.writestr(zipfile.ZipInfo(_ENDING), json.dumps(ending))
         self._zip.close()
         self._handle.truncate()  # gives back what was claimed and not needed
         close_output(self._handle, self._path, in_place=False)
 
     def _discard(self) -> None:
         self._closed = True
+        self._zip.fp = None  # or the archive would write its end into the closed file
         self._handle.close()
         part_path(self._path).unlink(missing_ok=True)
 

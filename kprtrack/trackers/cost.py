@@ -8,11 +8,12 @@ from kprtrack.association import iou, oks
 from kprtrack.datatypes import Observation
 from kprtrack.trackers.kpr_config import KprTrackerConfig
 from kprtrack.trackers.people import People
-from kprtrack.trackers.scale import DistanceScale
+from kprtrack.trackers.scale import DistanceScale, alone
 from reid.appearance import part_distance
 
 CROWD = 32  # people compared at once
 SAME_SPREAD = 3.0  # clear looks of one person differ by less than this times their mean difference
+CONTINUES = 1.5  # times this, if position leaves no doubt: only a cut in the film shows somebody else there
 KEYPOINT_CONFIDENCE = 0.3  # below it a keypoint is a guess: the threshold of KPR's prompts (spec kpr.md 2.3)
 
 
@@ -40,13 +41,15 @@ class PairCost:
                 break
             place = mine[:, None], near
             distance[place], cost[place], overlap[place] = block
-        learned = self._people.sights > 0
+        learned, followed = self._people.sights > 0, self._people.last_seen_s == last_s
         if self._config.veto_distance is not None:
             # Never below what the encoder says of one and the same person.
             limit = max(self._config.veto_distance * self._scale.strangers, SAME_SPREAD * self._scale.same)
-            cost[learned[:, None] & clear & np.isfinite(distance) & (distance > limit)] = np.inf
+            # Who walks behind a pillar looks different at once, but nobody else stands where they must be.
+            limits = np.where(followed[:, None] & alone(overlap), CONTINUES * limit, limit)
+            cost[learned[:, None] & clear & np.isfinite(distance) & (distance > limits)] = np.inf
         if self._scale.learning:
-            here = np.ix_(learned & (self._people.last_seen_s == last_s), clear)
+            here = np.ix_(learned & followed, clear)
             self._scale.learn(distance[here], overlap[here])
         return distance, cost
 

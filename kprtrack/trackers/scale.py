@@ -57,12 +57,16 @@ class DistanceScale:
         """
         if not (self.learning and distance.size):
             return
-        near = overlap > _SURE_IOU
-        sure = near & (near.sum(0) == 1) & (near.sum(1) == 1)[:, None]
-        people, rows = np.nonzero(sure & np.isfinite(distance))
+        people, rows = np.nonzero(alone(overlap) & np.isfinite(distance))
         self._same_sum += float(distance[people, rows].sum())
         self._same_count += len(people)
         between = distance[np.ix_(people, rows)]
         other = np.isfinite(between) & ~np.eye(len(people), dtype=bool)
         self._strangers_sum += float(between[other].sum())
         self._strangers_count += int(other.sum())
+
+
+def alone(overlap: np.ndarray) -> np.ndarray:
+    """[T, N] bool: position leaves no doubt that this is that person. overlap: IoU with the boxes foreseen."""
+    near = overlap > _SURE_IOU
+    return near & (near.sum(0) == 1) & (near.sum(1) == 1)[:, None]

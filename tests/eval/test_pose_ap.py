@@ -71,6 +71,14 @@ def test_the_second_pose_on_one_person_is_wrong():
     assert scores["recall"][-1] == 100
 
 
+def test_a_pose_belongs_to_the_person_of_whom_it_finds_the_larger_share():
+    cut_off, whole, pose = standing(LEFT), standing(RIGHT), standing(LEFT)
+    cut_off[2:] = 0
+    pose[[2, 5, 6]] = standing(RIGHT)[[2, 5, 6]]  # 3 of 15 joints of the one, 2 of 2 of the other
+    recall = score(side(whole, cut_off), side(pose))["recall"]
+    assert recall[:3].tolist() == [50, 50, 0]
+
+
 def test_a_wrong_pose_hurts_only_before_a_right_one():
     truth, poses = side(standing(LEFT)), (standing(RIGHT), standing(LEFT))
     assert score(truth, side(*poses, scores=(0.1, 0.9)))["AP"][-1] == 100

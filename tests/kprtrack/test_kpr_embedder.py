@@ -115,6 +115,12 @@ def test_parts_alone_leave_out_the_foreground() -> None:
     assert np.allclose(looks(vectors="parts")[0].features, looks()[0].features[:, 1:], atol=1e-6)
 
 
+def test_the_foreground_alone_is_one_feature_a_person() -> None:
+    for one, whole in zip(looks(vectors="foreground"), looks(), strict=True):
+        assert one.features.shape == (len(whole), 1, 8)
+        assert (one.features == whole.features[:, :1]).all() and one.visible.all()
+
+
 def test_frames_without_people_give_looks_of_nobody() -> None:
     images = scene()[0]
     embed = KprEmbedder(model(), KprEmbedderConfig(), Runtime())

@@ -49,14 +49,35 @@ def written(path: Path, tracks: Tracks, format: str, **options: object) -> dict[
     return json.loads(path.read_text())  # type: ignore[no-any-return]
 
 
-def test_neck_is_the_middle_of_the_shoulders_with_the_lesser_confidence() -> None:
-    neck = to_posetrack(standing_person())[0, POSETRACK_KEYPOINTS.index("head_bottom")]
-    np.testing.assert_allclose(neck, [100, 80, 0.6])
+def head_joint(name: str, **known: tuple[float, float, float]) -> np.ndarray:
+    """That joint of the standing person, with other nose or ears."""
+    keypoints = standing_person()
+    for keypoint, value in known.items():
+        keypoints[0, KEYPOINTS.index(keypoint)] = value
+    return to_posetrack(keypoints)[0, POSETRACK_KEYPOINTS.index(name)]  # type: ignore[no-any-return]
 
 
-def test_top_of_the_head_lies_half_as_far_beyond_the_nose_as_the_neck_below() -> None:
-    top = to_posetrack(standing_person())[0, POSETRACK_KEYPOINTS.index("head_top")]
-    np.testing.assert_allclose(top, [100, 35, 0.6])
+def test_the_neck_lies_above_the_shoulders_towards_the_nose() -> None:
+    np.testing.assert_allclose(head_joint("head_bottom"), [100, 80 - 0.28 * 30, 0.6])
+
+
+def test_from_behind_the_neck_lies_towards_the_ears_or_between_the_shoulders() -> None:
+    seen = {"left_ear": (110, 50, 0.5), "right_ear": (90, 50, 0.5), "nose": (0, 0, 0)}
+    np.testing.assert_allclose(head_joint("head_bottom", **seen), [100, 80 - 0.28 * 30, 0.5], rtol=1e-6)
+    nothing = dict.fromkeys(("left_ear", "right_ear", "nose"), (0.0, 0.0, 0.0))
+    np.testing.assert_allclose(head_joint("head_bottom", **nothing), [100, 80, 0.6])
+
+
+def test_the_top_of_the_head_lies_beyond_the_ears_and_the_surer_ear_weighs_more() -> None:
+    ears = {"left_ear": (104, 50, 0.2), "right_ear": (94, 50, 0.8)}
+    np.testing.assert_allclose(
+        head_joint("head_top", **ears), [100 - 1.66 * 4, 80 - 1.66 * 30, 0.6], rtol=1e-6
+    )
+
+
+def test_without_ears_the_top_of_the_head_lies_beyond_the_nose() -> None:
+    ears = dict.fromkeys(("left_ear", "right_ear"), (0.0, 0.0, 0.0))
+    np.testing.assert_allclose(head_joint("head_top", **ears), [100, 80 - 1.40 * 30, 0.6], rtol=1e-6)
 
 
 def test_joints_of_the_same_name_stay_and_ears_become_placeholders() -> None:
@@ -71,11 +92,15 @@ def test_joints_of_the_same_name_stay_and_ears_become_placeholders() -> None:
 
 @pytest.mark.parametrize(
     ("unknown", "lost"),
-    [("nose", {"nose", "head_top"}), ("left_shoulder", {"left_shoulder", "head_bottom", "head_top"})],
+    [
+        (["nose"], {"nose"}),
+        (["nose", "left_ear", "right_ear"], {"nose", "head_top"}),
+        (["left_shoulder"], {"left_shoulder", "head_bottom", "head_top"}),
+    ],
 )
-def test_head_joints_of_unknown_keypoints_are_unknown(unknown: str, lost: set[str]) -> None:
+def test_head_joints_of_unknown_keypoints_are_unknown(unknown: list[str], lost: set[str]) -> None:
     keypoints = standing_person()
-    keypoints[0, KEYPOINTS.index(unknown), 2] = 0
+    keypoints[0, [KEYPOINTS.index(name) for name in unknown], 2] = 0
     zero = {
         name
         for name, joint in zip(POSETRACK_KEYPOINTS, to_posetrack(keypoints)[0], strict=True)
