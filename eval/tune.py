@@ -112,7 +112,7 @@ class _Search:
         done = [Trial(**line) for line in log.read()[:count]]
         with (
             Workers(Trying(self.metric, self.tracker), processes) as workers,
-            Progress((count - len(done)) * len(self.videos), "videos tried", quiet) as progress,
+            Progress((count - len(done)) * len(self.videos), "tuning", quiet, unit="videos") as progress,
         ):
             while len(done) < count:
                 best = max(done, key=lambda trial: trial.tuned, default=None)

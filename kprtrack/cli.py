@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from kprtrack import __version__
+from kprtrack.cli_data import DATA_VERBS
 from kprtrack.cli_eval import EVALUATION_VERBS
 from kprtrack.cli_options import (
     ActionParser,
@@ -21,6 +22,8 @@ from kprtrack.cli_options import (
     add_tracker,
     new_parser,
 )
+from kprtrack.cli_reid import REID_VERBS
+from kprtrack.cli_train import TRAINING_VERBS
 from kprtrack.outcome import INTERRUPTED, say
 from reid.errors import UserError
 
@@ -40,9 +43,12 @@ commands:
   convert   rewrite a result file in another format
   models    the model store: list, get NAME, import FILE, where
   doctor    what is installed, what is missing, whether prompts can help
-  eval      score tracks: HOTA, MOTA, IDF1, AP (posetrack21, mot, tracks)
+  eval      score tracks (posetrack21, mot, tracks) or an encoder (reid)
   bench     track a whole benchmark, score it, compare with and without prompts
   tune      search tracker settings on observations
+  train     train the encoder: train CONFIG key=value ...
+  data      data sets of people: check, build, keypoints, part-labels
+  compare   how alike the encoder finds a handful of crops, as a picture
 
 exit codes:
   0 done   1 a bug   2 wrong option or value   3 unreadable or damaged input
@@ -91,15 +97,24 @@ def _run(words: list[str]) -> int:
     verb = words.pop(0) if words[0] in VERBS else "track"
     parser = VERBS[verb]()
     # Intermixed: a video may stand after an option, too. Parsers with commands of their own cannot do it.
-    actions = verb in ("models", "eval", "bench")
+    actions = verb in ("models", "eval", "bench", "data")
     options = parser.parse_args(words) if actions else parser.parse_intermixed_args(words)
+    return _runner(verb)(verb, options)
+
+
+def _runner(verb: str) -> Callable[[str, argparse.Namespace], int]:
+    """What runs the verb, imported only now."""
     if verb in EVALUATION_VERBS:
-        from kprtrack import commands_eval
-
-        return commands_eval.run(verb, options)
-    from kprtrack import commands
-
-    return commands.run(verb, options)
+        from kprtrack.commands_eval import run
+    elif verb in REID_VERBS:
+        from kprtrack.commands_reid import run
+    elif verb in DATA_VERBS:
+        from kprtrack.commands_data import run
+    elif verb in TRAINING_VERBS:
+        from kprtrack.commands_train import run
+    else:
+        from kprtrack.commands import run
+    return run
 
 
 RESULTS = ".json .jsonl .csv .parquet .txt (MOT), or - for JSON lines on standard output"
@@ -205,6 +220,9 @@ VERBS: dict[str, Callable[[], Parser]] = {
     "models": _models,
     "doctor": _doctor,
     **EVALUATION_VERBS,
+    **REID_VERBS,
+    **DATA_VERBS,
+    **TRAINING_VERBS,
 }
 
 

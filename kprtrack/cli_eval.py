@@ -12,6 +12,7 @@ from kprtrack.cli_options import (
     add_tracker,
     new_parser,
 )
+from kprtrack.cli_reid import add_eval_reid
 
 ABLATIONS = "prompts,negatives,motion,parts"
 
@@ -46,6 +47,7 @@ def _eval() -> Parser:
         each.add_argument(
             "--per-sequence", action="store_true", help="a row for every sequence, even if they are many"
         )
+    add_eval_reid(actions)
     return parser
 
 

@@ -23,6 +23,10 @@ def run(verb: str, options: argparse.Namespace) -> int:
 
 
 def _eval(options: argparse.Namespace) -> int:
+    if options.action == "reid":
+        from kprtrack import commands_reid
+
+        return commands_reid.run("eval", options)
     truth = _needed(options.truth, "the truth is: --truth")
     results = _needed(options.results, "the tracks are: --results")
     _refuse_missing(truth, results, folders=options.action == "posetrack21")

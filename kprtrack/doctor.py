@@ -22,14 +22,19 @@ __all__ = ["Check", "PromptQuality", "format_report", "prompt_quality", "prompts
 PYTHON = (3, 11)
 # As in pyproject.toml: package -> oldest version.
 REQUIRED = {
+    "accelerate": "1.2",
     "av": "14",
     "lap": "0.5.12",
+    "matplotlib": "3.8",
     "mmengine": "0.10.5",
     "numpy": "2.0",
     "opencv-python": "4.10",
+    "orjson": "3.10",
     "pillow": "10.3",
     "platformdirs": "4.2",
     "safetensors": "0.4.5",
+    "scipy": "1.13",
+    "shapely": "2.0.6",
     "timm": "1.0.12",
     "torch": "2.6",
     "torchvision": "0.21",

@@ -13,10 +13,10 @@ LINE_EVERY_S = 5.0
 
 
 class Progress:
-    """Counts frames and shows the speed and the time left, in a `with` block; silent when quiet.
+    """Counts frames, or another unit, and shows speed and time left, in a `with` block; silent when quiet.
 
-    total: expected frames; None where nobody knows, as with a camera. stream: standard error if None. clock:
-    seconds.
+    total: how many are expected; None where nobody knows, as with a camera. stream: standard error if None.
+    clock: seconds.
     """
 
     def __init__(
@@ -25,10 +25,11 @@ class Progress:
         label: str,
         quiet: bool = False,
         *,
+        unit: str = "frames",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._total, self._label, self._clock = total, label, clock
+        self._total, self._label, self._unit, self._clock = total, label, unit, clock
         self._stream = sys.stderr if stream is None else stream
         self._lines = not quiet and not self._stream.isatty()
         self._bar = self._new_bar() if not quiet and not self._lines else None
@@ -36,7 +37,7 @@ class Progress:
         self._said_s = clock()
 
     def advance(self, n: int = 1) -> None:
-        """n more frames are done."""
+        """n more are done."""
         self._done += n
         if self._bar is not None:
             self._bar.update(n)
@@ -60,7 +61,7 @@ class Progress:
         return tqdm(
             total=self._total,
             desc=self._label,
-            unit=" frames",
+            unit=f" {self._unit}",
             file=self._stream,
             dynamic_ncols=True,
             smoothing=0.1,
@@ -74,7 +75,7 @@ class Progress:
         of = f"/{self._total}" if self._total else ""
         left = max(self._total - self._done, 0) / speed if self._total else 0
         forecast = f", {_clock_text(left)} left" if left else ""
-        line = f"{self._label}: {self._done}{of} frames, {speed:.1f} frames/s{forecast}"
+        line = f"{self._label}: {self._done}{of} {self._unit}, {speed:.1f} {self._unit}/s{forecast}"
         self._stream.write(line + "\n")
         self._stream.flush()
 

@@ -1,4 +1,4 @@
-"""Swin transformers of timm, fed with tokens and asked for the output of every stage."""
+"""Networks of timm, fed with tokens and asked for the output of every stage."""
 
 from typing import Any
 
@@ -6,30 +6,52 @@ import timm
 import torch
 from torch import nn
 
+# Transformers with windows, and ConvNeXt, whose stem is the same patch embedding and norm.
 TIMM_NAMES = {
     "swinv2_base": "swinv2_base_window12to16_192to256",
     "swin_tiny": "swin_tiny_patch4_window7_224",
+    "convnext_atto": "convnext_atto",
+}
+_CONVOLUTIONAL = ("convnext_atto",)
+# The weights that the official code begins with, where it knows the network.
+WITH_IMAGENET = {
+    "swinv2_base": "swinv2_base_window12to16_192to256.ms_in22k_ft_in1k",
+    "swin_base": "swin_base_patch4_window7_224.ms_in22k",
+    "swin_tiny": "swin_tiny_patch4_window7_224.ms_in1k",
+    "convnext_atto": "convnext_atto.d2_in1k",
 }
 
 
 class TimmStages(nn.Module):
     """Tokens [N, H/4, W/4, width] -> the four stage maps, channels last, not normalised.
 
-    Windows larger than a stage's map shrink to it, so the image size is part of the shape.
+    Windows larger than a stage's map shrink to it, so the image size is part of a transformer's shape.
     Source: spec kpr.md 1.2.
     """
 
     def __init__(self, name: str, image_size: tuple[int, int], drop_path: float) -> None:
         super().__init__()
-        network: Any = timm.create_model(
-            TIMM_NAMES[name], pretrained=False, num_classes=0, img_size=image_size, drop_path_rate=drop_path
-        )
-        self.stages: nn.Sequential = network.layers
+        self._channels_first = name in _CONVOLUTIONAL
+        network = create_network(name, image_size, drop_path, pretrained=False)
+        self.stages: nn.Sequential = network.stages if self._channels_first else network.layers
         self.stage_widths = tuple(info["num_chs"] for info in network.feature_info)
 
     def forward(self, tokens: torch.Tensor) -> list[torch.Tensor]:
+        features = tokens.permute(0, 3, 1, 2) if self._channels_first else tokens
         maps = []
         for stage in self.stages:
-            tokens = stage(tokens)
-            maps.append(tokens)
+            features = stage(features)
+            maps.append(features.permute(0, 2, 3, 1) if self._channels_first else features)
         return maps
+
+
+def create_network(name: str, image_size: tuple[int, int], drop_path: float, *, pretrained: bool) -> Any:
+    """The whole network of timm without its classifier. pretrained: with ImageNet weights, downloaded."""
+    window: dict[str, Any] = {} if name in _CONVOLUTIONAL else {"img_size": image_size}
+    return timm.create_model(
+        (WITH_IMAGENET if pretrained else TIMM_NAMES)[name],
+        pretrained=pretrained,
+        num_classes=0,
+        drop_path_rate=drop_path,
+        **window,
+    )

@@ -22,7 +22,9 @@ class PerHead:
 
 
 class StageFusion(nn.Module):
-    """The four stage maps as one map at the size of the first: 1x1 convolution, batch norm, ReLU.
+    """All stage maps, or the last few, as one at the size of the first: 1x1 convolution, batch norm, ReLU.
+
+    stage_widths: of the maps that are used.
 
     The published order is upsample, concatenate, convolve. A 1x1 convolution and bilinear upsampling commute,
     so each stage is convolved at its own size with its share of the weight: the same for an eighth of the
@@ -41,14 +43,22 @@ class StageFusion(nn.Module):
         """maps: four [N, h, w, C], largest first. Returns [N, width, H/4, W/4]."""
         weights = self.conv.weight.flatten(1).split(self.stage_widths, dim=1)
         size = maps[0].shape[1:3]
-        total = F.linear(maps[0], weights[0], self.conv.bias).permute(0, 3, 1, 2)
-        for stage_map, weight in zip(maps[1:], weights[1:], strict=True):
-            small = F.linear(stage_map, weight).permute(0, 3, 1, 2)
-            total = total + F.interpolate(small, size, mode="bilinear", align_corners=True)
+        first, *others = maps[-len(weights) :]
+        total = _at_size(F.linear(first, weights[0], self.conv.bias), size)
+        for stage_map, weight in zip(others, weights[1:], strict=True):
+            total = total + _at_size(F.linear(stage_map, weight), size)
         if self.training:
             # On the CPU, torch's batch statistics of a channels-last map are two digits less exact.
             total = total.contiguous()
         return F.relu(self.norm(total))
+
+
+def _at_size(stage_map: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    """A map [N, h, w, C] as [N, C, *size]."""
+    channels_first = stage_map.permute(0, 3, 1, 2)
+    if channels_first.shape[2:] == size:
+        return channels_first
+    return F.interpolate(channels_first, size, mode="bilinear", align_corners=True)
 
 
 class PartClassifier(nn.Module):

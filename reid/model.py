@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from reid.backbone_small import ConvStem, SmallStages
 from reid.backbone_swin import SwinShape, SwinStages
 from reid.backbone_timm import TIMM_NAMES, TimmStages
 from reid.errors import UserError, unknown_name
@@ -26,12 +27,16 @@ from reid.heads import (
 )
 from reid.prompts import IMAGENET_MEAN, IMAGENET_STD, PromptConfig
 
-Vectors = Literal["foreground+parts", "parts"]
+Vectors = Literal["foreground+parts", "parts", "whole"]
 SWIN_SHAPES = {
     "swin_base": SwinShape(128, (2, 2, 18, 2), (4, 8, 16, 32)),  # SOLIDER's, and the ImageNet one for Market
     "swin_mini": SwinShape(32, (2, 2, 2, 2), (2, 4, 8, 16)),  # for tests and quick trials
 }
-BACKBONES = (*SWIN_SHAPES, *TIMM_NAMES)
+SMALL_WIDTHS = {
+    "small_cnn": (32, 64, 128, 256),  # learns on processors
+    "mini_cnn": (8, 16, 32, 64),  # for tests
+}
+BACKBONES = (*SWIN_SHAPES, *SMALL_WIDTHS, *TIMM_NAMES)
 _PATCH = 4
 _CAMERA_SCALE = 3.0  # TransReID's coefficient (spec kpr.md 1.5)
 
@@ -52,7 +57,8 @@ class KprConfig:
     semantic_weight: float | None = None  # SOLIDER only; None: the weights have no semantic layers
     mean: tuple[float, float, float] = IMAGENET_MEAN  # of RGB in [0, 1]; SOLIDER uses 0.5
     std: tuple[float, float, float] = IMAGENET_STD
-    drop_path: float = 0.1  # greatest rate of skipped blocks, training only
+    drop_path: float = 0.1  # greatest rate of skipped blocks, training only; the small ones have none
+    fusion: Literal["multi", "last"] = "multi"  # which stages are fused; "last" is the paper's ablation
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -97,7 +103,8 @@ class Kpr(nn.Module):
         self.config = config
         self.stages = _stages(config)
         widths, fused = self.stages.stage_widths, config.fused_width
-        self.image_tokens = PatchTokens(3, widths[0])
+        small = config.backbone in SMALL_WIDTHS
+        self.image_tokens = ConvStem(widths[0]) if small else PatchTokens(3, widths[0])
         self.prompt_tokens = PatchTokens(config.prompts().channels, widths[0])
         # A prompt says nothing until it has been trained (spec kpr.md 1.4).
         for parameter in self.prompt_tokens.conv.parameters():
@@ -105,7 +112,7 @@ class Kpr(nn.Module):
         self.camera_tokens = nn.Parameter(torch.empty(config.cameras, widths[0])) if config.cameras else None
         if self.camera_tokens is not None:
             nn.init.trunc_normal_(self.camera_tokens, std=0.02)
-        self.fusion = StageFusion(widths, fused)
+        self.fusion = StageFusion(widths if config.fusion == "multi" else widths[-1:], fused)
         self.part_classifier = PartClassifier(fused, config.parts)
         names = ("whole", "background", "foreground", "parts")
         self.reductions = nn.ModuleDict({name: Reduction(fused, config.dimensions) for name in names})
@@ -156,17 +163,20 @@ class Kpr(nn.Module):
         """Features [N, P, D] of unit length and whether each part is visible, [N, P] bool.
 
         vectors: "foreground+parts" (P = K + 1, the foreground always visible) is what the published scores
-        were measured with; "parts" (P = K) is the paper's eq. 2. Other arguments as for forward.
+        were measured with; "parts" (P = K) is the paper's eq. 2; "whole" (P = 1) knows no parts. Other
+        arguments as for forward.
         """
         fused = self.fusion(self.stage_maps(images, heatmaps, cameras))
+        if vectors == "whole":
+            whole = self._neck("whole", fused.mean(dim=(2, 3)))[:, None]
+            return F.normalize(whole, dim=2), whole.new_ones(whole.shape[:2], dtype=torch.bool)
         logits = self.part_classifier(fused)
         masks = logits.softmax(dim=1)
         features = self.reductions["parts"](pool_parts(fused, masks[:, 1:]))
         visible = parts_in_sight(logits)
         if vectors == "parts":
             return F.normalize(features, dim=2), visible[:, 1:]
-        pooled = pool_masked_mean(fused, masks[:, 1:].amax(dim=1))
-        foreground = cast(IdentityHead, self.identity["foreground"]).bn(self.reductions["foreground"](pooled))
+        foreground = self._neck("foreground", pool_masked_mean(fused, masks[:, 1:].amax(dim=1)))
         features = torch.cat((foreground[:, None], features), dim=1)
         # The background's place is the foreground's, which is always visible.
         visible[:, 0] = True
@@ -182,6 +192,10 @@ class Kpr(nn.Module):
         if cameras is not None and self.camera_tokens is not None:
             tokens = tokens + _CAMERA_SCALE * self.camera_tokens[cameras][:, None, None, :]
         return self.stages(tokens)
+
+    def _neck(self, name: str, pooled: torch.Tensor) -> torch.Tensor:
+        """One description [N, D] after its BN neck, from pooled features."""
+        return cast(IdentityHead, self.identity[name]).bn(self.reductions[name](pooled))
 
     def _identify(self, reduced: PerHead) -> tuple[PerHead, PerHead]:
         """BN necks and identity logits of every description."""
@@ -201,7 +215,9 @@ def empty_prompt(conv: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
     return prompt
 
 
-def _stages(config: KprConfig) -> SwinStages | TimmStages:
+def _stages(config: KprConfig) -> SwinStages | SmallStages | TimmStages:
+    if config.backbone in SMALL_WIDTHS:
+        return SmallStages(SMALL_WIDTHS[config.backbone])
     if config.backbone in SWIN_SHAPES:
         return SwinStages(SWIN_SHAPES[config.backbone], config.semantic_weight, config.drop_path)
     return TimmStages(config.backbone, (config.height, config.width), config.drop_path)

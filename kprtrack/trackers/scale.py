@@ -67,6 +67,6 @@ class DistanceScale:
 
 
 def alone(overlap: np.ndarray) -> np.ndarray:
-    """[T, N] bool: position leaves no doubt that this is that person. overlap: IoU with the boxes foreseen."""
+    """[T, N] bool: position leaves no doubt that this is that person. overlap: IoU with boxes foreseen."""
     near = overlap > _SURE_IOU
     return near & (near.sum(0) == 1) & (near.sum(1) == 1)[:, None]

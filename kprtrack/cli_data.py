@@ -1,0 +1,57 @@
+"""The parser of the verb `data`: what ReID data sets lack, and how they get it."""
+
+import argparse
+from collections.abc import Callable
+
+from kprtrack.cli_options import ActionParser, Parser, add_common, add_networks, add_settings, new_parser
+
+DATASETS = (
+    "market1501, occluded_duke, occluded_reid, partial_reid, occluded_posetrack, cuhk03, cuhk01, folder"
+)
+
+
+def _data() -> Parser:
+    parser = new_parser("data", "Data sets of people to train and score on.")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="ACTION", parser_class=ActionParser, help="what to do"
+    )
+    check = _action(actions, "check", "Say what a data set holds, lacks, and which files are damaged.")
+    check.add_argument("--quick", action="store_true", help="only see whether the files are there")
+    _action(actions, "build", "Cut the crops of a data set out of its videos (occluded_posetrack).")
+    keypoints = _action(actions, "keypoints", "Find keypoints on crops that have none.")
+    keypoints.add_argument(
+        "--others",
+        action="store_true",
+        help="also look for other people in each crop, with the --detector: they become negative prompts",
+    )
+    add_networks(keypoints)
+    add_settings(keypoints)
+    labels = _action(
+        actions, "part-labels", "Draw body part labels from keypoints, for crops that have none."
+    )
+    labels.add_argument(
+        "--masks",
+        metavar="DIR",
+        help="person masks, DIR/PATH.png for the picture PATH: labels are cut to them",
+    )
+    return parser
+
+
+DATA_VERBS: dict[str, Callable[[], Parser]] = {"data": _data}
+
+
+def _action(
+    actions: "argparse._SubParsersAction[ActionParser]", name: str, description: str
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=description, description=description, allow_abbrev=False)
+    add_common(parser)
+    parser.add_argument("dataset", metavar="DATASET", help=DATASETS)
+    parser.add_argument("--root", metavar="DIR", help="folder of the data set")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one option of the data set, e.g. keypoints=NAME or masks=none; repeatable",
+    )
+    return parser

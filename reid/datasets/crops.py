@@ -1,0 +1,64 @@
+"""Sample -> the crop with its keypoints and masks."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from reid.crop import Crop, zero_outside
+from reid.datasets import mask_files
+from reid.datasets.keypoint_files import read_keypoints
+from reid.datasets.sample import ReidSample
+from reid.errors import InputError
+from reid.skeleton import KEYPOINTS
+
+_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+
+
+def read_crop(sample: ReidSample, part_groups: str | None) -> Crop:
+    """The picture, its skeletons (the person first, zeros where unknown), and its masks of K parts.
+
+    part_groups: a name in reid.targets.PART_GROUPS; None: no masks are read, as for scoring.
+    Raises: InputError naming the file that is missing or damaged.
+    """
+    image = read_image(sample.image)
+    masks = None
+    if part_groups is not None and sample.masks is not None:
+        masks = mask_files.read_part_masks(sample.masks, part_groups)
+    return Crop(image, skeletons_of(sample, image.shape[0], image.shape[1]), masks)
+
+
+def read_fields(sample: ReidSample) -> np.ndarray | None:
+    """The 36 human-parsing fields [h, w, 36] float32, of any size, to cut the person out; None: unknown.
+
+    Raises: InputError naming the file.
+    """
+    return None if sample.masks is None else mask_files.read_fields(sample.masks)
+
+
+def skeletons_of(sample: ReidSample, height: int, width: int) -> np.ndarray:
+    """[1 + M, 17, 3] float32 in a crop of that size: the person, then others with a keypoint inside it.
+
+    Keypoints that are missing or beyond the crop are zero (spec kpr.md 2.6).
+    """
+    if sample.keypoints is None:
+        return np.zeros((1, len(KEYPOINTS), 3), np.float32)
+    found = read_keypoints(sample.keypoints) if isinstance(sample.keypoints, Path) else sample.keypoints
+    inside = zero_outside(found * (found[..., 2:] > 0), height, width).astype(np.float32)
+    others = inside[1:][(inside[1:, :, 2] > 0).any(axis=1)]
+    return np.concatenate((inside[:1], others))
+
+
+def read_image(path: Path) -> np.ndarray:
+    """A picture, [h, w, 3] uint8 RGB. Raises: InputError if it is missing, damaged or cut off."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read the picture {path}: {error.strerror}.") from error
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    # OpenCV fills what is missing of a JPEG with grey and says nothing to the program.
+    cut_off = data.startswith(_JPEG_START) and _JPEG_END not in data
+    if picture is None or cut_off:
+        what = "is cut off" if cut_off else "is empty" if not data else "is no picture, or damaged"
+        raise InputError(f"{path} {what}. Copy it again, or remove it from the data set.")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,148 @@
+"""Any folder of people: one sub-folder for each, or names that start with the person.
+
+People are named by the first folder of a picture's path, or, where pictures lie in no folder, by the file
+name before the first "_". The camera is what follows "_c" in the name (Market-1501's custom), else a second
+folder (PERSON/CAMERA/a.jpg), else unknown. Both can be said by regular expressions instead, which are
+searched in the path below the set's folder and whose first group counts.
+
+Folders called query and gallery, with or without train, are the three sets. Without them the people are
+split: `train_share` of them, drawn with `seed`, are for training; of the others the first picture by each
+camera is a query, everything else the gallery. With unknown cameras nothing of
+the gallery is left out of the ranking.
+"""
+
+import re
+from pathlib import Path
+
+from reid.datasets.layout import (
+    OWN_KEYPOINTS,
+    OWN_MASKS,
+    Beside,
+    pictures_below,
+    refuse_empty,
+    split_identities,
+)
+from reid.datasets.sample import ReidData, ReidSample
+from reid.errors import UserError
+
+_SETS = ("train", "query", "gallery")
+_CAMERA = re.compile(r"_c(\d+)")
+_JUNK = "-1"  # Market-1501's name for nobody in particular
+_Named = tuple[Path, str, str]  # path below root, person, camera ("" unknown)
+
+
+def folder(
+    root: Path,
+    *,
+    identity: str | None = None,
+    camera: str | None = None,
+    train_share: float = 0.8,
+    seed: int = 0,
+    keypoints: str | None = OWN_KEYPOINTS,
+    masks: str | None = OWN_MASKS,
+) -> ReidData:
+    """The people below `root`. identity, camera: regular expressions with one group, None: as said above."""
+    beside = Beside(root, keypoints, masks)
+    patterns = (_pattern("identity", identity), _pattern("camera", camera))
+    given = all((root / name).is_dir() for name in _SETS[1:])
+    if not given:
+        found = _read(root, ".", *patterns)
+        return refuse_empty(_split(_samples(beside, found), train_share, seed), root, trains=train_share > 0)
+    with_train = (root / _SETS[0]).is_dir()
+    sets = {name: _read(root, name, *patterns) for name in (_SETS if with_train else _SETS[1:])}
+    samples = iter(_samples(beside, [one for found in sets.values() for one in found]))
+    parts = {name: tuple(next(samples) for _ in found) for name, found in sets.items()}
+    return refuse_empty(
+        ReidData(
+            "folder",
+            parts.get("train", ()),
+            parts["query"],
+            parts["gallery"],
+            _protocol(parts["query"] + parts["gallery"]),
+        ),
+        root,
+        trains=with_train,
+    )
+
+
+def _pattern(option: str, text: str | None) -> re.Pattern[str] | None:
+    if text is None:
+        return None
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise UserError(f"{option}={text!r} is no regular expression: {error}.") from error
+    if pattern.groups < 1:
+        raise UserError(f"{option}={text!r} needs a group in round brackets around the {option}.")
+    return pattern
+
+
+def _read(
+    root: Path, name: str, identity: re.Pattern[str] | None, camera: re.Pattern[str] | None
+) -> list[_Named]:
+    """The pictures of one set with their people and cameras."""
+    found = []
+    for path in pictures_below(root, name):
+        inner = path.relative_to(name)
+        person = _search(identity, inner, "identity") if identity else _person(inner, root)
+        seen_by = _search(camera, inner, "camera") if camera else _camera(inner)
+        if person != _JUNK:
+            found.append((path, person, seen_by))
+    return found
+
+
+def _search(pattern: re.Pattern[str], path: Path, option: str) -> str:
+    match = pattern.search(path.as_posix())
+    if match is None or match[1] is None:
+        raise UserError(
+            f"{option}={pattern.pattern!r} finds nothing in {path.as_posix()}. Mend the expression, "
+            "or move the picture elsewhere."
+        )
+    return match[1]
+
+
+def _person(path: Path, root: Path) -> str:
+    if len(path.parts) > 1:
+        return path.parts[0]
+    person, underscore, _ = path.name.partition("_")
+    if not underscore:
+        raise UserError(
+            f"Whom does {root / path} show? Put pictures into a folder for each person, "
+            "name them PERSON_..., or say it with identity=EXPRESSION."
+        )
+    return person
+
+
+def _camera(path: Path) -> str:
+    if match := _CAMERA.search(path.name):
+        return match[1]
+    return path.parts[1] if len(path.parts) > 2 else ""
+
+
+def _samples(beside: Beside, found: list[_Named]) -> list[ReidSample]:
+    """With numbers for names, in their order."""
+    people = {name: number for number, name in enumerate(sorted({person for _, person, _ in found}))}
+    cameras = {name: number for number, name in enumerate(sorted({seen_by for _, _, seen_by in found}))}
+    return [beside.sample(path, people[person], cameras[seen_by]) for path, person, seen_by in found]
+
+
+def _split(samples: list[ReidSample], train_share: float, seed: int) -> ReidData:
+    if not 0 <= train_share < 1:
+        raise UserError(f"train_share is {train_share}; it must be at least 0 and below 1.")
+    people = {each.identity for each in samples}
+    chosen = split_identities(people, int(train_share * len(people)), seed)
+    test = [each for each in samples if each.identity not in chosen]
+    first = {(each.identity, each.camera): each for each in reversed(test)}
+    queries = set(first.values())
+    return ReidData(
+        "folder",
+        train=tuple(each for each in samples if each.identity in chosen),
+        query=tuple(each for each in test if each in queries),
+        gallery=tuple(each for each in test if each not in queries),
+        protocol=_protocol(tuple(test)),
+    )
+
+
+def _protocol(test: tuple[ReidSample, ...]) -> str:
+    """With a single camera the usual rule, nobody from the query's own camera, would leave nothing."""
+    return "default" if len({each.camera for each in test}) > 1 else "mot_inter_intra_video"

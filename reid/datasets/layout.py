@@ -1,0 +1,113 @@
+"""What the readers of data sets share: listing pictures, and where keypoints and masks lie beside them.
+
+A published data set keeps its files where its authors put them (spec kpr.md 5.1). Everything else, our own
+files included, follows one rule: for a picture FOLDER/NAME.jpg
+    external_annotation/<keypoints>/FOLDER/NAME.jpg_keypoints.json
+    masks/<masks>/FOLDER/NAME.jpg.png        part labels, or
+    masks/<masks>/FOLDER/NAME.jpg.npy        36 fields, where the name <masks> ends in "fields"
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reid.datasets.sample import ReidData, ReidSample
+from reid.errors import InputError, UserError
+
+OWN_KEYPOINTS, OWN_MASKS = "kprtrack", "part_labels"  # what the `data` commands write
+ANNOTATION_FOLDERS = ("external_annotation", "masks")
+PICTURES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Where the keypoints and masks of the pictures below `root` are; None: there are none.
+
+    keypoints, masks: names of folders as above, or absolute paths.
+    published_masks: the folder whose files are named otherwise, and how: path of the picture below root ->
+        path in that folder.
+    """
+
+    root: Path
+    keypoints: str | None
+    masks: str | None
+    published_masks: tuple[str, Callable[[Path], Path]] | None = None
+
+    def keypoints_of(self, picture: Path) -> Path | None:
+        """picture: its path below root."""
+        if self.keypoints is None:
+            return None
+        folder = self.root / ANNOTATION_FOLDERS[0] / self.keypoints
+        return folder / picture.with_name(f"{picture.name}_keypoints.json")
+
+    def masks_of(self, picture: Path) -> Path | None:
+        """picture: its path below root."""
+        if self.masks is None:
+            return None
+        folder = self.root / ANNOTATION_FOLDERS[1] / self.masks
+        if self.published_masks and self.masks == self.published_masks[0]:
+            return folder / self.published_masks[1](picture)
+        suffix = ".npy" if self.masks.endswith("fields") else ".png"
+        return folder / picture.with_name(picture.name + suffix)
+
+    def sample(self, picture: Path, identity: int, camera: int) -> ReidSample:
+        """The sample of a picture, whose path below root is given."""
+        keypoints, masks = self.keypoints_of(picture), self.masks_of(picture)
+        return ReidSample(self.root / picture, identity, camera, keypoints, masks)
+
+
+def pictures_below(root: Path, folder: str = ".") -> list[Path]:
+    """Paths below `root`, sorted, of all pictures in its folder and the folders in that, without annotations.
+
+    Raises: InputError if there is no such folder or it holds none.
+    """
+    place = root / folder
+    if not place.is_dir():
+        found = ", ".join(sorted(each.name for each in root.glob("*/"))) if root.is_dir() else ""
+        there = f" {root} has: {found}." if found else ""
+        raise InputError(f"There is no folder {place}.{there} Check the path of the data set.")
+    pictures = [
+        path.relative_to(root)
+        for path in place.rglob("*")
+        if path.suffix.lower() in PICTURES and path.relative_to(root).parts[0] not in ANNOTATION_FOLDERS
+    ]
+    if not pictures:
+        raise InputError(f"The folder {place} holds no pictures. Check the path of the data set.")
+    return sorted(pictures)
+
+
+def named(pictures: Iterable[Path], pattern: re.Pattern[str], root: Path) -> list[tuple[Path, re.Match[str]]]:
+    """Those whose file names start as the pattern says, with the match.
+
+    Raises: InputError if none does, with an example.
+    """
+    all_pictures = list(pictures)
+    found = [(path, match) for path in all_pictures if (match := pattern.match(path.name))]
+    if not found:
+        raise InputError(
+            f"None of {len(all_pictures)} pictures in {root} is named as in this data set, for example "
+            f"{all_pictures[0].name}. Is it another one? For any folder of people: folder."
+        )
+    return found
+
+
+def split_identities(identities: Iterable[int], count: int, seed: int) -> frozenset[int]:
+    """`count` of the identities, drawn for training. Raises: UserError if nobody would be left to test on."""
+    names = np.unique(list(identities))
+    if not 0 <= count < len(names):
+        raise UserError(
+            f"train_identities is {count}, but the data set has {len(names)} identities. "
+            f"Choose 0 to {len(names) - 1}: the others are to be found again in the test."
+        )
+    return frozenset(np.random.default_rng(seed).permutation(names)[:count].tolist())
+
+
+def refuse_empty(data: ReidData, root: Path, *, trains: bool = True) -> ReidData:
+    """The data set itself. Raises: InputError if a set of it is empty; trains: whether it has `train`."""
+    for name in ("train", "query", "gallery") if trains else ("query", "gallery"):
+        if not getattr(data, name):
+            raise InputError(f"The data set {data.name} in {root} has no {name} images. Is it complete?")
+    return data

@@ -1,0 +1,74 @@
+"""Market-1501 and Occluded-Duke, as published: the same layout and file names.
+
+Source: spec kpr.md 5.1.
+"""
+
+import re
+from pathlib import Path
+
+from reid.datasets.keypoint_files import read_keypoints
+from reid.datasets.layout import Beside, named, pictures_below, refuse_empty
+from reid.datasets.sample import ReidData, ReidSample
+from reid.errors import InputError
+
+MASKS = "pifpaf_maskrcnn_filtering"
+MARKET_KEYPOINTS = "pifpaf_keypoints_pifpaf_maskrcnn_filtering"
+DUKE_KEYPOINTS = f"{MARKET_KEYPOINTS}_v3"  # the third version: targets of the queries mended by hand
+_NAME = re.compile(r"(-?\d+)_c(\d+)")
+_FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
+_JUNK = -1  # identity of crops that show nobody in particular; 0 stays, as a distractor
+
+
+def market1501(
+    root: Path, *, keypoints: str | None = MARKET_KEYPOINTS, masks: str | None = MASKS
+) -> ReidData:
+    """The folder Market-1501-v15.09.15, or the one that holds it."""
+    published = (MASKS, lambda picture: picture.with_suffix(".npy"))
+    return _open("market1501", root, Beside(_inside(root), keypoints, masks, published), only_posed=False)
+
+
+def occluded_duke(
+    root: Path,
+    *,
+    keypoints: str | None = DUKE_KEYPOINTS,
+    masks: str | None = MASKS,
+    only_posed: bool = False,
+) -> ReidData:
+    """The folder Occluded_Duke, or the one that holds it.
+
+    only_posed: without the training crops that have no skeleton, as the published recipe trains.
+    """
+    published = (MASKS, lambda picture: picture.with_name(f"{picture.name}.confidence_fields.npy"))
+    return _open(
+        "occluded_duke", root, Beside(_inside(root), keypoints, masks, published), only_posed=only_posed
+    )
+
+
+def _open(name: str, root: Path, beside: Beside, *, only_posed: bool) -> ReidData:
+    train, query, gallery = (_samples(beside, folder) for folder in _FOLDERS)
+    if only_posed:
+        train = tuple(each for each in train if _has_skeleton(each))
+    return refuse_empty(ReidData(name, train, query, gallery, "default"), root)
+
+
+def _inside(root: Path) -> Path:
+    """`root`, or the one folder in it that holds the three sets."""
+    if (root / _FOLDERS[0]).is_dir():
+        return root
+    inner = [each.parent for each in root.glob(f"*/{_FOLDERS[0]}")]
+    return inner[0] if len(inner) == 1 else root
+
+
+def _samples(beside: Beside, folder: str) -> tuple[ReidSample, ...]:
+    found = named(pictures_below(beside.root, folder), _NAME, beside.root / folder)
+    return tuple(
+        beside.sample(path, int(match[1]), int(match[2]) - 1)
+        for path, match in found
+        if int(match[1]) != _JUNK
+    )
+
+
+def _has_skeleton(sample: ReidSample) -> bool:
+    if not isinstance(sample.keypoints, Path):
+        raise InputError("only_posed=true asks for skeletons: name their folder with keypoints=NAME.")
+    return sample.keypoints.exists() and bool((read_keypoints(sample.keypoints)[0, :, 2] > 0).any())

@@ -1,0 +1,123 @@
+"""Occluded-PoseTrack-ReID: people of PoseTrack21, the most occluded of them as queries.
+
+Reads what `kprtrack data build` or the authors' code made below PoseTrack21/occluded_posetrack_reid:
+    {train,val}_dataset_sampling.json               which annotations belong to the data set
+    images/anns/{train,val}_reid_crops_anns.json    path and size of their crops, keypoints of others
+    masks/{train,val}/VIDEO/CROP.npy                human parsing, 36 fields; or part labels, see `masks`
+The person's own keypoints come from posetrack_data. Source: spec kpr.md 5.1, 5.3.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from reid.datasets.files import read_table
+from reid.datasets.layout import refuse_empty
+from reid.datasets.posetrack_people import (
+    Person,
+    occlusion_level,
+    poses_in_crop,
+    query_ids,
+    read_people,
+)
+from reid.datasets.sample import ReidData, ReidSample
+from reid.errors import InputError
+from reid.skeleton import KEYPOINTS
+
+FOLDER = "occluded_posetrack_reid"
+SPLITS = ("train", "val")
+PUBLISHED_MASKS = "masks"
+NOWHERE = ("none", None)  # the split of annotations that are not in the data set
+CROP_COLUMNS = ("id", "reid_crop_path", "reid_crop_width", "reid_crop_height", "negative_kps")
+
+
+def sampling_file(root: Path, split: str) -> Path:
+    """Which annotations belong to the data set."""
+    return root / FOLDER / f"{split}_dataset_sampling.json"
+
+
+def crops_file(root: Path, split: str) -> Path:
+    """What was cut; it is written last."""
+    return root / FOLDER / "images" / "anns" / f"{split}_reid_crops_anns.json"
+
+
+def occluded_posetrack(root: Path, *, masks: str | None = PUBLISHED_MASKS) -> ReidData:
+    """The folder of PoseTrack21 with its crops. masks: `masks` (.npy) or a folder of part labels (.png)."""
+    videos = {
+        name: row
+        for row, name in enumerate(
+            sorted(p.stem for split in SPLITS for p in (root / "posetrack_data" / split).glob("*.json"))
+        )
+    }
+    train = _read(root, "train", masks, videos)
+    val = _read(root, "val", masks, videos)
+    queries = query_ids(
+        {annotation: sample.occlusion for annotation, sample in val.items()},
+        {annotation: sample.identity for annotation, sample in val.items()},
+    )
+    data = ReidData(
+        "occluded_posetrack",
+        train=tuple(train.values()),
+        query=tuple(sample for annotation, sample in val.items() if annotation in queries),
+        gallery=tuple(sample for annotation, sample in val.items() if annotation not in queries),
+        protocol="mot_inter_intra_video",
+    )
+    return refuse_empty(data, root)
+
+
+def _read(root: Path, split: str, masks: str | None, videos: dict[str, int]) -> dict[int, ReidSample]:
+    """The samples of a split by annotation id."""
+    for path in (crops_file(root, split), sampling_file(root, split)):
+        if not path.exists():
+            raise InputError(
+                f"There is no {path}. Cut the crops out first: "
+                f"kprtrack data build occluded_posetrack --root {root}"
+            )
+    rows = read_table(sampling_file(root, split), ("id", "split"))
+    chosen = {int(row["id"]) for row in rows if row["split"] not in NOWHERE}
+    crops = {int(row["id"]): row for row in read_table(crops_file(root, split), CROP_COLUMNS)}
+    people = {person.id: person for person in read_people(root, split) if person.id in chosen}
+    for name, found in (("annotations of posetrack_data", people), ("crops", crops)):
+        if missing := sorted(chosen - set(found)):
+            raise InputError(
+                f"{sampling_file(root, split)} names {len(missing)} people who are not among the {name}, "
+                f"first {missing[0]}. Delete {crops_file(root, split).name} and build the data set again."
+            )
+    return {each: _sample(root, split, masks, people[each], crops[each], videos) for each in sorted(chosen)}
+
+
+def _sample(
+    root: Path, split: str, masks: str | None, person: Person, crop: dict, videos: dict[str, int]
+) -> ReidSample:
+    try:
+        size = int(crop["reid_crop_width"]), int(crop["reid_crop_height"])
+        others = np.array(crop["negative_kps"], np.float64).reshape(-1, len(KEYPOINTS), 3)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{crops_file(root, split)}, id {person.id}: the crop's size or negative_kps is wrong. "
+            "Delete the file and build the data set again."
+        ) from error
+    own = poses_in_crop(person.keypoints[None], person.box, *size)
+    image = _below(root, Path(crop["reid_crop_path"]))
+    return ReidSample(
+        image,
+        person.identity,
+        camera=videos[person.video],
+        keypoints=np.concatenate((own, others)).astype(np.float32),
+        masks=_masks(root, masks, image),
+        occlusion=occlusion_level(own[0], others),
+        video=videos[person.video],
+    )
+
+
+def _below(root: Path, path: Path) -> Path:
+    """The crop's path in this copy of the data set, wherever it was built."""
+    parts = path.parts
+    return root.joinpath(*parts[parts.index(FOLDER) :]) if FOLDER in parts else root / FOLDER / path
+
+
+def _masks(root: Path, masks: str | None, image: Path) -> Path | None:
+    if masks is None:
+        return None
+    suffix = ".npy" if masks == PUBLISHED_MASKS else ".png"
+    return (root / FOLDER / masks / image.relative_to(root / FOLDER / "images")).with_suffix(suffix)

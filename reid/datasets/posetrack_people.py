@@ -1,0 +1,142 @@
+"""PoseTrack21's annotated people, and by what rule crops of them are chosen.
+
+Source: spec kpr.md 5.3. Where the spec leaves the rule open, ours is: "evenly spaced" takes the rounded
+steps from first to last in the order of the files; the 1000 identities come from numpy's default generator
+with seed 0; of equally occluded crops the one with the smaller annotation id becomes the query; images that
+say they are not labelled give no crops.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reid.datasets.files import load_json
+from reid.errors import InputError
+from reid.skeleton import KEYPOINTS
+
+_LEAST_VISIBLE, _LEAST_PX = 0.3, 10  # of a crop to train on
+_MOST_TRAIN, _MOST_VAL, _FEWEST = 20, 10, 4  # crops of an identity
+_IDENTITIES = 1000  # to train on
+_QUERY_SHARE = 0.2  # of an identity's crops: the most occluded
+
+
+@dataclass(frozen=True)
+class Person:
+    """One annotated person in one frame."""
+
+    id: int  # of the annotation
+    identity: int  # person_id, across videos
+    image: str  # path below root
+    image_id: int
+    video: str  # name of the sequence
+    box: np.ndarray  # [4] left top width height, may reach beyond the frame
+    keypoints: np.ndarray  # [17, 3] in the frame
+    others: tuple[np.ndarray, ...]  # keypoints of everybody else in the frame
+
+    @property
+    def visibility(self) -> float:
+        return float(self.keypoints[:, 2].mean())
+
+
+def read_people(root: Path, split: str) -> list[Person]:
+    """Everybody annotated in posetrack_data/SPLIT, file by file. Raises: InputError."""
+    folder = root / "posetrack_data" / split
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise InputError(
+            f"There are no .json files in {folder}. "
+            "Name the folder of PoseTrack21 that holds posetrack_data/."
+        )
+    return [person for path in files for person in _read_file(path)]
+
+
+def _read_file(path: Path) -> list[Person]:
+    data = load_json(path)
+    try:
+        assert isinstance(data, dict)
+        images = {image["id"]: image for image in data["images"] if image.get("is_labeled", True)}
+        frames: dict[int, list[dict]] = defaultdict(list)
+        for entry in data["annotations"]:
+            if entry["image_id"] in images:
+                frames[entry["image_id"]].append(entry)
+        return [person for image, entries in frames.items() for person in _frame(images[image], entries)]
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        what = f"{error} is missing or wrong" if isinstance(error, KeyError) else f"{error or 'no object'}"
+        raise InputError(f"{path} is no annotation file of PoseTrack21: {what}. Copy it again.") from error
+
+
+def _frame(image: dict, entries: list[dict]) -> list[Person]:
+    poses = [
+        np.array(entry.get("keypoints") or np.zeros(51), np.float64).reshape(len(KEYPOINTS), 3)
+        for entry in entries
+    ]
+    return [
+        Person(
+            int(entry["id"]),
+            int(entry["person_id"]),
+            str(image["file_name"]),
+            int(entry["image_id"]),
+            Path(image["file_name"]).parent.name,
+            np.array(entry["bbox"], np.float64).reshape(4),
+            poses[row],
+            tuple(poses[:row] + poses[row + 1 :]),
+        )
+        for row, entry in enumerate(entries)
+    ]
+
+
+def sample_people(people: Sequence[Person], *, train: bool) -> list[Person]:
+    """The crops of the data set by the documented rule."""
+    found: dict[int, list[Person]] = defaultdict(list)
+    for person in people:
+        seen = person.visibility >= _LEAST_VISIBLE and person.box[2:].min() > _LEAST_PX
+        if seen or not train:
+            found[person.identity].append(person)
+    names = sorted(name for name, each in found.items() if len(each) >= _FEWEST)
+    if train:
+        names = sorted(np.random.default_rng(0).permutation(names)[:_IDENTITIES].tolist())
+    most = _MOST_TRAIN if train else _MOST_VAL
+    return [person for name in names for person in _evenly(found[name], most)]
+
+
+def _evenly(people: list[Person], most: int) -> list[Person]:
+    steps = np.linspace(0, len(people) - 1, min(most, len(people))).round().astype(int)
+    return [people[row] for row in steps]
+
+
+def poses_in_crop(poses: np.ndarray, box: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Poses [M, 17, 3] of the frame in pixels of the crop of that size; keypoints beyond the box are zero.
+
+    The box is not cut at the frame, though the crop is: so the authors do it.
+    """
+    moved = poses.copy()
+    moved[..., :2] -= box[:2]
+    inside = ((moved[..., :2] >= 0) & (moved[..., :2] < box[2:])).all(axis=-1) & (poses[..., 2] > 0)
+    moved[..., :2] *= np.array((width, height)) / box[2:]
+    return np.where(inside[..., None], moved, 0)
+
+
+def occlusion_level(own: np.ndarray, others: np.ndarray) -> float:
+    """Keypoints of others [M, 17, 3] in the crop for each of the person's own [17, 3]."""
+    negatives, positives = float(others[..., 2].sum()), float(own[:, 2].sum())
+    return negatives / positives if positives else 2 * negatives
+
+
+def query_ids(occlusion: Mapping[int, float], identities: Mapping[int, int]) -> frozenset[int]:
+    """The annotations that are queries: of each identity the most occluded fifth, rounded down.
+
+    occlusion, identities: of each annotation.
+    """
+    members: dict[int, list[int]] = defaultdict(list)
+    for annotation, identity in identities.items():
+        members[identity].append(annotation)
+    return frozenset(_queries(members.values(), occlusion))
+
+
+def _queries(members: Iterable[list[int]], occlusion: Mapping[int, float]) -> Iterable[int]:
+    for annotations in members:
+        ranked = sorted(annotations, key=lambda annotation: (-occlusion[annotation], annotation))
+        yield from ranked[: int(_QUERY_SHARE * len(ranked))]

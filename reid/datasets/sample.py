@@ -1,0 +1,37 @@
+"""What a ReID data set is: crops of known people, in three sets. Pictures and annotations are read later."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ReidSample:
+    """One crop, and where to find what is known about it; a file need not be there before it is read."""
+
+    image: Path
+    identity: int  # name of the person within the data set, not an index
+    camera: int  # from 0, of one numbering for all three sets
+    # A json file, or [1 + M, 17, 3] in pixels of the crop: the person, then M others. None: unknown.
+    keypoints: Path | np.ndarray | None = field(default=None, compare=False)
+    masks: Path | None = None  # human parsing: 36 fields (.npy) or part labels (.png); None: unknown
+    occlusion: float = math.nan  # by the data set's own rule; NaN: unknown
+    video: int = 0  # of one numbering for all three sets
+
+
+@dataclass(frozen=True)
+class ReidData:
+    """A data set. Those made for scoring alone have no `train`."""
+
+    name: str
+    train: tuple[ReidSample, ...]
+    query: tuple[ReidSample, ...]
+    gallery: tuple[ReidSample, ...]
+    protocol: str  # a key of reid.evaluate.PROTOCOLS
+
+    @property
+    def samples(self) -> tuple[ReidSample, ...]:
+        """All crops, each once."""
+        return tuple(dict.fromkeys((*self.train, *self.query, *self.gallery)))

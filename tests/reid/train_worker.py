@@ -1,0 +1,16 @@
+"""A training as a program of its own, to be killed or to be one of several processes.
+
+Arguments: folder of the drawn people, then a JSON object: {"out": ..., "changes": {dotted: value}}.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from train_cases import drawn_data, tiny_config
+
+from reid.train import train
+
+if __name__ == "__main__":
+    told = json.loads(sys.argv[2])
+    train(tiny_config(Path(told["out"]), **told["changes"]), drawn_data(Path(sys.argv[1])), quiet=True)
