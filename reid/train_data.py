@@ -103,7 +103,9 @@ def quiet_worker(number: int) -> None:
 
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # comes to the whole group under timeout or Slurm
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the training process ends its workers by it
+    if hasattr(os, "setsid"):
+        os.setsid()  # what is sent to the whole group, as by Ctrl-C and timeout, is not for them
 
 
 def _collate(made: list[tuple[Example, int, int]]) -> Batch:

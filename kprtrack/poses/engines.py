@@ -4,13 +4,17 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kprtrack.runtime import Precision, Runtime
 from reid.errors import UserError, WeightsError
+
+if TYPE_CHECKING:
+    import openvino
 
 _log = logging.getLogger(__name__)
 _PROVIDERS = {
@@ -121,7 +125,7 @@ def _providers(device: str, available: list[str]) -> list[Any]:
 
 def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
     try:
-        import openvino
+        core = _openvino_core()
     except ImportError as error:
         raise UserError(f'{weights} needs OpenVINO: pip install "kprtrack[openvino]".') from error
     if runtime.device != "cpu":
@@ -135,7 +139,6 @@ def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
     }
     if runtime.threads is not None:
         options["INFERENCE_NUM_THREADS"] = runtime.threads
-    core = openvino.Core()
     try:
         model = core.read_model(weights)
         if len(model.inputs) != 1:
@@ -148,6 +151,18 @@ def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
         raise WeightsError(f"OpenVINO cannot use {weights}: {error}") from error
     shape = tuple(axis.get_length() if axis.is_static else None for axis in compiled.input().partial_shape)
     return Engine(_in_parts([_openvino_run(compiled) for _ in range(parts)]), shape)
+
+
+@cache
+def _openvino_core() -> "openvino.Core":
+    """One for the process, never ended.
+
+    OpenVINO 2026.4 gives the main thread a signal stack and frees it with its last Core: the next Ctrl-C
+    would end the process with a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _compile_any_batch(core: Any, model: Any, options: dict[str, Any]) -> Any | None:

@@ -1,5 +1,7 @@
 """Networks in files of their own: a batch is shared out among threads and put together again."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +78,25 @@ def test_a_fixed_batch_is_run_whole(tmp_path):
     network = engine(tmp_path, ".onnx", batch=4)
     assert network.input_shape[0] == 4
     np.testing.assert_array_equal(network.run(images(4))[0], images(4) * 2)
+
+
+def test_ctrl_c_is_heard_when_the_networks_are_gone(tmp_path: Path) -> None:
+    """A signal needs a stack, which must not go with the runtime; a lost one ends the process at once."""
+    engine(tmp_path, ".xml").run(images(1))
+    program = f"""
+import signal, threading
+from pathlib import Path
+from kprtrack.poses.engines import open_engine
+from kprtrack.runtime import Runtime
+engines = [open_engine(Path({str(tmp_path / "toy.xml")!r}), Runtime(threads=2))]
+thread = threading.Thread(target=engines.clear)
+thread.start()
+thread.join()
+try:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert run.stdout == "heard\n", run.stderr
