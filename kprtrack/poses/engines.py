@@ -6,15 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from kprtrack.runtime import Precision, Runtime
 from reid.errors import UserError, WeightsError
-
-if TYPE_CHECKING:
-    import openvino
 
 _log = logging.getLogger(__name__)
 _PROVIDERS = {
@@ -125,7 +123,7 @@ def _providers(device: str, available: list[str]) -> list[Any]:
 
 def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
     try:
-        core = _openvino_core()
+        import openvino
     except ImportError as error:
         raise UserError(f'{weights} needs OpenVINO: pip install "kprtrack[openvino]".') from error
     if runtime.device != "cpu":
@@ -139,6 +137,7 @@ def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
     }
     if runtime.threads is not None:
         options["INFERENCE_NUM_THREADS"] = runtime.threads
+    core = _only_core(openvino)
     try:
         model = core.read_model(weights)
         if len(model.inputs) != 1:
@@ -154,14 +153,12 @@ def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
 
 
 @cache
-def _openvino_core() -> "openvino.Core":
+def _only_core(openvino: ModuleType) -> Any:
     """One for the process, never ended.
 
     OpenVINO 2026.4 gives the main thread a signal stack and frees it with its last Core: the next Ctrl-C
     would end the process with a segmentation fault.
     """
-    import openvino
-
     return openvino.Core()
 
 
