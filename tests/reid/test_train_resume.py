@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,15 @@ def assert_same_run(a: Path, b: Path) -> None:
         assert all(torch.equal(one[key], two[key]) for key in one)
     rows = [metrics(json.loads((folder / "metrics.json").read_text())) for folder in (a, b)]
     assert rows[0] == rows[1]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As many as the worker has, whatever tests before this one have left: the bits depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
