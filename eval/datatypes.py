@@ -5,18 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kprtrack.datatypes import check_shape
+
 # A score is one number, or one for every threshold, joint or both (the metric's docstring says which).
 Scores = Mapping[str, "float | int | np.ndarray"]
 
 POSETRACK_JOINTS = 17  # in the order of PoseTrack21's files, ears included
-
-
-def _check(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
-    """Refuse an array of another shape; None stands for any length."""
-    fits = array.ndim == len(shape) and all(w in (None, h) for h, w in zip(array.shape, shape, strict=True))
-    if not fits:
-        wanted = ", ".join("any" if n is None else str(n) for n in shape)
-        raise ValueError(f"{name} has shape {array.shape}, expected [{wanted}]")
 
 
 @dataclass(frozen=True)
@@ -34,11 +28,11 @@ class People:
 
     def __post_init__(self) -> None:
         count = len(self.frames)
-        _check("People.boxes", self.boxes, (count, 4))
-        _check("People.keypoints", self.keypoints, (count, POSETRACK_JOINTS, 2))
-        _check("People.joint_scores", self.joint_scores, (count, POSETRACK_JOINTS))
+        check_shape("People.boxes", self.boxes, (count, 4))
+        check_shape("People.keypoints", self.keypoints, (count, POSETRACK_JOINTS, 2))
+        check_shape("People.joint_scores", self.joint_scores, (count, POSETRACK_JOINTS))
         for name in ("frames", "ids", "scores", "head_sizes", "person_ids"):
-            _check(f"People.{name}", getattr(self, name), (count,))
+            check_shape(f"People.{name}", getattr(self, name), (count,))
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -59,7 +53,7 @@ class Sequence:
     tracks: People
 
     def __post_init__(self) -> None:
-        _check("Sequence.labelled", self.labelled, (len(self.ignore_regions),))
+        check_shape("Sequence.labelled", self.labelled, (len(self.ignore_regions),))
 
 
 @dataclass(frozen=True)

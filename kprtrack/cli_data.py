@@ -3,10 +3,14 @@
 import argparse
 from collections.abc import Callable
 
-from kprtrack.cli_options import ActionParser, Parser, add_common, add_networks, add_settings, new_parser
-
-DATASETS = (
-    "market1501, occluded_duke, occluded_reid, partial_reid, occluded_posetrack, cuhk03, cuhk01, folder"
+from kprtrack.cli_options import (
+    ActionParser,
+    Parser,
+    add_common,
+    add_dataset,
+    add_networks,
+    add_settings,
+    new_parser,
 )
 
 
@@ -45,13 +49,5 @@ def _action(
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=description, description=description, allow_abbrev=False)
     add_common(parser)
-    parser.add_argument("dataset", metavar="DATASET", help=DATASETS)
-    parser.add_argument("--root", metavar="DIR", help="folder of the data set")
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="one option of the data set, e.g. keypoints=NAME or masks=none; repeatable",
-    )
+    add_dataset(parser)
     return parser

@@ -47,6 +47,22 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
+def add_dataset(parser: argparse.ArgumentParser) -> None:
+    """DATASET, where it is, and its own options."""
+    names = (
+        "market1501, occluded_duke, occluded_reid, partial_reid, occluded_posetrack, cuhk03, cuhk01, folder"
+    )
+    parser.add_argument("dataset", metavar="DATASET", help=names)
+    parser.add_argument("--root", metavar="DIR", help="folder of the data set")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one option of the data set, e.g. keypoints=NAME or masks=none; repeatable",
+    )
+
+
 def add_source(parser: argparse.ArgumentParser) -> None:
     """VIDEO ... and which of its frames."""
     parser.add_argument(

@@ -3,11 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from kprtrack.cli_options import ActionParser, Parser, add_common, new_parser
-
-DATASETS = (
-    "market1501, occluded_duke, occluded_reid, partial_reid, occluded_posetrack, cuhk03, cuhk01, folder"
-)
+from kprtrack.cli_options import ActionParser, Parser, add_common, add_dataset, new_parser
 
 
 def add_eval_reid(actions: "argparse._SubParsersAction[ActionParser]") -> None:
@@ -15,15 +11,7 @@ def add_eval_reid(actions: "argparse._SubParsersAction[ActionParser]") -> None:
     text = "a ReID encoder on a data set: mAP and CMC, with and without prompts"
     parser = actions.add_parser("reid", help=text, description=text, allow_abbrev=False)
     add_common(parser)
-    parser.add_argument("dataset", metavar="DATASET", help=DATASETS)
-    parser.add_argument("--root", metavar="DIR", help="folder of the data set")
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="one option of the data set, e.g. keypoints=NAME or keypoints=none; repeatable",
-    )
+    add_dataset(parser)
     _add_encoder(parser)
     group = parser.add_argument_group("what is scored")
     group.add_argument("--reid", default="kpr", metavar="NAME", help="kpr (default), onnx")

@@ -14,7 +14,7 @@ from reid.skeleton import KEYPOINTS
 Images = Sequence[np.ndarray]  # each [H, W, 3] uint8, RGB
 
 
-def _check(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
+def check_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
     """Refuse an array of another shape; None stands for any length."""
     fits = array.ndim == len(shape) and all(w in (None, h) for h, w in zip(array.shape, shape, strict=True))
     if not fits:
@@ -31,7 +31,7 @@ class Frame:
     image: np.ndarray  # [H, W, 3] uint8, RGB
 
     def __post_init__(self) -> None:
-        _check("Frame.image", self.image, (None, None, 3))
+        check_shape("Frame.image", self.image, (None, None, 3))
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Detections:
     scores: np.ndarray  # [N] float32 in [0, 1]
 
     def __post_init__(self) -> None:
-        _check("Detections.boxes", self.boxes, (None, 4))
-        _check("Detections.scores", self.scores, (len(self.boxes),))
+        check_shape("Detections.boxes", self.boxes, (None, 4))
+        check_shape("Detections.scores", self.scores, (len(self.boxes),))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -58,7 +58,7 @@ class Poses:
     )  # [N, 17, 3] float32, x y confidence, pixels of the full frame, reid.skeleton.KEYPOINTS
 
     def __post_init__(self) -> None:
-        _check("Poses.keypoints", self.keypoints, (None, len(KEYPOINTS), 3))
+        check_shape("Poses.keypoints", self.keypoints, (None, len(KEYPOINTS), 3))
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -76,8 +76,8 @@ class Observation:
 
     def __post_init__(self) -> None:
         count = len(self.detections)
-        _check("Observation.poses", self.poses.keypoints, (count, len(KEYPOINTS), 3))
-        _check("Observation.looks", self.looks.features, (count, None, None))
+        check_shape("Observation.poses", self.poses.keypoints, (count, len(KEYPOINTS), 3))
+        check_shape("Observation.looks", self.looks.features, (count, None, None))
 
     def __len__(self) -> int:
         return len(self.detections)
@@ -104,12 +104,12 @@ class Tracks:
 
     def __post_init__(self) -> None:
         count = len(self.ids)
-        _check("Tracks.ids", self.ids, (None,))
-        _check("Tracks.boxes", self.boxes, (count, 4))
-        _check("Tracks.keypoints", self.keypoints, (count, len(KEYPOINTS), 3))
-        _check("Tracks.visible", self.visible, (count, None))
+        check_shape("Tracks.ids", self.ids, (None,))
+        check_shape("Tracks.boxes", self.boxes, (count, 4))
+        check_shape("Tracks.keypoints", self.keypoints, (count, len(KEYPOINTS), 3))
+        check_shape("Tracks.visible", self.visible, (count, None))
         for name in ("scores", "distances", "margins", "prompted"):
-            _check(f"Tracks.{name}", getattr(self, name), (count,))
+            check_shape(f"Tracks.{name}", getattr(self, name), (count,))
 
     def __len__(self) -> int:
         return len(self.ids)
