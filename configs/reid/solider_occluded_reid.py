@@ -5,20 +5,6 @@ Follows the official code (spec kpr.md 4.2, 8): part prediction 0.35, occlusion 
 the paper says 0.3, 0.3 and 256.
 """
 
-data = dict(name="market1501")  # data.root=FOLDER on the command line
+_base_ = "./solider_market1501.py"
+
 test = dict(name="occluded_reid")  # test.root=FOLDER
-init = "pretrained_models/SOLIDER/swin_base_reid.pth"  # SOLIDER's Swin-B; init=FILE if it is elsewhere
-model = dict(
-    backbone="swin_base",
-    height=384,
-    prompt_groups="cck6",
-    semantic_weight=0.2,
-    mean=(0.5, 0.5, 0.5),
-    std=(0.5, 0.5, 0.5),
-)
-part_groups = "five_v"
-# The official training file has one, the published weights have none.
-camera_embedding = False
-schedule = dict(peak=2e-4)
-frozen_prompt_epochs = 20
-precision = "fp16"
