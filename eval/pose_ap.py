@@ -7,6 +7,7 @@ import numpy as np
 
 from eval.datatypes import People, Scores, Sequence
 from eval.ignore_regions import SCORED_JOINTS, without_ignored
+from eval.similarity import pairs_of_same_frame
 
 _MAX_DISTANCE = 0.5  # of the true head's size
 
@@ -32,7 +33,7 @@ def pose_ap_parts(sequence: Sequence) -> ApParts:
     sequence = without_ignored(sequence)
     truth, tracks = sequence.truth, sequence.tracks
     (true_points, wanted), (points, found) = _joints(truth), _joints(tracks)
-    of_track, of_truth = _rows_of_the_same_frame(tracks.frames, truth.frames)
+    of_track, of_truth = pairs_of_same_frame(tracks, truth, len(sequence.labelled))
     offset = points[of_track] - true_points[of_truth]  # [pairs, 15, 2]
     near = np.hypot(*offset.transpose(2, 0, 1)) <= _MAX_DISTANCE * truth.head_sizes[of_truth, None]
     hits = near & found[of_track] & wanted[of_truth]  # [pairs, 15]
@@ -63,15 +64,6 @@ def _joints(people: People) -> tuple[np.ndarray, np.ndarray]:
     """[N, 15, 2] pixels; [N, 15] whether there is a joint: one with x and y above 0."""
     points = people.keypoints[:, SCORED_JOINTS]
     return points, np.all(points > 0, axis=2)
-
-
-def _rows_of_the_same_frame(frames_a: np.ndarray, frames_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of a row of `a` and a row of `b`, by row of `a`, then of `b`."""
-    first, last = (np.searchsorted(frames_b, frames_a, side) for side in ("left", "right"))
-    count = last - first
-    rows_a = np.repeat(np.arange(len(frames_a)), count)
-    place = np.arange(len(rows_a)) - (np.cumsum(count) - count)[rows_a]
-    return rows_a, first[rows_a] + place
 
 
 def _first_best(share: np.ndarray, owner: np.ndarray, other: np.ndarray) -> np.ndarray:

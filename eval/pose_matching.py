@@ -7,6 +7,7 @@ import numpy as np
 
 from eval.datatypes import People, Sequence
 from eval.ignore_regions import SCORED_JOINTS
+from eval.similarity import pairs_of_same_frame
 
 THRESHOLDS = np.arange(0.05, 0.99, 0.05)  # alpha, 19 of them
 LEAST_HIT = THRESHOLDS - np.finfo(float).eps
@@ -56,7 +57,7 @@ def pose_matches(
     per_frame = np.bincount(tracks.frames, minlength=len(poses.labelled))
     present = np.isfinite(truth_points[:, :, 0])
 
-    truth_row, track_row = _pairs_of_same_frame(truth, tracks, per_frame)
+    truth_row, track_row = pairs_of_same_frame(truth, tracks, len(poses.labelled))
     similarity = _similarity(truth_points, track_points, truth.head_sizes, truth_row, track_row)
     pair, joint, hits = _solve_all(similarity, truth_row, track_row, truth.frames, solve)
     # In order of truth identity, then time, the runs of a threshold lie side by side.
@@ -105,17 +106,6 @@ def _points(people: People) -> np.ndarray:
     """[N, 15, 2], NaN where a joint is missing."""
     points = people.keypoints[:, SCORED_JOINTS]
     return np.where((points > 0).all(2, keepdims=True), points, np.nan)
-
-
-def _pairs_of_same_frame(
-    truth: People, tracks: People, per_frame: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """[K], [K] rows of truth and tracks, all pairs of a frame, row of truth by row of truth."""
-    partners = per_frame[truth.frames]
-    first = (np.cumsum(per_frame) - per_frame)[truth.frames]
-    truth_row = np.repeat(np.arange(len(truth)), partners)
-    place = np.arange(len(truth_row)) - np.repeat(np.cumsum(partners) - partners, partners)
-    return truth_row, np.repeat(first, partners) + place
 
 
 def _similarity(

@@ -153,13 +153,19 @@ def _compare(sequence: Sequence, alike: Callable[[np.ndarray, np.ndarray], np.nd
     # Some frames at once: fast, and the pairs of a crowd that do not touch never fill the memory.
     blocks = np.flatnonzero(np.diff(np.cumsum(sizes) // _BLOCK)) + 1
     for first, last in pairwise([0, *blocks.tolist(), len(sizes)]):
-        truth_rows, track_rows = rows_of_pairs(
+        truth_rows, track_rows = _rows_of_pairs(
             empty.truth_starts[first : last + 1], empty.track_starts[first : last + 1]
         )
         values = alike(truth_rows, track_rows)
         some = values > 0
         parts.append((truth_rows[some], track_rows[some], values[some]))
     return _with_pairs(empty, *(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def pairs_of_same_frame(a: People, b: People, frame_count: int) -> tuple[np.ndarray, np.ndarray]:
+    """[K], [K] rows of all pairs of `a` and `b` in a frame, row of `a` by row of `a`."""
+    borders = np.arange(frame_count + 1)
+    return _rows_of_pairs(np.searchsorted(a.frames, borders), np.searchsorted(b.frames, borders))
 
 
 def _edges(people: People) -> np.ndarray:
@@ -186,7 +192,7 @@ def _paired_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return values
 
 
-def rows_of_pairs(truth_starts: np.ndarray, track_starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _rows_of_pairs(truth_starts: np.ndarray, track_starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows of truth and tracks of all pairs in some frames, in each truth by truth."""
     widths = np.diff(track_starts)
     counts = np.diff(truth_starts) * widths
