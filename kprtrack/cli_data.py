@@ -7,7 +7,9 @@ from kprtrack.cli_options import (
     ActionParser,
     Parser,
     add_common,
+    add_computing,
     add_dataset,
+    add_encoder,
     add_networks,
     add_settings,
     new_parser,
@@ -38,6 +40,26 @@ def _data() -> Parser:
         metavar="DIR",
         help="person masks, DIR/PATH.png for the picture PATH: labels are cut to them",
     )
+    features = _action(
+        actions,
+        "features",
+        "Write what an encoder says of every crop, one feature each, to be learnt from with "
+        "distil.teacher=FILE. Of KPR that is the foreground's, or with --vectors whole the whole crop's.",
+    )
+    add_encoder(features, any_kind=True)
+    features.add_argument("--out", "-o", metavar="FILE", help="the features, .safetensors")
+    add_computing(features, reads_crops=True)
+    paste = _action(
+        actions,
+        "paste",
+        "Make a test set, a folder of crops, in which another person stands in front on every query: only "
+        "the keypoints say who is meant.",
+    )
+    paste.add_argument(
+        "--into", default="query", metavar="NAME", help="where to paste: query (default), gallery, both, none"
+    )
+    paste.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is random (default 0)")
+    paste.add_argument("--out", "-o", metavar="DIR", help="folder of the new data set")
     return parser
 
 

@@ -3,7 +3,15 @@
 import argparse
 from collections.abc import Callable
 
-from kprtrack.cli_options import ActionParser, Parser, add_common, add_dataset, new_parser
+from kprtrack.cli_options import (
+    ActionParser,
+    Parser,
+    add_common,
+    add_computing,
+    add_dataset,
+    add_encoder,
+    new_parser,
+)
 
 
 def add_eval_reid(actions: "argparse._SubParsersAction[ActionParser]") -> None:
@@ -12,9 +20,8 @@ def add_eval_reid(actions: "argparse._SubParsersAction[ActionParser]") -> None:
     parser = actions.add_parser("reid", help=text, description=text, allow_abbrev=False)
     add_common(parser)
     add_dataset(parser)
-    _add_encoder(parser)
+    add_encoder(parser, any_kind=True)
     group = parser.add_argument_group("what is scored")
-    group.add_argument("--reid", default="kpr", metavar="NAME", help="kpr (default), onnx")
     group.add_argument(
         "--protocol",
         metavar="NAME",
@@ -55,9 +62,7 @@ def add_eval_reid(actions: "argparse._SubParsersAction[ActionParser]") -> None:
         "--json", metavar="FILE", help="every number; - for standard output, without the table"
     )
     group.add_argument("--plots", metavar="DIR", help="pictures as .png")
-    _add_computing(parser).add_argument(
-        "--workers", type=int, default=0, metavar="N", help="processes that read crops beside this one (0)"
-    )
+    add_computing(parser, reads_crops=True)
 
 
 def _compare() -> Parser:
@@ -65,7 +70,7 @@ def _compare() -> Parser:
     parser.add_argument(
         "images", nargs="*", metavar="CROP.jpg", help="two or more pictures of one person each"
     )
-    _add_encoder(parser)
+    add_encoder(parser, any_kind=False)
     group = parser.add_argument_group("keypoints that prompt the encoder (none: it runs without)")
     group.add_argument(
         "--keypoints",
@@ -77,36 +82,8 @@ def _compare() -> Parser:
     group.add_argument("--pose-weights", metavar="FILE")
     parser.add_argument("--out", "-o", metavar="FILE", help="the picture, .png")
     parser.add_argument("--json", metavar="FILE", help="every number; - for standard output")
-    _add_computing(parser)
+    add_computing(parser, reads_crops=False)
     return parser
 
 
 REID_VERBS: dict[str, Callable[[], Parser]] = {"compare": _compare}
-
-
-def _add_encoder(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("encoder")
-    group.add_argument("--weights", metavar="FILE", help="a file, or a name of `kprtrack models list`")
-    group.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="one setting of the encoder, e.g. image_height=384; repeatable",
-    )
-    group.add_argument(
-        "--vectors", metavar="NAME", help="what of KPR is compared: foreground+parts (default), parts, whole"
-    )
-
-
-def _add_computing(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
-    group = parser.add_argument_group("computing")
-    group.add_argument(
-        "--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps"
-    )
-    group.add_argument("--precision", default="fp32", metavar="NAME", help="fp32 (default), fp16, bf16")
-    group.add_argument(
-        "--batch", type=int, default=64, metavar="N", help="most crops the encoder sees at once (64)"
-    )
-    group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
-    return group

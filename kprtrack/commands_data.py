@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kprtrack.commands import config_of, print_config, print_text
+from kprtrack.commands_reid import assignments, encoder_of, needed, refuse_reports
 from reid.errors import InputError, UserError
 
 if TYPE_CHECKING:
@@ -73,19 +74,63 @@ def _part_labels(options: argparse.Namespace, root: Path) -> int:
     return _tell(options, made, len(samples), f"masks={settings['masks']}")
 
 
+def _features(options: argparse.Namespace, root: Path) -> int:
+    out = Path(needed(options.out, "the features go: --out FILE.safetensors")).expanduser()
+    if out.suffix != ".safetensors":
+        raise UserError(f"--out {out}: name it {out.with_suffix('.safetensors')}.")
+    if options.vectors == "parts":
+        raise UserError("--vectors parts has no feature of the whole person. Leave it out, or say whole.")
+    refuse_reports(options, out)
+    from reid.datasets import open_dataset
+    from reid.distil import name_of, save_features
+
+    samples = open_dataset(options.dataset, root, _settings(options)).samples
+    encoder, bar = encoder_of(options), _Bar(options, "features")
+    features = encoder.encode(samples, lambda more: bar.advance(more, len(samples))).features[:, 0]
+    save_features(out, [name_of(each, root) for each in samples], features)
+    if not options.quiet:
+        count, dimensions = features.shape
+        print_text(f"{count} features of {dimensions} numbers. Learn from them with distil.teacher={out}")
+    return 0
+
+
+def _paste(options: argparse.Namespace, root: Path) -> int:
+    from typing import get_args
+
+    from reid.datasets import open_dataset
+    from reid.datasets.pasted import PastedSets, write_pasted
+    from reid.errors import unknown_name
+
+    out = Path(needed(options.out, "the new data set goes: --out DIR")).expanduser()
+    if out.resolve().is_relative_to(root.resolve()):
+        raise UserError(f"--out {out} lies in the data set itself. Choose a folder elsewhere.")
+    if options.into not in get_args(PastedSets):
+        raise unknown_name("set to paste into", options.into, get_args(PastedSets))
+    if options.seed < 0:
+        raise UserError(f"--seed is {options.seed}. Give 0 or more.")
+    data = open_dataset(options.dataset, root, _settings(options))
+    made = write_pasted(
+        data, out, seed=options.seed, which=options.into, on_crop=_Bar(options, "pasting").reach
+    )
+    if not options.quiet:
+        there = len(data.query) + len(data.gallery) - made
+        print_text(f"{made} crops written, {there} were there. Score on them: eval reid folder --root {out}")
+    return 0
+
+
 _ACTIONS: dict[str, Callable[[argparse.Namespace, Path], int]] = {
     "check": _check,
     "build": _build,
     "keypoints": _keypoints,
     "part-labels": _part_labels,
+    "features": _features,
+    "paste": _paste,
 }
 
 
 def _settings(options: argparse.Namespace) -> dict[str, object]:
     """The data set's own options."""
-    from reid.settings import assigned
-
-    return dict(assigned(each, "keypoints=none") for each in options.option)
+    return assignments(options.option, "keypoints=none")
 
 
 def _own(key: str, folder: str, options: argparse.Namespace) -> dict[str, object]:
@@ -108,6 +153,12 @@ class _Bar:
     def __init__(self, options: argparse.Namespace, label: str) -> None:
         self._label, self._hidden = label, options.quiet or not sys.stderr.isatty()
         self._bar: tqdm | None = None
+        self._done = 0
+
+    def advance(self, more: int, total: int) -> None:
+        """`more` of `total` crops are done."""
+        self._done += more
+        self.reach(self._done, total)
 
     def reach(self, done: int, total: int) -> None:
         """`done` of `total` crops are done; another total starts again."""

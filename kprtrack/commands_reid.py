@@ -31,26 +31,61 @@ def run(verb: str, options: argparse.Namespace) -> int:
     return {"eval": _eval_reid, "compare": _compare}[verb](options)
 
 
-def _eval_reid(options: argparse.Namespace) -> int:
-    config = _score_config(options)
-    weights = _needed(options.weights, "the weights are: --weights FILE")
-    root = Path(_needed(options.root, "the data set is: --root DIR")).expanduser()
-    _refuse_reports(options)
-    from kprtrack.reid_encoders import open_encoder
-    from reid.datasets import open_dataset
-    from reid.score import score
-    from reid.score_report import score_json, score_report
+def assignments(given: Sequence[str], example: str) -> dict[str, Any]:
+    """KEY=VALUE ... as a dict. Raises: UserError that shows the example."""
+    return dict(assigned(one, example) for one in given)
 
-    data = open_dataset(options.dataset, root, _assignments(options.option, "keypoints=none"))
-    settings = _assignments(options.set, "image_height=384")
-    encoder = open_encoder(
+
+def needed(value: str | None, where: str) -> str:
+    """The value of an option. Raises: UserError that says where to give it."""
+    if not value:
+        raise UserError(f"Say where {where}.")
+    return value
+
+
+def encoder_of(options: argparse.Namespace) -> "CropEncoder":
+    """The encoder of crops that the options name. Raises: UserError, WeightsError."""
+    weights = needed(options.weights, "the weights are: --weights FILE")
+    if options.workers < 0:
+        raise UserError(f"--workers is {options.workers}. Give 0 or more.")
+    from kprtrack.reid_encoders import open_encoder
+
+    return open_encoder(
         options.reid,
         weights,
-        settings,
+        assignments(options.set, "image_height=384"),
         _runtime_of(options),
         vectors=options.vectors,
         workers=options.workers,
     )
+
+
+def refuse_reports(options: argparse.Namespace, *outputs: Path) -> None:
+    """All that can be known about the files to be written is known before the work starts."""
+    from eval.output import refuse_file, refuse_folder
+
+    for out in outputs:
+        refuse_file(out, "--out")
+    json = getattr(options, "json", None)
+    if json and json != STANDARD_OUTPUT:
+        path = Path(json)
+        refuse_file(path, "--json")
+        if path.resolve() in [out.resolve() for out in outputs]:
+            raise UserError(f"--json {path} is the file of --out, too. Choose another.")
+    if getattr(options, "plots", None):
+        refuse_folder(Path(options.plots), "--plots")
+
+
+def _eval_reid(options: argparse.Namespace) -> int:
+    config = _score_config(options)
+    root = Path(needed(options.root, "the data set is: --root DIR")).expanduser()
+    refuse_reports(options)
+    from reid.datasets import open_dataset
+    from reid.score import score
+    from reid.score_report import score_json, score_report
+
+    data = open_dataset(options.dataset, root, assignments(options.option, "keypoints=none"))
+    encoder = encoder_of(options)
     on_crops = _show_crops(options, len(data.query) + len(data.gallery))
     scores = score(data, lambda samples: encoder.encode(samples, on_crops), config)
     if not options.quiet and sys.stderr.isatty():
@@ -79,8 +114,6 @@ def _score_config(options: argparse.Namespace) -> "ScoreConfig":
         raise UserError(f"--reid {options.reid} takes no prompts: leave --prompts and --robustness out.")
     if options.ranking is not None and not options.plots:
         raise UserError("Say where the rankings go: --plots DIR.")
-    if options.workers < 0:
-        raise UserError(f"--workers is {options.workers}. Give 0 or more.")
     if options.columns < 1:
         raise UserError(f"--columns is {options.columns}. Give 1 or more.")
     names = () if options.queries[0] in _BY_RULE and len(options.queries) == 1 else tuple(options.queries)
@@ -130,11 +163,11 @@ def _compare(options: argparse.Namespace) -> int:
         )
     if options.keypoints and options.pose:
         raise UserError("Keypoints come from --keypoints or from --pose, not from both.")
-    weights = _needed(options.weights, "the weights are: --weights FILE")
-    out = Path(_needed(options.out, "the picture goes: --out matrix.png")).expanduser()
+    weights = needed(options.weights, "the weights are: --weights FILE")
+    out = Path(needed(options.out, "the picture goes: --out matrix.png")).expanduser()
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: the picture is a PNG file. Name it {out.with_suffix('.png')}.")
-    _refuse_reports(options, out)
+    refuse_reports(options, out)
     from kprtrack.reid_encoders import at_precision, known_vectors, open_kpr
     from reid.portraits import take_portraits
     from reid.similarity import compare_crops, similarity_json
@@ -143,7 +176,7 @@ def _compare(options: argparse.Namespace) -> int:
     refuse_too_many(len(images))
     vectors, runtime = known_vectors(options.vectors), _runtime_of(options)
     crops = _prompted_crops(images, options)
-    kpr = open_kpr(weights, _assignments(options.set, "image_height=384"), runtime)
+    kpr = open_kpr(weights, assignments(options.set, "image_height=384"), runtime)
     with at_precision(runtime):
         portraits = take_portraits(kpr.model, crops, prompts=kpr.prompts)
         similarities = compare_crops(kpr.model, crops, prompts=kpr.prompts, vectors=vectors)
@@ -182,14 +215,14 @@ def _estimated(pictures: "Sequence[np.ndarray]", options: argparse.Namespace) ->
     """The skeleton of whoever fills each picture, [1, 17, 3] each."""
     import numpy as np
 
-    from kprtrack.build import GIVEN, _check_names, _estimate_poses, _runtime, weights_of
+    from kprtrack.build import GIVEN, check_names, open_pose_estimator, runtime_of, weights_of
     from kprtrack.datatypes import Detections, Frame
 
     config = replace(_track_config(options), pose=Part(options.pose, options.pose_weights))
     if options.pose == GIVEN:
         raise UserError("--pose given reads keypoints of videos. For crops use --keypoints FILE ....")
-    _check_names(config)
-    estimate = _estimate_poses(config.pose, weights_of("pose", config.pose), _runtime(config))
+    check_names(config)
+    estimate = open_pose_estimator(config.pose, weights_of("pose", config.pose), runtime_of(config))
     frames = [Frame(number, 0.0, picture) for number, picture in enumerate(pictures)]
     sizes = [picture.shape[1::-1] for picture in pictures]
     boxes = [np.array([[0, 0, *size]], np.float32) for size in sizes]
@@ -228,16 +261,6 @@ def _short_names(images: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(image) for image in images]
 
 
-def _assignments(given: Sequence[str], example: str) -> dict[str, Any]:
-    return dict(assigned(one, example) for one in given)
-
-
-def _needed(value: str | None, where: str) -> str:
-    if not value:
-        raise UserError(f"Say where {where}.")
-    return value
-
-
 def _track_config(options: argparse.Namespace) -> TrackConfig:
     return TrackConfig(
         device=options.device, precision=options.precision, batch=options.batch, threads=options.threads
@@ -245,24 +268,9 @@ def _track_config(options: argparse.Namespace) -> TrackConfig:
 
 
 def _runtime_of(options: argparse.Namespace) -> "Runtime":
-    from kprtrack.build import _runtime
+    from kprtrack.build import runtime_of
 
-    return _runtime(_track_config(options))
-
-
-def _refuse_reports(options: argparse.Namespace, *outputs: Path) -> None:
-    """All that can be known about the files to be written is known before the work starts."""
-    from eval.output import refuse_file, refuse_folder
-
-    for out in outputs:
-        refuse_file(out, "--out")
-    if options.json and options.json != STANDARD_OUTPUT:
-        path = Path(options.json)
-        refuse_file(path, "--json")
-        if path.resolve() in [out.resolve() for out in outputs]:
-            raise UserError(f"--json {path} is the file of --out, too. Choose another.")
-    if getattr(options, "plots", None):
-        refuse_folder(Path(options.plots), "--plots")
+    return runtime_of(_track_config(options))
 
 
 def _write(path: Path, data: bytes) -> None:

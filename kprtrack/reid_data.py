@@ -43,12 +43,12 @@ def crop_networks(config: TrackConfig, *, detects: bool) -> tuple[EstimatePoses,
                 f"{role} for crops", part.name, [name for name in known if name != build.GIVEN]
             )
     files = {role: build.weights_of(role, part) for role, part in parts.items()}
-    runtime = build._runtime(config)
-    guard = build._enough_memory(config, runtime)
-    estimate_poses = guard(build._estimate_poses(config.pose, files["pose"], runtime))
+    runtime = build.runtime_of(config)
+    guard = build.enough_memory(config, runtime)
+    estimate_poses = guard(build.open_pose_estimator(config.pose, files["pose"], runtime))
     if not detects:
         return estimate_poses, None
-    return estimate_poses, guard(build._detect(config.detector, files["detector"], runtime))
+    return estimate_poses, guard(build.open_detector(config.detector, files["detector"], runtime))
 
 
 def make_keypoints(

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from kprtrack.build import _options, weights_of
+from kprtrack.build import options_of, weights_of
 from kprtrack.config import Part, configure
 from kprtrack.datatypes import Detections, Poses
 from kprtrack.embedders import EMBEDDERS, Embedder
@@ -110,7 +110,7 @@ def _found(name: str, weights: str, settings: Mapping[str, Any]) -> tuple[ModelF
     part = Part(name, weights, settings)
     file = weights_of("reid", part)
     assert file is not None  # only `none` has no weights
-    return file, _options(part, file)
+    return file, options_of(part, file)
 
 
 def _kpr(kpr: OpenKpr, runtime: Runtime, *, vectors: Vectors, workers: int) -> CropEncoder:

@@ -13,6 +13,7 @@ from reid.stand_ins import Inert, NumpyArray, NumpyType
 from reid.unpickle import ZIP_MAGIC, unpickle_legacy, unpickle_zip
 
 _PICKLE_MAGIC = b"\x80"
+_LONGEST_HEADER = 100_000_000  # bytes of a safetensors file, as its own readers have it
 _WRAPPERS = ("state_dict", "teacher", "model")
 _TRAINING_STATE = frozenset(
     ("optimizer", "scheduler", "lr_scheduler", "scaler", "amp")
@@ -35,11 +36,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises: WeightsError if the file is missing, empty, no checkpoint, cut short, or names code to run.
     """
     head = _head(path)
+    if _is_safetensors(head):
+        return _read_safetensors(path)
     if head.startswith((ZIP_MAGIC, _PICKLE_MAGIC)):
         return _unwrap(_unpickled(path, head), path)
-    if head[8:9] == b"{":
-        return _read_safetensors(path)
     raise WeightsError(f"{path} holds no weights: {_describe(head)}. Download it again.")
+
+
+def _is_safetensors(head: bytes) -> bool:
+    """Eight bytes say how long the JSON is that follows; as that number, a pickle begins with a huge one."""
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _LONGEST_HEADER
 
 
 def _head(path: Path) -> bytes:

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -73,6 +73,21 @@ def assigned(assignment: str, example: str) -> tuple[str, Any]:
     return key, _literal(text)
 
 
+def nested(assignments: Sequence[str], example: str) -> dict[str, Any]:
+    """The words `key.sub=value` as one dict: one may fit only together with another. Raises: UserError."""
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        key, value = assigned(assignment, example)
+        *outer, last = key.split(".")
+        inner = changes
+        for part in outer:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise UserError(f"'{assignment}' sets a part of what another word sets as a whole.")
+        inner[last] = value
+    return changes
+
+
 def fitting(key: str, value: Any, hint: Any) -> Any:
     """`value` as the type `hint` says. Raises: UserError naming `key`."""
     if get_origin(hint) in (types.UnionType, typing.Union):
@@ -102,6 +117,8 @@ _IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", st
 
 
 def _fitting_tuple(key: str, value: Any, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    if kinds[1:] == (Ellipsis,) and isinstance(value, list | tuple):
+        kinds = kinds[:1] * len(value)
     if not isinstance(value, list | tuple) or len(value) != len(kinds):
         raise UserError(f"{key} must be {len(kinds)} values in a row, such as (1, 2, 3), not {value!r}.")
     return tuple(fitting(key, one, kind) for one, kind in zip(value, kinds, strict=True))

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from reid import weights
 from reid.datasets import ReidData, open_dataset
+from reid.distil import Distillation
 from reid.errors import UserError
 from reid.initial_weights import begin_with
 from reid.model import Kpr
@@ -27,8 +28,8 @@ from reid.parallel import share_statistics
 from reid.sampler import IdentitySampler
 from reid.schedule import learning_rate, set_learning_rate
 from reid.stop_request import StopRequest
-from reid.train_config import DataSource, ReidTrainConfig, deciding_settings
-from reid.train_data import Batch, TrainingExamples, load_batches
+from reid.train_config import DataSource, ReidTrainConfig, deciding_settings, settings_of
+from reid.train_data import Batch, TrainingExamples, load_batches, tell_lost_readers
 from reid.train_engine import Trainee, keep_memory, new_accelerator, new_optimiser, seed_batch
 from reid.train_folder import BEST, LATEST, STATE, alone_in, open_folder, write_description
 from reid.train_log import TrainLog
@@ -44,6 +45,7 @@ class Run:
     folder: Path
     same: Mapping[str, Any]  # what a run must still be when it goes on
     engine: Accelerator
+    model: Kpr
     learner: Learner
     trainee: torch.nn.Module  # the model with its loss, as the engine wraps it
     optimiser: AcceleratedOptimizer
@@ -82,13 +84,13 @@ def train(
     main = engine.is_main_process
     same = deciding_settings(config) | {"training_set": examples.fingerprint()}
     with engine.main_process_first():
-        folder = open_folder(config, same)
+        folder = open_folder(config.out, same)
     with alone_in(folder) if main else nullcontext():
         run = _prepare(config, examples, engine, folder, same)
         position, epochs = _begin(run), config.schedule.epochs
         first = position.epoch + position.batch / len(run.sampler)
         log = TrainLog(folder if main else None, epochs, first=first, quiet=quiet or not main)
-        with log, StopRequest() as stop:
+        with log, StopRequest() as stop, tell_lost_readers():
             while position.epoch < epochs:
                 position = one_epoch(run, position, log, stop)
                 position = _end_epoch(run, position, test, log)
@@ -97,7 +99,7 @@ def train(
 
 def one_epoch(run: Run, position: Position, log: TrainLog, stop: StopRequest) -> Position:
     """Train on the batches of an epoch that are left."""
-    config, model = run.config, run.learner.model
+    config, model = run.config, run.model
     set_learning_rate(run.learner.optimiser, learning_rate(position.epoch, config.schedule))
     run.trainee.train()
     frozen = position.epoch < config.frozen_prompt_epochs
@@ -132,8 +134,9 @@ def _step(run: Run, batch: Batch, position: Position) -> dict[str, float]:
     """Learn from one batch; the loss and what else is logged of it."""
     device, shown = run.engine.device, batch.shown
     labels = None if shown.part_labels is None else shown.part_labels.to(device)
+    taught = None if batch.taught is None else batch.taught.to(device)
     tensors = (shown.image, shown.heatmaps, batch.cameras, batch.identities)
-    total, told = run.trainee(*(tensor.to(device) for tensor in tensors), labels)
+    total, told = run.trainee(*(tensor.to(device) for tensor in tensors), labels, taught)
     values = torch.stack([total.detach(), *told.values()]).tolist()
     if not math.isfinite(values[0]):
         raise UserError(
@@ -159,12 +162,12 @@ def _end_epoch(run: Run, position: Position, test: ReidData, log: TrainLog) -> P
     }
     if scoring_is_due(run.config, position.epoch):
         run.save(position)  # scoring may take long
-        row |= score(run.engine, run.learner.model, test, run.config)
+        row |= score(run.engine, run.model, test, run.config)
     found = row.get("map", -1.0)
     if run.engine.is_main_process:
-        weights.save(run.folder / LATEST, run.learner.model)
+        weights.save(run.folder / LATEST, run.model)
         if found > position.best:
-            weights.save(run.folder / BEST, run.learner.model)
+            weights.save(run.folder / BEST, run.model)
     position = Position(position.epoch + 1, rows=(*position.rows, row), best=max(found, position.best))
     # Last: a run that ends before this does the epoch's end again, with the same result.
     log.end_epoch(position.rows)
@@ -191,16 +194,21 @@ def _prepare(
     if config.init and not (folder / STATE).exists():
         with engine.main_process_first():
             begin_with(model, config.init)
+    taught, distillation = examples.taught, None
+    if taught is not None:
+        distillation = Distillation(model.config, config.distil, taught.shape[1])
     if engine.num_processes > 1:
         share_statistics(model)
-    bare = new_optimiser(model, config.optimiser, config.schedule.peak)
-    trainee, optimiser = engine.prepare(Trainee(model, config.loss), bare)
+    network = Trainee(model, config.loss, distillation)
+    bare = new_optimiser(network, config.optimiser, config.schedule.peak)
+    trainee, optimiser = engine.prepare(network, bare)
     return Run(
         config,
         folder,
         same,
         engine,
-        Learner(model, bare, engine.scaler),
+        model,
+        Learner(network, bare, engine.scaler),
         trainee,
         optimiser,
         sampler,
@@ -217,7 +225,7 @@ def _begin(run: Run) -> Position:
         return position
     run.engine.wait_for_everyone()  # or the second process would find the state of the first
     if run.engine.is_main_process:
-        write_description(run.folder, run.config)
+        write_description(run.folder, settings_of(run.config))
     run.save(Position())
     return Position()
 

@@ -1,6 +1,5 @@
 """What a training is made of; the defaults are the published recipe (spec kpr.md 4.1)."""
 
-import pprint
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -8,14 +7,16 @@ from typing import Any, Literal
 
 from reid.augment import AugmentConfig
 from reid.distances import Combine, Metric
+from reid.distil import DistilConfig
 from reid.errors import UserError, unknown_name
 from reid.losses import LossConfig
 from reid.model import KprConfig, Vectors
 from reid.prompts import PromptConfig
 from reid.sampler import SamplerConfig
 from reid.schedule import ScheduleConfig
-from reid.settings import assigned, read_settings, updated
+from reid.settings import nested, read_settings, updated
 from reid.targets import PART_GROUPS
+from reid.train_folder import as_recipe
 
 # Told by the data, so no setting.
 _FROM_DATA = ("identities", "cameras", "parts")
@@ -84,6 +85,7 @@ class ReidTrainConfig:
     camera_embedding: bool = False  # one for each camera of the training set, TransReID's
     prompts: PromptUse = field(default_factory=PromptUse)
     loss: LossConfig = field(default_factory=LossConfig)
+    distil: DistilConfig = field(default_factory=DistilConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -130,18 +132,7 @@ def load_train_config(path: str | Path, assignments: Sequence[str] = ()) -> Reid
     Raises: InputError if the file cannot be read, UserError for an unknown key or a wrong value.
     """
     config = with_settings(ReidTrainConfig(), read_settings(path, "configs/reid/"))
-    # All at once: one alone may fit only together with another.
-    changes: dict[str, Any] = {}
-    for assignment in assignments:
-        key, value = assigned(assignment, "schedule.epochs=60")
-        *outer, last = key.split(".")
-        inner = changes
-        for part in outer:
-            inner = inner.setdefault(part, {})
-            if not isinstance(inner, dict):
-                raise UserError(f"'{assignment}' sets a part of what another word sets as a whole.")
-        inner[last] = value
-    return with_settings(config, changes)
+    return with_settings(config, nested(assignments, "schedule.epochs=60"))
 
 
 def with_settings(config: ReidTrainConfig, values: Mapping[str, Any]) -> ReidTrainConfig:
@@ -179,13 +170,10 @@ def deciding_settings(config: ReidTrainConfig) -> dict[str, Any]:
     for role in ("data", "test"):
         if values[role]:
             del values[role]["root"]
+    del values["distil"]["teacher"]  # its features are part of the training set
     return values
 
 
 def as_python(config: ReidTrainConfig) -> str:
     """The settings as a recipe that can be trained again."""
-    lines = [
-        f"{key} = {pprint.pformat(value, width=100, sort_dicts=False)}"
-        for key, value in settings_of(config).items()
-    ]
-    return "\n".join(lines) + "\n"
+    return as_recipe(settings_of(config))

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from reid.augment import Augment, Example, stack
 from reid.crop import Crop
 from reid.datasets import ReidSample
 from reid.datasets.crops import read_crop, read_fields
+from reid.distil import load_features
 from reid.errors import InputError, UserError
 from reid.occlude import Occluder, OccluderBank, choose_bank, cut_occluder
 from reid.sampler import Draw, IdentitySampler
 from reid.train_config import ReidTrainConfig
+
+Taught = tuple[Example, int, int, torch.Tensor | None]  # with identity, camera, the teacher's feature
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,14 @@ class Batch:
     shown: Example
     identities: torch.Tensor  # [N] int64, from 0
     cameras: torch.Tensor  # [N] int64
+    taught: torch.Tensor | None  # [N, D] float32, the teacher's features; None: there is no teacher
 
 
-class TrainingExamples(Dataset[tuple[Example, int, int]]):
+class TrainingExamples(Dataset[Taught]):
     """The examples of a training set; what is random about one is in its Draw.
 
-    Raises: UserError for an empty training set, InputError if masks are needed and a crop has none.
+    Raises: UserError for an empty training set, InputError if masks are needed and a crop has none, or the
+    teacher has not seen a crop.
     """
 
     def __init__(self, samples: Sequence[ReidSample], config: ReidTrainConfig) -> None:
@@ -48,19 +54,23 @@ class TrainingExamples(Dataset[tuple[Example, int, int]]):
         self._masks_of = config.part_groups if config.loss.part_prediction else None
         self._prompts = config.shown()
         self._augment = Augment(config.augment, self._prompts, self._bank(config))
+        self.taught = _taught(samples, config)  # [S, D]
 
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, draw: Draw) -> tuple[Example, int, int]:
+    def __getitem__(self, draw: Draw) -> Taught:
         sample = self._samples[draw.row]
         example = self._augment(read_crop(sample, self._masks_of), draw.others, draw.generator())
-        return example, int(self.identities[draw.row]), sample.camera
+        taught = None if self.taught is None else torch.from_numpy(self.taught[draw.row])
+        return example, int(self.identities[draw.row]), sample.camera, taught
 
     def fingerprint(self) -> str:
-        """Tells another training set apart: who is on which picture."""
+        """Tells another training set apart: who is on which picture, and what the teacher says of them."""
         lines = (f"{each.image.name} {each.identity} {each.camera}" for each in self._samples)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+        found = hashlib.sha256("\n".join(lines).encode())
+        found.update(b"" if self.taught is None else self.taught.tobytes())
+        return found.hexdigest()[:16]
 
     def _bank(self, config: ReidTrainConfig) -> OccluderBank | None:
         occlusion = config.augment.occlusion
@@ -95,6 +105,21 @@ def readers(wanted: int) -> int:
     return min(wanted, there)
 
 
+@contextmanager
+def tell_lost_readers() -> Iterator[None]:
+    """Raises: UserError where the system ends a process that reads, which torch tells at any moment."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise UserError(
+            f"A process that reads crops was ended from outside, often for want of memory ({error}). The "
+            "same command goes on from the last saved state; fewer such processes, computing.workers=1, "
+            "need less memory."
+        ) from error
+
+
 def quiet_worker(number: int) -> None:
     """One thread for each worker; to stop is for the process that trains to decide."""
     import signal
@@ -108,9 +133,17 @@ def quiet_worker(number: int) -> None:
         os.setsid()  # what is sent to the whole group, as by Ctrl-C and timeout, is not for them
 
 
-def _collate(made: list[tuple[Example, int, int]]) -> Batch:
-    examples, identities, cameras = zip(*made, strict=True)
-    return Batch(stack(examples), torch.tensor(identities), torch.tensor(cameras))
+def _collate(made: list[Taught]) -> Batch:
+    examples, identities, cameras, taught = zip(*made, strict=True)
+    features = None if taught[0] is None else torch.stack(taught)
+    return Batch(stack(examples), torch.tensor(identities), torch.tensor(cameras), features)
+
+
+def _taught(samples: Sequence[ReidSample], config: ReidTrainConfig) -> np.ndarray | None:
+    teacher, root = config.distil.teacher, config.data.root
+    if teacher is None:
+        return None
+    return load_features(Path(teacher).expanduser(), samples, Path(root or "").expanduser())
 
 
 def _refuse_missing_masks(samples: Sequence[ReidSample]) -> None:

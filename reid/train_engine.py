@@ -10,6 +10,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
+from reid.distil import Distillation
 from reid.errors import UserError
 from reid.losses import LossConfig, kpr_loss
 from reid.model import Kpr
@@ -22,9 +23,10 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of mallopt(3)
 class Trainee(nn.Module):
     """The encoder with its loss, over the batches of all processes together."""
 
-    def __init__(self, model: Kpr, config: LossConfig) -> None:
+    def __init__(self, model: Kpr, config: LossConfig, distillation: Distillation | None) -> None:
         super().__init__()
         self.model = model
+        self.distillation = distillation
         self._config = config
 
     def forward(
@@ -34,12 +36,18 @@ class Trainee(nn.Module):
         cameras: torch.Tensor,
         identities: torch.Tensor,
         part_labels: torch.Tensor | None,
+        taught: torch.Tensor | None,
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         """The loss, and what is logged of the batch."""
-        output = gather_output(self.model(images, heatmaps, cameras), self._config)
+        own = self.model(images, heatmaps, cameras)
+        output = gather_output(own, self._config)
         labels = part_labels if part_labels is None else gather(part_labels)
         losses = kpr_loss(output, gather(identities), labels, self._config)
-        return losses.total, losses.terms | losses.watched
+        told = losses.terms | losses.watched
+        if self.distillation is None or taught is None:
+            return losses.total, told
+        loss, terms = self.distillation(own, gather(taught))
+        return losses.total + loss, told | terms
 
 
 def new_accelerator(config: ReidTrainConfig) -> Accelerator:

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import pprint
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,6 @@ from typing import Any
 import torch
 
 from reid.errors import OutputError, UserError
-from reid.train_config import ReidTrainConfig, as_python, settings_of
 from reid.train_state import refuse_other_settings, write_whole
 
 try:
@@ -23,19 +23,19 @@ except ImportError:  # Windows
 
 STATE = "state.safetensors"  # to go on from
 LATEST = "weights.safetensors"
-BEST = "best.safetensors"  # by mAP, where scores were taken along the way
+BEST = "best.safetensors"  # by the first score, where scores were taken along the way
 _LOCK = ".lock"
 _WRITTEN_FIRST = {"config.json", "config.py", "run.json", _LOCK}
 
 
-def open_folder(config: ReidTrainConfig, run: Mapping[str, Any]) -> Path:
-    """The run's folder, made where it is missing. run: what a run that is there already must have been.
+def open_folder(out: str | None, run: Mapping[str, Any]) -> Path:
+    """The folder `out`, made where it is missing. run: what a run that is there already must have been.
 
     Raises: UserError if another run or something else is there, OutputError if it cannot be written.
     """
-    if not config.out:
+    if not out:
         raise UserError("Say where the run goes: out=FOLDER.")
-    folder = Path(config.out).expanduser()
+    folder = Path(out).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         there = {file.name.removesuffix(".part") for file in folder.iterdir()}
@@ -60,10 +60,10 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def write_description(folder: Path, config: ReidTrainConfig) -> None:
+def write_description(folder: Path, settings: Mapping[str, Any]) -> None:
     """The settings, to read and to train again, and what the run was made with. Raises: OutputError."""
-    write_whole(folder / "config.json", _json(settings_of(config)))
-    write_whole(folder / "config.py", as_python(config).encode())
+    write_whole(folder / "config.json", _json(settings))
+    write_whole(folder / "config.py", as_recipe(settings).encode())
     made_with = {
         "version": _version(),
         "commit": _commit(),
@@ -73,6 +73,12 @@ def write_description(folder: Path, config: ReidTrainConfig) -> None:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
     write_whole(folder / "run.json", _json(made_with))
+
+
+def as_recipe(settings: Mapping[str, Any]) -> str:
+    """The settings, as nested plain values, as a recipe that can be trained again."""
+    lines = [f"{k} = {pprint.pformat(value, width=100, sort_dicts=False)}" for k, value in settings.items()]
+    return "\n".join(lines) + "\n"
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
+from torch import nn
 
 from reid.errors import OutputError, UserError, WeightsError
-from reid.model import Kpr
 
 _HEADER = "kpr_training"
+_NETWORK = "network."
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Position:
 class Learner:
     """All that changes while a training goes on."""
 
-    model: Kpr
+    network: nn.Module  # with what is trained beside the encoder
     optimiser: torch.optim.Optimizer
     scaler: Any = None  # of fp16 gradients; None: there is none
 
@@ -46,7 +47,7 @@ def save_state(path: Path, learner: Learner, position: Position, run: Mapping[st
 
     Raises: OutputError if it cannot be written; the file of before is then untouched.
     """
-    tensors = {f"model.{name}": value for name, value in learner.model.state_dict().items()}
+    tensors = {f"{_NETWORK}{name}": value for name, value in learner.network.state_dict().items()}
     tensors |= _optimiser_tensors(learner)
     scaler = learner.scaler.state_dict() if learner.scaler is not None else None
     told = {"position": asdict(position), "run": run, "scaler": scaler}
@@ -59,9 +60,9 @@ def load_state(path: Path, learner: Learner) -> Position:
     told = _told(path)
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    own = {name.removeprefix("model."): each for name, each in tensors.items() if name.startswith("model.")}
+    own = {name.removeprefix(_NETWORK): each for name, each in tensors.items() if name.startswith(_NETWORK)}
     try:
-        learner.model.load_state_dict(own)
+        learner.network.load_state_dict(own)
     except RuntimeError as error:
         raise WeightsError(f"{path} is of another network: {str(error)[:300]}") from error
     _fill_optimiser(learner, tensors)
@@ -100,7 +101,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def _optimiser_tensors(learner: Learner) -> dict[str, torch.Tensor]:
     """What the optimiser remembers, by the name of the parameter."""
-    names = {id(parameter): name for name, parameter in learner.model.named_parameters()}
+    names = {id(parameter): name for name, parameter in learner.network.named_parameters()}
     return {
         f"optimiser.{names[id(parameter)]}/{key}": value
         for parameter, kept in learner.optimiser.state.items()
@@ -110,7 +111,7 @@ def _optimiser_tensors(learner: Learner) -> dict[str, torch.Tensor]:
 
 
 def _fill_optimiser(learner: Learner, tensors: Mapping[str, torch.Tensor]) -> None:
-    parameters = dict(learner.model.named_parameters())
+    parameters = dict(learner.network.named_parameters())
     for name, value in tensors.items():
         if name.startswith("optimiser."):
             parameter, _, key = name.removeprefix("optimiser.").rpartition("/")

@@ -134,6 +134,16 @@ def test_safetensors_header_is_kept(tmp_path: Path) -> None:
     assert read.meta == {"kind": "x"}
 
 
+def test_a_safetensors_header_of_any_length_is_no_pickle(tmp_path: Path) -> None:
+    lengths = set()
+    for spare in range(0, 256, 8):
+        path = tmp_path / f"{spare}.safetensors"
+        save_file({"a": torch.arange(3.0)}, path, metadata={"told": "x" * (300 + spare)})
+        lengths.add(path.read_bytes()[0])
+        assert read_checkpoint(path).tensors["a"].tolist() == [0, 1, 2]
+    assert 0x80 in lengths  # with which a pickle begins
+
+
 def test_tensor_view_outside_its_storage_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "w.pth", {"a": torch.ones(4)})
     with zipfile.ZipFile(path) as archive:

@@ -1,11 +1,13 @@
 """A training that is stopped at any moment ends as if it never had been."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +122,25 @@ def test_every_batch_is_a_place_to_stop(
             stops += 1
     assert stops >= 4
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_lost_reader_is_told_and_the_same_command_goes_on(drawn: Path, tmp_path: Path) -> None:
+    data = drawn_data(drawn)
+    train(tiny_config(tmp_path / "whole", **SETTINGS), data, quiet=True)
+    config = tiny_config(tmp_path / "lost", **SETTINGS, computing__workers=1)
+
+    def end_a_reader() -> None:
+        while not (readers := multiprocessing.active_children()):
+            time.sleep(0.01)
+        os.kill(readers[0].pid or 0, signal.SIGKILL)
+
+    ending = threading.Thread(target=end_a_reader)
+    ending.start()
+    with pytest.raises(UserError, match="was ended from outside"):
+        train(config, data, quiet=True)
+    ending.join()
+    train(config, data, quiet=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "lost")
 
 
 def test_other_settings_in_the_same_folder_are_refused(drawn: Path, tmp_path: Path) -> None:

@@ -1,0 +1,261 @@
+"""Ambiguous queries: another person of the test set stands in front, and only the keypoints say who is meant.
+
+The test set is written as a folder of crops (reid.datasets.folder) with the same people, cameras and
+protocol. The person in front comes from the same set as the crop, never from the other: a query that holds
+pixels of a gallery picture would be answered by them. It is as high as the crop, stands a little lower, as
+who is nearer to a camera above does, and anywhere from side to side where both can be told: 40 to 80 % of the
+person asked for stay visible, with at least half of the keypoints; at least half of the person in front lies
+in the picture, and next to nothing is seen of the straight edges where its own crop ended. What is drawn for
+a crop depends on the seed, its set and its row alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from reid.crop import Crop, zero_outside
+from reid.datasets.crops import read_crop, read_fields
+from reid.datasets.files import load_json, write_whole
+from reid.datasets.keypoint_files import keypoints_json
+from reid.datasets.layout import OWN_KEYPOINTS, Beside
+from reid.datasets.sample import ReidData, ReidSample
+from reid.errors import InputError, OutputError, UserError
+from reid.occlude import Occluder, cut_occluder, paste
+from reid.part_shapes import MIN_CONFIDENCE
+
+PastedSets = Literal["query", "gallery", "both", "none"]  # in which people are pasted over others
+DESCRIPTION = "pasted.json"
+
+_VISIBLE = (0.4, 0.8)  # share of the person's area that the one in front may leave
+_LEAST_SHOWN = 0.5  # of the area of the one in front, within the picture
+_LEAST_KEPT = 0.5  # of the person's keypoints
+_LEAST_KEYPOINTS = 5  # of the one in front
+_MOST_CUT = 0.05  # of the height: straight edges of the one in front, where its own crop ended
+_LOWER = (0.0, 0.15)  # of the height, that the one in front stands lower
+_SOLID = 0.5  # opacity
+_PEOPLE, _PLACES = 40, 10  # tried for a crop, and for each of them
+_BY_CAMERAS, _EVERYBODY = "default", "mot_inter_intra_video"  # protocols that `folder` chooses
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One crop to be written."""
+
+    sample: ReidSample
+    picture: Path
+    keypoints: Path
+    draw: tuple[int, ...] | None  # what the drawing depends on; None: the crop is copied
+    others: tuple[ReidSample, ...]  # of whom one may be pasted
+
+
+def write_pasted(
+    data: ReidData,
+    out: Path,
+    *,
+    seed: int,
+    which: PastedSets = "query",
+    on_crop: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write queries and gallery of `data` to the folder `out`, with others pasted in front; returns how many.
+
+    Crops that an earlier call wrote are kept. which: the sets in which is pasted; the others are copied.
+    on_crop: hears how many crops of how many are done.
+    Raises: UserError if the data set has no keypoints or masks, a protocol of its own, or a set of one
+    person; InputError naming a file, or a crop that nobody fits into; OutputError if `out` holds something
+    else.
+    """
+    jobs = _jobs(data, out, seed, which)
+    _refuse_missing_masks(jobs)
+    _begin(data, out, {"data": data.name, "pasted": which, "seed": seed})
+    todo = [each for each in jobs if not each.picture.exists()]
+    for done, job in enumerate(todo, start=1):
+        picture, keypoints = _copied(job.sample) if job.draw is None else _pasted(job)
+        write_whole(job.keypoints, keypoints)
+        write_whole(job.picture, picture)  # last: a crop whose picture is there is whole
+        if on_crop:
+            on_crop(done, len(todo))
+    return len(todo)
+
+
+def _jobs(data: ReidData, out: Path, seed: int, which: PastedSets) -> list[_Job]:
+    if data.protocol not in (_BY_CAMERAS, _EVERYBODY):
+        raise UserError(f"The protocol {data.protocol} of {data.name} needs more than people and cameras.")
+    beside, jobs = Beside(out, OWN_KEYPOINTS, None), []
+    for number, (name, samples) in enumerate((("query", data.query), ("gallery", data.gallery))):
+        pasted = which in (name, "both")
+        if pasted and len({each.identity for each in samples}) < 2:
+            raise UserError(f"The {name} images of {data.name} show one person alone: nobody can be pasted.")
+        for row, sample in enumerate(samples):
+            inner = Path(name) / _name(sample, row, data.protocol, ".png" if pasted else sample.image.suffix)
+            keypoints = beside.keypoints_of(inner)
+            assert keypoints is not None
+            draw = (seed, number, row) if pasted else None
+            jobs.append(_Job(sample, out / inner, keypoints, draw, samples if pasted else ()))
+    return jobs
+
+
+def _name(sample: ReidSample, row: int, protocol: str, suffix: str) -> str:
+    """As `folder` reads it, which takes cameras that are told for cameras that matter."""
+    camera = f"_c{sample.camera + 1:02}" if protocol == _BY_CAMERAS else ""
+    stem = sample.image.stem.replace("_", "-")
+    return f"{sample.identity:04}{camera}_{row:05}_{stem}{suffix}"
+
+
+def _refuse_missing_masks(jobs: Sequence[_Job]) -> None:
+    """All that a later crop would miss is told before the first is written."""
+    for job in jobs:
+        if job.sample.keypoints is None:
+            raise UserError(
+                "Without keypoints nobody knows who is meant: name their folder with keypoints=NAME, or find "
+                "them with `kprtrack data keypoints`."
+            )
+        if job.draw is None:
+            continue
+        if job.sample.masks is None:
+            raise UserError(
+                "People are cut out with human-parsing masks: name their folder with masks=NAME, or make "
+                "them with `kprtrack data part-labels`."
+            )
+        if not job.sample.masks.exists():
+            raise InputError(
+                f"There is no human-parsing file {job.sample.masks}, to cut people out. Make it with "
+                "`kprtrack data part-labels`."
+            )
+
+
+def _begin(data: ReidData, out: Path, told: dict[str, object]) -> None:
+    """Say what the folder holds. Raises: OutputError if it holds something else."""
+    crops = [f"{each.image.name} {each.identity} {each.camera}" for each in (*data.query, *data.gallery)]
+    told = told | {"crops": hashlib.sha256("\n".join(crops).encode()).hexdigest()[:16]}
+    path = out / DESCRIPTION
+    if out.is_dir() and not path.exists() and (there := sorted(each.name for each in out.iterdir())):
+        raise OutputError(f"{out} holds {there[0]}, which is no set of pasted crops. Choose another folder.")
+    if not path.exists():
+        write_whole(path, json.dumps(told, indent=1).encode())
+        return
+    before = load_json(path)
+    for key, value in told.items():
+        if not isinstance(before, dict) or before.get(key) != value:
+            old = before.get(key) if isinstance(before, dict) else before
+            raise OutputError(
+                f"{out} holds pasted crops with {key}={old}, not {value}. Choose another folder, or the same "
+                "settings to go on."
+            )
+
+
+def _copied(sample: ReidSample) -> tuple[bytes, bytes]:
+    """The files of a crop as they are."""
+    if isinstance(sample.keypoints, np.ndarray):
+        return _read(sample.image), keypoints_json(sample.keypoints)
+    assert sample.keypoints is not None
+    return _read(sample.image), _read(sample.keypoints)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _pasted(job: _Job) -> tuple[bytes, bytes]:
+    """The files of a crop with somebody in front: a picture without losses, and the keypoints of all."""
+    assert job.draw is not None
+    rng = np.random.default_rng(job.draw)
+    strangers = [each for each in job.others if each.identity != job.sample.identity]
+    found = _ambiguous(
+        _with_person(job.sample), lambda: _with_person(strangers[rng.integers(len(strangers))]), rng
+    )
+    if found is None:
+        raise InputError(
+            f"Nobody of {_PEOPLE} could be pasted into {job.sample.image} so that both can be told. Do its "
+            f"masks {job.sample.masks} show the person? Mend them, or remove the crop."
+        )
+    written, picture = cv2.imencode(".png", cv2.cvtColor(found.image, cv2.COLOR_RGB2BGR))
+    assert written
+    return picture.tobytes(), keypoints_json(found.keypoints)
+
+
+def _ambiguous(crop: Crop, draw_other: Callable[[], Crop], rng: np.random.Generator) -> Crop | None:
+    """The crop with somebody in front, by the rule above, whose skeleton comes last; None if nobody fits."""
+    height, width = crop.image.shape[:2]
+    own, plain = cut_occluder(crop, height, width), Crop(crop.image, crop.keypoints, None)
+    cut: Occluder | None = None
+    for number in range(_PEOPLE * _PLACES if own else 0):
+        if number % _PLACES == 0:
+            cut = _cut(draw_other(), height)
+        if own is None or cut is None:
+            continue
+        x, lower = rng.uniform(0, width), rng.uniform(*_LOWER)
+        corner = round(x - cut.image.shape[1] / 2), round(lower * height)
+        placed = _placed(cut, corner, height, width)
+        solid = (each.opacity > _SOLID for each in (own, cut, placed))
+        if _both_can_be_told(*solid) and _edges(cut, corner, height, width) <= _MOST_CUT * height:
+            found = _in_front(plain, placed)
+            if _prompts_remain(plain, found):
+                return found
+    return None
+
+
+def _with_person(sample: ReidSample) -> Crop:
+    """The crop with the mask of the whole person, to be cut out."""
+    crop, fields = read_crop(sample, None), read_fields(sample)
+    assert fields is not None
+    return Crop(crop.image, crop.keypoints, fields.max(axis=2, keepdims=True))
+
+
+def _cut(other: Crop, height: int) -> Occluder | None:
+    """The person of a crop that is made as high as another; keypoints that no prompt would show are gone."""
+    width = max(1, round(other.image.shape[1] * height / other.image.shape[0]))
+    cut = cut_occluder(other, height, width)
+    if cut is None:
+        return None
+    sure = cut.keypoints[:, 2:] > MIN_CONFIDENCE
+    return replace(cut, keypoints=cut.keypoints * sure)
+
+
+def _placed(cut: Occluder, corner: tuple[int, int], height: int, width: int) -> Occluder:
+    """The person on an empty picture of that size. corner: x y of the upper left."""
+    move, size = np.array([[1, 0, corner[0]], [0, 1, corner[1]]], np.float32), (width, height)
+    image, opacity = (
+        cv2.warpAffine(each, move, size, flags=cv2.INTER_NEAREST) for each in (cut.image, cut.opacity)
+    )
+    known = cut.keypoints[:, 2:] > 0
+    keypoints = (cut.keypoints + np.array([*corner, 0])) * known
+    return Occluder(image, opacity, zero_outside(keypoints, height, width))
+
+
+def _both_can_be_told(own: np.ndarray, whole: np.ndarray, front: np.ndarray) -> bool:
+    """Whether enough is seen of both. own, front: [h, w] bool; whole: who is in front, beyond the picture."""
+    least, most = _VISIBLE
+    visible = 1 - (own & front).sum() / max(own.sum(), 1)
+    return bool(least <= visible <= most and front.sum() >= _LEAST_SHOWN * whole.sum())
+
+
+def _edges(cut: Occluder, corner: tuple[int, int], height: int, width: int) -> int:
+    """Pixels of the one in front that lie on the edge of its own crop, but not on that of the picture."""
+    edge = cut.opacity > _SOLID
+    edge[1:-1, 1:-1] = False
+    columns, rows = (
+        slice(max(1 - at, 0), max(side - 1 - at, 0)) for at, side in zip(corner, (width, height), strict=True)
+    )
+    return int(edge[rows, columns].sum())
+
+
+def _in_front(target: Crop, placed: Occluder) -> Crop:
+    # Just below the middle: halves are rounded to even, which would move every other odd picture.
+    height, width = target.image.shape[:2]
+    middle = (float(np.nextafter(width / 2, 0)), float(np.nextafter(height / 2, 0)))
+    return paste(target, placed, middle, phantom_keypoints=False)
+
+
+def _prompts_remain(before: Crop, after: Crop) -> bool:
+    sure = (after.keypoints[..., 2] > MIN_CONFIDENCE).sum(axis=1)
+    had = (before.keypoints[0, :, 2] > MIN_CONFIDENCE).sum()
+    return bool(sure[0] >= _LEAST_KEPT * had and sure[-1] >= _LEAST_KEYPOINTS)
