@@ -1,4 +1,4 @@
-"""The parser of the verb that trains the encoder."""
+"""The parser of the verb that trains networks."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,12 @@ from kprtrack.cli_options import Parser, new_parser
 def _train() -> Parser:
     parser = new_parser(
         "train",
-        "Train the encoder. The same command goes on with a run that was stopped.\n\n"
-        "  kprtrack train configs/reid/cuhk03_small.py data.root=FOLDER out=runs/first\n\n"
-        "On several machines, with Accelerate:\n"
+        "Train the encoder, a detector or a pose estimator: the recipe says which. The same command goes on\n"
+        "with a run that was stopped.\n\n"
+        "  kprtrack train configs/reid/cuhk03_small.py data.root=FOLDER out=runs/first\n"
+        "  kprtrack train configs/detector/small.py data.train=train.json data.val=val.json out=runs/found\n"
+        "  kprtrack train configs/pose/small.py data.train=train.json data.val=val.json out=runs/pose\n\n"
+        "The encoder on several machines, with Accelerate:\n"
         "  accelerate launch --num_machines 2 ... -m kprtrack.cli train CONFIG key=value ...",
     )
     parser.add_argument("recipe", metavar="CONFIG", help="a file such as configs/reid/imagenet_market1501.py")
@@ -23,7 +26,11 @@ def _train() -> Parser:
     parser.add_argument("--out", "-o", metavar="DIR", help="folder of the run; as out=DIR")
     parser.add_argument("--resume", action="store_true", help="refuse to begin anew: a run must be there")
     parser.add_argument(
-        "--processes", type=int, default=1, metavar="N", help="one for each GPU of this machine (default 1)"
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of the encoder alone: one for each GPU (default 1)",
     )
     parser.add_argument("--print-config", action="store_true", help="print the settings in force and stop")
     return parser

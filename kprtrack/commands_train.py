@@ -7,45 +7,95 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from kprtrack.commands import print_text
 from reid.errors import InputError, UserError
-
-if TYPE_CHECKING:
-    from reid.train_config import ReidTrainConfig
 
 _POLL_S = 0.1
 _FINISH_S = 60.0  # for processes to save what they have
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What a recipe with its settings asks for."""
+
+    out: str | None
+    settings: str  # in force, as a recipe
+    train: Callable[[], object]
+
+
 def run(verb: str, options: argparse.Namespace) -> int:
     """Run the verb; returns the exit code. Raises: UserError and its kinds."""
-    from reid.train_config import as_python, load_train_config
+    from kprtrack.training.configs import task_of
 
-    out = [f"out={options.out}"] if options.out else []
-    config = load_train_config(options.recipe, [*options.settings, *out])
+    words = [*options.settings, *([f"out={options.out}"] if options.out else [])]
+    task = task_of(options.recipe)
+    training = _TRAININGS[task](options.recipe, words, options.quiet)
     if options.print_config:
-        print_text(as_python(config))
+        print_text(training.settings)
         return 0
     if options.resume:
-        _refuse_to_begin(config)
+        _refuse_to_begin(training.out)
     if options.processes < 1:
         raise UserError(f"--processes is {options.processes}. Give 1 or more.")
     if options.processes > 1:
-        words = [options.recipe, *options.settings, *out, *["--quiet"] * options.quiet]
-        return _side_by_side(words, options.processes)
-    from reid.train import train
-
-    train(config, quiet=options.quiet)
+        if task != "reid":
+            raise UserError(f"--processes: the training of a {task} runs in one process. Leave it out.")
+        return _side_by_side([options.recipe, *words, *["--quiet"] * options.quiet], options.processes)
+    training.train()
     return 0
 
 
-def _refuse_to_begin(config: "ReidTrainConfig") -> None:
+def _reid(recipe: str, words: list[str], quiet: bool) -> _Training:
+    from reid.train_config import as_python, load_train_config
+
+    config = load_train_config(recipe, words)
+
+    def begin() -> None:
+        from reid.train import train
+
+        train(config, quiet=quiet)
+
+    return _Training(config.out, as_python(config), begin)
+
+
+def _detector(recipe: str, words: list[str], quiet: bool) -> _Training:
+    from kprtrack.training.configs import load_recipe
+    from kprtrack.training.detector import train
+    from kprtrack.training.detector_config import DetectorTrainConfig
+    from reid.train_folder import as_recipe
+
+    config = load_recipe(DetectorTrainConfig(), recipe, words)
+    return _Training(config.out, as_recipe(asdict(config)), partial(train, config, quiet=quiet))
+
+
+def _pose(recipe: str, words: list[str], quiet: bool) -> _Training:
+    from kprtrack.training.configs import load_recipe
+    from kprtrack.training.pose import train
+    from kprtrack.training.pose_config import PoseTrainConfig
+    from reid.train_folder import as_recipe
+
+    config = load_recipe(PoseTrainConfig(), recipe, words)
+    return _Training(config.out, as_recipe(asdict(config)), partial(train, config, quiet=quiet))
+
+
+# By what a recipe calls its `task`.
+_TRAININGS: dict[str, Callable[[str, list[str], bool], _Training]] = {
+    "reid": _reid,
+    "detector": _detector,
+    "pose": _pose,
+}
+
+
+def _refuse_to_begin(out: str | None) -> None:
     from reid.train_folder import STATE
 
-    state = Path(config.out or "").expanduser() / STATE
+    state = Path(out or "").expanduser() / STATE
     if not state.is_file():
         raise InputError(f"There is no {state} to go on from. Leave --resume out to begin.")
 

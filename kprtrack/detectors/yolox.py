@@ -3,8 +3,7 @@
 Source: `spec detector_and_pose.md 1.4-1.6`.
 """
 
-import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -13,22 +12,17 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, nms
 
+from kprtrack.cpu_runtime import TORCH_TYPES, compiled, noise
 from kprtrack.datatypes import Detections, Images
 from kprtrack.detectors.checks import check_image, sound_detections
 from kprtrack.detectors.letterbox import Preprocess, letterbox, letterbox_ratio, to_network, trimmed_hw
-from kprtrack.detectors.yolox_blocks import fold_batch_norm
 from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, SHAPES, Yolox, YoloxSize, decode
-from kprtrack.detectors.yolox_weights import PERSON_CLASS, load_yolox_weights
-from kprtrack.runtime import Precision, Runtime
+from kprtrack.detectors.yolox_weights import PERSON_CLASS, load_yolox_weights, stored_input_px
+from kprtrack.runtime import Runtime
 from reid.errors import UserError, unknown_name
 
 Padding = Literal["trimmed", "full"]
-
-_DTYPES: dict[Precision, torch.dtype] = {
-    "fp32": torch.float32,
-    "fp16": torch.float16,
-    "bf16": torch.bfloat16,
-}
+_EXAMPLE_HW = (96, 128)  # any canvas will do: the network takes all
 
 
 @dataclass(frozen=True)
@@ -75,11 +69,10 @@ class YoloxDetector:
 
     def __init__(self, network: Yolox, config: YoloxConfig, runtime: Runtime) -> None:
         """Takes a copy of the network; of several classes only the first, person, is read."""
-        network = copy.deepcopy(network).eval()
-        fold_batch_norm(network)
-        # Batch norm is folded before rounding to half precision: folded weights are rounded once.
-        network = network.to(runtime.device, _DTYPES[runtime.precision])
-        self._network = network.to(memory_format=torch.channels_last)
+        self._dtype = TORCH_TYPES[runtime.precision]
+        example = [noise(2, 3, *_EXAMPLE_HW) * 255]
+        self._network = compiled(network, example, runtime, dtype=self._dtype, free_axes=(0, 2, 3))
+        self.runs_in = self._network.runs_in
         self._config, self._runtime = config, runtime
 
     def __call__(self, images: Images) -> list[Detections]:
@@ -111,7 +104,7 @@ class YoloxDetector:
         # Scaled for the full canvas, then cut: trimming removes padding and changes no other pixel.
         canvases = np.stack([letterbox(image, *self._config.canvas_hw)[:rows, :columns] for image in images])
         pixels = to_network(torch.from_numpy(canvases).to(self._runtime.device), self._config.preprocess)
-        raw = self._network(pixels.to(_DTYPES[self._runtime.precision]))
+        (raw,) = self._network.run(pixels.to(self._dtype))
         decoded = decode(raw[..., : 5 + PERSON_CLASS + 1], rows, columns)
         return [self._detections(cells, image) for cells, image in zip(decoded, images, strict=True)]
 
@@ -123,10 +116,12 @@ class YoloxDetector:
 
 
 def load_yolox(config: YoloxConfig, weights: Path, runtime: Runtime) -> YoloxDetector:
-    """A detector with the weights of a file.
+    """A detector with the weights of a file, which may tell the canvas where the configuration does not.
 
     Raises: WeightsError if the file does not fit the configuration.
     """
+    if config.input_height is None and config.input_width is None:
+        config = replace(config, input_height=stored_input_px(weights))
     return YoloxDetector(load_yolox_weights(weights, config.size), config, runtime)
 
 

@@ -6,7 +6,6 @@ Source: YOLOX (Ge et al., 2021, arXiv 2107.08430); `spec detector_and_pose.md 1.
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 BN_EPS = 1e-3  # torch's own 1e-5 breaks the published weights without an error
 BN_MOMENTUM = 0.03
@@ -99,11 +98,3 @@ class Focus(nn.Module):
         # Top-left, bottom-left, top-right, bottom-right: not the order of pixel_unshuffle.
         corners = [x[..., row::2, column::2] for column in (0, 1) for row in (0, 1)]
         return self.conv(torch.cat(corners, dim=1))
-
-
-def fold_batch_norm(network: nn.Module) -> None:
-    """Write every batch norm into its convolution, in place: same output, faster, no longer trainable."""
-    for block in network.modules():
-        if isinstance(block, ConvBnAct) and isinstance(block.bn, nn.BatchNorm2d):
-            block.conv = fuse_conv_bn_eval(block.conv.eval(), block.bn.eval())
-            block.bn = nn.Identity()

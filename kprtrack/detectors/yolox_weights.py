@@ -3,16 +3,19 @@
 Source: `spec detector_and_pose.md 1.6 (person row), 1.7-1.8 (files), 1.10 (mmdet names)`.
 """
 
+import json
 import re
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from kprtrack.detectors.yolox_network import SHAPES, Yolox, YoloxSize
 from reid.checkpoints import read_checkpoint
 from reid.errors import WeightsError
 
+STORED_SETTINGS = "yolox"  # in the header of our own files: JSON of size, input_px and preprocess
 COCO_CLASSES = 80
 PERSON_CLASS = 0  # row of "person" in a COCO head
 
@@ -61,6 +64,16 @@ def load_yolox_weights(path: Path, size: YoloxSize, num_classes: int = 1) -> Yol
         network = Yolox(size, num_classes)
     network.load_state_dict(_complete(tensors, network.state_dict(), path), assign=True)
     return network.eval()
+
+
+def stored_input_px(path: Path) -> int | None:
+    """Side of the canvas that the weights were trained for, where the file says so: our own files do."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = json.loads((file.metadata() or {})[STORED_SETTINGS])
+            return int(told["input_px"])
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError):
+        return None  # another program's file; whether it is sound is for load_yolox_weights to say
 
 
 def megvii_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

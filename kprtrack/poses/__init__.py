@@ -30,6 +30,12 @@ def _heatmap(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Pos
     return load_heatmap(configure(HeatmapConfig, options), weights, runtime)
 
 
+def _small(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> PoseEstimator:
+    from kprtrack.poses.small import SmallPoseConfig, load_small
+
+    return load_small(configure(SmallPoseConfig, options), weights, runtime)
+
+
 def _mmpose(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> PoseEstimator:
     from kprtrack.poses.mmpose import MmposeConfig, load_mmpose
 
@@ -39,6 +45,7 @@ def _mmpose(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Pose
 # Each makes a pose estimator from a weights file and the options of its config dataclass. Keypoints from a
 # file (`--pose given`) need no network and are wired in build.py.
 POSES: dict[str, Callable[[Path, Mapping[str, Any], Runtime], PoseEstimator]] = {
+    "small": _small,
     "hrnet-w32": partial(_hrnet, 32),
     "hrnet-w48": partial(_hrnet, 48),
     "heatmap": _heatmap,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kprtrack.runtime import Precision, Runtime
+from kprtrack.runtime import EngineName, Precision, Runtime
 from reid.errors import UserError, WeightsError
 
 _log = logging.getLogger(__name__)
@@ -25,14 +25,14 @@ _ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 # Most parts a batch is cut into, each computed by a thread of its own. Both runtimes spread one call over
 # threads layer by layer; the layers of small networks are too short for that to help (docs/speed.md).
 _MOST_PARTS = 4
-_Run = Callable[[np.ndarray], list[np.ndarray]]
+_Run = Callable[..., list[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Engine:
     """A network with one image input."""
 
-    run: _Run  # [N, C, H, W] float32 -> every output
+    run: Callable[[np.ndarray], list[np.ndarray]]  # [N, C, H, W] float32 -> every output
     input_shape: tuple[int | None, ...]  # None where any size is taken
 
 
@@ -48,6 +48,30 @@ def open_engine(weights: Path, runtime: Runtime) -> Engine:
     if weights.suffix == ".xml":
         return _open_openvino(weights, runtime)
     raise WeightsError(f"{weights} is neither an .onnx file nor the .xml file of an OpenVINO model.")
+
+
+def run_exported(model: bytes, name: EngineName, runtime: Runtime) -> Callable[..., list[np.ndarray]]:
+    """An ONNX model that takes batches of any size, as a function from its inputs to its outputs.
+
+    name: onnxruntime or openvino, which must be installed. Computes on the CPU.
+    Raises: whatever they raise for a model they cannot compute.
+    """
+    parts = _parts(runtime)
+    if name == "openvino":
+        import openvino
+
+        core = _only_core(openvino)
+        compiled = core.compile_model(core.read_model(model), "CPU", _openvino_options(runtime, parts))
+        return _in_parts([_openvino_run(compiled) for _ in range(parts)])
+    import onnxruntime
+
+    session = _onnx_session(onnxruntime, model, runtime, parts)
+    names = [one.name for one in session.get_inputs()]
+
+    def run(*inputs: np.ndarray) -> list[np.ndarray]:
+        return session.run(None, dict(zip(names, inputs, strict=True)))
+
+    return _in_parts([run] * parts)
 
 
 def _open_onnx(weights: Path, runtime: Runtime) -> Engine:
@@ -74,7 +98,7 @@ def _open_onnx(weights: Path, runtime: Runtime) -> Engine:
     return Engine(_in_parts([run] * parts), shape)
 
 
-def _onnx_session(onnxruntime: Any, weights: Path, runtime: Runtime, parts: int) -> Any:
+def _onnx_session(onnxruntime: Any, weights: Path | bytes, runtime: Runtime, parts: int) -> Any:
     """A session that `parts` threads of ours will call at the same time."""
     options = onnxruntime.SessionOptions()
     if runtime.threads is not None:
@@ -87,7 +111,8 @@ def _onnx_session(onnxruntime: Any, weights: Path, runtime: Runtime, parts: int)
         return onnxruntime.InferenceSession(weights, options, providers=providers)
     # onnxruntime's own errors share no base class but Exception; the file is at fault in each of them.
     except Exception as error:
-        raise WeightsError(f"onnxruntime cannot read {weights}: {error}") from error
+        source = weights if isinstance(weights, Path) else "the network"
+        raise WeightsError(f"onnxruntime cannot read {source}: {error}") from error
 
 
 def _parts(runtime: Runtime) -> int:
@@ -100,9 +125,10 @@ def _in_parts(runs: list[_Run]) -> _Run:
         return runs[0]
     pool = ThreadPoolExecutor(len(runs))
 
-    def run(images: np.ndarray) -> list[np.ndarray]:
-        shares = np.array_split(images, min(len(runs), max(len(images), 1)))
-        found = list(pool.map(lambda one, share: one(share), runs[: len(shares)], shares))
+    def run(*inputs: np.ndarray) -> list[np.ndarray]:
+        count = min(len(runs), max(len(inputs[0]), 1))
+        shares = [np.array_split(one, count) for one in inputs]
+        found = list(pool.map(lambda one, *share: one(*share), runs[:count], *shares))
         return [np.concatenate(output) for output in zip(*found, strict=True)]
 
     return run
@@ -130,26 +156,30 @@ def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
         _log.warning("OpenVINO models run on the CPU; %s is not used for %s", runtime.device, weights.name)
     if not weights.with_suffix(".bin").is_file():
         raise WeightsError(f"{weights} needs {weights.with_suffix('.bin').name} beside it.")
-    options: dict[str, Any] = {
-        # A pinned thread would slow down torch and OpenCV in the same process.
-        "ENABLE_CPU_PINNING": False,
-        "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[runtime.precision],
-    }
-    if runtime.threads is not None:
-        options["INFERENCE_NUM_THREADS"] = runtime.threads
     core = _only_core(openvino)
     try:
         model = core.read_model(weights)
         if len(model.inputs) != 1:
             raise WeightsError(f"{weights} has {len(model.inputs)} inputs; expected one image.")
         parts = _parts(runtime)
-        compiled = _compile_any_batch(core, model, {**options, "NUM_STREAMS": parts})
+        compiled = _compile_any_batch(core, model, _openvino_options(runtime, parts))
         if compiled is None:
-            parts, compiled = 1, core.compile_model(weights, "CPU", options)
+            parts, compiled = 1, core.compile_model(weights, "CPU", _openvino_options(runtime, 1))
     except RuntimeError as error:
         raise WeightsError(f"OpenVINO cannot use {weights}: {error}") from error
     shape = tuple(axis.get_length() if axis.is_static else None for axis in compiled.input().partial_shape)
     return Engine(_in_parts([_openvino_run(compiled) for _ in range(parts)]), shape)
+
+
+def _openvino_options(runtime: Runtime, parts: int) -> dict[str, Any]:
+    """For a model that `parts` threads of ours will call at the same time."""
+    options = {
+        # A pinned thread would slow down torch and OpenCV in the same process.
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[runtime.precision],
+        "NUM_STREAMS": parts,
+    }
+    return options | ({} if runtime.threads is None else {"INFERENCE_NUM_THREADS": runtime.threads})
 
 
 @cache
@@ -174,8 +204,8 @@ def _compile_any_batch(core: Any, model: Any, options: dict[str, Any]) -> Any | 
 def _openvino_run(compiled: Any) -> _Run:
     request = compiled.create_infer_request()
 
-    def run(images: np.ndarray) -> list[np.ndarray]:
-        request.infer([images], share_inputs=True)
+    def run(*inputs: np.ndarray) -> list[np.ndarray]:
+        request.infer(list(inputs), share_inputs=True)
         return [np.array(tensor.data) for tensor in request.output_tensors]
 
     return run

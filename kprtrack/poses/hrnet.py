@@ -12,17 +12,17 @@ import timm
 import torch
 from torch import nn
 
+from kprtrack.cpu_runtime import TORCH_TYPES, compiled, noise
 from kprtrack.datatypes import Detections, Images, Poses
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
-from kprtrack.runtime import Precision, Runtime
+from kprtrack.runtime import Runtime
 from reid.checkpoints import read_checkpoint
 from reid.errors import UserError, WeightsError
 from reid.skeleton import KEYPOINTS
 
 _MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
 _STD = (58.395, 57.12, 57.375)
-_DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _WIDTH_KEY = "backbone.stage2.0.branches.0.0.conv1.weight"
 _HEAD_KEY = "head.final_layer.weight"
 
@@ -92,11 +92,14 @@ class HrnetPose:
     """Places 17 keypoints on every detected person."""
 
     def __init__(self, network: Hrnet, config: HrnetConfig, runtime: Runtime) -> None:
+        """Takes a copy of the network."""
         self._device = torch.device(runtime.device)
-        self._dtype = _DTYPES[runtime.precision]
+        self._dtype = TORCH_TYPES[runtime.precision]
         self._batch = runtime.batch
         self._layout = config.layout()
-        self._network = network.eval().to(self._device, self._dtype).to(memory_format=torch.channels_last)
+        example = [noise(2, 3, config.input_height, config.input_width)]
+        self._network = compiled(network, example, runtime, dtype=self._dtype)
+        self.runs_in = self._network.runs_in
         self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(_STD, device=self._device).view(1, 3, 1, 1)
 
@@ -109,7 +112,8 @@ class HrnetPose:
         """Crops [N, H, W, 3] uint8 RGB -> heatmaps [N, 17, H/4, W/4] float32."""
         pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
         images = ((pixels.float() - self._mean) / self._std).to(self._dtype)
-        return self._network(images).float().cpu().numpy()
+        (found,) = self._network.run(images)
+        return found.float().cpu().numpy()
 
 
 def load_hrnet(config: HrnetConfig, weights: Path, runtime: Runtime) -> HrnetPose:

@@ -31,10 +31,13 @@ FACTORS = (
 
 def filled_tensors(network: Yolox, gain: float) -> dict[str, Tensor]:
     """Parameters by formula for every name of the network."""
-    return {name: _filled(name, tuple(like.shape), gain) for name, like in network.state_dict().items()}
+    return {
+        name: filled_parameter(name, tuple(like.shape), gain) for name, like in network.state_dict().items()
+    }
 
 
-def _filled(name: str, shape: tuple[int, ...], gain: float) -> Tensor:
+def filled_parameter(name: str, shape: tuple[int, ...], gain: float) -> Tensor:
+    """One parameter by formula; `name` is the full official one."""
     if name.endswith("num_batches_tracked"):
         return torch.zeros((), dtype=torch.int64)
     noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape, dtype=np.float32)

@@ -1,0 +1,203 @@
+"""A light heatmap network of our own: learns and runs on processors, about 3 MB in half precision.
+
+Plain 3x3 convolutions in few channels: separable ones need less arithmetic, yet twice the time in training
+and no less in use. Residual blocks as in ResNet (He et al., CVPR 2016), a pyramid that adds coarse maps to
+fine ones (FPN, Lin et al., CVPR 2017), and heatmaps of a quarter of the input from features of an eighth,
+each cell split into four (Shi et al., CVPR 2016).
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save as serialise
+from torch import nn
+
+from kprtrack.cpu_runtime import TORCH_TYPES, compiled, noise
+from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.poses.decode import Decode
+from kprtrack.poses.topdown import TopDown, estimate_poses
+from kprtrack.runtime import Runtime
+from reid.backbone_small import ConvNorm, ResidualBlock
+from reid.checkpoints import header_json, read_checkpoint
+from reid.errors import UserError, WeightsError
+from reid.skeleton import KEYPOINTS
+
+DECODE: Decode = "dark"  # how its heatmaps are drawn in training and read in use
+_MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
+_STD = (58.395, 57.12, 57.375)
+_HEADER = "small_pose"
+_COARSEST = 32  # input pixels per cell of the last stage
+_STAGES = 4
+_SPLIT = 2  # heatmap cells per feature cell, along each side
+
+
+@dataclass(frozen=True)
+class SmallPoseShape:
+    """What a file of weights says of its network."""
+
+    input_height: int = 256  # pixels
+    input_width: int = 192
+    stem_width: int = 16  # channels
+    stage_widths: tuple[int, int, int, int] = (24, 48, 96, 160)  # at 4, 8, 16, 32 pixels per cell
+    stage_blocks: tuple[int, int, int, int] = (1, 1, 2, 2)
+    neck_width: int = 64
+
+    def __post_init__(self) -> None:
+        for name, pixels in (("input_height", self.input_height), ("input_width", self.input_width)):
+            if pixels <= 0 or pixels % _COARSEST:
+                raise UserError(
+                    f"{name} is {pixels}; it must be a multiple of {_COARSEST}, such as 192 or 256."
+                )
+        if min(self.stem_width, *self.stage_widths, self.neck_width) < 1 or min(self.stage_blocks) < 0:
+            raise UserError(
+                f"stem_width={self.stem_width}, stage_widths={self.stage_widths} and "
+                f"neck_width={self.neck_width} must be 1 or more, stage_blocks={self.stage_blocks} 0 or more."
+            )
+
+
+@dataclass(frozen=True)
+class SmallPoseConfig:
+    """How the network is used; its size is told by the weights."""
+
+    flip_test: bool = False  # mirrored crop averaged in: steadier keypoints for twice the time
+    box_padding: float = 1.25  # crop size relative to the box
+
+    def layout(self, shape: SmallPoseShape) -> TopDown:
+        """The same settings as the shared top-down code wants them."""
+        return TopDown(
+            shape.input_width,
+            shape.input_height,
+            DECODE,
+            "coco",
+            flip_test=self.flip_test,
+            box_padding=self.box_padding,
+        )
+
+
+class SmallPose(nn.Module):
+    """One heatmap per keypoint, a quarter of the input's size."""
+
+    def __init__(self, shape: SmallPoseShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.stem = _conv_relu(3, shape.stem_width, stride=2)
+        inputs = (shape.stem_width, *shape.stage_widths[:-1])
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                _conv_relu(before, width, stride=2),
+                *(ResidualBlock(width, width, stride=1) for _ in range(blocks)),
+            )
+            for before, width, blocks in zip(inputs, shape.stage_widths, shape.stage_blocks, strict=True)
+        )
+        # The first stage is too fine to pay for: its maps serve the second only.
+        self.laterals = nn.ModuleList(
+            ConvNorm(width, shape.neck_width, 1, stride=1) for width in shape.stage_widths[1:]
+        )
+        self.mixes = nn.ModuleList(
+            _conv_relu(shape.neck_width, shape.neck_width, stride=1) for _ in range(_STAGES - 2)
+        )
+        head: Any = nn.Conv2d(shape.neck_width, len(KEYPOINTS) * _SPLIT**2, kernel_size=1)
+        nn.init.normal_(head.weight, std=1e-3)  # as HRNet's head (spec detector_and_pose.md 2.7)
+        nn.init.zeros_(head.bias)
+        self.head = head
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images [N, 3, H, W], normalised RGB -> heatmaps [N, 17, H/4, W/4], about 0..1, not clipped."""
+        features, sides = self.stages[0](self.stem(images)), []
+        for stage, lateral in zip(list(self.stages)[1:], self.laterals, strict=True):
+            features = stage(features)
+            sides.append(lateral(features))
+        merged = sides.pop()
+        for side, mix in zip(reversed(sides), self.mixes, strict=True):
+            merged = mix(F.relu(side + F.interpolate(merged, scale_factor=2.0, mode="nearest")))
+        return F.pixel_shuffle(self.head(merged), _SPLIT)
+
+
+def _conv_relu(before: int, width: int, *, stride: int) -> nn.Sequential:
+    return nn.Sequential(ConvNorm(before, width, 3, stride=stride), nn.ReLU(inplace=True))
+
+
+class SmallPoseEstimator:
+    """Places 17 keypoints on every detected person."""
+
+    def __init__(self, network: SmallPose, config: SmallPoseConfig, runtime: Runtime) -> None:
+        """Leaves the network as it is."""
+        self._device = torch.device(runtime.device)
+        self._dtype = TORCH_TYPES[runtime.precision]
+        self._batch = runtime.batch
+        self._layout = config.layout(network.shape)
+        example = noise(2, 3, network.shape.input_height, network.shape.input_width)
+        self._network = compiled(network, [example], runtime, dtype=self._dtype)
+        self.runs_in = self._network.runs_in
+
+    def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
+        """Skeletons of each image, row i for box i, pixels of that image."""
+        return estimate_poses(images, people, self.heatmaps, self._layout, self._batch)
+
+    @torch.inference_mode()
+    def heatmaps(self, crops: np.ndarray) -> np.ndarray:
+        """Crops [N, H, W, 3] uint8 RGB -> heatmaps [N, 17, H/4, W/4] float32."""
+        images = normalised(torch.from_numpy(crops).to(self._device)).to(self._dtype)
+        (found,) = self._network.run(images)
+        return found.float().cpu().numpy()
+
+
+def load_small(config: SmallPoseConfig, weights: Path, runtime: Runtime) -> SmallPoseEstimator:
+    """The estimator with weights of `small_pose_file`.
+
+    Raises: WeightsError if the file is missing, damaged or for another network.
+    """
+    return SmallPoseEstimator(load_small_pose(weights), config, runtime)
+
+
+def normalised(crops: torch.Tensor) -> torch.Tensor:
+    """Crops [N, H, W, 3] uint8 RGB as images [N, 3, H, W] float32 of ImageNet's mean and deviation."""
+    mean, std = (torch.tensor(values, device=crops.device) for values in (_MEAN, _STD))
+    return ((crops.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+def small_pose_file(network: SmallPose, *, dtype: torch.dtype = torch.float32) -> bytes:
+    """The weights as a safetensors file that tells the network's shape. dtype: of the tensors in the file."""
+    tensors = {
+        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    # One entry alone: safetensors writes several in an order of chance, and no file would be made twice.
+    return serialise(tensors, {_HEADER: json.dumps(asdict(network.shape))})
+
+
+def load_small_pose(weights: Path) -> SmallPose:
+    """The network in a file of `small_pose_file`: evaluation mode, float32, on the CPU.
+
+    Raises: WeightsError if the file is missing, damaged or for another network.
+    """
+    checkpoint = read_checkpoint(weights)
+    told = header_json(checkpoint, _HEADER)
+    if told is None:
+        raise WeightsError(
+            f"{weights} is not for --pose small: it does not tell the shape of a small pose network "
+            f"(it starts with {next(iter(checkpoint.tensors), 'nothing')})."
+        )
+    network = SmallPose(_shape(told, weights))
+    try:
+        network.load_state_dict(checkpoint.tensors)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{weights} does not hold the small pose network it tells of: {str(error)[:300]}"
+        ) from error
+    return network.eval()
+
+
+def _shape(told: dict[str, Any], weights: Path) -> SmallPoseShape:
+    if strange := sorted(set(told) - {field.name for field in fields(SmallPoseShape)}):
+        raise WeightsError(f"{weights} was written by a newer version: unknown {strange}.")
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}
+    try:
+        return SmallPoseShape(**values)
+    except (TypeError, UserError) as error:
+        raise WeightsError(f"{weights} tells of an impossible network: {error}") from error

@@ -1,0 +1,36 @@
+"""The truth that ships is what the generator draws."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kprtrack.commands_demo import CLIP, FPS, TRUTH
+from kprtrack.results import read_tracks
+from kprtrack.video import open_source
+
+
+@pytest.fixture(autouse=True)
+def tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "tools")
+
+
+def test_truth_and_clip_are_those_of_the_generator(tmp_path: Path) -> None:
+    from make_demo_clip import demo_scene
+
+    (tmp_path / "truth.json").write_bytes(gzip.decompress(TRUTH.read_bytes()))
+    truth = read_tracks(tmp_path / "truth.json").frames
+    config, scene = demo_scene()
+    assert (len(truth), config.fps) == (config.frames, FPS)
+    for number in range(0, config.frames, 70):
+        drawn, stored = scene.frame(number), truth[number]
+        assert stored.ids.tolist() == drawn.ids.tolist()
+        np.testing.assert_allclose(stored.boxes, drawn.boxes, atol=0.011)  # files hold hundredths
+        known = drawn.keypoints[..., 2] > 0
+        np.testing.assert_allclose(
+            stored.keypoints[..., :2][known], drawn.keypoints[..., :2][known], atol=0.006
+        )
+        with open_source(CLIP, start_s=number / FPS) as video:
+            image = next(iter(video)).image
+        assert np.abs(image.astype(int) - drawn.image).mean() < 5  # what the encoder leaves out

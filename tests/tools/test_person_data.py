@@ -1,0 +1,253 @@
+"""The data of detector and pose training: labels fit the pasted people, and no source is on both sides."""
+
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import orjson
+import pytest
+
+from reid.errors import InputError
+from reid.skeleton import FLIP, KEYPOINTS
+
+PICTURES = 20
+
+
+@pytest.fixture(autouse=True)
+def tools(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "tools")
+
+
+def skeleton(box):
+    """[17, 3] joints in two columns down the box, all sure."""
+    left, top, right, bottom = box
+    rows = np.linspace(0.05, 0.95, len(KEYPOINTS))
+    side = np.where(np.arange(len(KEYPOINTS)) % 2, 0.6, 0.4)
+    return np.stack((left + side * (right - left), top + rows * (bottom - top), np.full(17, 0.9)), 1)
+
+
+class FakeTeachers:
+    """Finds nobody; places joints by the box."""
+
+    def people(self, image, canvas_px):
+        return np.zeros((0, 5), np.float32)
+
+    def unlabelled(self, image, labelled, canvas_px):
+        return []
+
+    def label(self, image, boxes):
+        from person_data.labels import taught
+
+        return [taught(box, skeleton(box)) for box in boxes]
+
+
+def cutout(height=120, width=40):
+    """A white person on nothing."""
+    from person_data.cutouts import Cutout
+
+    keypoints = skeleton((0, 0, width, height))
+    keypoints[:, 2] = 2
+    image, alpha = np.full((height, width, 3), 255, np.uint8), np.ones((height, width), np.float32)
+    return Cutout(image, alpha, keypoints.astype(np.float32), np.full(17, 0.9, np.float32), float(height))
+
+
+def composed(seed):
+    """Picture and people of white people and black things on black."""
+    from person_data.composites import compose
+
+    return compose(np.random.default_rng(seed), [cutout()], [np.zeros((60, 80, 3), np.uint8)])
+
+
+def outside(picture, people):
+    """[H, W] bool: what no box covers, nor a little around it."""
+    free = np.ones(picture.shape[:2], bool)
+    for each in people:
+        left, top, right, bottom = each.box.astype(int)
+        free[max(top - 8, 0) : bottom + 8, max(left - 8, 0) : right + 8] = False
+    return free
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_boxes_enclose_all_that_shows_of_pasted_people(seed):
+    picture, people = composed(seed)
+    smooth = cv2.GaussianBlur(picture, (0, 0), 2).max(axis=2)
+    assert (smooth[outside(picture, people)] < 60).all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_boxes_are_filled_by_a_person_who_shows(seed):
+    picture, people = composed(seed)
+    for each in people:
+        left, top, right, bottom = each.box.astype(int)
+        assert 0 <= left < right <= picture.shape[1]
+        assert 0 <= top < bottom <= picture.shape[0]
+        if not each.ignore:
+            assert picture[top:bottom, left:right].max() > 60
+
+
+def test_joints_move_and_grow_with_the_person():
+    expected = skeleton((0, 0, 1, 1))[:, :2]
+    whole = 0
+    for seed in range(30):
+        for each in composed(seed)[1]:
+            size = each.box[2:] - each.box[:2]
+            if (each.keypoints[:, 2] == 2).all() and abs(size[1] / size[0] - 3) < 0.02:
+                places = (each.keypoints[:, :2] - each.box[:2]) / size
+                mirrored = np.stack((1 - expected[list(FLIP), 0], expected[list(FLIP), 1]), 1)
+                nearest = min(np.abs(places - way).max() for way in (expected, mirrored))
+                assert nearest < 0.03
+                whole += 1
+    assert whole > 5
+
+
+def test_covered_joints_are_hidden_and_joints_outside_unknown():
+    states = {
+        float(state) for seed in range(20) for each in composed(seed)[1] for state in each.keypoints[:, 2]
+    }
+    assert states == {0.0, 1.0, 2.0}
+
+
+def test_a_mirrored_person_has_left_and_right_exchanged():
+    from person_data.cutouts import mirrored
+
+    cut = cutout()
+    twice = mirrored(mirrored(cut))
+    np.testing.assert_allclose(twice.keypoints, cut.keypoints, atol=1e-4)
+    shoulders = [KEYPOINTS.index(f"{side}_shoulder") for side in ("left", "right")]
+    assert mirrored(cut).keypoints[shoulders[0], 1] == cut.keypoints[shoulders[1], 1]
+
+
+def test_the_same_seed_composes_the_same_picture():
+    one, other = composed(3), composed(3)
+    assert (one[0] == other[0]).all()
+    assert len(one[1]) == len(other[1])
+
+
+def oval():
+    """[140, 90] uint8, 1 where a person 120 pixels tall is."""
+    return cv2.ellipse(np.zeros((140, 90), np.uint8), (45, 70), (19, 60), 0, 0, 360, 1, -1)
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Drawn pictures in the form of the real ones, each with a person of its own colour."""
+    from person_data.reading import Study
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "detect").mkdir()
+    (tmp_path / "parsing").mkdir()
+    names = [f"{number:04d}" for number in range(PICTURES)]
+    with zipfile.ZipFile(tmp_path / "parsing/ccp_half.zip", "w") as ccp:
+        for name in names:
+            image, mask = rng.integers(0, 60, (140, 90, 3), np.uint8), oval() * 7
+            image[mask > 0] = rng.integers(90, 255, 3)
+            add(ccp, f"ccp_half/img/{name}.jpg", image)
+            add(ccp, f"ccp_half/mask/{name}.png", mask)
+    with zipfile.ZipFile(tmp_path / "detect/pennfudan.zip", "w") as pennfudan:
+        add(pennfudan, "pennfudan/img/one.jpg", np.full((140, 90, 3), 30, np.uint8))
+        add(pennfudan, "pennfudan/mask/one.png", oval())
+        box = 'Bounding box for object 1 "P" (Xmin, Ymin) - (Xmax, Ymax) : (26, 11) - (65, 130)\n'
+        pennfudan.writestr("pennfudan/ann/one.txt", box)
+    with zipfile.ZipFile(tmp_path / "detect/imagenet_samples.zip", "w") as places:
+        for name in names:
+            add(places, f"imagenet_samples/n{name}_thing.jpg", rng.integers(0, 255, (40, 60, 3), np.uint8))
+    return Study(tmp_path, FakeTeachers(), 0)
+
+
+def add(archive, name, picture):
+    archive.writestr(name, cv2.imencode(Path(name).suffix, picture)[1].tobytes())
+
+
+def test_people_of_held_out_pictures_are_cut_out_for_the_other_side_only(study):
+    from person_data.cutouts import cutouts
+    from person_data.single import ccp
+
+    sides = {side: {each.image.tobytes() for each in cutouts(study, held_out=side)} for side in (False, True)}
+    assert len(sides[True]) == sum(each.held_out for each in ccp(study)) == 3
+    assert len(sides[False]) == PICTURES - 3 + 1
+    assert not sides[True] & sides[False]
+
+
+def test_penn_fudans_box_is_its_masks_extent(study):
+    from person_data.single import pennfudan
+
+    (picture,) = pennfudan(study)
+    assert picture.people[0].box.tolist() == [25, 10, 65, 130]
+
+
+def test_no_picture_is_in_two_lists_of_a_kind(study, tmp_path):
+    from make_person_data import REAL
+    from person_data.composites import composites
+    from person_data.writing import write_lists, write_source
+
+    out = tmp_path / "out"
+    entries = [
+        entry
+        for name in ("ccp", "backgrounds")
+        for entry in write_source(out, name, REAL[name](study), {"seed": 0})
+    ]
+    entries += write_source(out, "composites", composites(study, 4, held_out=True), {"seed": 0})
+    summary = write_lists(out, entries, {})
+    lists = {path.stem: orjson.loads(path.read_bytes()) for path in out.glob("*_*.json")}
+    lists |= {name: orjson.loads((out / f"{name}.json").read_bytes()) for name in ("train", "val")}
+    files = {name: {image["file_name"] for image in each["images"]} for name, each in lists.items()}
+    assert not files["train"] & (files["val"] | files["background_val"])
+    assert not files["pose_train"] & files["pose_val"]
+    assert len(files["val"]) == 3 + 4
+    assert len(files["background_val"]) == 3
+    assert summary["lists"]["train"]["by_source"]["backgrounds"]["people"] == 0
+    assert all((out / "images" / name).exists() for each in files.values() for name in each)
+
+
+def test_a_finished_source_is_not_made_again(study, tmp_path):
+    from person_data.single import ccp
+    from person_data.writing import write_source
+
+    first = write_source(tmp_path / "out", "ccp", ccp(study), {"seed": 0})
+    assert write_source(tmp_path / "out", "ccp", iter(()), {"seed": 0}) == first
+    assert write_source(tmp_path / "out", "ccp", iter(()), {"seed": 1}) == []
+
+
+def test_large_pictures_are_shrunk_with_their_labels_and_tiny_people_ignored():
+    from person_data.labels import Picture, fitted, person
+
+    keypoints = np.tile(np.float32([300, 300, 2]), (17, 1))
+    people = (person(np.float32([100, 200, 500, 600]), keypoints), person(np.float32([0, 0, 8, 12])))
+    picture = fitted(Picture("a", np.zeros((640, 1280, 3), np.uint8), people, "true", False))
+    assert picture.image.shape == (320, 640, 3)
+    assert picture.people[0].box.tolist() == [50, 100, 250, 300]
+    assert picture.people[0].keypoints[0].tolist() == [150, 150, 2]
+    assert [each.ignore for each in picture.people] == [False, True]
+
+
+def test_a_missing_source_is_named(tmp_path):
+    from person_data.reading import Study
+    from person_data.single import ccp
+
+    with pytest.raises(InputError, match="--without ccp"):
+        next(ccp(Study(tmp_path, FakeTeachers(), 0)))
+
+
+def test_a_teacher_is_asked_once(tmp_path, monkeypatch):
+    from person_data import teachers
+
+    (tmp_path / "weights").mkdir()
+    for name in (teachers.YOLOX, teachers.TINYPOSE):
+        (tmp_path / name).touch()
+    asked = []
+
+    def open_pose(weights, *, threads):
+        def place(images, boxes):
+            asked.append([len(each) for each in boxes])
+            return [np.float32([skeleton(box) for box in each]) for each in boxes]
+
+        return place
+
+    monkeypatch.setattr(teachers, "open_pose", open_pose)
+    both = np.float32([[0, 0, 20, 60], [10, 0, 40, 60]])
+    image = np.zeros((64, 64, 3), np.uint8)
+    first = teachers.Teachers(tmp_path, tmp_path / "memory").label(image, both[:1])
+    again = teachers.Teachers(tmp_path, tmp_path / "memory").label(image, both)
+    assert asked == [[1], [1]]
+    np.testing.assert_array_equal(first[0].keypoints, again[0].keypoints)

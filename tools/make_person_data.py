@@ -1,0 +1,140 @@
+"""Builds training and held-out data for a person detector and a 17-keypoint pose network.
+
+    python tools/make_person_data.py --real ../shared/real --out ../data/person
+
+From a folder of real data (videos, Penn-Fudan, Clothing Co-Parsing, MOT17, PoseTrack18, samples of mmpose,
+Leeds Sports Pose Extended, CUHK, ImageNet pictures) and the synthetic benchmark. What is not annotated is
+labelled by two teachers, YOLOX-nano and PP-TinyPose; whom they find doubtful is ignored (iscrowd 1).
+Written to --out, pictures with a long side of at most 640 pixels, lists in COCO's form:
+
+    images/SOURCE/NAME.jpg
+    train.json, val.json              boxes, and keypoints where known. An image says whose they are: "labels"
+                                      its boxes (true, teacher, drawn; pasted: of people cut out and put
+                                      elsewhere), "joints" its keypoints (true, teacher, drawn)
+    pose_train.json, pose_val.json    people with at least 5 known keypoints, 24 pixels tall or more
+    background_val.json               pictures without people
+    summary.json                      counts by source, and what is held out
+    cache/, parts/                    what the teachers said, finished sources: a second run goes on from here
+
+Boxes: the visible extent of a person inside the picture, as in COCO; MOT17 and drawn people: hidden parts
+included. Keypoints of teachers: v 2 from confidence 0.5, v 1 from 0.3 or where something covers them, else 0;
+"keypoint_scores" holds the confidences, of visible and hidden ones alike. "head_size": PCKh's, in pixels.
+
+Never trained on: the video mmaction2_basketball; MOT17-09 and -13; a third of PoseTrack18; 15 % of all other
+pictures, drawn by --seed (of CUHK: of the identities); people and backgrounds of those are pasted together
+only for val; drawn scenes of other seeds than the training's. Of CUHK03 only the 600 identities of
+re-identification's own training (seed 0) are used at all. CUHK01 may show the same people: for poses no harm.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from person_data.composites import composites
+from person_data.drawn import FIRST_SEED, drawn
+from person_data.labels import HELD_OUT_SHARE, Picture
+from person_data.reading import Study
+from person_data.single import CUHK03_TRAIN, ccp, cuhk01, cuhk03, lspet, pennfudan
+from person_data.street import HELD_OUT_MOT, HELD_OUT_VIDEOS, backgrounds, mmpose, mot17, posetrack18, videos
+from person_data.teachers import Teachers
+from person_data.writing import write_lists, write_source
+
+from reid.errors import UserError
+
+VERSION = 1  # raise it when the same sources give other labels
+VAL_SHARE = 10  # one held-out composite or drawn frame for so many of training
+REAL: dict[str, Callable[[Study], Iterator[Picture]]] = {
+    "pennfudan": pennfudan,
+    "ccp": ccp,
+    "backgrounds": backgrounds,
+    "mot17": mot17,
+    "posetrack18": posetrack18,
+    "mmpose": mmpose,
+    "videos": videos,
+    "lspet": lspet,
+    "cuhk01": cuhk01,
+    "cuhk03": cuhk03,
+}
+MADE = ("composites", "synthetic")
+PASTED = {"pennfudan", "ccp", "backgrounds"}  # what composites are made of
+
+
+def main() -> None:
+    """Build everything, or what is still missing."""
+    try:
+        options = _options()
+        build(options)
+    except UserError as error:
+        print(f"make_person_data: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def build(options: argparse.Namespace) -> None:
+    """All sources, then the lists and the summary. Raises: InputError, OutputError."""
+    study = Study(
+        options.real, Teachers(options.real, options.out / "cache", threads=options.threads), options.seed
+    )
+    counts = {"composites": options.composites, "synthetic": options.synthetic}
+    entries = []
+    for source in [*REAL, *MADE]:
+        if source not in options.without:
+            settings = {"version": VERSION, "seed": options.seed, "count": counts.get(source)}
+            entries += write_source(options.out, source, _pictures(source, study, counts), settings)
+    facts = {
+        "seed": options.seed,
+        "without": sorted(options.without),
+        "held_out": {
+            "videos": HELD_OUT_VIDEOS,
+            "mot17": HELD_OUT_MOT,
+            "posetrack18": "a third of the pictures by seed",
+            "cuhk03": f"{HELD_OUT_SHARE:.0%} of the {CUHK03_TRAIN} training identities; others are unused",
+            "other sources": f"{HELD_OUT_SHARE:.0%} of the pictures or identities by seed",
+            "synthetic": f"scenes of seeds from {FIRST_SEED[True]} on",
+        },
+    }
+    summary = write_lists(options.out, entries, facts)
+    for name, counted in summary["lists"].items():
+        print(f"{name}: {counted['total']}")
+
+
+def _pictures(source: str, study: Study, counts: dict[str, int]) -> Iterator[Picture]:
+    if source in REAL:
+        return REAL[source](study)
+    sides = [(counts[source], False), (-(-counts[source] // VAL_SHARE), True)]
+    if source == "composites":
+        return chain.from_iterable(composites(study, count, held_out=side) for count, side in sides)
+    return chain.from_iterable(drawn(study.seed, count, held_out=side) for count, side in sides)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = [*REAL, *MADE]
+    parser.add_argument("--real", type=Path, required=True, help="the folder of real data")
+    parser.add_argument("--out", type=Path, required=True, help="where to write; not inside the repository")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--composites", type=int, default=4000, help="pictures for training")
+    parser.add_argument("--synthetic", type=int, default=640, help="frames for training")
+    parser.add_argument(
+        "--without", nargs="+", default=[], choices=names, metavar="SOURCE", help=", ".join(names)
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of the teachers")
+    options = parser.parse_args()
+    lacking = PASTED & set(options.without)
+    if lacking and "composites" not in options.without:
+        raise UserError(
+            f"Composites are made of {', '.join(sorted(PASTED))}: with --without {' '.join(sorted(lacking))}"
+            " add composites to it too."
+        )
+    if not options.real.is_dir():
+        raise UserError(f"--real {options.real}: there is no such folder.")
+    if Path(__file__).resolve().parents[1] in (options.out / "x").resolve().parents:
+        raise UserError(f"--out {options.out} lies inside the repository. Choose a folder elsewhere.")
+    return options
+
+
+if __name__ == "__main__":
+    main()

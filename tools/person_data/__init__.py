@@ -1,0 +1,1 @@
+"""The parts of make_person_data.py: labels, teachers, sources, composites, files."""

@@ -1,0 +1,91 @@
+"""People cut out along their masks, ready to be pasted elsewhere."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from person_data.labels import Person, clipped
+from person_data.reading import Study
+from person_data.single import Masked, masked_ccp, masked_pennfudan
+from reid.skeleton import FLIP
+
+_LEAST_PX = 90  # height of a person who is worth cutting out
+_FILLED = 0.2, 0.9  # share of the box that a whole person's mask fills
+_SHAPE = 1.4, 5.5  # height over width
+_MARGIN = 3  # pixels around the mask, for its soft edge
+_SOFT = 0.7  # pixels, deviation of that edge
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A person without surroundings."""
+
+    image: np.ndarray  # [h, w, 3] uint8 RGB
+    alpha: np.ndarray  # [h, w] float32, 0 to 1
+    keypoints: np.ndarray  # [17, 3] x y v, pixels of `image`
+    keypoint_scores: np.ndarray  # [17]
+    height: float  # pixels of the person in `image`
+
+
+def cutouts(study: Study, *, held_out: bool) -> list[Cutout]:
+    """The people of Penn-Fudan and Clothing Co-Parsing, of the pictures on one side of the split alone."""
+    found: list[Cutout] = []
+    for masked in _pictures(study):
+        if masked.held_out == held_out:
+            people = study.teachers.label(masked.image, masked.boxes)
+            found += cut_out(masked, people)
+    return found
+
+
+def cut_out(masked: Masked, people: Iterable[Person]) -> Iterator[Cutout]:
+    """Those of a picture's people who are shown large and about whole."""
+    for mask, someone in zip(masked.masks, people, strict=True):
+        left, top, right, bottom = someone.box
+        size = np.float32([right - left, bottom - top])
+        filled = np.count_nonzero(mask) / max(float(size.prod()), 1.0)
+        whole = _FILLED[0] <= filled <= _FILLED[1] and _SHAPE[0] <= size[1] / size[0] <= _SHAPE[1]
+        if size[1] >= _LEAST_PX and whole:
+            yield _cut(masked.image, mask, someone)
+
+
+def mirrored(cut: Cutout) -> Cutout:
+    """The same person seen in a mirror; left joints become right ones."""
+    keypoints = cut.keypoints[list(FLIP)]
+    keypoints[:, 0] = np.where(keypoints[:, 2] > 0, cut.image.shape[1] - keypoints[:, 0], 0)
+    scores = cut.keypoint_scores[list(FLIP)]
+    image, alpha = np.ascontiguousarray(cut.image[:, ::-1]), np.ascontiguousarray(cut.alpha[:, ::-1])
+    return replace(cut, image=image, alpha=alpha, keypoints=keypoints, keypoint_scores=scores)
+
+
+def resized(cut: Cutout, height: float) -> Cutout:
+    """The person `height` pixels tall."""
+    scale = height / cut.height
+    size = tuple(max(1, round(each * scale)) for each in cut.alpha.shape[::-1])
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    # Colours weighed by alpha: the old surroundings must not bleed in at the edge.
+    weighed = cv2.resize(cut.image.astype(np.float32) * cut.alpha[..., None], size, interpolation=way)
+    alpha = cv2.resize(cut.alpha, size, interpolation=way)
+    image = weighed / np.maximum(alpha, 1e-3)[..., None]
+    keypoints = cut.keypoints.copy()
+    keypoints[:, :2] *= np.float32(size) / np.float32(cut.alpha.shape[::-1])
+    return Cutout(np.clip(image, 0, 255).astype(np.uint8), alpha, keypoints, cut.keypoint_scores, height)
+
+
+def _pictures(study: Study) -> Iterator[Masked]:
+    yield from masked_pennfudan(study)
+    yield from masked_ccp(study)
+
+
+def _cut(image: np.ndarray, mask: np.ndarray, someone: Person) -> Cutout:
+    around = clipped(someone.box + np.float32([-_MARGIN, -_MARGIN, _MARGIN, _MARGIN]), image.shape)
+    left, top, right, bottom = around.astype(int)
+    inside = np.s_[top:bottom, left:right]
+    # A pixel less all around: masks are drawn a little too wide, and a rim of old surroundings shows.
+    core = cv2.erode(mask[inside].astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1)
+    alpha = cv2.GaussianBlur(core.astype(np.float32), (0, 0), _SOFT)
+    keypoints = someone.keypoints.copy()
+    keypoints[keypoints[:, 2] > 0, :2] -= np.float32([left, top])
+    height = float(someone.box[3] - someone.box[1])
+    return Cutout(image[inside].copy(), alpha, keypoints, someone.keypoint_scores, height)

@@ -1,0 +1,82 @@
+"""Files of the folder of real data: clear errors for what is missing, pictures out of zip files."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from person_data.teachers import Teachers
+from reid.datasets.crops import read_image
+from reid.datasets.files import load_json
+from reid.errors import InputError
+
+
+@dataclass(frozen=True)
+class Study:
+    """What every source is given."""
+
+    real: Path  # the folder of real data
+    teachers: Teachers
+    seed: int
+
+    def path(self, name: str, source: str) -> Path:
+        """A file or folder below `real`. Raises: InputError that names the source if it is missing."""
+        found = self.real / name
+        if not found.exists():
+            raise InputError(f"The source '{source}' needs {found}. Get it, or add --without {source}.")
+        return found
+
+    def json(self, name: str, source: str) -> Any:
+        """What a json file below `real` holds."""
+        return load_json(self.path(name, source))
+
+    def picture(self, name: str, source: str) -> np.ndarray:
+        """[H, W, 3] uint8 RGB."""
+        return read_image(self.path(name, source))
+
+    def archive(self, name: str, source: str) -> "Archive":
+        """An open zip file below `real`."""
+        return Archive(self.path(name, source))
+
+
+class Archive:
+    """A zip file of pictures and texts; names are those inside it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} is no valid zip file: {error}. Copy it again.") from error
+
+    def names(self, folder: str, ending: str) -> list[str]:
+        """The files of a folder, without ending, in order."""
+        found = [Path(name) for name in self._zip.namelist() if name.endswith(ending)]
+        return sorted(each.stem for each in found if each.parent.as_posix() == folder)
+
+    def text(self, name: str) -> str:
+        """A text file."""
+        return self._bytes(name).decode("utf-8", "replace")
+
+    def picture(self, name: str) -> np.ndarray:
+        """[H, W, 3] uint8 RGB."""
+        return np.ascontiguousarray(self._decoded(name, cv2.IMREAD_COLOR)[..., ::-1])
+
+    def labels(self, name: str) -> np.ndarray:
+        """[H, W] uint8 as stored."""
+        return self._decoded(name, cv2.IMREAD_UNCHANGED)
+
+    def _decoded(self, name: str, mode: int) -> np.ndarray:
+        picture = cv2.imdecode(np.frombuffer(self._bytes(name), np.uint8), mode)
+        if picture is None:
+            raise InputError(f"{self._path}: {name} is no picture that can be read. Copy the file again.")
+        return picture
+
+    def _bytes(self, name: str) -> bytes:
+        try:
+            return self._zip.read(name)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise InputError(f"{self._path}: {name} cannot be read: {error}. Copy it again.") from error

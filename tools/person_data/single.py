@@ -1,0 +1,171 @@
+"""Sources of single people: Penn-Fudan and Clothing Co-Parsing with masks, crops of LSPET and CUHK."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from person_data.labels import SURE, Person, Picture, around, held_out, person, taught
+from person_data.reading import Archive, Study
+from reid.datasets.layout import split_identities
+from reid.skeleton import KEYPOINTS
+
+_PF_BOX = re.compile(r"object (\d+).*\(Xmin, Ymin\).*: \((\d+), (\d+)\) - \((\d+), (\d+)\)")
+_FACE = 5  # the first rows of COCO's joints
+_WRONG = 0.3  # of the person's size: a true joint so far from a teacher's sure one is not believed
+_VERY_SURE = 0.8
+_CUHK_PER_PERSON = 6  # crops of one identity
+_BATCH = 32
+_LEAST_MASK = 0.02  # of the picture: some masks of Clothing Co-Parsing are empty
+_LSPET_MARGIN_PX = 8.0  # around the joints: the box of a person of whom no box is known
+CUHK03_TRAIN = 600  # identities, as configs/reid/cuhk03_small.py draws them with seed 0
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A picture with the pixels of some of its people."""
+
+    name: str
+    image: np.ndarray  # [H, W, 3] uint8 RGB
+    masks: tuple[np.ndarray, ...]  # [H, W] bool each
+    boxes: np.ndarray  # [N, 4] x1 y1 x2 y2
+    held_out: bool
+
+
+def masked_pennfudan(study: Study) -> Iterator[Masked]:
+    """Every picture of Penn-Fudan."""
+    archive = study.archive("detect/pennfudan.zip", "pennfudan")
+    names = archive.names("pennfudan/img", ".jpg")
+    test = held_out(names, "pennfudan", study.seed)
+    for name in names:
+        labels = archive.labels(f"pennfudan/mask/{name}.png")
+        found = _PF_BOX.findall(archive.text(f"pennfudan/ann/{name}.txt"))
+        masks = tuple(labels == int(number) for number, *_ in found)
+        # Its pixels count from 1, and the last belongs to the box.
+        boxes = np.float32([[int(edge) for edge in each[1:]] for each in found]) - np.float32([1, 1, 0, 0])
+        yield Masked(name, archive.picture(f"pennfudan/img/{name}.jpg"), masks, boxes, name in test)
+
+
+def masked_ccp(study: Study) -> Iterator[Masked]:
+    """Every picture of Clothing Co-Parsing; all that a person wears or carries belongs to the person."""
+    archive = study.archive("parsing/ccp_half.zip", "ccp")
+    names = archive.names("ccp_half/img", ".jpg")
+    test = held_out(names, "ccp", study.seed)
+    for name in names:
+        mask = archive.labels(f"ccp_half/mask/{name}.png") > 0
+        if mask.mean() < _LEAST_MASK:
+            continue
+        rows, columns = np.nonzero(mask)
+        box = np.float32([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]])
+        yield Masked(name, archive.picture(f"ccp_half/img/{name}.jpg"), (mask,), box, name in test)
+
+
+def pennfudan(study: Study) -> Iterator[Picture]:
+    """True boxes; joints, and regions to ignore where somebody has no box, by the teachers."""
+    return (_pictured(study, each, 640) for each in masked_pennfudan(study))
+
+
+def ccp(study: Study) -> Iterator[Picture]:
+    """The same of Clothing Co-Parsing."""
+    return (_pictured(study, each, 416) for each in masked_ccp(study))
+
+
+def lspet(study: Study) -> Iterator[Picture]:
+    """Crops with 14 true joints; the face is the teacher's where it is sure."""
+    data = study.json("pose/lspet_crops.json", "lspet")
+    archive = study.archive("pose/lspet_crops.zip", "lspet")
+    index = data["coco17_index"]
+    neck, top = (data["joint_order"].index(name) for name in ("neck", "head_top"))
+    test = held_out([name for name, _ in data["images"]], "lspet", study.seed)
+    for rows in _parts(data["images"]):
+        images = [archive.picture(f"lspet_crops/{name}") for name, _ in rows]
+        joints = [np.float32(each) for _, each in rows]
+        boxes = [
+            around(each[each[:, 2] > 0, :2], image.shape, _LSPET_MARGIN_PX)
+            for each, image in zip(joints, images, strict=True)
+        ]
+        skeletons = study.teachers.skeletons(images, [box[None] for box in boxes])
+        for (name, _), image, true, box, found in zip(rows, images, joints, boxes, skeletons, strict=True):
+            head = (
+                float(np.hypot(*(true[neck] - true[top])[:2])) if (true[[neck, top], 2] > 0).all() else None
+            )
+            keypoints = np.zeros((len(KEYPOINTS), 3), np.float32)
+            for row, target in enumerate(index):
+                if target is not None:
+                    keypoints[target] = true[row] * [1, 1, 2]
+            someone = person(box, keypoints, head_px=head)
+            if name not in test:  # what is scored stays as it was annotated
+                someone = _with_face(_believed(someone, found[0]), found[0])
+            yield Picture(
+                name.partition(".")[0], image, (someone,), "true", name in test, "true", detects=False
+            )
+
+
+def cuhk03(study: Study) -> Iterator[Picture]:
+    """Crops of the identities that re-identification trains on; the others are its test."""
+    return _cuhk(study, "cuhk03", "reid/cuhk03_train.zip", lambda name: int(name.partition("_")[0]))
+
+
+def cuhk01(study: Study) -> Iterator[Picture]:
+    """Crops of CUHK01, whose people may be CUHK03's too: for poses that does not matter."""
+    return _cuhk(study, "cuhk01", "reid/cuhk01.zip", lambda name: int(name[:4]))
+
+
+def _cuhk(study: Study, source: str, file: str, identity: Callable[[str], int]) -> Iterator[Picture]:
+    archive = study.archive(file, source)
+    names = archive.names(source, ".jpg")
+    chosen = {identity(name) for name in names}
+    if source == "cuhk03":
+        chosen = set(split_identities(chosen, CUHK03_TRAIN, 0))
+    test = held_out([f"{each:04d}" for each in chosen], source, study.seed)
+    some: list[str] = []
+    for each in sorted(chosen):
+        own = [name for name in names if identity(name) == each]
+        rows = np.linspace(0, len(own) - 1, min(len(own), _CUHK_PER_PERSON)).round().astype(int)
+        some += [own[row] for row in rows]
+    for part in _parts(some):
+        for name, image, skeleton in _crops(study, archive, source, part):
+            box = np.float32([0, 0, image.shape[1], image.shape[0]])
+            tested = f"{identity(name):04d}" in test
+            yield Picture(name, image, (taught(box, skeleton),), "teacher", tested, detects=False)
+
+
+def _crops(
+    study: Study, archive: Archive, source: str, names: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    images = [archive.picture(f"{source}/{name}.jpg") for name in names]
+    boxes = [np.float32([[0, 0, image.shape[1], image.shape[0]]]) for image in images]
+    for name, image, found in zip(names, images, study.teachers.skeletons(images, boxes), strict=True):
+        yield name, image, found[0]
+
+
+def _parts(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
+
+
+def _pictured(study: Study, masked: Masked, canvas_px: int) -> Picture:
+    people = study.teachers.label(masked.image, masked.boxes)
+    others = study.teachers.unlabelled(masked.image, masked.boxes, canvas_px)
+    return Picture(masked.name, masked.image, (*people, *others), "true", masked.held_out)
+
+
+def _believed(someone: Person, teacher: np.ndarray) -> Person:
+    """Without the joints that a very sure teacher sees far away: LSPET mixes up left and right at times."""
+    size = max(someone.box[2:] - someone.box[:2])
+    away = np.hypot(*(teacher[:, :2] - someone.keypoints[:, :2]).T) > _WRONG * size
+    wrong = away & (teacher[:, 2] >= _VERY_SURE) & (someone.keypoints[:, 2] > 0)
+    keypoints = np.where(wrong[:, None], 0, someone.keypoints)
+    return replace(someone, keypoints=keypoints, keypoint_scores=np.where(wrong, 0, someone.keypoint_scores))
+
+
+def _with_face(someone: Person, teacher: np.ndarray) -> Person:
+    """With the teacher's nose, eyes and ears where it is sure."""
+    face = np.arange(len(KEYPOINTS)) < _FACE
+    sure = face & (teacher[:, 2] >= SURE)
+    keypoints = np.where(
+        sure[:, None], np.concatenate((teacher[:, :2], np.full_like(teacher[:, 2:], 2)), 1), someone.keypoints
+    )
+    scores = np.where(sure, teacher[:, 2], someone.keypoint_scores)
+    return replace(someone, keypoints=np.float32(keypoints), keypoint_scores=np.float32(scores))

@@ -1,0 +1,182 @@
+"""Sources of whole scenes: videos, MOT17, PoseTrack18, the samples of mmpose, pictures without people."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kprtrack.video import open_source
+from person_data.labels import Person, Picture, around, clipped, held_out, ignored, named_keypoints, person
+from person_data.reading import Study
+from person_data.teachers import NOTHING
+from reid.errors import InputError
+from reid.skeleton import POSETRACK_KEYPOINTS
+
+HELD_OUT_VIDEOS = ("mmaction2_basketball",)
+HELD_OUT_MOT = ("MOT17-09-FRCNN", "MOT17-13-FRCNN")
+_FRAMES = 80  # most of a video
+_LEAST_GAP_S = 0.1  # between two frames: nearer ones show the same
+_WIDE = 900  # pixels of the long side from which small people are looked for on a larger canvas
+_CANVAS, _WIDE_CANVAS = 640, 832  # pixels
+_MOT_PERSON, _MOT_UNCLEAR = (
+    1,
+    (2, 7, 8, 12),
+)  # MOT17's classes: people; riders, standers, distractors, mirrored
+_MOT_VISIBLE = 0.25  # share of a person seen, below which it is ignored
+_MOT_POSED = 0.6  # the same, to learn its pose: the teacher may place joints on who stands in front
+_POSETRACK_HEAD = 0.6  # PCKh's head size, relative to the head box's diagonal
+_MPII_MARGIN = 0.08  # around the joints, relative to their extent: MPII has no boxes
+_MPII = (
+    *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax"),
+    *("neck", "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow"),
+    "left_wrist",
+)
+# Hands and an arm that hold an animal, by class: found by looking at all pictures that passed the teacher.
+_WITH_HANDS = ("n01742172", "n02342885")
+_COCO_LIKE = {
+    "coco": "coco/test_coco.json",
+    "crowdpose": "crowdpose/test_crowdpose.json",
+    "ochuman": "ochuman/test_ochuman.json",
+    "jhmdb": "jhmdb/test_jhmdb_sub1.json",
+    "aic": "aic/test_aic.json",
+}
+
+
+def videos(study: Study) -> Iterator[Picture]:
+    """Frames of every video, labelled by the teachers."""
+    folder = study.path("videos", "videos")
+    for path in sorted(folder.glob("*.mp4")):
+        with open_source(path) as video:
+            count = video.info.frames or _FRAMES
+            stride = max(-(-count // _FRAMES), round(_LEAST_GAP_S * (video.info.fps or 25)))
+        with open_source(path, stride=stride) as video:
+            for frame in video:
+                people = tuple(study.teachers.label_all(frame.image, _canvas(frame.image)))
+                name = f"{path.stem}_{frame.number:05d}"
+                yield Picture(name, frame.image, people, "teacher", path.stem in HELD_OUT_VIDEOS)
+
+
+def mot17(study: Study) -> Iterator[Picture]:
+    """Every frame of MOT17-mini with its true boxes, hidden parts included, and the teacher's joints."""
+    folder = study.path("tracking/MOT17-mini/train", "mot17")
+    for sequence in sorted(path for path in folder.iterdir() if path.is_dir()):
+        inner = f"tracking/MOT17-mini/train/{sequence.name}"
+        rows = np.loadtxt(study.path(f"{inner}/gt/gt.txt", "mot17"), delimiter=",", ndmin=2)
+        for path in sorted((sequence / "img1").glob("*.jpg")):
+            image = study.picture(f"{inner}/img1/{path.name}", "mot17")
+            known, unclear, shares = _mot_boxes(rows[rows[:, 0] == int(path.stem)], image.shape)
+            found = zip(study.teachers.label(image, known), shares, strict=True)
+            people = [replace(each, posed=bool(share >= _MOT_POSED)) for each, share in found]
+            people += map(ignored, unclear)
+            name = f"{sequence.name}_{path.stem}"
+            yield Picture(name, image, tuple(people), "true", sequence.name in HELD_OUT_MOT)
+
+
+def posetrack18(study: Study) -> Iterator[Picture]:
+    """The annotated frames of PoseTrack18; whoever is not annotated is ignored."""
+    folder = "tracking/mmpose_posetrack18"
+    data = study.json(f"{folder}/annotations/test_posetrack18_val.json", "posetrack18")
+    test = held_out([image["file_name"] for image in data["images"]], "posetrack18", study.seed, 1 / 3)
+    for image in data["images"]:
+        picture = study.picture(f"{folder}/{image['file_name']}", "posetrack18")
+        people = []
+        for each in _of_image(data, image):
+            each["keypoints"][2::3] = [2 * state for state in each["keypoints"][2::3]]  # 1: visible
+            head = np.hypot(*each["bbox_head"][2:]) * _POSETRACK_HEAD
+            people.append(_annotated(each, POSETRACK_KEYPOINTS, picture.shape, head_px=float(head)))
+        for xs, ys in zip(image["ignore_regions_x"], image["ignore_regions_y"], strict=True):
+            people.append(ignored(np.float32([min(xs), min(ys), max(xs), max(ys)])))
+        yield _with_others(
+            study,
+            Picture(image["vid_id"], picture, tuple(people), "true", image["file_name"] in test, "true"),
+        )
+
+
+def mmpose(study: Study) -> Iterator[Picture]:
+    """A few pictures each of COCO, CrowdPose, OCHuman, JHMDB, AI Challenger and MPII, truly labelled."""
+    sets = {name: study.json(f"pose/mmpose_samples/{file}", "mmpose") for name, file in _COCO_LIKE.items()}
+    mpii = study.json("pose/mmpose_samples/mpii/test_mpii.json", "mmpose")
+    by_file = {file: list(rows) for file, rows in groupby(mpii, key=lambda row: row["image"])}
+    pairs = [(name, image["file_name"]) for name, data in sets.items() for image in data["images"]]
+    pairs += [("mpii", file) for file in by_file]
+    test = held_out([f"{name}/{file}" for name, file in pairs], "mmpose", study.seed)
+    for name, file in pairs:
+        picture = study.picture(f"pose/mmpose_samples/{name}/{file}", "mmpose")
+        people = (
+            [_from_mpii(row, picture.shape) for row in by_file[file]]
+            if name == "mpii"
+            else _from_coco(sets[name], file, picture.shape)
+        )
+        short = f"{name}_{Path(file).with_suffix('').as_posix().replace('/', '_')}"
+        yield _with_others(
+            study, Picture(short, picture, tuple(people), "true", f"{name}/{file}" in test, "true")
+        )
+
+
+def backgrounds(study: Study) -> Iterator[Picture]:
+    """Pictures of ImageNet in which the teacher sees nobody, even at a very low score."""
+    archive = study.archive("detect/imagenet_samples.zip", "backgrounds")
+    names = archive.names("imagenet_samples", ".jpg")
+    test = held_out(names, "backgrounds", study.seed)
+    for name in names:
+        image = archive.picture(f"imagenet_samples/{name}.jpg")
+        if name.partition("_")[0] in _WITH_HANDS:
+            continue
+        if all((study.teachers.people(image, each)[:, 4] < 2 * NOTHING).all() for each in (416, 640)):
+            yield Picture(name, image, (), "true", name in test, poses=False)
+
+
+def _canvas(image: np.ndarray) -> int:
+    return _WIDE_CANVAS if max(image.shape) >= _WIDE else _CANVAS
+
+
+def _with_others(study: Study, picture: Picture) -> Picture:
+    """The same with regions to ignore where the teacher finds whom nobody annotated."""
+    boxes = np.float32([each.box for each in picture.people]).reshape(-1, 4)
+    others = study.teachers.unlabelled(picture.image, boxes, _canvas(picture.image))
+    return replace(picture, people=(*picture.people, *others))
+
+
+def _mot_boxes(rows: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes [N, 4] of people, [M, 4] of what may be one, and how much of the N is seen, 0 to 1."""
+    # MOT counts pixels from 1.
+    corners = np.concatenate((rows[:, 2:4] - 1, rows[:, 2:4] + rows[:, 4:6] - 1), axis=1)
+    boxes = np.float32([clipped(each, shape) for each in corners]).reshape(-1, 4)
+    people = rows[:, 7] == _MOT_PERSON
+    clear = people & (rows[:, 6] == 1) & (rows[:, 8] >= _MOT_VISIBLE)
+    return boxes[clear], boxes[(people & ~clear) | np.isin(rows[:, 7], _MOT_UNCLEAR)], rows[clear, 8]
+
+
+def _of_image(data: dict[str, Any], image: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in data["annotations"] if each["image_id"] == image["id"]]
+
+
+def _annotated(
+    each: dict[str, Any], names: Any, shape: tuple[int, ...], *, head_px: float | None = None
+) -> Person:
+    x, y, width, height = each["bbox"]
+    box = clipped(np.float32([x, y, x + width, y + height]), shape)
+    if each.get("iscrowd"):
+        return ignored(box)
+    joints = np.float32(each["keypoints"]).reshape(-1, 3)
+    return person(box, named_keypoints(names, joints), head_px=head_px)
+
+
+def _from_coco(data: dict[str, Any], file: str, shape: tuple[int, ...]) -> list[Person]:
+    names = data["categories"][0]["keypoints"]
+    (image,) = [each for each in data["images"] if each["file_name"] == file]
+    return [_annotated(each, names, shape) for each in _of_image(data, image)]
+
+
+def _from_mpii(row: dict[str, Any], shape: tuple[int, ...]) -> Person:
+    seen = np.float32(row["joints_vis"])[:, None]
+    joints = np.concatenate((np.float32(row["joints"]), 2 * seen), axis=1)
+    if len(joints) != len(_MPII):
+        raise InputError(f"{row['image']} has {len(joints)} joints, not MPII's {len(_MPII)}.")
+    neck, top = joints[_MPII.index("neck")], joints[_MPII.index("head_top")]
+    known = joints[joints[:, 2] > 0, :2]
+    box = around(known, shape, _MPII_MARGIN * float(np.ptp(known, axis=0).max()))
+    return person(box, named_keypoints(_MPII, joints), head_px=float(np.hypot(*(neck - top)[:2])))

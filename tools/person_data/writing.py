@@ -1,0 +1,131 @@
+"""The files: pictures, one list per source as it is finished, and the lists of all sources in COCO's form."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import orjson
+
+from person_data.labels import Person, Picture, fitted
+from reid.datasets.files import load_json, write_whole
+from reid.skeleton import KEYPOINTS, LIMBS
+
+QUALITY = 92  # of JPEG
+LISTS = ("train", "val", "pose_train", "pose_val", "background_val")
+Entry = dict[str, Any]
+
+
+def write_source(
+    out: Path, source: str, pictures: Iterable[Picture], settings: Mapping[str, Any]
+) -> list[Entry]:
+    """The entries of a source; made only if they are not there yet with these settings.
+
+    Pictures that are there are kept if the settings are the same as when the source was begun.
+    """
+    done, begun = out / "parts" / f"{source}.json", out / "parts" / f"{source}.begun.json"
+    wanted = orjson.loads(orjson.dumps(settings))
+    known = load_json(done) if done.exists() else None
+    if isinstance(known, dict) and known.get("settings") == wanted:
+        return known["pictures"]
+    keep = begun.exists() and load_json(begun) == wanted
+    write_whole(begun, orjson.dumps(wanted))
+    entries = []
+    for picture in pictures:
+        small = fitted(picture)
+        path = out / "images" / source / f"{picture.name}.jpg"
+        if not (keep and path.exists()):
+            _, data = cv2.imencode(".jpg", small.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
+            write_whole(path, data.tobytes())
+        entries.append(_entry(small, source))
+        if len(entries) % 200 == 0:
+            print(f"{source}: {len(entries)} pictures", flush=True)
+    write_whole(done, orjson.dumps({"settings": wanted, "pictures": entries}))
+    return entries
+
+
+def write_lists(out: Path, entries: Sequence[Entry], facts: Mapping[str, Any]) -> Entry:
+    """Write the lists and the summary; returns the summary."""
+    summary: Entry = {**facts, "lists": {}}
+    for name in LISTS:
+        chosen = [entry for entry in entries if belongs(entry, name)]
+        content = coco(chosen, poses=name.startswith("pose"))
+        write_whole(out / f"{name}.json", orjson.dumps(content))
+        summary["lists"][name] = _counts(chosen, poses=name.startswith("pose"))
+    write_whole(out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+    return summary
+
+
+def belongs(entry: Entry, name: str) -> bool:
+    """Whether a picture is in this list."""
+    side = "train" if not entry["held_out"] else "val"
+    if name.startswith("pose"):
+        posed = any(each["posed"] for each in entry["people"])
+        return entry["poses"] and posed and name == f"pose_{side}"
+    if not entry["detects"]:
+        return False
+    empty = entry["source"] == "backgrounds"
+    return name == ("background_val" if empty and side == "val" else side)
+
+
+def coco(entries: Sequence[Entry], *, poses: bool) -> Entry:
+    """A list in COCO's form; one of poses leaves out everybody who is not fit to learn poses from."""
+    images, annotations = [], []
+    for number, entry in enumerate(entries, start=1):
+        fields = ("file_name", "width", "height", "source", "labels", "joints")
+        images.append({"id": number} | {field: entry[field] for field in fields})
+        for each in entry["people"]:
+            if each["posed"] or not poses:
+                fields = {key: value for key, value in each.items() if key != "posed"}
+                annotations.append(
+                    {"id": len(annotations) + 1, "image_id": number, "category_id": 1} | fields
+                )
+    category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": list(KEYPOINTS)}
+    skeleton = [[a + 1, b + 1] for a, b in LIMBS]
+    return {"images": images, "annotations": annotations, "categories": [category | {"skeleton": skeleton}]}
+
+
+def _entry(picture: Picture, source: str) -> Entry:
+    height, width = picture.image.shape[:2]
+    return {
+        "file_name": f"{source}/{picture.name}.jpg",
+        "width": width,
+        "height": height,
+        "source": source,
+        "labels": picture.labels,
+        "joints": picture.joints,
+        "held_out": picture.held_out,
+        "detects": picture.detects,
+        "poses": picture.poses,
+        "people": [_annotation(each) for each in picture.people],
+    }
+
+
+def _annotation(each: Person) -> Entry:
+    left, top, right, bottom = np.round(each.box.astype(float), 2).tolist()
+    size = [round(right - left, 2), round(bottom - top, 2)]
+    entry = {
+        "bbox": [left, top, *size],
+        "area": round(size[0] * size[1], 1),
+        "iscrowd": int(each.ignore),
+        "score": round(each.score, 3),
+        "num_keypoints": int(np.count_nonzero(each.keypoints[:, 2])),
+        "keypoints": [round(value, 2) for value in each.keypoints.astype(float).ravel().tolist()],
+        "keypoint_scores": np.round(each.keypoint_scores.astype(float), 3).tolist(),
+        "posed": each.posed and not each.ignore,
+    }
+    return entry | ({} if each.head_px is None else {"head_size": round(each.head_px, 2)})
+
+
+def _counts(entries: Sequence[Entry], *, poses: bool) -> Entry:
+    """Pictures, people and ignored regions by source."""
+    counts: dict[str, dict[str, int]] = {}
+    for entry in entries:
+        own = counts.setdefault(entry["source"], {"pictures": 0, "people": 0, "ignored": 0})
+        people = [each for each in entry["people"] if each["posed"] or not poses]
+        own["pictures"] += 1
+        own["people"] += sum(not each["iscrowd"] for each in people)
+        own["ignored"] += sum(each["iscrowd"] for each in people)
+    total = {key: sum(own[key] for own in counts.values()) for key in ("pictures", "people", "ignored")}
+    return {"total": total, "by_source": counts}
