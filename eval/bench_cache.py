@@ -72,7 +72,11 @@ def network_key(config: TrackConfig) -> str:
     Tracker, device, batch sizes and threads are left out: they decide nothing, or digits that are noise.
     Raises: WeightsError and UserError if weights are missing.
     """
-    facts: dict[str, object] = {"kprtrack": __version__, "precision": config.precision}
+    facts: dict[str, object] = {
+        "kprtrack": __version__,
+        "precision": config.precision,
+        "runtime": config.runtime,
+    }
     for role in _ROLES:
         part = getattr(config, role)
         file = weights_of(role, part)

@@ -1,11 +1,10 @@
 """Configuration -> detector, pose estimator, encoder, tracker: the only wiring."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from kprtrack.config import Part, TrackConfig
 from kprtrack.datatypes import Detections, Frame, Poses
@@ -14,7 +13,7 @@ from kprtrack.embedders import EMBEDDERS
 from kprtrack.models import ModelFile, find
 from kprtrack.pipeline import Networks
 from kprtrack.poses import POSES
-from kprtrack.runtime import Runtime
+from kprtrack.runtime import EngineName, Runtime, usable_cores
 from kprtrack.trackers import TRACKERS, Tracker
 from reid.appearance import Appearance, empty_appearance
 from reid.errors import UserError, WeightsError, unknown_name
@@ -24,9 +23,10 @@ NO_REID = "none"  # no encoder: position and pose alone
 
 TAKE_ONNX = ("heatmap", "onnx", "ultralytics")
 
-# Published weights a name stands for when none are named.
+# Weights a name stands for when none are named.
 DEFAULT_WEIGHTS = {
     **{f"yolox-{size}": f"yolox-{size}-coco" for size in ("nano", "tiny", "s", "m", "l", "x")},
+    "small": "small-pose",
     "hrnet-w32": "hrnet-w32-coco-256-udp",
     "hrnet-w48": "hrnet-w48-coco-256-udp",
     "kpr": "kpr-multi",
@@ -60,26 +60,20 @@ def build_networks(config: TrackConfig) -> Networks:
 
     Raises: UserError for unknown names and options, WeightsError for weights that are missing or do not fit.
     """
-    _check_names(config)
+    check_names(config)
     # Look for every file first: a missing third model is told before the first is loaded.
     parts = {"detector": config.detector, "pose": config.pose, "reid": config.reid}
     files = {role: weights_of(role, part) for role, part in parts.items()}
-    runtime = _runtime(config)
-    facts = {role: _facts(part, files[role]) for role, part in parts.items()}
-    with _enough_memory(config, runtime):
-        networks = Networks(
-            detect=_detect(config.detector, files["detector"], runtime),
-            estimate_poses=_estimate_poses(config.pose, files["pose"], runtime),
-            embed=_embed(config.reid, files["reid"], runtime),
-            facts={**facts, "runtime": {"device": runtime.device, "precision": runtime.precision}},
-        )
-    guard = _enough_memory(config, runtime)
-    return replace(
-        networks,
-        detect=guard(networks.detect),
-        estimate_poses=guard(networks.estimate_poses),
-        embed=guard(networks.embed),
-    )
+    runtime = runtime_of(config)
+    with enough_memory(config, runtime):
+        detect = open_detector(config.detector, files["detector"], runtime)
+        estimate_poses = open_pose_estimator(config.pose, files["pose"], runtime)
+        embed = _embed(config.reid, files["reid"], runtime)
+    opened: dict[str, object] = {"detector": detect, "pose": estimate_poses, "reid": embed}
+    facts = {role: _facts(part, files[role]) | _runs_in(opened[role]) for role, part in parts.items()}
+    facts["runtime"] = {"device": runtime.device, "precision": runtime.precision}
+    guard = enough_memory(config, runtime)
+    return Networks(guard(detect), guard(estimate_poses), guard(embed), facts)
 
 
 def weights_of(role: str, part: Part) -> ModelFile | None:
@@ -109,7 +103,7 @@ def weights_of(role: str, part: Part) -> ModelFile | None:
 
 
 @contextmanager
-def _enough_memory(config: TrackConfig, runtime: Runtime) -> Iterator[None]:
+def enough_memory(config: TrackConfig, runtime: Runtime) -> Iterator[None]:
     """Raises: UserError that says what to make smaller if the memory of the device or machine is full."""
     import torch
 
@@ -123,7 +117,8 @@ def _enough_memory(config: TrackConfig, runtime: Runtime) -> Iterator[None]:
         ) from error
 
 
-def _check_names(config: TrackConfig) -> None:
+def check_names(config: TrackConfig) -> None:
+    """Raises: UserError for a network that is not known, with the nearest that is."""
     for kind, part, known in (
         ("detector", config.detector, detector_names()),
         ("pose estimator", config.pose, pose_names()),
@@ -133,30 +128,64 @@ def _check_names(config: TrackConfig) -> None:
             raise unknown_name(kind, part.name, known)
 
 
-def _detect(
+def open_detector(
     part: Part, file: ModelFile | None, runtime: Runtime
 ) -> Callable[[list[Frame]], list[Detections]]:
+    """A detector with its weights. Raises: as build_networks."""
     assert file is not None
     if part.name == GIVEN:
         from kprtrack.detectors.given import load_given_detections
 
         given = load_given_detections(file.path)
         return lambda frames: given.for_frames([frame.number for frame in frames])
-    detector = DETECTORS[part.name](file.path, _options(part, file), runtime)
-    return lambda frames: detector([frame.image for frame in frames])
+    detector = DETECTORS[part.name](file.path, options_of(part, file), runtime)
+    return _OnFrames(detector)
 
 
-def _estimate_poses(
+def open_pose_estimator(
     part: Part, file: ModelFile | None, runtime: Runtime
 ) -> Callable[[list[Frame], list[Detections]], list[Poses]]:
+    """A pose estimator with its weights. Raises: as build_networks."""
     assert file is not None
     if part.name == GIVEN:
         from kprtrack.poses.given import load_given_poses
 
         given = load_given_poses(file.path)
         return lambda frames, people: given.for_frames([frame.number for frame in frames], people)
-    estimator = POSES[part.name](file.path, _options(part, file), runtime)
-    return lambda frames, people: estimator([frame.image for frame in frames], people)
+    estimator = POSES[part.name](file.path, options_of(part, file), runtime)
+    return _OnFrames(estimator)
+
+
+def options_of(part: Part, file: ModelFile) -> Mapping[str, Any]:
+    """The settings that belong to published weights, under those the user gave."""
+    published = file.entry.settings if file.entry else {}
+    fixed = ("size", "width")  # said by the part's name
+    own = {key.partition(".")[2]: value for key, value in published.items()}
+    return {**{key: value for key, value in own.items() if key not in fixed}, **part.options}
+
+
+def runtime_of(config: TrackConfig) -> Runtime:
+    """The concrete device, after setting the number of CPU threads.
+
+    Raises: UserError for a device that this machine does not have: nothing falls back by itself.
+    """
+    import torch
+
+    if config.precision not in ("fp32", "fp16", "bf16"):
+        raise unknown_name("precision", config.precision, ("fp32", "fp16", "bf16"))
+    if config.runtime not in get_args(EngineName):
+        raise unknown_name("runtime", config.runtime, get_args(EngineName))
+    if config.batch < 1 or config.frames_at_once < 1:
+        raise UserError(
+            f"batch and frames_at_once must be at least 1, not {config.batch}, {config.frames_at_once}."
+        )
+    if config.threads is not None and config.threads < 1:
+        raise UserError(f"threads must be at least 1, not {config.threads}.")
+    threads = config.threads or usable_cores()
+    if threads:
+        torch.set_num_threads(threads)
+    names: Any = config.precision, config.runtime  # of the known ones, see above
+    return Runtime(_device(config.device), names[0], config.batch, threads, names[1])
 
 
 def _embed(
@@ -164,16 +193,24 @@ def _embed(
 ) -> Callable[[list[Frame], list[Detections], list[Poses]], list[Appearance]]:
     if file is None:
         return lambda frames, people, poses: [empty_appearance(len(found)) for found in people]
-    embedder = EMBEDDERS[part.name](file.path, _options(part, file), runtime)
-    return lambda frames, people, poses: embedder([frame.image for frame in frames], people, poses)
+    embedder = EMBEDDERS[part.name](file.path, options_of(part, file), runtime)
+    return _OnFrames(embedder)
 
 
-def _options(part: Part, file: ModelFile) -> Mapping[str, Any]:
-    """The settings that belong to published weights, under those the user gave."""
-    published = file.entry.settings if file.entry else {}
-    fixed = ("size", "width")  # said by the part's name
-    own = {key.partition(".")[2]: value for key, value in published.items()}
-    return {**{key: value for key, value in own.items() if key not in fixed}, **part.options}
+@dataclass(frozen=True)
+class _OnFrames:
+    """A network of images, for frames."""
+
+    network: Callable[..., Any]
+
+    def __call__(self, frames: list[Frame], *seen: Any) -> Any:
+        return self.network([frame.image for frame in frames], *seen)
+
+
+def _runs_in(opened: object) -> dict[str, str]:
+    """What computes a network, if that is a matter of choice."""
+    found = getattr(opened.network, "runs_in", None) if isinstance(opened, _OnFrames) else None
+    return {"runs_in": found} if found else {}
 
 
 def _facts(part: Part, file: ModelFile | None) -> dict[str, Any]:
@@ -186,31 +223,8 @@ def _facts(part: Part, file: ModelFile | None) -> dict[str, Any]:
         "file": file.path.name,
         **known,
         "sha256": file.sha256 or None,
-        "options": dict(_options(part, file)),
+        "options": dict(options_of(part, file)),
     }
-
-
-def _runtime(config: TrackConfig) -> Runtime:
-    """The concrete device, after setting the number of CPU threads.
-
-    Raises: UserError for a device that this machine does not have: nothing falls back by itself.
-    """
-    import torch
-
-    if config.precision not in ("fp32", "fp16", "bf16"):
-        raise unknown_name("precision", config.precision, ("fp32", "fp16", "bf16"))
-    if config.batch < 1 or config.frames_at_once < 1:
-        raise UserError(
-            f"batch and frames_at_once must be at least 1, not {config.batch}, {config.frames_at_once}."
-        )
-    if config.threads is not None and config.threads < 1:
-        raise UserError(f"threads must be at least 1, not {config.threads}.")
-    threads = (
-        config.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else config.threads
-    )
-    if threads:
-        torch.set_num_threads(threads)
-    return Runtime(_device(config.device), config.precision, config.batch, threads)  # type: ignore[arg-type]
 
 
 def _device(name: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from kprtrack import __version__
 from kprtrack.cli_data import DATA_VERBS
+from kprtrack.cli_demo import DEMO_VERBS
 from kprtrack.cli_eval import EVALUATION_VERBS
 from kprtrack.cli_options import (
     ActionParser,
@@ -36,12 +37,13 @@ Track every person's pose through video and keep identities through occlusion.
   kprtrack VIDEO --out t.json --video o.mp4    and draw the result
 
 commands:
+  demo      track a clip that comes with the package, score it, show the result
   track     video in, pose tracks out (`kprtrack track --help` lists all options)
   observe   run the networks only: VIDEO --out obs.npz
   follow    run the tracker only: obs.npz --out tracks.json
   draw      draw a result file on its video
   convert   rewrite a result file in another format
-  models    the model store: list, get NAME, import FILE, where
+  models    the model store: list, get NAME, import FILE, check, where
   doctor    what is installed, what is missing, whether prompts can help
   eval      score tracks (posetrack21, mot, tracks) or an encoder (reid)
   bench     track a whole benchmark, score it, compare with and without prompts
@@ -110,6 +112,8 @@ def _runner(verb: str) -> Callable[[str, argparse.Namespace], int]:
         from kprtrack.commands_reid import run
     elif verb in DATA_VERBS:
         from kprtrack.commands_data import run
+    elif verb in DEMO_VERBS:
+        from kprtrack.commands_demo import run
     elif verb in TRAINING_VERBS:
         from kprtrack.commands_train import run
     else:
@@ -197,6 +201,7 @@ def _models() -> Parser:
     take = actions.add_parser("import", help="take a file you downloaded yourself into the store")
     take.add_argument("file", metavar="FILE")
     take.add_argument("--name", metavar="NAME", help="which model it is, if its hash is not known")
+    actions.add_parser("check", help="read every model that is here and compare its sha256")
     actions.add_parser("where", help="the folder of the store")
     return parser
 
@@ -222,6 +227,7 @@ VERBS: dict[str, Callable[[], Parser]] = {
     **EVALUATION_VERBS,
     **REID_VERBS,
     **DATA_VERBS,
+    **DEMO_VERBS,
     **TRAINING_VERBS,
 }
 

@@ -83,10 +83,14 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "models (a name of `kprtrack models list` or a file for every --…-weights)"
     )
-    group.add_argument("--preset", metavar="NAME", help="balanced (default) or accurate: published weights")
+    group.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="balanced (default), accurate: published weights; small: in the package",
+    )
     for role, names in (
         ("detector", "yolox-{nano,tiny,s,m,l,x}, ultralytics, given"),
-        ("pose", "hrnet-w32, hrnet-w48, heatmap (ONNX or OpenVINO), mmpose, given"),
+        ("pose", "small, hrnet-w32, hrnet-w48, heatmap (ONNX or OpenVINO), mmpose, given"),
         ("reid", "kpr, onnx, none"),
     ):
         group.add_argument(f"--{role}", metavar="NAME", help=names)
@@ -95,9 +99,54 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
     group.add_argument("--precision", metavar="NAME", help="fp32 (default), fp16, bf16")
     group.add_argument(
+        "--runtime",
+        metavar="NAME",
+        help="what computes on a CPU, with the same results: auto (default, the fastest that is installed),"
+        " torch, onnxruntime, openvino",
+    )
+    group.add_argument(
         "--batch", type=int, metavar="N", help="most images or crops a network sees at once (16)"
     )
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
+
+
+def add_encoder(parser: argparse.ArgumentParser, *, any_kind: bool) -> None:
+    """An encoder of crops; any_kind: not KPR alone."""
+    group = parser.add_argument_group("encoder")
+    if any_kind:
+        group.add_argument("--reid", default="kpr", metavar="NAME", help="kpr (default), onnx")
+    group.add_argument("--weights", metavar="FILE", help="a file, or a name of `kprtrack models list`")
+    group.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one setting of the encoder, e.g. image_height=384; repeatable",
+    )
+    group.add_argument(
+        "--vectors", metavar="NAME", help="what of KPR is compared: foreground+parts (default), parts, whole"
+    )
+
+
+def add_computing(parser: argparse.ArgumentParser, *, reads_crops: bool) -> None:
+    """Where the encoder runs; reads_crops: other processes may read the crops of a data set."""
+    group = parser.add_argument_group("computing")
+    group.add_argument(
+        "--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps"
+    )
+    group.add_argument("--precision", default="fp32", metavar="NAME", help="fp32 (default), fp16, bf16")
+    group.add_argument(
+        "--batch", type=int, default=64, metavar="N", help="most crops the encoder sees at once (64)"
+    )
+    group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
+    if reads_crops:
+        group.add_argument(
+            "--workers",
+            type=int,
+            default=0,
+            metavar="N",
+            help="processes that read crops beside this one (0)",
+        )
 
 
 def add_tracker(parser: argparse.ArgumentParser) -> None:

@@ -8,10 +8,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kprtrack.config import PARTS, PRESETS, Part, TrackConfig, load_config, merge, override
+from kprtrack.config import (
+    DEFAULT_PRESET,
+    PARTS,
+    PRESETS,
+    Part,
+    TrackConfig,
+    load_config,
+    merge,
+    override,
+)
 from kprtrack.outcome import INTERRUPTED, say, tell, tell_observations, tell_tracks
 from kprtrack.sources import expand_sources, parse_time, short_name
-from reid.errors import InputError, OutputError, UserError, unknown_name
+from reid.errors import InputError, OutputError, UserError, WeightsError, unknown_name
 
 if TYPE_CHECKING:
     from kprtrack.models import ModelRow
@@ -138,6 +147,8 @@ def _models(options: argparse.Namespace) -> int:
         print_text(str(models.where()))
     elif options.action == "list":
         print_text(_table([_MODEL_COLUMNS, *map(_model_row, models.list_models())]))
+    elif options.action == "check":
+        return _check_models(models.list_models())
     elif options.action == "get":
         file = models.get(options.name, progress=None if options.quiet else _show_bytes)
         print_text(f"{file.path}\nsha256 {file.sha256} ({file.trust})")
@@ -153,7 +164,25 @@ _MODEL_COLUMNS = ("NAME", "HERE", "FOR", "SIZE", "SCORE (its authors')", "LICENC
 def _model_row(row: "ModelRow") -> tuple[str, ...]:
     size = f"{row.size_bytes / 1e6:.0f} MB" if row.size_bytes else "?"
     here = "yes" if row.installed else "no" if row.downloadable else "no (by browser)"
+    if row.in_package:
+        here = "in the package" if row.installed else "no (in a release)"
     return row.name, here, row.architecture, size, row.score, row.licence
+
+
+def _check_models(rows: list["ModelRow"]) -> int:
+    """Say of every model that is here or should be whether it is whole; the exit code."""
+    from kprtrack import models
+
+    code = 0
+    for row in rows:
+        if not (row.installed or row.in_package):
+            continue
+        try:
+            print_text(f"ok  {row.name}  {models.check(row.name).trust}")
+        except WeightsError as error:
+            print_text(f"!!  {row.name}  {error}")
+            code = error.exit_code
+    return code
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
@@ -186,7 +215,7 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
 
 def config_of(options: argparse.Namespace) -> TrackConfig:
     """Preset, then config file, then single options, then --set: the later wins."""
-    preset = getattr(options, "preset", None) or "balanced"
+    preset = getattr(options, "preset", None) or DEFAULT_PRESET
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
     config = PRESETS[preset]
@@ -199,7 +228,7 @@ def config_of(options: argparse.Namespace) -> TrackConfig:
         if weights:
             part: Part = getattr(config, role)
             config = merge(config, {role: {"name": part.name, "weights": weights}})
-    named = ("device", "precision", "batch", "threads")
+    named = ("device", "precision", "runtime", "batch", "threads")
     given = {key: getattr(options, key, None) for key in named}
     config = merge(config, {key: value for key, value in given.items() if value is not None})
     return override(config, options.set)

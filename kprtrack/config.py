@@ -22,9 +22,7 @@ class Part:
     """One exchangeable part of the pipeline."""
 
     name: str  # key of DETECTORS, POSES, EMBEDDERS or TRACKERS
-    weights: str | None = (
-        None  # a file or a name of the model store; None: the published weights that fit the name
-    )
+    weights: str | None = None  # a file or a name of the model store; None: build.DEFAULT_WEIGHTS of the name
     options: Mapping[str, Any] = field(default_factory=dict)  # fields of the part's own config dataclass
 
 
@@ -38,6 +36,7 @@ class TrackConfig:
     tracker: Part = Part("kpr")
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     precision: str = "fp32"  # fp32, fp16, bf16
+    runtime: str = "auto"  # of the networks of torch on a CPU: auto, torch, onnxruntime, openvino
     batch: int = 16  # most images or crops in one forward pass of a network
     frames_at_once: int = 8  # frames observed together; more keeps a GPU busy, fewer saves memory
     threads: int | None = None  # CPU threads of the networks; None: as many as the machine has cores
@@ -45,11 +44,15 @@ class TrackConfig:
 
 PARTS = ("detector", "pose", "reid", "tracker")
 
-# What `--preset` stands for: published weights of the model store.
+# What `--preset` stands for: `small` lies in the package, the others are published weights to be downloaded.
+DEFAULT_PRESET = "balanced"
 PRESETS: dict[str, TrackConfig] = {
-    "balanced": TrackConfig(),
+    DEFAULT_PRESET: TrackConfig(),
     "accurate": TrackConfig(
         detector=Part("yolox-x"), pose=Part("hrnet-w48", "hrnet-w48-coco-384-udp"), reid=Part("kpr")
+    ),
+    "small": TrackConfig(
+        detector=Part("yolox-nano", "small-detector"), pose=Part("small"), reid=Part("kpr", "small-kpr")
     ),
 }
 

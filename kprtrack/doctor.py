@@ -42,8 +42,8 @@ REQUIRED = {
     "trackeval": "1.3.0",
 }
 EXTRAS = {
-    "onnx": {"onnxruntime": "1.20"},
-    "openvino": {"openvino": "2025.0"},
+    "onnx": {"onnx": "1.17", "onnxruntime": "1.20"},
+    "openvino": {"onnx": "1.17", "openvino": "2025.0"},
     "parquet": {"pyarrow": "17"},
     "ultralytics": {"ultralytics": "8.3"},
     "mmpose": {"json-tricks": "3.17", "mmcv-lite": "2.1", "munkres": "1.1.4", "scipy": "1.13", "six": "1.16"},

@@ -1,4 +1,4 @@
-"""Every published checkpoint the project can read: where it lies, how to know it, what settings it needs.
+"""The weights in the package, and every published checkpoint: where it lies, its hash, its settings.
 
 Source: spec detector_and_pose.md 1.7, 1.8, 1.10, 2.6; spec kpr.md 1.1, 4.2, 7.3. Longer than other files
 because it is one table.
@@ -30,6 +30,7 @@ class ModelEntry:
     sha256: str | None = None  # 64 hex digits, or the first 8 from the file's name; None: never published
     sha256_from: HashSource = "publisher"
     settings: Mapping[str, Setting] = field(default_factory=dict)  # dotted configuration keys that go with it
+    in_package: bool = False  # lies in kprtrack/weights/, with a card beside it; nothing is downloaded
 
 
 _MEGVII = "https://github.com/Megvii-BaseDetection/YOLOX/releases"
@@ -47,6 +48,33 @@ _APACHE = "Apache-2.0"
 _KPR_LICENCE = "Hippocratic-3.0 (the code's; none stated for the weights)"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean, std of RGB in [0, 1]
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def _small(
+    kind: Kind,
+    architecture: str,
+    *,
+    learned_from: str,
+    score: str,
+    size_bytes: int | None,
+    sha256: str | None,
+    settings: Mapping[str, Setting] | None = None,
+) -> ModelEntry:
+    """Weights of our own in the package; learned_from: pictures that are free for research alone."""
+    name = f"small-{'kpr' if kind == 'reid' else kind}"
+    return ModelEntry(
+        name=name,
+        kind=kind,
+        architecture=architecture,
+        file_name=f"{name}.safetensors",
+        page="",
+        licence=f"research only: learned from {learned_from}",
+        score=score,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        settings=settings or {},
+        in_package=True,
+    )
 
 
 def _drive_page(drive_id: str) -> str:
@@ -214,6 +242,33 @@ _KPR_POSETRACK_ID = "1Np5wu3nQa_Fl_z7Zw2kchJNC8JZVwsh5"
 _SOLIDER_ID = "1uh7tO34tMf73MJfFqyFEGx42UBktTbZU"
 
 _ENTRIES = (
+    # In the package. Whoever trains one anew writes its score, size and sha256 here and in its card.
+    _small(
+        "detector",
+        "yolox-nano",
+        learned_from="MOT17, Penn-Fudan, ImageNet and others",
+        score="see its card",
+        size_bytes=None,
+        sha256=None,
+        # Video in 16:9, upright or not, is seen at 832 x 480: of the square only what it fills is computed.
+        settings={"yolox.size": "nano", "yolox.input_height": 832, "yolox.input_width": 832},
+    ),
+    _small(
+        "pose",
+        "small",
+        learned_from="Leeds Sports Pose, CUHK and others",
+        score="see its card",
+        size_bytes=None,
+        sha256=None,
+    ),
+    _small(
+        "reid",
+        "kpr",
+        learned_from="CUHK03 and CUHK01",
+        score="see its card",
+        size_bytes=None,
+        sha256=None,
+    ),
     _yolox("nano", "25.8", 7_694_953, "cd28f55fbbc1829f99d9ac9b38a16d259a22889739c8728ea877610201feff7b"),
     _yolox("tiny", "32.8", 40_755_013, "9de513de589ac98bb92d3bca53b5af7b9acfa9b0bacb831f7999d0f7afaee8f0"),
     _yolox("s", "40.5", 72_089_125, "f55ded7181e1b0c13285c56e7790b8f0e8f8db590fe4edb37f0b7f345c913a30"),

@@ -69,13 +69,16 @@ def alone(target: Path) -> Iterator[None]:
         yield
 
 
-def sha256_of(path: Path) -> str:
-    """64 hex digits; remembered by path, size and time of change, so that big weights are read once."""
+def sha256_of(path: Path, *, again: bool = False) -> str:
+    """64 hex digits; remembered by path, size and time of change, so that big weights are read once.
+
+    again: read the file, whatever is remembered.
+    """
     stat = path.stat()
     key = str(path.resolve())
     state = [stat.st_size, stat.st_mtime_ns]
     known = _read_json(where() / HASHES).get(key)
-    if isinstance(known, list) and len(known) == 3 and known[:2] == state:
+    if not again and isinstance(known, list) and len(known) == 3 and known[:2] == state:
         return str(known[2])
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -102,8 +105,6 @@ def refuse_changed(path: Path, name: str, sha256: str) -> None:
 
     Raises: WeightsError if the file is no longer the one first seen.
     """
-    if path.parent == SHIPPED:
-        return
     first = _read_json(_record(path)).get("sha256")
     if first is None:
         # In a read-only store there is nothing to remember; the next run compares nothing either.
@@ -117,8 +118,8 @@ def refuse_changed(path: Path, name: str, sha256: str) -> None:
 
 
 def own_files() -> dict[str, Path]:
-    """Name -> file of all that goes by its own name: shipped with the package, or imported by the user."""
-    files = {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+    """Name -> file of all that the user imported under a name of their own."""
+    files = {}
     for record in sorted(where().glob("*.json")):
         target = record.with_suffix("")
         name = _read_json(record).get("name")

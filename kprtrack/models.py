@@ -8,12 +8,22 @@ from pathlib import Path
 
 from kprtrack.model_catalogue import CATALOGUE, Kind, ModelEntry
 from kprtrack.model_download import Progress, fetch
-from kprtrack.model_files import alone, own_files, prepare_store, put, refuse_changed, sha256_of, where
+from kprtrack.model_files import (
+    SHIPPED,
+    alone,
+    own_files,
+    prepare_store,
+    put,
+    refuse_changed,
+    sha256_of,
+    where,
+)
 from reid.errors import OutputError, UserError, WeightsError
 
 __all__ = [
     "ModelFile",
     "ModelRow",
+    "check",
     "download",
     "find",
     "get",
@@ -39,6 +49,8 @@ class ModelFile:
         """What is known about the origin of the bytes, in words."""
         if self.entry is None:
             return "your own file"
+        if self.entry.in_package:
+            return "comes with the package, nothing to download"
         if self.entry.sha256 is None:
             return "unverified: no sha256 was ever published; the one seen first is remembered"
         digits = "" if len(self.entry.sha256) == 64 else f"first {len(self.entry.sha256)} digits of the "
@@ -50,13 +62,14 @@ class ModelRow:
     """One line of the table of models."""
 
     name: str
-    kind: Kind | None  # None: imported or shipped under its own name
+    kind: Kind | None  # None: imported under its own name
     architecture: str
     size_bytes: int | None
     licence: str
     score: str
     installed: bool
     downloadable: bool  # False: by browser, then import_file
+    in_package: bool = False
 
 
 def find(name_or_path: str | Path) -> ModelFile:
@@ -82,7 +95,7 @@ def find(name_or_path: str | Path) -> ModelFile:
 
 
 def get(name: str, *, progress: Progress | None = None) -> ModelFile:
-    """The weights of a catalogue name, downloaded unless they are in place already.
+    """The weights of a catalogue name, downloaded unless they are in place or in the package already.
 
     Raises: WeightsError for an unknown name, a failed or wrong download; OutputError if it cannot be stored.
     """
@@ -98,6 +111,8 @@ def download(
 
     A file with another sha256 than the published one is kept as FILE.rejected and never used by its name.
     """
+    if entry.in_package:
+        return _installed(entry)
     target = prepare_store() / entry.file_name
     if target.is_file():
         return _installed(entry)
@@ -126,6 +141,8 @@ def import_file(path: Path | str, name: str | None = None) -> ModelFile:
         )
     if entry is not None and not _matches(entry, sha256):
         raise WeightsError(_mismatch(entry, source, sha256))
+    if entry is not None and entry.in_package:
+        return find(entry.name)  # no copy: there is one place for it
     target = prepare_store() / (entry.file_name if entry else _own_file_name(source, name or ""))
     label = entry.name if entry else name or ""
     if target.is_file():
@@ -145,10 +162,10 @@ def import_file(path: Path | str, name: str | None = None) -> ModelFile:
 
 
 def list_models() -> list[ModelRow]:
-    """All models of the catalogue, then shipped and imported ones; hashes nothing."""
+    """All models of the catalogue, those in the package first, then imported ones; hashes nothing."""
     rows = []
     for entry in CATALOGUE.values():
-        path = where() / entry.file_name
+        path = _place(entry)
         size = path.stat().st_size if path.is_file() else entry.size_bytes
         rows.append(
             ModelRow(
@@ -160,12 +177,25 @@ def list_models() -> list[ModelRow]:
                 entry.score,
                 installed=path.is_file(),
                 downloadable=entry.url is not None,
+                in_package=entry.in_package,
             )
         )
     for name, path in sorted(own_files().items()):
         size = path.stat().st_size
         rows.append(ModelRow(name, None, "", size, "", "", installed=True, downloadable=False))
     return rows
+
+
+def check(name: str) -> ModelFile:
+    """The weights of that name, read from end to end. Raises: WeightsError as `find` does."""
+    path = _place(CATALOGUE[name]) if name in CATALOGUE else own_files().get(name)
+    if path is not None and path.is_file():
+        sha256_of(path, again=True)
+    return find(name)
+
+
+def _place(entry: ModelEntry) -> Path:
+    return (SHIPPED if entry.in_package else where()) / entry.file_name
 
 
 def _fetch_and_check(
@@ -194,7 +224,12 @@ def _fetch_and_check(
 
 def _installed(entry: ModelEntry) -> ModelFile:
     """The file of an entry, checked against the published sha256 or the one first seen."""
-    path = where() / entry.file_name
+    path = _place(entry)
+    if not path.is_file() and entry.in_package:
+        raise WeightsError(
+            f"The weights '{entry.name}' come with every release, but this installation lacks {path}. Install"
+            " the package again, or take published weights: --preset balanced."
+        )
     if not path.is_file():
         size = f", {entry.size_bytes / 1e6:.0f} MB" if entry.size_bytes else ""
         online = (
@@ -207,7 +242,8 @@ def _installed(entry: ModelEntry) -> ModelFile:
     sha256 = sha256_of(path)
     if not _matches(entry, sha256):
         raise WeightsError(_mismatch(entry, path, sha256))
-    refuse_changed(path, entry.name, sha256)
+    if not entry.in_package:
+        refuse_changed(path, entry.name, sha256)
     return ModelFile(path, entry, sha256)
 
 
@@ -225,6 +261,11 @@ def _matches(entry: ModelEntry, sha256: str) -> bool:
 
 
 def _mismatch(entry: ModelEntry, path: Path, sha256: str) -> str:
+    if entry.in_package:
+        return (
+            f"{path} is not '{entry.name}' of this release: its sha256 is {sha256}, expected {entry.sha256}."
+            " Install the package again; to use other weights, give their path."
+        )
     doubt = ""
     if entry.sha256_from != "publisher":
         doubt = f" (The expected value comes from a {entry.sha256_from} and may itself be wrong.)"

@@ -16,7 +16,7 @@ CONFIGS = sorted(file.relative_to(ROOT) for file in (ROOT / "configs").rglob("*.
 
 NOT_FROM = {"reid": {"kprtrack", "eval"}, "kprtrack": {"eval"}, "eval": set()}
 # The command line starts every part of the project, eval included, from inside the verb's function.
-COMMAND_LINE = {Path("kprtrack/commands_eval.py"), Path("kprtrack/commands_reid.py")}
+COMMAND_LINE = {Path(f"kprtrack/commands_{verb}.py") for verb in ("demo", "eval", "reid")}
 # Installed only by those who ask for an extra.
 OPTIONAL = {"mmcv", "mmpose", "onnx", "onnxruntime", "openvino", "pyarrow", "ultralytics"}
 # Half a second or more each: too slow for help and for tracking without networks.

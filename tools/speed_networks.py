@@ -1,6 +1,5 @@
 """How fast the networks and the whole pipeline run; weights are random unless real ones are given."""
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,8 +49,7 @@ def hrnet(rounds: int, people: int = 8) -> dict[str, Timing]:
     """`people` crops of 256 x 192 through HRNet-w32, no mirrored pass."""
     torch.manual_seed(0)
     network = Hrnet(32).eval()
-    # Its own copy: HrnetPose changes the memory layout of what it is given.
-    ours = HrnetPose(copy.deepcopy(network), HrnetConfig(), Runtime())
+    ours = HrnetPose(network, HrnetConfig(), Runtime())
     crops = np.random.default_rng(0).integers(0, 256, (people, 256, 192, 3), dtype=np.uint8)
     pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float().contiguous()
 
@@ -111,6 +109,12 @@ def engines(shared: Path, threads: int, rounds: int) -> dict[str, dict[str, Timi
 def pipeline(shared: Path | None, frames: int) -> tuple[dict[str, Timing], int, int]:
     """Totals of each stage over `frames` 720p frames; how many frames and people there were."""
     networks, clip, fps = _real(shared, frames) if shared else _made_up(frames)
+    totals, people = stages(networks, clip, fps)
+    return totals, len(clip), people
+
+
+def stages(networks: Networks, clip: list[Frame], fps: float) -> tuple[dict[str, Timing], int]:
+    """Totals of detector, pose, reid, tracker and of the whole over a clip; how many people were seen."""
     times: Times = {}
 
     def watched(name: str, call: Callable[..., object]) -> Callable[..., object]:
@@ -139,7 +143,7 @@ def pipeline(shared: Path | None, frames: int) -> tuple[dict[str, Timing], int, 
     totals = {
         name: Timing(sum(w for w, _ in spent), sum(c for _, c in spent)) for name, spent in times.items()
     }
-    return {**totals, **medians({"whole": [whole]})}, len(clip), people
+    return {**totals, **medians({"whole": [whole]})}, people
 
 
 def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:

@@ -7,11 +7,13 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+from torch import nn
 
 from kprtrack.association import oks
+from kprtrack.cpu_runtime import compiled, noise
 from kprtrack.datatypes import Detections, Images, Poses
 from kprtrack.runtime import Runtime
-from reid.appearance import Appearance
+from reid.appearance import Appearance, empty_appearance
 from reid.errors import UserError
 from reid.model import Kpr
 from reid.prompts import Prompts, make_prompts
@@ -53,7 +55,8 @@ class KprEmbedder:
     """Describes people by the parts of their body; people of several frames share a batch."""
 
     def __init__(self, model: Kpr, config: KprEmbedderConfig, runtime: Runtime) -> None:
-        self._model = model.eval().to(runtime.device)
+        """Takes a copy of the model."""
+        self._config = model.config
         self._vectors = config.vectors
         self._prompts = replace(
             model.config.prompts(),
@@ -61,6 +64,10 @@ class KprEmbedder:
             negatives=config.negatives,
             min_confidence=config.min_confidence,
         )
+        shape = self._prompts
+        example = [noise(2, channels, shape.height, shape.width) for channels in (3, shape.channels)]
+        self._network = compiled(PartVectors(model, config.vectors), example, runtime)
+        self.runs_in = self._network.runs_in
         self._runtime = runtime
 
     def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
@@ -122,28 +129,33 @@ class KprEmbedder:
 
     def _embed(self, prompts: Prompts) -> tuple[torch.Tensor, torch.Tensor]:
         device, precision = self._runtime.device, self._runtime.precision
-        # Nobody prompted: one empty prompt serves all.
-        heatmaps = prompts.heatmaps.to(device) if prompts.prompted.any() else None
         kind = torch.device(device).type
         with (
             torch.inference_mode(),
             torch.autocast(kind, _TYPES.get(precision), enabled=precision in _TYPES),
         ):
-            features, visible = self._model.embed(
-                prompts.crops.to(device),
-                heatmaps,
-                vectors="parts" if self._vectors == "parts" else "foreground+parts",
-            )
-        last = 1 if self._vectors == "foreground" else None
-        return features[:, :last], visible[:, :last]
+            features, visible = self._network.run(prompts.crops.to(device), prompts.heatmaps.to(device))
+        return features, visible
 
     def _nobody(self) -> Appearance:
-        shape = self._model.config
+        shape = self._config
         counts = {"foreground+parts": shape.parts + 1, "parts": shape.parts, "foreground": 1}
-        parts = counts[self._vectors]
-        return Appearance(
-            np.zeros((0, parts, shape.dimensions), np.float32), np.zeros((0, parts), bool), np.zeros(0, bool)
+        return empty_appearance(0, counts[self._vectors], shape.dimensions)
+
+
+class PartVectors(nn.Module):
+    """Crops and heatmaps -> the vectors that are compared, and which of them are visible."""
+
+    def __init__(self, model: Kpr, vectors: Described) -> None:
+        super().__init__()
+        self.model, self._vectors = model, vectors
+
+    def forward(self, crops: torch.Tensor, heatmaps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features, visible = self.model.embed(
+            crops, heatmaps, vectors="parts" if self._vectors == "parts" else "foreground+parts"
         )
+        last = 1 if self._vectors == "foreground" else None
+        return features[:, :last], visible[:, :last]
 
 
 def _doubles(boxes: np.ndarray, keypoints: np.ndarray, min_confidence: float) -> np.ndarray:

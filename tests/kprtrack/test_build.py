@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kprtrack.build import DEFAULT_WEIGHTS, build_networks, build_tracker, weights_of
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import DEFAULT_PRESET, PRESETS, Part, TrackConfig
 from kprtrack.datatypes import Frame
 from kprtrack.detectors import DETECTORS
 from kprtrack.model_catalogue import CATALOGUE
@@ -44,6 +44,17 @@ def given(tmp_path: Path, **change: object) -> TrackConfig:
 
 def test_default_weights_are_all_in_the_catalogue() -> None:
     assert set(DEFAULT_WEIGHTS.values()) <= set(CATALOGUE)
+
+
+def test_python_and_the_command_line_have_the_same_default() -> None:
+    assert TrackConfig() == PRESETS[DEFAULT_PRESET]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_small_lies_in_the_package_and_the_other_presets_are_published(preset: str) -> None:
+    config = PRESETS[preset]
+    for part in (config.detector, config.pose, config.reid):
+        assert CATALOGUE[part.weights or DEFAULT_WEIGHTS[part.name]].in_package == (preset == "small")
 
 
 def test_given_boxes_and_keypoints_need_no_network(tmp_path: Path) -> None:
@@ -85,7 +96,7 @@ def test_trackers_are_built_with_their_options() -> None:
 
 def test_missing_published_weights_say_how_to_get_them() -> None:
     with pytest.raises(WeightsError, match="kprtrack models get yolox-m-coco"):
-        build_networks(TrackConfig())
+        build_networks(PRESETS["balanced"])
 
 
 def test_missing_weights_of_the_last_part_are_told_before_the_first_is_loaded(
@@ -93,7 +104,9 @@ def test_missing_weights_of_the_last_part_are_told_before_the_first_is_loaded(
 ) -> None:
     (tmp_path / "d.pth").write_bytes(b"damaged")
     config = TrackConfig(
-        Part("yolox-s", str(tmp_path / "d.pth")), Part("given", given_file(tmp_path)), Part("kpr")
+        Part("yolox-s", str(tmp_path / "d.pth")),
+        Part("given", given_file(tmp_path)),
+        Part("kpr", "kpr-multi"),
     )
     with pytest.raises(WeightsError, match="kpr-multi"):
         build_networks(config)

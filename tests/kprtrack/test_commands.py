@@ -177,7 +177,7 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
         (3, "follow none.npz --out t.json", "Cannot read none.npz: No such file or directory."),
         (3, "follow people.json --out t.json", "Cannot read people.json"),
         (3, "draw none.json a.mp4 --out d.mp4", "There is no file none.json."),
-        (4, "a.mp4 --out t.json", "kprtrack models get yolox-m-coco"),
+        (4, "a.mp4 --out t.json --preset balanced", "kprtrack models get yolox-m-coco"),
         (4, "models get yolox-nano", "No weights named 'yolox-nano'"),
         (5, "a.mp4 --out none/t.json", "there is no folder none"),
         (5, "a.mp4 sub/b.mp4 --out people.json/x", "Cannot make the folder people.json/x"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kprtrack import doctor
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import PRESETS, Part, TrackConfig
 from kprtrack.datatypes import Detections, Observation, Poses, Tracks
 from kprtrack.doctor import Check
 from reid.appearance import empty_appearance
@@ -135,7 +135,7 @@ def test_prompts_need_both_weights() -> None:
 
 
 def test_the_report_names_missing_weights_and_the_command_to_get_them() -> None:
-    found = check(doctor.report(), "detector")
+    found = check(doctor.report(PRESETS["balanced"]), "detector")
     assert not found.ok
     assert "kprtrack models get yolox-m-coco" in found.advice
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import socket
 import threading
@@ -469,12 +470,85 @@ def test_a_damaged_memory_of_hashes_only_costs_time(tmp_path: Path, store: Path)
     assert models.sha256_of(path) == SHA256
 
 
+@pytest.mark.parametrize("name", ["mine", "small-kpr"])
+def test_a_check_reads_a_file_again_that_seems_unchanged(
+    tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    if name == "mine":
+        (tmp_path / "a.pth").write_bytes(WEIGHTS)
+        path = models.import_file(tmp_path / "a.pth", name).path
+    else:
+        monkeypatch.setattr(models, "CATALOGUE", {name: packed(package)})
+        path = models.find(name).path
+    times = path.stat()
+    path.write_bytes(WEIGHTS[::-1])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert models.find(name).sha256 == SHA256
+    with pytest.raises(WeightsError, match="is not"):
+        models.check(name)
+
+
+# --- in the package
+
+SMALL = ("small-detector", "small-pose", "small-kpr")
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in place of the package's weights."""
+    monkeypatch.setattr(models, "SHIPPED", tmp_path / "weights")
+    (tmp_path / "weights").mkdir()
+    return tmp_path / "weights"
+
+
+def packed(package: Path, content: bytes = WEIGHTS) -> ModelEntry:
+    """The entry of a model that lies in the package."""
+    (package / "small-kpr.safetensors").write_bytes(content)
+    return replace(CATALOGUE["small-kpr"], sha256=SHA256)
+
+
+def test_what_is_in_the_package_is_listed_first_with_its_limits(package: Path) -> None:
+    packed(package)
+    first = models.list_models()[:3]
+    assert [(row.name, row.in_package) for row in first] == [(name, True) for name in SMALL]
+    assert [row.installed for row in first] == [False, False, True]
+    assert all(row.licence.startswith("research only: ") for row in first)
+    assert not any(row.in_package for row in models.list_models()[3:])
+
+
+def test_getting_what_is_in_the_package_downloads_nothing(package: Path, store: Path) -> None:
+    got = models.download(packed(package))
+    assert (got.path, got.sha256) == (package / "small-kpr.safetensors", SHA256)
+    assert got.trust == "comes with the package, nothing to download"
+    assert contents(store) == ["hashes.json"]
+
+
+def test_importing_what_is_in_the_package_makes_no_copy(
+    package: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "CATALOGUE", {"small-kpr": packed(package)})
+    (tmp_path / "copy.safetensors").write_bytes(WEIGHTS)
+    assert models.import_file(tmp_path / "copy.safetensors").path.parent == package
+    assert contents(store) == ["hashes.json"]
+
+
+def test_a_package_without_its_weights_is_told_to_be_incomplete(package: Path) -> None:
+    with pytest.raises(WeightsError, match=r"come with every release.*--preset balanced") as caught:
+        models.find("small-detector")
+    assert "browser" not in str(caught.value)
+
+
+def test_damaged_weights_of_the_package_are_refused(package: Path) -> None:
+    with pytest.raises(WeightsError, match="Install the package again"):
+        models.download(packed(package, WEIGHTS[::-1]))
+
+
 # --- catalogue
 
 
 def test_names_and_files_of_the_catalogue_are_unique() -> None:
-    assert len(CATALOGUE) == 49
-    assert len({entry.file_name for entry in CATALOGUE.values()}) == 49
+    assert len(CATALOGUE) == 52
+    assert len({entry.file_name for entry in CATALOGUE.values()}) == 52
 
 
 def test_every_hash_is_whole_or_the_8_digits_of_the_file_name() -> None:
@@ -482,6 +556,10 @@ def test_every_hash_is_whole_or_the_8_digits_of_the_file_name() -> None:
         if entry.sha256 is not None:
             assert re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{64}", entry.sha256)
             assert len(entry.sha256) == 64 or entry.sha256 in entry.file_name
+
+
+def test_all_but_what_is_in_the_package_can_be_fetched_from_somewhere() -> None:
+    assert [entry.name for entry in CATALOGUE.values() if not entry.page] == list(SMALL)
 
 
 def test_every_link_is_https() -> None:

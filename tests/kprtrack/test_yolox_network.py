@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from yolox_cases import FACTS, FIXTURES, GOLDEN, STEP, filled_network, golden_input
 
-from kprtrack.detectors.yolox_blocks import fold_batch_norm
+from kprtrack.cpu_runtime import folded
 from kprtrack.detectors.yolox_network import Yolox, cells, decode
 
 SIZES = ["nano", "tiny", pytest.param("s", marks=pytest.mark.slow)]
@@ -93,13 +93,12 @@ def test_every_cell_and_feature_is_that_of_the_published_network(size, outputs):
 
 
 def test_folding_batch_norm_keeps_the_output(outputs):
-    network = filled_network("nano")
-    fold_batch_norm(network)
+    network = folded(filled_network("nano"))
     assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
     with torch.inference_mode():
-        folded = network.to(memory_format=torch.channels_last)(golden_input("nano"))
+        found = network.to(memory_format=torch.channels_last)(golden_input("nano"))
     wanted = outputs("nano")
-    assert (folded - wanted).abs().max() <= 1e-4 * wanted.abs().max()
+    assert (found - wanted).abs().max() <= 1e-4 * wanted.abs().max()
 
 
 def test_cells_go_row_by_row_from_fine_to_coarse():

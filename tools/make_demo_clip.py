@@ -1,0 +1,55 @@
+"""Draws the clip of `kprtrack demo` and writes its truth: kprtrack/demo/clip.mp4 and truth.json.gz.
+
+    python tools/make_demo_clip.py                       as they ship
+    python tools/make_demo_clip.py --seed 4 --out DIR    another one, to look at
+
+Seven people of the synthetic benchmark in a park: two hug, two cross before them, one hides behind a tree for
+three seconds, one leaves for five, some wear the same kit, and the camera turns. The truth is the same
+wherever it is made; the bytes of the video are those of the H.264 encoder at hand.
+"""
+
+import argparse
+import gzip
+import shutil
+import tempfile
+from pathlib import Path
+
+from eval.benchmarks.synthetic import SyntheticConfig
+from eval.benchmarks.synthetic_files import write_sequence
+from eval.benchmarks.synthetic_scene import Scene
+
+FOLDER = Path(__file__).resolve().parents[1] / "kprtrack" / "demo"
+SEED = 0
+# The sixth sequence has no bystanders, who would be found, but count as nobody in the truth.
+NUMBER = 5
+
+
+def demo_scene(seed: int = SEED) -> tuple[SyntheticConfig, Scene]:
+    """What is drawn."""
+    config = SyntheticConfig(NUMBER + 1, frames=300, people=7, width=640, height=360, fps=25.0, seed=seed)
+    return config, Scene(config, NUMBER)
+
+
+def main() -> None:
+    """Write both files."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR")
+    options = parser.parse_args()
+    config, scene = demo_scene(options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_sequence(root, config, scene.name, scene.frames(), video=True)
+        shutil.copyfile(root / "videos" / f"{scene.name}.mp4", options.out / "clip.mp4")
+        truth = (root / "tracks" / f"{scene.name}.json").read_bytes()
+    # Without the time of day: the same truth is the same file.
+    (options.out / "truth.json.gz").write_bytes(gzip.compress(truth, mtime=0))
+    for file in ("clip.mp4", "truth.json.gz"):
+        print(options.out / file, (options.out / file).stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Measures what each network and the whole pipeline cost on a CPU in every runtime that is installed.
+
+    python tools/measure_runtime.py                          networks with random weights; a minute
+    python tools/measure_runtime.py yolox-nano small-cnn     only these
+    python tools/measure_runtime.py none --video VIDEO --set reid=kpr       a pipeline on a video
+
+All ways take turns in one run. Times are processor times of all threads. docs/speed.md has the table.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from speed_clock import Timing, in_turns, timed
+
+_ENGINES = ("torch", "onnxruntime", "openvino")
+_NETWORKS = ("yolox-nano", "small-pose", "small-cnn", "hrnet-w32", "swinv2-base")
+_PEOPLE = 5  # crops in a batch; pictures for a detector go one by one
+
+
+def main() -> None:
+    """Print the table as Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("networks", nargs="*", help=f"of {', '.join(_NETWORKS)}; default: all; or none")
+    parser.add_argument("--rounds", type=int, default=9, help="times every way is tried")
+    parser.add_argument("--threads", type=int, default=1, help="of every network")
+    parser.add_argument("--video", type=Path, help="also the whole pipeline on this video")
+    parser.add_argument("--frames", type=int, default=32, help="frames of the video in each round")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the pipeline")
+    options = parser.parse_args()
+    names = [name for name in options.networks or _NETWORKS if name != "none"]
+    if unknown := set(names) - set(_NETWORKS):
+        parser.error(f"no network {', '.join(sorted(unknown))}; known: {', '.join(_NETWORKS)}")
+    # Read when the libraries are loaded, so before the imports in the functions below.
+    os.environ.update({"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"})
+    load = os.getloadavg()[0]
+    print(f"{options.threads} threads, load {load:.1f} on {os.cpu_count()} cores; random weights\n")
+    if names:
+        print("| network, batch | runtime | processor time an image | times torch as trained | difference |")
+        print("|---|---|---|---|---|")
+    for name in names:
+        _network(name, options)
+    if options.video:
+        _pipeline(options)
+
+
+def _network(name: str, options: argparse.Namespace) -> None:
+    import torch
+
+    from kprtrack.cpu_runtime import compiled, relative_difference
+    from kprtrack.runtime import Runtime
+
+    torch.set_num_threads(options.threads)
+    network, shapes, count, free_axes = _made(name)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # as built it changes nothing, and folding it is exact
+            torch.nn.init.uniform_(module.weight, 0.2, 0.8)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+    rows = [torch.rand(count, *shape) for shape in shapes]
+    example = [torch.rand(2, *shape) for shape in shapes]
+
+    @torch.inference_mode()
+    def as_trained() -> tuple[torch.Tensor, ...]:
+        found = network(*rows)
+        return found if isinstance(found, tuple) else (found,)
+
+    ways: dict[str, Callable[[], Sequence[torch.Tensor]]] = {"torch, as trained": as_trained}
+    for engine in _installed():
+        runtime = Runtime(threads=options.threads, engine=engine)
+        found = compiled(network, example, runtime, free_axes=free_axes)
+        ways[found.runs_in] = torch.inference_mode()(lambda run=found.run: run(*rows))
+    wanted = as_trained()
+    times = in_turns(ways, options.rounds)
+    for way, call in ways.items():
+        ratio = times["torch, as trained"].cpu_s / times[way].cpu_s
+        apart = max(map(relative_difference, call(), wanted))
+        cost = f"{1e3 * times[way].cpu_s / count:.1f} ms"
+        print(f"| {name}, {count} | {way} | {cost} | {ratio:.2f} | {apart:.0e} |", flush=True)
+
+
+def _installed() -> list[Any]:
+    from importlib.util import find_spec
+
+    return [name for name in _ENGINES if find_spec(name)]
+
+
+def _made(name: str) -> tuple[Any, list[tuple[int, int, int]], int, tuple[int, ...]]:
+    """A network with random weights, its inputs' shapes, its batch, and the axes it is free in."""
+    import torch
+
+    from kprtrack.detectors.yolox_network import Yolox
+    from kprtrack.embedders.kpr import PartVectors
+    from kprtrack.poses.hrnet import Hrnet
+    from kprtrack.poses.small import SmallPose, SmallPoseShape
+    from reid.model import Kpr, KprConfig
+
+    torch.manual_seed(0)
+    if name == "yolox-nano":  # a 16:9 picture on the canvas that it gets by default
+        return Yolox("nano", 1).eval(), [(3, 256, 416)], 1, (0, 2, 3)
+    if name == "small-pose":
+        shape = SmallPoseShape()
+        return SmallPose(shape).eval(), [(3, shape.input_height, shape.input_width)], _PEOPLE, (0,)
+    if name == "hrnet-w32":
+        return Hrnet(32).eval(), [(3, 256, 192)], _PEOPLE, (0,)
+    small = KprConfig("small_cnn", 192, 96, parts=5, prompt_groups="cck6", fused_width=256, dimensions=128)
+    config = KprConfig() if name == "swinv2-base" else small
+    crops = [(channels, config.height, config.width) for channels in (3, config.prompts().channels)]
+    return PartVectors(Kpr(config), "foreground+parts").eval(), crops, _PEOPLE, (0,)
+
+
+def _pipeline(options: argparse.Namespace) -> None:
+    from speed_networks import stages
+
+    from kprtrack.build import build_networks
+    from kprtrack.config import TrackConfig, override
+    from kprtrack.video import open_source
+
+    with open_source(options.video) as video:
+        clip = [frame for _, frame in zip(range(options.frames), video, strict=False)]
+    print("\n| runtime | detector | pose | reid | tracker | whole, a frame | times torch | people a frame |")
+    print("|---|---|---|---|---|---|---|---|")
+    base = 0.0
+    for engine in _installed():
+        settings = ["device=cpu", f"threads={options.threads}", f"runtime={engine}", *options.set]
+        networks = build_networks(override(TrackConfig(), settings))
+        totals, people = stages(networks, clip, video.info.fps)
+        costs = {name: 1e3 * total.cpu_s / len(clip) for name, total in totals.items()}
+        base = base or costs["whole"]
+        cells = [f"{cost:.1f} ms" for cost in costs.values()]
+        cells += [f"{base / costs['whole']:.2f}", f"{people / len(clip):.1f}"]
+        print(f"| {engine} | {' | '.join(cells)} |", flush=True)
+    spent = Timing(*timed(lambda: _decode(options.video, len(clip))))
+    print(f"\nDecoding costs {1e3 * spent.cpu_s / len(clip):.1f} ms a frame on top.")
+
+
+def _decode(path: Path, frames: int) -> None:
+    from kprtrack.video import open_source
+
+    with open_source(path) as video:
+        for _ in zip(range(frames), video, strict=False):
+            pass
+
+
+if __name__ == "__main__":
+    main()
