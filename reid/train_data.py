@@ -38,8 +38,8 @@ class Batch:
 class TrainingExamples(Dataset[Taught]):
     """The examples of a training set; what is random about one is in its Draw.
 
-    Raises: UserError for an empty training set, InputError if masks are needed and a crop has none, or the
-    teacher has not seen a crop.
+    Raises: UserError for a training set that is empty or shows everybody once, InputError if masks are needed
+    and a crop has none, or the teacher has not seen a crop.
     """
 
     def __init__(self, samples: Sequence[ReidSample], config: ReidTrainConfig) -> None:
@@ -49,6 +49,7 @@ class TrainingExamples(Dataset[Taught]):
             _refuse_missing_masks(samples)
         self.names, rows = np.unique([each.identity for each in samples], return_inverse=True)
         self.identities = rows.reshape(-1)  # [S] from 0
+        _refuse_single_crops(self.identities, config)
         self.cameras = 1 + max(each.camera for each in samples)
         self._samples = samples
         self._masks_of = config.part_groups if config.loss.part_prediction else None
@@ -144,6 +145,14 @@ def _taught(samples: Sequence[ReidSample], config: ReidTrainConfig) -> np.ndarra
     if teacher is None:
         return None
     return load_features(Path(teacher).expanduser(), samples, Path(root or "").expanduser())
+
+
+def _refuse_single_crops(identities: np.ndarray, config: ReidTrainConfig) -> None:
+    if any(vars(config.loss.triplet).values()) and np.bincount(identities).max() < 2:
+        raise UserError(
+            f"Each of the {len(identities)} people to learn from has one crop, so nobody can be held against "
+            "themselves. Add crops, or see with `kprtrack data check` whether people are told right."
+        )
 
 
 def _refuse_missing_masks(samples: Sequence[ReidSample]) -> None:

@@ -150,6 +150,16 @@ def test_missing_masks_are_told_before_anything_is_trained(data: ReidData, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_a_set_that_shows_everybody_once_has_nothing_to_compare(data: ReidData, tmp_path: Path) -> None:
+    first = {each.identity: each for each in reversed(data.train)}
+    once = replace(data, train=tuple(first.values()))
+    with pytest.raises(UserError, match="Each of the 6 people to learn from has one crop"):
+        train(tiny_config(tmp_path / "run"), once, quiet=True)
+    # Who they are can be learnt all the same.
+    settings = {"loss__triplet": {"parts": 0.0}, "schedule__epochs": 1}
+    train(tiny_config(tmp_path / "run", **settings), once, quiet=True)
+
+
 def test_weights_of_another_network_are_refused_by_tensor(data: ReidData, tmp_path: Path) -> None:
     path = train(tiny_config(tmp_path / "a", schedule__epochs=1), data, quiet=True) / "weights.safetensors"
     with pytest.raises(WeightsError, match=r"for another encoder .* first fusion.conv.weight"):
