@@ -115,7 +115,7 @@ def tell_lost_readers() -> Iterator[None]:
         if not str(error).startswith("DataLoader worker"):
             raise
         raise UserError(
-            f"A process that reads crops was ended from outside, often for want of memory ({error}). The "
+            f"A process that reads pictures was ended from outside, often for want of memory ({error}). The "
             "same command goes on from the last saved state; fewer such processes, computing.workers=1, "
             "need less memory."
         ) from error

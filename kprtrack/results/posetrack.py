@@ -26,8 +26,9 @@ NOSE, LEFT_EAR, RIGHT_EAR, LEFT_SHOULDER, RIGHT_SHOULDER = (
 HEAD_BOTTOM, HEAD_TOP, *EARS = (
     POSETRACK_KEYPOINTS.index(name) for name in ("head_bottom", "head_top", "left_ear", "right_ear")
 )
-# Where the joints that COCO lacks lie, as shares of the way from mid-shoulders. Fitted to 281 annotated
-# people of LSP Extended with PP-TinyPose's keypoints, held against others there and in PoseTrack18.
+# Where the joints that COCO lacks lie, as shares of the way from mid-shoulders. Fitted to people
+# of LSP Extended with PP-TinyPose's keypoints by tools/fit_head_joints.py, and tried on others there and in
+# PoseTrack18.
 NECK_TO_NOSE = 0.28
 TOP_TO_EARS = 1.66
 TOP_TO_NOSE = 1.40  # where both ears are unknown

@@ -22,6 +22,7 @@ from kprtrack.training.sampler import EpochSampler
 from reid.errors import UserError
 from reid.schedule import set_learning_rate
 from reid.stop_request import StopRequest
+from reid.train_data import tell_lost_readers
 from reid.train_engine import keep_memory, seed_batch
 from reid.train_folder import BEST, LATEST, STATE, alone_in, open_folder, write_description
 from reid.train_log import TrainLog
@@ -146,7 +147,7 @@ def run_training(
         position = _begin(run, settings)
         first = position.epoch + position.batch / len(task.sampler)
         log = TrainLog(folder, config.epochs, first=first, quiet=quiet)
-        with log, StopRequest() as stop:
+        with log, StopRequest() as stop, tell_lost_readers():
             while position.epoch < config.epochs:
                 position = _one_epoch(run, position, log, stop)
                 position = _end_epoch(run, position, log)
