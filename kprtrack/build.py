@@ -23,13 +23,14 @@ NO_REID = "none"  # no encoder: position and pose alone
 
 TAKE_ONNX = ("heatmap", "onnx", "ultralytics")
 
-# Weights a name stands for when none are named.
+# Weights a name stands for when none are named: those in the package, else published ones.
 DEFAULT_WEIGHTS = {
-    **{f"yolox-{size}": f"yolox-{size}-coco" for size in ("nano", "tiny", "s", "m", "l", "x")},
+    **{f"yolox-{size}": f"yolox-{size}-coco" for size in ("tiny", "s", "m", "l", "x")},
+    "yolox-nano": "small-detector",
     "small": "small-pose",
+    "kpr": "small-kpr",
     "hrnet-w32": "hrnet-w32-coco-256-udp",
     "hrnet-w48": "hrnet-w48-coco-256-udp",
-    "kpr": "kpr-multi",
 }
 
 

@@ -86,7 +86,7 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preset",
         metavar="NAME",
-        help="balanced (default), accurate: published weights; small: in the package",
+        help="small (default): in the package; balanced, accurate: published weights",
     )
     for role, names in (
         ("detector", "yolox-{nano,tiny,s,m,l,x}, ultralytics, given"),

@@ -30,8 +30,8 @@ class Part:
 class TrackConfig:
     """Everything that decides what comes out, besides the video itself."""
 
-    detector: Part = Part("yolox-m")
-    pose: Part = Part("hrnet-w32")
+    detector: Part = Part("yolox-nano")
+    pose: Part = Part("small")
     reid: Part = Part("kpr")
     tracker: Part = Part("kpr")
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
@@ -45,14 +45,12 @@ class TrackConfig:
 PARTS = ("detector", "pose", "reid", "tracker")
 
 # What `--preset` stands for: `small` lies in the package, the others are published weights to be downloaded.
-DEFAULT_PRESET = "balanced"
+DEFAULT_PRESET = "small"
 PRESETS: dict[str, TrackConfig] = {
     DEFAULT_PRESET: TrackConfig(),
+    "balanced": TrackConfig(Part("yolox-m"), Part("hrnet-w32"), Part("kpr", "kpr-multi")),
     "accurate": TrackConfig(
-        detector=Part("yolox-x"), pose=Part("hrnet-w48", "hrnet-w48-coco-384-udp"), reid=Part("kpr")
-    ),
-    "small": TrackConfig(
-        detector=Part("yolox-nano", "small-detector"), pose=Part("small"), reid=Part("kpr", "small-kpr")
+        Part("yolox-x"), Part("hrnet-w48", "hrnet-w48-coco-384-udp"), Part("kpr", "kpr-multi")
     ),
 }
 

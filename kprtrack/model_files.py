@@ -69,10 +69,10 @@ def alone(target: Path) -> Iterator[None]:
         yield
 
 
-def sha256_of(path: Path, *, again: bool = False) -> str:
+def sha256_of(path: Path, *, again: bool = False, remember: bool = True) -> str:
     """64 hex digits; remembered by path, size and time of change, so that big weights are read once.
 
-    again: read the file, whatever is remembered.
+    again: read the file, whatever is remembered. remember: False leaves no trace of the file in the store.
     """
     stat = path.stat()
     key = str(path.resolve())
@@ -82,7 +82,8 @@ def sha256_of(path: Path, *, again: bool = False) -> str:
         return str(known[2])
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    _remember_hash(key, [*state, sha256])
+    if remember and path.parent != SHIPPED:  # to use the package alone writes nothing into the user's cache
+        _remember_hash(key, [*state, sha256])
     return sha256
 
 

@@ -12,6 +12,7 @@ Written to --out, pictures with a long side of at most 640 pixels, lists in COCO
                                       its boxes (true, teacher, drawn; pasted: of people cut out and put
                                       elsewhere), "joints" its keypoints (true, teacher, drawn)
     pose_train.json, pose_val.json    people with at least 5 known keypoints, 24 pixels tall or more
+    pose_train/SOURCE.json            the people of pose_train.json by source, for shares in a training
     background_val.json               pictures without people
     summary.json                      counts by source, and what is held out
     cache/, parts/                    what the teachers said, finished sources: a second run goes on from here

@@ -26,6 +26,7 @@ from kprtrack.training.detector_data import DetectorBatch, DetectorExamples, col
 from kprtrack.training.detector_scores import average_precision, false_people
 from kprtrack.training.loop import Task, run_training
 from kprtrack.training.sampler import EpochSampler, load_batches
+from kprtrack.training.yolox_distil import Taught, distil_loss, taught
 from kprtrack.training.yolox_loss import yolox_loss
 from reid.errors import UserError
 from reid.train_folder import STATE
@@ -62,7 +63,7 @@ def prepare(config: DetectorTrainConfig) -> tuple[Task, Mapping[str, Any]]:
         optimiser=new_optimiser(network, config.optimiser),
         loader=load_batches(examples, sampler, workers=config.computing.workers, collate=collate),
         sampler=sampler,
-        step=partial(_step, network, config),
+        step=partial(_step, network, _teacher(config, device), config),
         learning_rate=partial(config.schedule.rate, batch=config.batch),
         score=partial(score, tested, config) if tested else None,
         weights=partial(weights_file, config),
@@ -109,12 +110,18 @@ def weights_file(config: DetectorTrainConfig, network: nn.Module) -> bytes:
 
 
 def _step(
-    network: Yolox, config: DetectorTrainConfig, batch: DetectorBatch, epoch: int, number: int
+    network: Yolox,
+    teacher: Yolox | None,
+    config: DetectorTrainConfig,
+    batch: DetectorBatch,
+    epoch: int,
+    number: int,
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
     device = next(network.parameters()).device
-    images = to_network(batch.images.to(device), _PREPROCESS)
+    images = to_network(batch.images.to(device), _PREPROCESS).contiguous(memory_format=torch.channels_last)
     height, width = images.shape[2:]
-    logits = network.logits(images.contiguous(memory_format=torch.channels_last))
+    logits = network.logits(images)
+    told = None if teacher is None else _asked(teacher, images, config)
     with torch.autocast(device.type, enabled=False):
         losses = yolox_loss(
             logits,
@@ -124,7 +131,25 @@ def _step(
             ignored=batch.ignored.to(device),
             l1=config.schedule.is_plain(epoch),
         )
-    return losses.total, losses.terms
+        if told is None:
+            return losses.total, losses.terms
+        distil = distil_loss(logits, told, losses.assigned, height=height, width=width)
+    distil = config.distil.weight * distil
+    return losses.total + distil, losses.terms | {"distil": distil.detach()}
+
+
+@torch.no_grad()
+def _asked(teacher: Yolox, images: Tensor, config: DetectorTrainConfig) -> Taught:
+    height, width = images.shape[2:]
+    return taught(teacher(images), height=height, width=width, full_score=config.distil.full_score)
+
+
+def _teacher(config: DetectorTrainConfig, device: torch.device) -> Yolox | None:
+    if config.distil.teacher is None:
+        return None
+    path = find(config.distil.teacher).path
+    network = load_yolox_weights(path, config.distil.teacher_size, num_classes=1).requires_grad_(False)
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _new_network(config: DetectorTrainConfig) -> Yolox:

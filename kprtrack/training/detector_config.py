@@ -18,12 +18,16 @@ _NOT_THE_RESULT = ("out", "computing")
 
 @dataclass(frozen=True)
 class DetectorDistil:
-    """How the boxes of a teacher count: annotations with a `score`; without one they are certain."""
+    """Learning from a teacher's boxes, annotations with a `score` (without one they are certain), or live."""
 
     # The network learns to give the teacher's score. Scores from here up count as certain, lower ones in
     # proportion; 1: as they are.
     full_score: float = 1.0
     ignore_below: float = 0.0  # boxes of lower score become regions where nobody was labelled
+    # YOLOX weights, a file or a name of `models list`, that say of every example what each cell should see.
+    teacher: str | None = None
+    teacher_size: YoloxSize = "nano"
+    weight: float = 1.0  # of what the teacher says, beside the labels
 
     def __post_init__(self) -> None:
         if not (0 < self.full_score <= 1 and 0 <= self.ignore_below <= 1):
@@ -31,6 +35,8 @@ class DetectorDistil:
                 f"distil.full_score={self.full_score} must lie in (0, 1], "
                 f"ignore_below={self.ignore_below} in [0, 1]."
             )
+        if self.weight < 0:
+            raise UserError(f"distil.weight is {self.weight}. Give 0 or more.")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ class PoseAugmentConfig:
     scale_share: float = 0.5  # window 0.5 to 1.5 times as large
     rotate: float = 0.6
     rotate_deg: float = 80.0
+    stretch: float = 0.0  # along any axis, as much thinner across: limbs come to lie at other angles
+    stretch_share: float = 0.3  # at most 1.3 times as long
     colour: float = 0.0  # brightness, contrast, saturation and the balance of the channels
     colour_share: float = 0.3
     shrink: float = 0.0  # made small and large again, as people far away are
@@ -46,7 +48,7 @@ class PoseAugmentConfig:
     hidden_share: Range = (0.1, 0.5)  # of the input's height and width, for both
 
     def __post_init__(self) -> None:
-        for name in ("flip", "half_body", "shift", "rotate", "colour", "shrink", "erase", "paste"):
+        for name in ("flip", "half_body", "shift", "rotate", "stretch", "colour", "shrink", "erase", "paste"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"augment.{name} is {getattr(self, name)}; a probability lies in 0..1.")
         for name in ("shrink_to", "hidden_share"):
@@ -55,11 +57,9 @@ class PoseAugmentConfig:
                 raise UserError(
                     f"augment.{name} is {(least, greatest)}; it needs 0 < least <= greatest <= 1."
                 )
-        if not (0 <= self.scale_share < 1 and 0 <= self.colour_share < 1):
-            raise UserError(
-                f"augment.scale_share={self.scale_share} and colour_share={self.colour_share} must be 0 or "
-                "more and below 1."
-            )
+        for name in ("scale_share", "colour_share", "stretch_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"augment.{name} is {getattr(self, name)}; give 0 or more and below 1.")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def augment(
         box = _half_body(person, rng)
     window, angle_deg = _draw_window(box, layout, config, rng)
     mirrored = bool(rng.random() < config.flip)
-    shown = _cut(person, layout, window, angle_deg=angle_deg, mirrored=mirrored)
+    stretched = _draw_stretch(config, rng)
+    shown = _cut(person, layout, window, angle_deg=angle_deg, mirrored=mirrored, stretched=stretched)
     crop = _hide(shown.crop, config, rng, others)
     crop = _shrink(_change_colours(crop, config, rng), config, rng)
     return Shown(worsened(crop, config.camera, rng), shown.points, shown.weights)
@@ -103,12 +104,20 @@ def augment(
 def plain(person: Person, layout: TopDown) -> Shown:
     """The person as in use: cut out by the box, nothing changed."""
     window = pose_windows(person.box, layout.input_width, layout.input_height, padding=layout.box_padding)[0]
-    return _cut(person, layout, window, angle_deg=0.0, mirrored=False)
+    return _cut(person, layout, window, angle_deg=0.0, mirrored=False, stretched=np.eye(2))
 
 
-def _cut(person: Person, layout: TopDown, window: np.ndarray, *, angle_deg: float, mirrored: bool) -> Shown:
+def _cut(
+    person: Person,
+    layout: TopDown,
+    window: np.ndarray,
+    *,
+    angle_deg: float,
+    mirrored: bool,
+    stretched: np.ndarray,
+) -> Shown:
     width, height = layout.input_width, layout.input_height
-    matrix = crop_matrix(window, layout, angle_deg=angle_deg, mirrored=mirrored)
+    matrix = crop_matrix(window, layout, angle_deg=angle_deg, mirrored=mirrored, stretched=stretched)
     crop = cut_crops(person.image, matrix[None], width, height)[0]
     points = person.keypoints[:, :2] @ matrix[:, :2].T + matrix[:, 2]
     weights = person.keypoints[:, 2]
@@ -118,17 +127,20 @@ def _cut(person: Person, layout: TopDown, window: np.ndarray, *, angle_deg: floa
     return Shown(crop, points, weights)
 
 
-def crop_matrix(window: np.ndarray, layout: TopDown, *, angle_deg: float, mirrored: bool) -> np.ndarray:
+def crop_matrix(
+    window: np.ndarray, layout: TopDown, *, angle_deg: float, mirrored: bool, stretched: np.ndarray
+) -> np.ndarray:
     """The affine map [2, 3] from frame to input pixels of a turned and mirrored window (cx cy w h).
 
-    Positive angles turn the person clockwise; the mirror is that of the input.
+    Positive angles turn the person clockwise; the mirror is that of the input. stretched: [2, 2], what
+    happens to the person about the window's centre before that.
     """
     width, height = layout.input_width, layout.input_height
     straight = udp_matrices if layout.decode == "udp" else standard_matrices
     matrix = straight(window[None], width, height)[0]
     centre = window[:2].astype(np.float64)
     cos, sin = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
-    turn = np.array([[cos, -sin], [sin, cos]])
+    turn = np.array([[cos, -sin], [sin, cos]]) @ stretched
     linear = matrix[:, :2] @ turn
     shift = matrix[:, :2] @ (centre - turn @ centre) + matrix[:, 2]
     if mirrored:
@@ -162,6 +174,15 @@ def _draw_window(
     window[2:] *= 1 + _truncated(rng, 1) * config.scale_share
     angle_deg = float(_truncated(rng, 1)[0]) * config.rotate_deg if rng.random() < config.rotate else 0.0
     return window, angle_deg
+
+
+def _draw_stretch(config: PoseAugmentConfig, rng: np.random.Generator) -> np.ndarray:
+    """[2, 2] symmetric, of determinant 1: longer along one axis, shorter across it."""
+    if config.stretch == 0 or rng.random() >= config.stretch:
+        return np.eye(2)
+    axis_rad, factor = rng.uniform(0, np.pi), (1 + config.stretch_share) ** rng.uniform(-1, 1)
+    along = np.array((np.cos(axis_rad), np.sin(axis_rad)))
+    return np.eye(2) / factor + (factor - 1 / factor) * np.outer(along, along)
 
 
 def _truncated(rng: np.random.Generator, count: int) -> np.ndarray:

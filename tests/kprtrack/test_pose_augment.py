@@ -16,6 +16,7 @@ from reid.skeleton import FLIP, KEYPOINTS, POSETRACK_FLIP
 LAYOUT = TopDown(192, 256, "dark", "coco", flip_test=False, box_padding=1.25)
 STILL = PoseAugmentConfig(flip=0, half_body=0, shift=0, scale_share=0, rotate=0)
 MOVED = PoseAugmentConfig(flip=0, half_body=0, shift=1, scale_share=0.3, rotate=1, rotate_deg=60)
+STRETCHED = replace(MOVED, stretch=1.0)
 BOX = np.array([100.0, 60.0, 260.0, 360.0])
 LEFT, RIGHT = KEYPOINTS.index("left_wrist"), KEYPOINTS.index("right_wrist")
 
@@ -52,9 +53,10 @@ def changed(person: Person, config: PoseAugmentConfig, seed: int, layout: TopDow
 
 @pytest.mark.parametrize("decode", ["dark", "udp"])
 @pytest.mark.parametrize("flip", [0, 1])
+@pytest.mark.parametrize("moved", [MOVED, STRETCHED], ids=["moved", "stretched"])
 @pytest.mark.parametrize("seed", range(4))
-def test_keypoints_move_with_the_picture(seed, flip, decode):
-    layout, config = replace(LAYOUT, decode=decode), replace(MOVED, flip=flip)
+def test_keypoints_move_with_the_picture(seed, moved, flip, decode):
+    layout, config = replace(LAYOUT, decode=decode), replace(moved, flip=flip)
     checked = 0
     for row in (0, 5, 12):
         shown = changed(with_dots(someone(), (row,)), config, seed, layout)
@@ -98,9 +100,20 @@ def test_the_quiet_configuration_shows_what_is_seen_in_use():
 
 def test_a_right_angle_turns_the_person_clockwise():
     window = np.array([100.0, 100.0, 192.0, 256.0])
-    matrix = crop_matrix(window, LAYOUT, angle_deg=90, mirrored=False)
+    matrix = crop_matrix(window, LAYOUT, angle_deg=90, mirrored=False, stretched=np.eye(2))
     # What was above the middle is right of it.
     np.testing.assert_allclose(matrix @ (100, 60, 1), (96 + 40, 128), atol=1e-9)
+
+
+def test_a_stretched_person_is_as_large_as_before_and_of_another_form():
+    once = changed(someone(), STILL, 0).points
+    for seed in range(8):
+        points = changed(someone(), replace(STILL, stretch=1.0, stretch_share=0.4), seed).points
+        linear = np.linalg.lstsq(once - once.mean(0), points - points.mean(0), rcond=None)[0]
+        longest, shortest = np.linalg.svd(linear)[1]
+        assert longest * shortest == pytest.approx(1, abs=1e-3)
+        assert 1 <= longest <= 1.4 + 1e-3
+    assert np.abs(points - once).max() > 2
 
 
 def test_half_a_body_fills_the_crop():

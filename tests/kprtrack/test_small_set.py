@@ -1,0 +1,75 @@
+"""The networks in the package are worth shipping: on the demo's clip, and on a video kept out of training."""
+
+import json
+import re
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kprtrack import open_source
+from kprtrack.association import iou
+from kprtrack.build import open_detector, open_pose_estimator, weights_of
+from kprtrack.cli import main
+from kprtrack.config import Part
+from kprtrack.datatypes import Detections
+from kprtrack.runtime import Runtime
+from kprtrack.training.pose_scores import score_poses
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
+HELD_OUT = REAL / "videos" / "mmaction2_basketball.mp4"
+YOLOX_NANO = str(REAL / "weights" / "yolox_nano_torch_from_onnx.pth")
+TINYPOSE = str(REAL / "weights" / "tinypose_256x192_fp16.xml")
+RUNTIME = Runtime("cpu", batch=8)
+SURE = 0.5
+FRAMES, STRIDE = 30, 10
+
+
+@pytest.mark.slow
+def test_the_demo_as_a_new_user_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo"]) == 0
+    scores = dict(re.findall(r"(IDF1|HOTA|HOTA of poses) (\d+\.\d)(?:,|\n)", capsys.readouterr().out))
+    assert float(scores["IDF1"]) > 50 and float(scores["HOTA of poses"]) > 45
+    assert not (tmp_path / "home").exists()
+    models = json.loads((tmp_path / "demo" / "tracks.json").read_text())["models"]
+    assert [models[role]["weights"] for role in ("detector", "pose", "reid")] == [
+        "small-detector",
+        "small-pose",
+        "small-kpr",
+    ]
+
+
+@pytest.mark.skipif(not HELD_OUT.exists(), reason="needs the real videos")
+def test_people_and_joints_are_found_as_their_teachers_find_them() -> None:
+    with open_source(HELD_OUT, stride=STRIDE) as video:
+        frames = list(islice(video, FRAMES))
+    canvas = {"input_height": 832, "input_width": 832}
+    ours, teacher = (
+        open_detector(part, weights_of("detector", part), RUNTIME)(frames)
+        for part in (Part("yolox-nano"), Part("yolox-nano", YOLOX_NANO, canvas))
+    )
+    sure = [Detections(each.boxes[each.scores >= SURE], each.scores[each.scores >= SURE]) for each in teacher]
+    seen = [
+        iou(wanted.boxes.astype(float), found.boxes[found.scores >= 0.3].astype(float)).max(1, initial=0)
+        >= 0.5
+        for wanted, found in zip(sure, ours, strict=True)
+    ]
+    assert len(np.concatenate(seen)) > FRAMES
+    assert np.concatenate(seen).mean() > 0.55
+    small, wanted = (
+        np.concatenate(
+            [
+                each.keypoints
+                for each in open_pose_estimator(part, weights_of("pose", part), RUNTIME)(frames, sure)
+            ]
+        )
+        for part in (Part("small"), Part("heatmap", TINYPOSE))
+    )
+    wanted[..., 2] *= wanted[..., 2] >= SURE
+    areas = np.concatenate([np.prod(each.boxes[:, 2:] - each.boxes[:, :2], axis=1) for each in sure])
+    assert score_poses(small, wanted, areas).pckh > 0.6

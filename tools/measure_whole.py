@@ -1,0 +1,85 @@
+"""Measures what a user waits for: `kprtrack VIDEO --out FILE`, with decoding and writing.
+
+    python tools/measure_whole.py                    five drawn people, 1280 x 720, default networks
+    python tools/measure_whole.py --video VIDEO      a video of yours
+    python tools/measure_whole.py --set pose=hrnet-w32
+
+Wall time; the runtimes take turns. docs/speed.md has the table.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from speed_clock import medians, timed
+
+_ENGINES = ("torch", "onnxruntime", "openvino")
+
+
+def main() -> None:
+    """Print the table as Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--video", type=Path, help="default: a drawn one")
+    parser.add_argument("--people", type=int, default=5, help="in the drawn video")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of the video")
+    parser.add_argument("--rounds", type=int, default=3, help="times every runtime is tried")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the pipeline")
+    options = parser.parse_args()
+    # Read when the libraries are loaded, so before the imports in the functions below.
+    os.environ.update({"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"})
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        _measure(options, Path(folder))
+    print(f"\n{options.threads} threads, load {load:.1f} on {os.cpu_count()} cores when it began.")
+
+
+def _measure(options: argparse.Namespace, folder: Path) -> None:
+    from importlib.util import find_spec
+
+    from kprtrack import TrackConfig, build_networks, read_tracks, track_video
+    from kprtrack.config import override
+    from kprtrack.run import Clip
+
+    clip = Clip(options.video or _drawn(options, folder), end_s=options.seconds)
+    out = folder / "tracks.json"
+    engines = [name for name in _ENGINES if find_spec(name)]
+    settings = ["device=cpu", f"threads={options.threads}", *options.set]
+    configs = {name: override(TrackConfig(), [f"runtime={name}", *settings]) for name in engines}
+    networks = {name: build_networks(config) for name, config in configs.items()}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
+    people = {}
+    for turn in range(options.rounds + 1):
+        for name in engines:
+            spent = timed(lambda name=name: track_video(clip, out, configs[name], networks=networks[name]))
+            if turn:  # the first round warms up
+                times[name].append(spent)
+            frames = read_tracks(out).frames
+            people[name] = sum(len(each.ids) for each in frames) / len(frames)
+    print("| runtime | frames/s | times torch | processor time a frame | people a frame |")
+    print("|---|---|---|---|---|")
+    found = medians(times)
+    for name, spent in found.items():
+        ratio, cost = found[engines[0]].wall_s / spent.wall_s, 1e3 * spent.cpu_s / len(frames)
+        cells = f"{len(frames) / spent.wall_s:.1f} | {ratio:.2f} | {cost:.0f} ms | {people[name]:.1f}"
+        print(f"| {name} | {cells} |")
+
+
+def _drawn(options: argparse.Namespace, folder: Path) -> Path:
+    from eval.benchmarks.synthetic import SyntheticConfig
+    from eval.benchmarks.synthetic_files import write_sequence
+    from eval.benchmarks.synthetic_scene import Scene
+
+    fps = 25.0
+    frames = round(options.seconds * fps)
+    config = SyntheticConfig(1, frames=frames, people=options.people, width=1280, height=720, fps=fps, seed=5)
+    scene = Scene(config, 0)
+    write_sequence(folder, config, scene.name, scene.frames(), video=True)
+    return folder / "videos" / f"{scene.name}.mp4"
+
+
+if __name__ == "__main__":
+    main()

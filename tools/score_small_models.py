@@ -1,0 +1,175 @@
+"""Scores a detector or a pose network beside its teacher on the held-out data of tools/make_person_data.py.
+
+    python tools/score_small_models.py detector --data PERSON --teacher yolox_nano.pth
+    python tools/score_small_models.py pose --data PERSON --teacher tinypose_256x192.xml
+    python tools/score_small_models.py detector --data PERSON --weights runs/detector/best.safetensors
+
+Detector: pictures whose boxes were set by people, and those without anybody. Pose: people whose joints were
+set by people, in their true boxes; also drawn people, and a video held out whole, where the teacher is the
+truth. Both networks are used as in `kprtrack track`. The cards in kprtrack/weights hold what this printed.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from kprtrack.association import iou
+from kprtrack.build import open_detector, open_pose_estimator, weights_of
+from kprtrack.config import Part
+from kprtrack.datatypes import Detections, Frame, Poses
+from kprtrack.runtime import Runtime, usable_cores
+from kprtrack.training.annotations import LabelledImage, read_annotations
+from kprtrack.training.configs import Source
+from kprtrack.training.detector_scores import average_precision, false_people
+from kprtrack.training.pose_config import PoseLabels
+from kprtrack.training.pose_data import LabelledPerson, labelled_people, read_rgb
+from kprtrack.training.pose_scores import score_poses
+
+_BATCH = 8
+_SURE = 0.3
+_HEIGHTS_PX = (0, 16, 32, 64, 128, 256)
+_HELD_OUT_VIDEO = "mmaction2_basketball"
+
+Detect = Callable[[list[Frame]], list[Detections]]
+Estimate = Callable[[list[Frame], list[Detections]], list[Poses]]
+
+
+def main() -> None:
+    """Print one table as Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kind", choices=("detector", "pose"))
+    parser.add_argument("--data", type=Path, required=True, help="what tools/make_person_data.py wrote")
+    parser.add_argument("--weights", help="of the small network; default: those in the package")
+    parser.add_argument("--teacher", help="weights of YOLOX-nano, or of a network for --pose heatmap")
+    parser.add_argument("--canvas", type=int, nargs="+", default=[416, 832], help="sides of the detector's")
+    options = parser.parse_args()
+    runtime = Runtime("cpu", batch=16, threads=usable_cores())
+    (_detectors if options.kind == "detector" else _poses)(options, runtime)
+
+
+def _detectors(options: argparse.Namespace, runtime: Runtime) -> None:
+    images = _of(options.data / "val.json", "labels", "true")
+    empty = read_annotations(options.data / "background_val.json", options.data / "images")
+    print(
+        f"{len(images)} pictures with {sum(len(each.boxes) for each in images)} people, {len(empty)} without"
+    )
+    sources = sorted({_source(each) for each in images})
+    heights = []
+    print(f"| | canvas | AP50 | false people | {' | '.join(sources)} |")
+    print("|---" * (4 + len(sources)) + "|")
+    for canvas in options.canvas:
+        for who, weights in _both(options, "small-detector"):
+            settings = {"min_score": 0.01, "input_height": canvas, "input_width": canvas, "padding": "full"}
+            part = Part("yolox-nano", weights, settings)
+            detect = open_detector(part, weights_of("detector", part), runtime)
+            found = list(_detected(detect, images))
+            false = false_people(list(_detected(detect, empty)), empty)
+            ap = [average_precision(found, images)]
+            for source in sources:
+                rows = [row for row, each in enumerate(images) if _source(each) == source]
+                ap.append(average_precision([found[row] for row in rows], [images[row] for row in rows]))
+            texts = [f"{100 * value:.1f}" for value in ap]
+            texts.insert(1, f"{false:.3f}")
+            print(f"| {who} | {canvas} | {' | '.join(texts)} |", flush=True)
+            heights.append(f"| {who} | {canvas} | {' | '.join(_found_by_height(found, images, canvas))} |")
+    print(f"\nPeople found at a score of {_SURE}, in percent, by their height on the canvas:\n")
+    print(f"| | canvas | {' | '.join(f'from {least} px' for least in _HEIGHTS_PX)} |")
+    print("|---" * (2 + len(_HEIGHTS_PX)) + "|", *heights, sep="\n")
+
+
+def _found_by_height(
+    found: Sequence[Detections], images: Sequence[LabelledImage], canvas: int
+) -> Iterator[str]:
+    heights, seen = [], []
+    for boxes, image in zip(found, images, strict=True):
+        overlap = iou(image.boxes.astype(np.float64), boxes.boxes[boxes.scores >= _SURE].astype(np.float64))
+        seen.append(overlap.max(axis=1, initial=0) >= 0.5)
+        scale = canvas / max(image.width, image.height)
+        heights.append((image.boxes[:, 3] - image.boxes[:, 1]) * scale)
+    group = np.searchsorted(_HEIGHTS_PX, np.concatenate(heights), side="right") - 1
+    all_seen = np.concatenate(seen)
+    for row in range(len(_HEIGHTS_PX)):
+        own = all_seen[group == row]
+        yield f"{100 * own.mean():.0f} of {len(own)}" if len(own) else "-"
+
+
+def _poses(options: argparse.Namespace, runtime: Runtime) -> None:
+    file = options.data / "pose_val.json"
+    groups = {f"joints {kind}": _people(file, _of(file, "joints", kind)) for kind in ("true", "drawn")}
+    video = [each for each in _of(file, "joints", "teacher") if _HELD_OUT_VIDEO in str(each.path)]
+    groups[f"{_HELD_OUT_VIDEO}, by the teacher"] = _people(file, video)
+    print("| | people | PCKh@0.5 | keypoints of similarity 0.5 | joints |")
+    print("|---|---|---|---|---|")
+    for name, people in groups.items():
+        for who, weights in _both(options, "small-pose"):
+            part = Part("small" if who == "small" else "heatmap", weights)
+            estimate = open_pose_estimator(part, weights_of("pose", part), runtime)
+            found = np.concatenate(list(_estimated(estimate, people)))
+            truth = np.stack([person.keypoints for person in people])
+            areas = np.array([np.prod(person.box[2:] - person.box[:2]) for person in people])
+            scores = score_poses(found, truth, areas)
+            joints = ", ".join(
+                f"{joint} {100 * value:.0f}" for joint, value in scores.pckh_joints.items() if value == value
+            )
+            print(
+                f"| {name}: {who} | {scores.people} | {100 * scores.pckh:.1f} | {100 * scores.pck_oks:.1f} "
+                f"| {joints} |",
+                flush=True,
+            )
+
+
+def _both(options: argparse.Namespace, shipped: str) -> list[tuple[str, str]]:
+    ours = ("small", options.weights or shipped)
+    return [ours, ("teacher", options.teacher)] if options.teacher else [ours]
+
+
+def _of(file: Path, key: str, value: str) -> list[LabelledImage]:
+    """The pictures of a list that say `value` of `key`."""
+    told = {each["file_name"] for each in json.loads(file.read_text())["images"] if each[key] == value}
+    root = file.parent / "images"
+    return [each for each in read_annotations(file, root) if _inside(each, root) in told]
+
+
+def _inside(image: LabelledImage, root: Path) -> str:
+    return Path(image.path).relative_to(root).as_posix()
+
+
+def _source(image: LabelledImage) -> str:
+    return Path(image.path).parent.name
+
+
+def _people(file: Path, images: Sequence[LabelledImage]) -> list[LabelledPerson]:
+    wanted = {each.path for each in images}
+    source = Source(str(file), str(file.parent / "images"))
+    labels = PoseLabels(least_keypoints=5, least_confidence=0.3)
+    return [each for each in labelled_people(source, "coco", labels) if each.image.path in wanted]
+
+
+def _frames(images: Sequence[LabelledImage]) -> list[Frame]:
+    return [Frame(number, 0.0, read_rgb(image)) for number, image in enumerate(images)]
+
+
+def _detected(detect: Detect, images: Sequence[LabelledImage]) -> Iterator[Detections]:
+    for start in range(0, len(images), _BATCH):
+        yield from detect(_frames(images[start : start + _BATCH]))
+
+
+def _estimated(estimate: Estimate, people: Sequence[LabelledPerson]) -> Iterator[np.ndarray]:
+    pictures = [list(group) for _, group in groupby(people, key=lambda person: person.image.path)]
+    for start in range(0, len(pictures), _BATCH):
+        some = pictures[start : start + _BATCH]
+        seen = [
+            Detections(np.stack([person.box for person in group]), np.ones(len(group), np.float32))
+            for group in some
+        ]
+        yield from (poses.keypoints for poses in estimate(_frames([group[0].image for group in some]), seen))
+
+
+if __name__ == "__main__":
+    main()

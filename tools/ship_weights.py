@@ -1,0 +1,67 @@
+"""Rounds trained weights to half precision and puts them into the package, without what only training needs.
+
+    python tools/ship_weights.py runs/small-detector/best.safetensors small-detector
+    python tools/ship_weights.py runs/small-pose/best.safetensors small-pose
+    python tools/ship_weights.py runs/small-kpr/weights.safetensors small-kpr
+
+Prints what kprtrack/model_catalogue.py and the card beside the weights must say.
+"""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+from kprtrack.model_catalogue import CATALOGUE
+from kprtrack.model_files import SHIPPED
+from reid.datasets.files import write_whole
+
+_KPR = "kpr_config"  # in the header of an encoder
+
+
+def main() -> None:
+    """Write one file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("trained", type=Path, help="weights of a training, safetensors")
+    parser.add_argument("name", choices=[each.name for each in CATALOGUE.values() if each.in_package])
+    options = parser.parse_args()
+    with safe_open(options.trained, framework="pt") as file:
+        told = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if _KPR in told:
+        told = {**told, _KPR: json.dumps(json.loads(told[_KPR]) | {"identities": 1})}
+        tensors = {name: _nobody(name, tensor) for name, tensor in tensors.items()}
+    tensors = {name: _rounded(name, tensor) for name, tensor in tensors.items()}
+    content = save(tensors, told)
+    target = SHIPPED / CATALOGUE[options.name].file_name
+    write_whole(target, content)
+    count = sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point())
+    print(f"{target}: {count:,} numbers, {len(content) / 1e6:.2f} MB")
+    print(f"size_bytes={len(content):_}, sha256={hashlib.sha256(content).hexdigest()!r}")
+
+
+def _nobody(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Classifiers of the people in the training set, a third of the file, become one of nobody."""
+    of_identities = name.startswith(("identity.", "part_identity.")) and ".classifier." in name
+    return torch.zeros_like(tensor[:1]) if of_identities else tensor
+
+
+def _rounded(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.to(torch.float16)
+    if not torch.isfinite(half).all():
+        raise SystemExit(
+            f"{name} holds numbers up to {tensor.abs().max():.3g}, too large for half precision."
+        )
+    return half
+
+
+if __name__ == "__main__":
+    main()
