@@ -15,8 +15,10 @@ from torch.nn import functional as F
 
 from kprtrack.detectors.yolox_network import cells, decode
 from kprtrack.training.yolox_assign import Assignment, paired_iou
+from kprtrack.training.yolox_loss import decoded
 
 _IOU_WEIGHT = 5.0  # as of labels
+_LEAST_SCORE = 0.05  # of the teacher, for its box and class to be learnt: less weighs next to nothing
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,10 @@ def distil_loss(
     for row, found in enumerate(assigned):
         free[row, found.cells] = False
     objects = F.binary_cross_entropy_with_logits(logits[..., 4], teacher.people, reduction="none")
-    seen = (teacher.people > 0.05).nonzero(as_tuple=True)  # [P] cells; the rest weighs nothing
+    seen = (teacher.people > _LEAST_SCORE).nonzero(as_tuple=True)  # [P] cells
     weights = teacher.people[seen]
-    grid = cells(height, width, logits.device)[seen[1]]
     own = logits[seen]
-    centres = (own[:, :2] + grid[:, :2]) * grid[:, 2:]
-    boxes = torch.cat((centres, own[:, 2:4].exp() * grid[:, 2:]), dim=1)
+    boxes = decoded(own, cells(height, width, logits.device)[seen[1]])
     apart = 1 - paired_iou(boxes, teacher.boxes[seen]).square()
     classes = F.binary_cross_entropy_with_logits(own[:, 5], teacher.classes[seen], reduction="none")
     total = objects.where(free, 0).sum() + (weights * (_IOU_WEIGHT * apart + classes)).sum()

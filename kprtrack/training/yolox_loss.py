@@ -56,7 +56,7 @@ def yolox_loss(
     """
     logits = logits.float()  # half precision would merge the costs of cells
     grid = cells(height, width, logits.device)
-    boxes = _decoded(logits, grid)
+    boxes = decoded(logits, grid)
     assigned = tuple(
         assign(box, own[:, 4:], each, grid)
         for box, own, each in zip(boxes.detach(), logits.detach(), targets, strict=True)
@@ -74,7 +74,8 @@ def yolox_loss(
     return Losses(torch.stack([*losses.values()]).sum(), {k: v.detach() for k, v in losses.items()}, assigned)
 
 
-def _decoded(logits: Tensor, grid: Tensor) -> Tensor:
+def decoded(logits: Tensor, grid: Tensor) -> Tensor:
+    """[..., 4] centre x, centre y, width, height in canvas pixels. grid: of the same cells."""
     centres = (logits[..., :2] + grid[:, :2]) * grid[:, 2:]
     return torch.cat((centres, logits[..., 2:4].exp() * grid[:, 2:]), dim=-1)
 
