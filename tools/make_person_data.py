@@ -23,7 +23,8 @@ included. Keypoints of teachers: v 2 from confidence 0.5, v 1 from 0.3 or where 
 
 Never trained on: the video mmaction2_basketball; MOT17-09 and -13; a third of PoseTrack18; 15 % of all other
 pictures, drawn by --seed (of CUHK: of the identities); people and backgrounds of those are pasted together
-only for val; drawn scenes of other seeds than the training's. Of CUHK03 only the 600 identities of
+only for val; drawn scenes of other seeds than the training's. Puppets, people cut out and put into poses of
+Leeds Sports, are made of what is trained on, and for training alone. Of CUHK03 only the 600 identities of
 re-identification's own training (seed 0) are used at all. CUHK01 may show the same people: for poses no harm.
 """
 
@@ -36,6 +37,7 @@ from pathlib import Path
 from person_data.composites import composites
 from person_data.drawn import FIRST_SEED, drawn
 from person_data.labels import HELD_OUT_SHARE, Picture
+from person_data.puppets import puppets
 from person_data.reading import Study
 from person_data.single import CUHK03_TRAIN, ccp, cuhk01, cuhk03, lspet, pennfudan
 from person_data.street import HELD_OUT_MOT, HELD_OUT_VIDEOS, backgrounds, mmpose, mot17, posetrack18, videos
@@ -58,8 +60,11 @@ REAL: dict[str, Callable[[Study], Iterator[Picture]]] = {
     "cuhk01": cuhk01,
     "cuhk03": cuhk03,
 }
-MADE = ("composites", "synthetic")
-PASTED = {"pennfudan", "ccp", "backgrounds"}  # what composites are made of
+MADE = {  # and what of
+    "composites": ("backgrounds", "ccp", "pennfudan"),
+    "puppets": ("backgrounds", "ccp", "lspet", "pennfudan"),
+    "synthetic": (),
+}
 
 
 def main() -> None:
@@ -77,7 +82,7 @@ def build(options: argparse.Namespace) -> None:
     study = Study(
         options.real, Teachers(options.real, options.out / "cache", threads=options.threads), options.seed
     )
-    counts = {"composites": options.composites, "synthetic": options.synthetic}
+    counts = {name: getattr(options, name) for name in MADE}
     entries = []
     for source in [*REAL, *MADE]:
         if source not in options.without:
@@ -103,6 +108,8 @@ def build(options: argparse.Namespace) -> None:
 def _pictures(source: str, study: Study, counts: dict[str, int]) -> Iterator[Picture]:
     if source in REAL:
         return REAL[source](study)
+    if source == "puppets":
+        return puppets(study, counts[source])
     sides = [(counts[source], False), (-(-counts[source] // VAL_SHARE), True)]
     if source == "composites":
         return chain.from_iterable(composites(study, count, held_out=side) for count, side in sides)
@@ -118,18 +125,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="where to write; not inside the repository")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--composites", type=int, default=4000, help="pictures for training")
+    parser.add_argument("--puppets", type=int, default=10000, help="people in other poses, for training")
     parser.add_argument("--synthetic", type=int, default=640, help="frames for training")
     parser.add_argument(
         "--without", nargs="+", default=[], choices=names, metavar="SOURCE", help=", ".join(names)
     )
     parser.add_argument("--threads", type=int, default=1, help="of the teachers")
     options = parser.parse_args()
-    lacking = PASTED & set(options.without)
-    if lacking and "composites" not in options.without:
-        raise UserError(
-            f"Composites are made of {', '.join(sorted(PASTED))}: with --without {' '.join(sorted(lacking))}"
-            " add composites to it too."
-        )
+    for made, of in MADE.items():
+        lacking = sorted(set(of) & set(options.without))
+        if lacking and made not in options.without:
+            raise UserError(
+                f"The {made} are made of {', '.join(of)}: "
+                f"with --without {' '.join(lacking)} add {made} to it too."
+            )
     if not options.real.is_dir():
         raise UserError(f"--real {options.real}: there is no such folder.")
     if Path(__file__).resolve().parents[1] in (options.out / "x").resolve().parents:

@@ -1,5 +1,7 @@
 """The pose networks that can be trained: how they begin, what moves them, and their files."""
 
+from dataclasses import replace
+from operator import gt
 from pathlib import Path
 
 import torch
@@ -30,10 +32,7 @@ def new_network(config: PoseTrainConfig) -> nn.Module:
     if isinstance(network, Hrnet):
         _begin_hrnet(network, config.hrnet.width, path)
         return network
-    given = load_small_pose(path)
-    if given.shape != config.small:
-        raise WeightsError(f"{path} holds another network: {given.shape}, where {config.small} is asked for.")
-    return given
+    return _begun_small(network, path)
 
 
 def new_optimiser(network: nn.Module, config: PoseOptimiser) -> torch.optim.Optimizer:
@@ -51,6 +50,23 @@ def weights_file(network: nn.Module) -> bytes:
         return small_pose_file(network)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     return serialise(tensors, {"format": "pt"})
+
+
+def _begun_small(network: SmallPose, path: Path) -> SmallPose:
+    """The network with the weights of one that has no more blocks than it in any stage.
+
+    Blocks that are new begin as no more than their shortcut: the deeper network starts where the other ended.
+    Raises: WeightsError if the other differs in more than its blocks, or has more of them.
+    """
+    given, wanted = load_small_pose(path), network.shape
+    alike = replace(given.shape, stage_blocks=wanted.stage_blocks) == wanted
+    if not alike or any(map(gt, given.shape.stage_blocks, wanted.stage_blocks)):
+        raise WeightsError(
+            f"{path} is no start for the network asked for: it holds {given.shape}, asked for is {wanted}. "
+            "Only stage_blocks may differ, and only grow."
+        )
+    network.load_state_dict(given.state_dict(), strict=False)
+    return network
 
 
 def _begin_hrnet(network: Hrnet, width: int, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Training of pose networks: labels, targets, loss, learning, going on, and what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,8 +234,27 @@ def test_a_run_begins_with_the_weights_it_is_given(tmp_path):
 def test_a_start_of_another_shape_is_refused(tmp_path):
     write_figures(tmp_path, 8)
     (tmp_path / "start.safetensors").write_bytes(weights_file(SmallPose(SmallPoseShape())))
-    with pytest.raises(WeightsError, match=r"holds another network.*neck_width=64"):
+    with pytest.raises(WeightsError, match=r"no start.*holds.*neck_width=64"):
         prepare(recipe(tmp_path, init=str(tmp_path / "start.safetensors")))
+
+
+def test_a_deeper_network_begins_as_the_shallower_one(tmp_path):
+    write_figures(tmp_path, 8)
+    shallow = recipe(tmp_path).small
+    start = SmallPose(shallow).eval()
+    with torch.no_grad():
+        for parameter in start.parameters():
+            parameter.add_(0.1 * torch.rand_like(parameter))
+    (tmp_path / "start.safetensors").write_bytes(weights_file(start))
+    blocks = tuple(count + 2 for count in shallow.stage_blocks)
+    config = recipe(tmp_path, init=str(tmp_path / "start.safetensors"))
+    deeper = new_network(replace(config, small=replace(shallow, stage_blocks=blocks))).eval()
+    images = torch.rand(2, 3, shallow.input_height, shallow.input_width)
+    torch.testing.assert_close(deeper(images), start(images))
+
+    (tmp_path / "start.safetensors").write_bytes(weights_file(deeper))
+    with pytest.raises(WeightsError, match="only grow"):
+        new_network(config)
 
 
 @pytest.mark.slow

@@ -124,6 +124,63 @@ def test_the_same_seed_composes_the_same_picture():
     assert len(one[1]) == len(other[1])
 
 
+STANDING = {  # x, y of the right half of somebody seen from the front
+    "eye": (-5, 28), "ear": (-9, 30), "shoulder": (-24, 60), "elbow": (-32, 100), "wrist": (-34, 138),
+    "hip": (-14, 130), "knee": (-16, 180), "ankle": (-17, 230),
+}  # fmt: skip
+DANCING = STANDING | {"elbow": (-60, 50), "wrist": (-70, 12), "knee": (-45, 160), "ankle": (-80, 190)}
+
+
+def joints_of(half):
+    """[17, 2] of both halves about x = 100."""
+    sides = {"left": -1, "right": 1}
+    places = {
+        f"{side}_{name}": (sign * x + 100, y) for side, sign in sides.items() for name, (x, y) in half.items()
+    }
+    return np.array([places.get(name, (100, 34)) for name in KEYPOINTS], float)
+
+
+def with_derived(points):
+    """[20, 2] joints, neck, pelvis and top of the head."""
+    middles = [points[pair].mean(axis=0) for pair in ([5, 6], [11, 12])]
+    return np.concatenate((points, middles, [[100, 10]]))
+
+
+def test_the_limbs_of_a_puppet_lie_where_its_joints_are_told_to_be():
+    from person_data.cutouts import Cutout
+    from person_data.puppets import _scale, _with_derived, posed
+
+    points = joints_of(STANDING)
+    image, alpha = np.zeros((250, 200, 3), np.uint8), np.zeros((250, 200), np.float32)
+    alpha[10:245, 55:145] = 1
+    colours = np.stack([np.arange(17) * 12 + 50, 250 - np.arange(17) * 12, np.full(17, 128)], 1)
+    for point, colour in zip(points, colours, strict=True):
+        cv2.circle(image, point.astype(int), 6, colour.tolist(), -1)
+    keypoints = np.float32(np.column_stack((points, np.full(17, 2))))
+    cut = Cutout(image, alpha, keypoints, np.full(17, 0.9, np.float32), 235.0)
+    own = _with_derived(cut)
+    pose = with_derived(joints_of(DANCING))
+    for seed in range(4):
+        found = posed(cut, own, pose, _scale(own, pose), np.random.default_rng(seed))
+        known = [row for row in range(5, 17) if found.keypoints[row, 2] > 0]
+        assert len(known) >= 10
+        for row in known:
+            column, line = found.keypoints[row, :2].round().astype(int)
+            np.testing.assert_allclose(found.image[line, column], colours[row], atol=8)
+            assert found.alpha[line, column] > 0.9
+        limbs = [0, *range(5, 17)]
+        spread = [np.ptp(each[limbs], axis=0) for each in (found.keypoints[:, :2], pose[:17])]
+        np.testing.assert_allclose(spread[0][0] / spread[0][1], spread[1][0] / spread[1][1], rtol=0.05)
+
+
+def test_poses_seen_from_the_other_side_do_not_fit_a_person():
+    from person_data.puppets import _scale
+
+    own, pose = with_derived(joints_of(STANDING)), joints_of(DANCING)
+    assert _scale(own, with_derived(pose)) is not None
+    assert _scale(own, with_derived(pose[list(FLIP)])) is None
+
+
 def oval():
     """[140, 90] uint8, 1 where a person 120 pixels tall is."""
     return cv2.ellipse(np.zeros((140, 90), np.uint8), (45, 70), (19, 60), 0, 0, 360, 1, -1)

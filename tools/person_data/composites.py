@@ -60,6 +60,22 @@ def compose(
     return _photographed(rng, canvas), [each for each in found if each is not None]
 
 
+def portrait(
+    rng: np.random.Generator, cut: Cutout, places: Sequence[np.ndarray]
+) -> tuple[np.ndarray, Person | None]:
+    """A picture around one person, whom at times something hides in part; None: hides all."""
+    rows, columns = cut.alpha.shape
+    height, width = (round(side * rng.uniform(1.05, 1.5)) for side in (rows, columns))
+    canvas, enlarged = _background(rng, places, width, height)
+    owner = np.full((height, width), _NOBODY, np.int16)
+    left, top = rng.integers(width - columns + 1), rng.integers(height - rows + 1)
+    layer = _Layer(cut, int(left), int(top))
+    _paste(canvas, owner, _dyed(rng, layer, canvas, enlarged), number=1)
+    if rng.random() < 0.2:
+        _paste_thing(rng, canvas, owner, places)
+    return _photographed(rng, canvas), _seen(layer, owner == 1)
+
+
 def _heights(rng: np.random.Generator, height: int) -> np.ndarray:
     """[N] pixels of the people, ascending: the tallest are in front."""
     count = min(_MOST_PEOPLE, 1 + rng.geometric(0.3))
