@@ -12,7 +12,8 @@ Written to --out, pictures with a long side of at most 640 pixels, lists in COCO
                                       its boxes (true, teacher, drawn; pasted: of people cut out and put
                                       elsewhere), "joints" its keypoints (true, teacher, drawn)
     pose_train.json, pose_val.json    people with at least 5 known keypoints, 24 pixels tall or more
-    pose_train/SOURCE.json            the people of pose_train.json by source, for shares in a training
+    train/SOURCE.json                 what is in train.json by source, for shares in a training
+    pose_train/SOURCE.json            the same of pose_train.json
     background_val.json               pictures without people
     summary.json                      counts by source, and what is held out
     cache/, parts/                    what the teachers said, finished sources: a second run goes on from here
@@ -40,7 +41,17 @@ from person_data.labels import HELD_OUT_SHARE, Picture
 from person_data.puppets import puppets
 from person_data.reading import Study
 from person_data.single import CUHK03_TRAIN, ccp, cuhk01, cuhk03, lspet, pennfudan
-from person_data.street import HELD_OUT_MOT, HELD_OUT_VIDEOS, backgrounds, mmpose, mot17, posetrack18, videos
+from person_data.street import (
+    HELD_OUT_MOT,
+    HELD_OUT_VIDEOS,
+    backgrounds,
+    everyday,
+    mmpose,
+    mot17,
+    posetrack18,
+    sports,
+    videos,
+)
 from person_data.teachers import Teachers
 from person_data.writing import write_lists, write_source
 
@@ -52,6 +63,8 @@ REAL: dict[str, Callable[[Study], Iterator[Picture]]] = {
     "pennfudan": pennfudan,
     "ccp": ccp,
     "backgrounds": backgrounds,
+    "everyday": everyday,
+    "sports": sports,
     "mot17": mot17,
     "posetrack18": posetrack18,
     "mmpose": mmpose,

@@ -2,8 +2,10 @@
 
     python tools/make_small_kpr_data.py --cuhk03 DIR --cuhk01 DIR --out OUT
 
-train/ holds the 600 training identities of CUHK03 (seed 0) and all 971 of CUHK01; query/ and gallery/ are
-CUHK03's other 143, as in `kprtrack eval reid cuhk03`. Crops are linked where the disk can, else copied. Then:
+train/ holds the 600 training identities of CUHK03 (seed 0), all 971 of CUHK01, and people of the synthetic
+benchmark, drawn with other seeds than the clip of the demo, with their true keypoints; query/ and gallery/
+are CUHK03's other 143, as in `kprtrack eval reid cuhk03`. Crops are linked where the disk can, else copied.
+Then:
 
     kprtrack data keypoints folder --root OUT --others ...
     kprtrack data part-labels folder --root OUT
@@ -15,8 +17,23 @@ import os
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+from eval.benchmarks.synthetic import SyntheticConfig, SyntheticFrame
+from eval.benchmarks.synthetic_scene import Scene
 from reid.datasets import open_dataset
+from reid.datasets.files import write_whole
+from reid.datasets.keypoint_files import keypoints_json
+from reid.datasets.layout import ANNOTATION_FOLDERS, OWN_KEYPOINTS
 from reid.datasets.sample import ReidSample
+
+_FIRST_SEED = 3000  # of drawn scenes; 1000 and 2000 are those of tools/make_person_data.py
+_FRAMES, _APART = 12, 30  # of each scene
+# Share of the box that shows the person; a person who is all seen fills about 0.4. Of those who are hidden
+# more a teacher that takes no prompts would describe somebody else.
+_HALF_HIDDEN = 0.22
+_LEAST_PX = (40, 16)  # height and width of a crop
 
 
 def main() -> None:
@@ -26,6 +43,7 @@ def main() -> None:
     )
     for name in ("cuhk03", "cuhk01", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--scenes", type=int, default=40, help="drawn ones, of three to eight people")
     options = parser.parse_args()
     known = open_dataset("cuhk03", options.cuhk03, {})
     more = open_dataset("cuhk01", options.cuhk01, {"train_identities": 0})
@@ -39,6 +57,42 @@ def main() -> None:
         for sample in samples:
             _link(sample.image, options.out / folder / _name(source, sample))
         print(f"{folder}: {len(samples)} crops of {source}")
+    count = sum(_draw(options.out, number) for number in range(options.scenes))
+    print(f"train: {count} crops of drawn people")
+
+
+def _draw(out: Path, number: int) -> int:
+    """Crops of everybody in a scene, with keypoints; how many."""
+    config = SyntheticConfig(
+        4, frames=_FRAMES * _APART, people=3 + number % 6, width=960, height=540, seed=_FIRST_SEED + number
+    )
+    scene, count = Scene(config, number % 4), 0
+    for row in range(_FRAMES):
+        frame = scene.frame(row * _APART)
+        for person in np.flatnonzero(frame.visibility >= _HALF_HIDDEN):
+            count += _write_crop(out, f"drawn{number:03d}", frame, int(person))
+    return count
+
+
+def _write_crop(out: Path, scene: str, frame: SyntheticFrame, person: int) -> int:
+    height, width = frame.image.shape[:2]
+    left, top, right, bottom = np.rint(frame.boxes[person]).astype(int).clip(0, (width, height) * 2)
+    if bottom - top < _LEAST_PX[0] or right - left < _LEAST_PX[1]:
+        return 0
+    # The person asked for first, then all others of whom a joint can be seen inside.
+    order = [person, *(row for row in range(len(frame.ids)) if row != person)]
+    keypoints = frame.keypoints[order].copy()
+    keypoints[..., :2] -= (left, top)
+    inside = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] < (right - left, bottom - top))).all(-1)
+    keypoints[..., 2] = (keypoints[..., 2] == 2) & inside  # 2: visible
+    others = keypoints[1:][keypoints[1:, :, 2].any(axis=1)]
+    # Each scene is a camera of its own: nobody is seen by two.
+    name = f"{scene}p{frame.ids[person]}_c{4 + int(scene[5:])}_{frame.number:04d}.jpg"
+    _, data = cv2.imencode(".jpg", frame.image[top:bottom, left:right, ::-1])
+    write_whole(out / "train" / name, data.tobytes())
+    said = keypoints_json(np.concatenate((keypoints[:1], others)))
+    write_whole(out / ANNOTATION_FOLDERS[0] / OWN_KEYPOINTS / "train" / f"{name}_keypoints.json", said)
+    return 1
 
 
 def _name(source: str, sample: ReidSample) -> str:

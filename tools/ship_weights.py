@@ -4,7 +4,8 @@
     python tools/ship_weights.py runs/small-pose/best.safetensors small-pose
     python tools/ship_weights.py runs/small-kpr/weights.safetensors small-kpr
 
-Prints what kprtrack/model_catalogue.py and the card beside the weights must say.
+Of several files, which parts of one training after another left, it takes the mean (model soup, Wortsman et
+al., ICML 2022). Prints what kprtrack/model_catalogue.py and the card beside the weights must say.
 """
 
 import argparse
@@ -28,12 +29,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("trained", type=Path, help="weights of a training, safetensors")
+    parser.add_argument("trained", type=Path, nargs="+", help="weights of a training, safetensors")
     parser.add_argument("name", choices=[each.name for each in CATALOGUE.values() if each.in_package])
     options = parser.parse_args()
-    with safe_open(options.trained, framework="pt") as file:
-        told = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    read = [_read(path) for path in options.trained]
+    if any(told != read[0][0] for told, _ in read):
+        raise SystemExit("ship_weights: the files hold networks of different shapes.")
+    told, tensors = read[0][0], _mean([tensors for _, tensors in read])
     if _KPR in told:
         told = {**told, _KPR: json.dumps(json.loads(told[_KPR]) | {"identities": 1})}
         tensors = {name: _nobody(name, tensor) for name, tensor in tensors.items()}
@@ -44,6 +46,22 @@ def main() -> None:
     count = sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point())
     print(f"{target}: {count:,} numbers, {len(content) / 1e6:.2f} MB")
     print(f"size_bytes={len(content):_}, sha256={hashlib.sha256(content).hexdigest()!r}")
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Header and tensors."""
+    with safe_open(path, framework="pt") as file:
+        return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _mean(all_tensors: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Of each tensor of numbers; a count is that of the last file."""
+    return {
+        name: torch.stack([each[name] for each in all_tensors]).mean(dim=0)
+        if last.is_floating_point()
+        else last
+        for name, last in all_tensors[-1].items()
+    }
 
 
 def _nobody(name: str, tensor: torch.Tensor) -> torch.Tensor:

@@ -233,6 +233,24 @@ def test_penn_fudans_box_is_its_masks_extent(study):
     assert picture.people[0].box.tolist() == [25, 10, 65, 130]
 
 
+def test_whom_the_teacher_overlooks_in_a_picture_of_sport_is_ignored(study, monkeypatch):
+    from person_data.labels import taught
+    from person_data.street import sports
+
+    whole, away = (10, 10, 50, 90), (60, 10, 85, 40)
+    joints = [[x, y, 1] for x, y in ((12, 12), (48, 88), (30, 50))]
+    (study.real / "pose").mkdir()
+    (study.real / "pose/lspet_crops.json").write_bytes(orjson.dumps({"images": [["one.jpg", joints]]}))
+    with zipfile.ZipFile(study.real / "pose/lspet_crops.zip", "w") as crops:
+        add(crops, "lspet_crops/one.jpg", np.zeros((100, 90, 3), np.uint8))
+    for boxes, ignored in (([whole], 0), ([away], 1), ([], 1)):
+        people = [taught(np.float32(box), skeleton(box), 0.8) for box in boxes]
+        monkeypatch.setattr(study.teachers, "label_all", lambda *_, found=people: list(found), raising=False)
+        (picture,) = sports(study)
+        assert len(picture.people) == len(boxes) + ignored
+        assert [each.box.tolist() for each in picture.people if each.ignore] == [[12, 12, 48, 88]] * ignored
+
+
 def test_no_picture_is_in_two_lists_of_a_kind(study, tmp_path):
     from make_person_data import REAL
     from person_data.composites import composites

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 from kprtrack.video import open_source
-from person_data.labels import Person, Picture, around, clipped, held_out, ignored, named_keypoints, person
+from person_data.labels import (
+    Person,
+    Picture,
+    around,
+    clipped,
+    held_out,
+    ignored,
+    named_keypoints,
+    overlaps,
+    person,
+)
 from person_data.reading import Study
 from person_data.teachers import NOTHING
 from reid.errors import InputError
@@ -20,7 +30,8 @@ HELD_OUT_MOT = ("MOT17-09-FRCNN", "MOT17-13-FRCNN")
 _FRAMES = 80  # most of a video
 _LEAST_GAP_S = 0.1  # between two frames: nearer ones show the same
 _WIDE = 900  # pixels of the long side from which small people are looked for on a larger canvas
-_CANVAS, _WIDE_CANVAS = 640, 832  # pixels
+_CANVAS, _WIDE_CANVAS, _SMALL_CANVAS = 640, 832, 416  # pixels
+_SAME = 0.5  # shared area from which two boxes are of one person
 _MOT_PERSON, _MOT_UNCLEAR = (
     1,
     (2, 7, 8, 12),
@@ -127,6 +138,33 @@ def backgrounds(study: Study) -> Iterator[Picture]:
             continue
         if all((study.teachers.people(image, each)[:, 4] < 2 * NOTHING).all() for each in (416, 640)):
             yield Picture(name, image, (), "true", name in test, poses=False)
+
+
+def everyday(study: Study) -> Iterator[Picture]:
+    """Pictures of ImageNet in which the teacher sees somebody: its boxes."""
+    archive = study.archive("detect/imagenet_samples.zip", "everyday")
+    names = archive.names("imagenet_samples", ".jpg")
+    test = held_out(names, "backgrounds", study.seed)
+    for name in names:
+        image = archive.picture(f"imagenet_samples/{name}.jpg")
+        people = study.teachers.label_all(image, _SMALL_CANVAS)
+        if any(not each.ignore for each in people):
+            yield Picture(name, image, tuple(people), "teacher", name in test, poses=False)
+
+
+def sports(study: Study) -> Iterator[Picture]:
+    """Crops of Leeds Sports Pose Extended with the teacher's boxes; whom it overlooks is ignored."""
+    data = study.json("pose/lspet_crops.json", "sports")
+    archive = study.archive("pose/lspet_crops.zip", "sports")
+    test = held_out([name for name, _ in data["images"]], "lspet", study.seed)
+    for name, rows in data["images"]:
+        image, joints = archive.picture(f"lspet_crops/{name}"), np.float32(rows)
+        people = study.teachers.label_all(image, _SMALL_CANVAS)
+        found = np.float32([each.box for each in people if not each.ignore]).reshape(-1, 4)
+        posed = around(joints[joints[:, 2] > 0, :2], image.shape, 0)
+        if (overlaps(posed[None], found) < _SAME).all():
+            people.append(ignored(posed))
+        yield Picture(name.partition(".")[0], image, tuple(people), "teacher", name in test, poses=False)
 
 
 def _canvas(image: np.ndarray) -> int:

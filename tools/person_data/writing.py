@@ -1,6 +1,7 @@
 """The files: pictures, one list per source as it is finished, and the lists of all sources in COCO's form."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from reid.skeleton import KEYPOINTS, LIMBS
 
 QUALITY = 92  # of JPEG
 LISTS = ("train", "val", "pose_train", "pose_val", "background_val")
-_BY_SOURCE = "pose_train"  # also in parts, so that a training can show some sources more often
+_BY_SOURCE = ("train", "pose_train")  # also in parts: a training can show some sources more often
 Entry = dict[str, Any]
 
 
@@ -54,10 +55,12 @@ def write_lists(out: Path, entries: Sequence[Entry], facts: Mapping[str, Any]) -
         content = coco(chosen, poses=name.startswith("pose"))
         write_whole(out / f"{name}.json", orjson.dumps(content))
         summary["lists"][name] = _counts(chosen, poses=name.startswith("pose"))
-    for source in sorted({entry["source"] for entry in entries}):
-        own = [entry for entry in entries if entry["source"] == source and belongs(entry, _BY_SOURCE)]
+    sources = sorted({entry["source"] for entry in entries})
+    for name, source in product(_BY_SOURCE, sources):
+        own = [entry for entry in entries if entry["source"] == source and belongs(entry, name)]
         if own:
-            write_whole(out / _BY_SOURCE / f"{source}.json", orjson.dumps(coco(own, poses=True)))
+            content = coco(own, poses=name.startswith("pose"))
+            write_whole(out / name / f"{source}.json", orjson.dumps(content))
     write_whole(out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
     return summary
 
