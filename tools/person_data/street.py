@@ -21,7 +21,7 @@ from person_data.labels import (
     person,
 )
 from person_data.reading import Study
-from person_data.teachers import NOTHING
+from person_data.teachers import NOTHING, SAME
 from reid.errors import InputError
 from reid.skeleton import POSETRACK_KEYPOINTS
 
@@ -31,7 +31,6 @@ _FRAMES = 80  # most of a video
 _LEAST_GAP_S = 0.1  # between two frames: nearer ones show the same
 _WIDE = 900  # pixels of the long side from which small people are looked for on a larger canvas
 _CANVAS, _WIDE_CANVAS, _SMALL_CANVAS = 640, 832, 416  # pixels
-_SAME = 0.5  # shared area from which two boxes are of one person
 _MOT_PERSON, _MOT_UNCLEAR = (
     1,
     (2, 7, 8, 12),
@@ -129,27 +128,19 @@ def mmpose(study: Study) -> Iterator[Picture]:
 
 def backgrounds(study: Study) -> Iterator[Picture]:
     """Pictures of ImageNet in which the teacher sees nobody, even at a very low score."""
-    archive = study.archive("detect/imagenet_samples.zip", "backgrounds")
-    names = archive.names("imagenet_samples", ".jpg")
-    test = held_out(names, "backgrounds", study.seed)
-    for name in names:
-        image = archive.picture(f"imagenet_samples/{name}.jpg")
+    for name, image, test in _imagenet(study, "backgrounds"):
         if name.partition("_")[0] in _WITH_HANDS:
             continue
         if all((study.teachers.people(image, each)[:, 4] < 2 * NOTHING).all() for each in (416, 640)):
-            yield Picture(name, image, (), "true", name in test, poses=False)
+            yield Picture(name, image, (), "true", test, poses=False)
 
 
 def everyday(study: Study) -> Iterator[Picture]:
     """Pictures of ImageNet in which the teacher sees somebody: its boxes."""
-    archive = study.archive("detect/imagenet_samples.zip", "everyday")
-    names = archive.names("imagenet_samples", ".jpg")
-    test = held_out(names, "backgrounds", study.seed)
-    for name in names:
-        image = archive.picture(f"imagenet_samples/{name}.jpg")
+    for name, image, test in _imagenet(study, "everyday"):
         people = study.teachers.label_all(image, _SMALL_CANVAS)
         if any(not each.ignore for each in people):
-            yield Picture(name, image, tuple(people), "teacher", name in test, poses=False)
+            yield Picture(name, image, tuple(people), "teacher", test, poses=False)
 
 
 def sports(study: Study) -> Iterator[Picture]:
@@ -162,9 +153,18 @@ def sports(study: Study) -> Iterator[Picture]:
         people = study.teachers.label_all(image, _SMALL_CANVAS)
         found = np.float32([each.box for each in people if not each.ignore]).reshape(-1, 4)
         posed = around(joints[joints[:, 2] > 0, :2], image.shape, 0)
-        if (overlaps(posed[None], found) < _SAME).all():
+        if (overlaps(posed[None], found) < SAME).all():
             people.append(ignored(posed))
         yield Picture(name.partition(".")[0], image, tuple(people), "teacher", name in test, poses=False)
+
+
+def _imagenet(study: Study, source: str) -> Iterator[tuple[str, np.ndarray, bool]]:
+    """Name, picture and whether it is held out: the same ones for every source made of them."""
+    archive = study.archive("detect/imagenet_samples.zip", source)
+    names = archive.names("imagenet_samples", ".jpg")
+    test = held_out(names, "backgrounds", study.seed)
+    for name in names:
+        yield name, archive.picture(f"imagenet_samples/{name}.jpg"), name in test
 
 
 def _canvas(image: np.ndarray) -> int:

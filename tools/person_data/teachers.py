@@ -20,7 +20,7 @@ from reid.skeleton import KEYPOINTS
 YOLOX, TINYPOSE = "weights/yolox_nano_torch_from_onnx.pth", "weights/tinypose_256x192_fp16.xml"
 LEAST_SCORE = 0.4  # of a box that counts as a person; below, as a region to be ignored
 NOTHING = 0.05  # score below which nobody is there
-_SAME = 0.5  # shared area of the smaller box: the same person seen twice
+SAME = 0.5  # shared area of the smaller box: the same person seen twice
 _INSIDE, _PART = 0.8, 0.15  # a box so far inside a sure one, of a lower score: a part of that person
 
 Find = Callable[[np.ndarray], np.ndarray]  # picture -> [N, 5] x1 y1 x2 y2 score
@@ -89,7 +89,7 @@ class Teachers:
     def unlabelled(self, image: np.ndarray, labelled: np.ndarray, canvas_px: int) -> list[Person]:
         """Ignored regions: whom the teacher finds beside the labelled boxes [N, 4]."""
         found = self.people(image, canvas_px)
-        new = (overlaps(found[:, :4], labelled) < _SAME).all(axis=1)
+        new = (overlaps(found[:, :4], labelled) < SAME).all(axis=1)
         return [ignored(row[:4], float(row[4])) for row in found[new & (found[:, 4] >= 2 * NOTHING)]]
 
     def _open_detector(self, canvas_px: int) -> Find:
