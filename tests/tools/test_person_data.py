@@ -239,8 +239,9 @@ def test_whom_the_teacher_overlooks_in_a_picture_of_sport_is_ignored(study, monk
 
     whole, away = (10, 10, 50, 90), (60, 10, 85, 40)
     joints = [[x, y, 1] for x, y in ((12, 12), (48, 88), (30, 50))]
+    told = {"joint_order": ["neck", "head_top", "left_hip"], "coco17_index": [None, None, 11]}
     (study.real / "pose").mkdir()
-    (study.real / "pose/lspet_crops.json").write_bytes(orjson.dumps({"images": [["one.jpg", joints]]}))
+    (study.real / "pose/lspet_crops.json").write_bytes(orjson.dumps(told | {"images": [["one.jpg", joints]]}))
     with zipfile.ZipFile(study.real / "pose/lspet_crops.zip", "w") as crops:
         add(crops, "lspet_crops/one.jpg", np.zeros((100, 90, 3), np.uint8))
     for boxes, ignored in (([whole], 0), ([away], 1), ([], 1)):

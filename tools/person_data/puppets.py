@@ -13,8 +13,9 @@ import numpy as np
 
 from person_data.composites import portrait
 from person_data.cutouts import Cutout, cutouts, mirrored, resized
-from person_data.labels import SURE, Picture, held_out
+from person_data.labels import SURE, Picture
 from person_data.reading import Study
+from person_data.single import lspet_people
 from person_data.street import backgrounds
 from reid.skeleton import KEYPOINTS
 
@@ -145,21 +146,14 @@ def _middles(points: np.ndarray) -> np.ndarray:
 
 def _poses(study: Study) -> np.ndarray:
     """[N, 20, 2] of Leeds Sports Pose Extended, of those with all joints known, not seen from the side."""
-    data = study.json("pose/lspet_crops.json", "lspet")
-    top, index = data["joint_order"].index("head_top"), data["coco17_index"]
-    test = held_out([name for name, _ in data["images"]], "lspet", study.seed)
     found = []
-    for name, rows in data["images"]:
-        joints = np.array(rows, np.float64)
-        if name in test or (joints[:, 2] <= 0).any():
+    for each in lspet_people(study, "lspet"):
+        if each.held_out or (each.joints[:, 2] <= 0).any():
             continue
-        points = np.zeros((len(KEYPOINTS), 2))
-        for row, target in enumerate(index):
-            if target is not None:
-                points[target] = joints[row, :2]
+        points = each.keypoints[:, :2].astype(np.float64)
         middles = _middles(points)
         points[_FACE] = middles[0]  # goes with the head
-        pose = np.concatenate((points, middles, joints[[top], :2]))
+        pose = np.concatenate((points, middles, [each.top[:2]]))
         if abs(_facing(pose)) > _TURNED:
             found.append(pose)
     return np.stack(found)

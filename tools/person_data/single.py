@@ -34,6 +34,33 @@ class Masked:
     held_out: bool
 
 
+@dataclass(frozen=True)
+class SportsPerson:
+    """One crop of Leeds Sports Pose Extended; joints are x y known, pixels of the crop."""
+
+    name: str
+    joints: np.ndarray  # [14, 3] float32, as annotated
+    keypoints: np.ndarray  # [17, 3] float32, COCO's; the face is unknown
+    neck: np.ndarray  # [3]
+    top: np.ndarray  # [3] of the head
+    held_out: bool
+
+
+def lspet_people(study: Study, source: str) -> list[SportsPerson]:
+    """Every crop; the same ones are held out for every source made of them."""
+    data = study.json("pose/lspet_crops.json", source)
+    neck, top = (data["joint_order"].index(name) for name in ("neck", "head_top"))
+    test = held_out([name for name, _ in data["images"]], "lspet", study.seed)
+    known = [(row, target) for row, target in enumerate(data["coco17_index"]) if target is not None]
+    found = []
+    for name, rows in data["images"]:
+        joints, keypoints = np.float32(rows), np.zeros((len(KEYPOINTS), 3), np.float32)
+        for row, target in known:
+            keypoints[target] = joints[row]
+        found.append(SportsPerson(name, joints, keypoints, joints[neck], joints[top], name in test))
+    return found
+
+
 def masked_pennfudan(study: Study) -> Iterator[Masked]:
     """Every picture of Penn-Fudan."""
     archive = study.archive("detect/pennfudan.zip", "pennfudan")
@@ -74,33 +101,23 @@ def ccp(study: Study) -> Iterator[Picture]:
 
 def lspet(study: Study) -> Iterator[Picture]:
     """Crops with 14 true joints; the face is the teacher's where it is sure."""
-    data = study.json("pose/lspet_crops.json", "lspet")
     archive = study.archive("pose/lspet_crops.zip", "lspet")
-    index = data["coco17_index"]
-    neck, top = (data["joint_order"].index(name) for name in ("neck", "head_top"))
-    test = held_out([name for name, _ in data["images"]], "lspet", study.seed)
-    for rows in _parts(data["images"]):
-        images = [archive.picture(f"lspet_crops/{name}") for name, _ in rows]
-        joints = [np.float32(each) for _, each in rows]
+    for rows in _parts(lspet_people(study, "lspet")):
+        images = [archive.picture(f"lspet_crops/{each.name}") for each in rows]
         boxes = [
-            around(each[each[:, 2] > 0, :2], image.shape, _LSPET_MARGIN_PX)
-            for each, image in zip(joints, images, strict=True)
+            around(each.joints[each.joints[:, 2] > 0, :2], image.shape, _LSPET_MARGIN_PX)
+            for each, image in zip(rows, images, strict=True)
         ]
         skeletons = study.teachers.skeletons(images, [box[None] for box in boxes])
-        for (name, _), image, true, box, found in zip(rows, images, joints, boxes, skeletons, strict=True):
-            head = (
-                float(np.hypot(*(true[neck] - true[top])[:2])) if (true[[neck, top], 2] > 0).all() else None
-            )
-            keypoints = np.zeros((len(KEYPOINTS), 3), np.float32)
-            for row, target in enumerate(index):
-                if target is not None:
-                    keypoints[target] = true[row] * [1, 1, 2]
+        for each, image, box, found in zip(rows, images, boxes, skeletons, strict=True):
+            ends = np.stack((each.neck, each.top))
+            head = float(np.hypot(*(ends[0] - ends[1])[:2])) if (ends[:, 2] > 0).all() else None
+            keypoints = each.keypoints * np.float32([1, 1, 2])
             someone = person(box, keypoints, head_px=head)
-            if name not in test:  # what is scored stays as it was annotated
+            if not each.held_out:  # what is scored stays as it was annotated
                 someone = _with_face(_believed(someone, found[0]), found[0])
-            yield Picture(
-                name.partition(".")[0], image, (someone,), "true", name in test, "true", detects=False
-            )
+            name = each.name.partition(".")[0]
+            yield Picture(name, image, (someone,), "true", each.held_out, "true", detects=False)
 
 
 def cuhk03(study: Study) -> Iterator[Picture]:

@@ -21,6 +21,7 @@ from person_data.labels import (
     person,
 )
 from person_data.reading import Study
+from person_data.single import lspet_people
 from person_data.teachers import NOTHING, SAME
 from reid.errors import InputError
 from reid.skeleton import POSETRACK_KEYPOINTS
@@ -145,17 +146,16 @@ def everyday(study: Study) -> Iterator[Picture]:
 
 def sports(study: Study) -> Iterator[Picture]:
     """Crops of Leeds Sports Pose Extended with the teacher's boxes; whom it overlooks is ignored."""
-    data = study.json("pose/lspet_crops.json", "sports")
     archive = study.archive("pose/lspet_crops.zip", "sports")
-    test = held_out([name for name, _ in data["images"]], "lspet", study.seed)
-    for name, rows in data["images"]:
-        image, joints = archive.picture(f"lspet_crops/{name}"), np.float32(rows)
+    for each in lspet_people(study, "sports"):
+        image = archive.picture(f"lspet_crops/{each.name}")
         people = study.teachers.label_all(image, _SMALL_CANVAS)
-        found = np.float32([each.box for each in people if not each.ignore]).reshape(-1, 4)
-        posed = around(joints[joints[:, 2] > 0, :2], image.shape, 0)
+        found = np.float32([one.box for one in people if not one.ignore]).reshape(-1, 4)
+        posed = around(each.joints[each.joints[:, 2] > 0, :2], image.shape, 0)
         if (overlaps(posed[None], found) < SAME).all():
             people.append(ignored(posed))
-        yield Picture(name.partition(".")[0], image, tuple(people), "teacher", name in test, poses=False)
+        name = each.name.partition(".")[0]
+        yield Picture(name, image, tuple(people), "teacher", each.held_out, poses=False)
 
 
 def _imagenet(study: Study, source: str) -> Iterator[tuple[str, np.ndarray, bool]]:
