@@ -51,6 +51,7 @@ SPACES: dict[str, Space] = {
             "high_score": (0.4, 0.8),  # never below the highest low_score
             "low_score": (0.05, 0.4),
             "birth_score": (0.4, 0.9),
+            "birth_s": (0.0, 0.5),
             "sprout_score": (0.1, 0.8),
             "momentum": (0.5, 0.98),
             "max_covered": (0.2, 1.0),

@@ -14,6 +14,7 @@ tracker = dict(
     high_score=0.6,
     low_score=0.1,
     birth_score=0.7,
+    birth_s=0.0,  # ByteTrack: two frames
     sprout_score=0.7,  # nobody begins in hindsight
     # Equation 2, and the moving average of section "KPRTrack details" (its weight is unsaid; 0.9: TrackLab).
     metric="cosine",

@@ -21,6 +21,7 @@ from reid.appearance import part_distance
 __all__ = ["KprTracker", "KprTrackerConfig"]
 
 SOLID_SCORE = 0.4  # boxes below it are mostly parts and doubles of people: they hide nobody
+_EPSILON_S = 1e-6  # times are rounded numbers
 
 
 class KprTracker:
@@ -104,12 +105,15 @@ class KprTracker:
         self._people.learn(person_of[rows], seen.looks[rows], self.config.momentum)
 
     def _believe(self, person_of: np.ndarray, time_s: float) -> None:
-        """Those in doubt who are seen again, and once confidently, are people."""
+        """Who stayed, and was once seen confidently, is in doubt no more; in the first frame at once."""
         people = self._people
         if (people.ids > 0).all():
             return
         mine = person_of[person_of != NOBODY]
-        for row in mine[(people.ids[mine] < 0) & (people.best_scores[mine] >= self.config.birth_score)]:
+        sure = people.best_scores[mine] >= self.config.birth_score
+        if self._time_s is not None:
+            sure &= time_s - people.first_seen_s[mine] >= self.config.birth_s - _EPSILON_S
+        for row in mine[(people.ids[mine] < 0) & sure]:
             self._rename(row, self._next_id, time_s)
             self._next_id += 1
             people.newcomer_until_s[row] = time_s + self.config.newcomer_s

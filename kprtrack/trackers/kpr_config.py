@@ -13,6 +13,7 @@ class KprTrackerConfig:
     high_score: float = 0.6  # detections above it are paired first (ByteTrack)
     low_score: float = 0.1  # detections between it and high_score may only prolong a track
     birth_score: float = 0.7  # a track needs a detection above it once (ByteTrack: high_score + 0.1)
+    birth_s: float = 0.2  # and must stay in sight so long first; in hindsight they count
     sprout_score: float = 0.3  # in hindsight it begins with the first of its detections above this
 
     metric: Metric = "cosine"  # of the part distance: KPR eq. 2, or "euclidean" as the official code has it
@@ -53,7 +54,7 @@ class KprTrackerConfig:
             raise UserError("appearance_weight, box_weight and pose_weight must be 0 or more.")
         if not self.appearance_weight + self.box_weight + self.pose_weight:
             raise UserError("One of appearance_weight, box_weight and pose_weight must be above 0.")
-        if self.settle_s < 0 or self.newcomer_s < 0:
-            raise UserError("settle_s and newcomer_s must be 0 or more.")
+        if min(self.birth_s, self.settle_s, self.newcomer_s) < 0:
+            raise UserError("birth_s, settle_s and newcomer_s must be 0 or more.")
         if self.strangers_distance is not None and self.strangers_distance <= 0:
             raise UserError(f"strangers_distance must be above 0, not {self.strangers_distance}.")

@@ -154,9 +154,19 @@ def test_everybody_confident_in_the_first_frame_is_a_person_at_once() -> None:
     assert KprTracker().update(frame).ids.tolist() == [1]
 
 
-def test_later_newcomers_are_people_at_their_second_sight() -> None:
+@pytest.mark.parametrize(("birth_s", "doubtful"), [(0.0, 1), (0.1, 1), (0.2, 2), (0.25, 3), (0.3, 3)])
+def test_later_newcomers_are_people_once_they_stayed_for_birth_s(birth_s: float, doubtful: int) -> None:
+    """Ten frames a second; one more sight is needed at least."""
     scene = film([Actor(LOOKS[0], walk(100)), Actor(LOOKS[1], walk(400, start_s=1))], 3)
-    assert who(scene, AT_ONCE)[1] == [0] + [2] * 19
+    config = replace(AT_ONCE, birth_s=birth_s)
+    assert who(scene, config)[1] == [0] * doubtful + [2] * (20 - doubtful)
+    assert who(scene, KprTrackerConfig(birth_s=birth_s))[1] == [2] * 20
+
+
+def test_who_is_gone_before_birth_s_was_nobody() -> None:
+    scene = film([Actor(LOOKS[0], walk(100)), Actor(LOOKS[1], walk(400, start_s=1, end_s=1.2))], 4)
+    assert who(scene)[1] == [0] * 2
+    assert who(scene, KprTrackerConfig(birth_s=0.1))[1] == [2] * 2
 
 
 def test_a_confident_box_in_every_other_frame_is_nobody() -> None:
@@ -180,7 +190,7 @@ def test_every_stage_has_a_limit_of_its_own(limit: str, ids: list[int]) -> None:
         "low_match_cost": Actor(LOOKS[1], walk(400), score=lambda time_s: 0.9 if time_s < 0.5 else 0.5),
         "birth_match_cost": Actor(LOOKS[1], walk(400, start_s=0.1)),
     }
-    config = replace(AT_ONCE, **{limit: 1e-6}, recognise_distance=None, sprout_score=0.7)
+    config = replace(AT_ONCE, **{limit: 1e-6}, recognise_distance=None, sprout_score=0.7, birth_s=0.0)
     found = who(film([actors[limit]], 1.0 if limit != "birth_match_cost" else 1.1), config)[0]
     assert [min(number, 2) for number in found] == ids
 
@@ -357,6 +367,7 @@ def test_an_encoder_whose_parts_never_meet_causes_no_warning() -> None:
         {"box_weight": -1.0},
         {"appearance_weight": 0.0, "box_weight": 0.0, "pose_weight": 0.0},
         {"settle_s": -1.0},
+        {"birth_s": -0.1},
         {"strangers_distance": 0.0},
     ],
 )
