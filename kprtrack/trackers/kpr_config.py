@@ -50,11 +50,12 @@ class KprTrackerConfig:
         for name in ("birth_score", "sprout_score", "momentum"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} must lie in [0, 1], not {getattr(self, name)}.")
+        for name in ("birth_s", "settle_s", "newcomer_s"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} must be 0 or more seconds, not {getattr(self, name)}.")
         if min(self.appearance_weight, self.box_weight, self.pose_weight) < 0:
             raise UserError("appearance_weight, box_weight and pose_weight must be 0 or more.")
         if not self.appearance_weight + self.box_weight + self.pose_weight:
             raise UserError("One of appearance_weight, box_weight and pose_weight must be above 0.")
-        if min(self.birth_s, self.settle_s, self.newcomer_s) < 0:
-            raise UserError("birth_s, settle_s and newcomer_s must be 0 or more.")
         if self.strangers_distance is not None and self.strangers_distance <= 0:
             raise UserError(f"strangers_distance must be above 0, not {self.strangers_distance}.")
