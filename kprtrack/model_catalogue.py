@@ -257,9 +257,9 @@ _ENTRIES = (
         "pose",
         "small",
         learned_from="Leeds Sports Pose, CUHK and others",
-        score="PCKh 68 (ours)",
+        score="PCKh 70 (ours)",
         size_bytes=5_825_488,
-        sha256="23a0d2a3604aa92b5454ceda90a2831d890875511294c312efbca27f74b4ec8c",
+        sha256="416b6f8bc23d8e385648b0a6306bd72e989f9f9c8f67a2feed54c270a908fa81",
     ),
     _small(
         "reid",
