@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kprtrack.datatypes import check_shape
+from kprtrack.core.datatypes import check_shape
 
 # A score is one number, or one for every threshold, joint or both (the metric's docstring says which).
 Scores = Mapping[str, "float | int | np.ndarray"]

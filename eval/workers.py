@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Self, TypeVar
 
-from reid.errors import InputError, OutputError, UserError, WeightsError
+from kprtrack.core.errors import InputError, OutputError, UserError, WeightsError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

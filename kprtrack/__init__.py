@@ -16,38 +16,38 @@ if TYPE_CHECKING:
     from kprtrack.build import build_tracker as build_tracker
     from kprtrack.config import TrackConfig as TrackConfig
     from kprtrack.config import load_config as load_config
-    from kprtrack.datatypes import Detections as Detections
-    from kprtrack.datatypes import Frame as Frame
-    from kprtrack.datatypes import Observation as Observation
-    from kprtrack.datatypes import Poses as Poses
-    from kprtrack.datatypes import Tracks as Tracks
+    from kprtrack.core.datatypes import Detections as Detections
+    from kprtrack.core.datatypes import Frame as Frame
+    from kprtrack.core.datatypes import Observation as Observation
+    from kprtrack.core.datatypes import Poses as Poses
+    from kprtrack.core.datatypes import Tracks as Tracks
+    from kprtrack.io import read_tracks as read_tracks
     from kprtrack.pipeline import Networks as Networks
     from kprtrack.pipeline import follow as follow
     from kprtrack.pipeline import observe as observe
-    from kprtrack.results import read_tracks as read_tracks
     from kprtrack.run import track_video as track_video
     from kprtrack.trackers.bytetrack import ByteTrack as ByteTrack
     from kprtrack.trackers.kpr import KprTracker as KprTracker
-    from kprtrack.video import open_source as open_source
+    from kprtrack.video.source import open_source as open_source
 
 # Loaded at first use, so that `import kprtrack` costs nothing.
 _HOMES = {
     "ByteTrack": "kprtrack.trackers.bytetrack",
-    "Detections": "kprtrack.datatypes",
-    "Frame": "kprtrack.datatypes",
+    "Detections": "kprtrack.core.datatypes",
+    "Frame": "kprtrack.core.datatypes",
     "KprTracker": "kprtrack.trackers.kpr",
     "Networks": "kprtrack.pipeline",
-    "Observation": "kprtrack.datatypes",
-    "Poses": "kprtrack.datatypes",
+    "Observation": "kprtrack.core.datatypes",
+    "Poses": "kprtrack.core.datatypes",
     "TrackConfig": "kprtrack.config",
-    "Tracks": "kprtrack.datatypes",
+    "Tracks": "kprtrack.core.datatypes",
     "build_networks": "kprtrack.build",
     "build_tracker": "kprtrack.build",
     "follow": "kprtrack.pipeline",
     "load_config": "kprtrack.config",
     "observe": "kprtrack.pipeline",
-    "open_source": "kprtrack.video",
-    "read_tracks": "kprtrack.results",
+    "open_source": "kprtrack.video.source",
+    "read_tracks": "kprtrack.io",
     "track_video": "kprtrack.run",
 }
 

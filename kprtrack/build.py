@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 from kprtrack.config import Part, TrackConfig
-from kprtrack.datatypes import Detections, Frame, Poses
+from kprtrack.core.appearance import Appearance, empty_appearance
+from kprtrack.core.datatypes import Detections, Frame, Poses
+from kprtrack.core.errors import UserError, WeightsError, unknown_name
 from kprtrack.detectors import DETECTORS
-from kprtrack.embedders import EMBEDDERS
-from kprtrack.models import ModelFile, find
+from kprtrack.hub.store import ModelFile, find
+from kprtrack.inference.devices import EngineName, Runtime, usable_cores
 from kprtrack.pipeline import Networks
 from kprtrack.poses import POSES
-from kprtrack.runtime import EngineName, Runtime, usable_cores
+from kprtrack.reid_encoders import EMBEDDERS
 from kprtrack.trackers import TRACKERS, Tracker
-from reid.appearance import Appearance, empty_appearance
-from reid.errors import UserError, WeightsError, unknown_name
 
 GIVEN = "given"  # boxes or keypoints from a file instead of a network
 NO_REID = "none"  # no encoder: position and pose alone
@@ -135,7 +135,7 @@ def open_detector(
     """A detector with its weights. Raises: as build_networks."""
     assert file is not None
     if part.name == GIVEN:
-        from kprtrack.detectors.given import load_given_detections
+        from kprtrack.detectors.file import load_given_detections
 
         given = load_given_detections(file.path)
         return lambda frames: given.for_frames([frame.number for frame in frames])
@@ -149,7 +149,7 @@ def open_pose_estimator(
     """A pose estimator with its weights. Raises: as build_networks."""
     assert file is not None
     if part.name == GIVEN:
-        from kprtrack.poses.given import load_given_poses
+        from kprtrack.poses.file import load_given_poses
 
         given = load_given_poses(file.path)
         return lambda frames, people: given.for_frames([frame.number for frame in frames], people)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reid.errors import UserError, unknown_name
-from reid.settings import assigned, fitting, read_settings
-from reid.settings import configure as configure
+from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.core.settings import assigned, fitting, read_settings
+from kprtrack.core.settings import configure as configure
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from kprtrack.datatypes import Detections, Frame, Observation, Poses, Tracks
+from kprtrack.core.appearance import Appearance
+from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks
+from kprtrack.core.errors import InputError
 from kprtrack.trackers import Tracker
-from reid.appearance import Appearance
-from reid.errors import InputError
 
 
 @dataclass(frozen=True)

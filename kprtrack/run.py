@@ -10,13 +10,12 @@ from typing import Any
 from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
-from kprtrack.datatypes import Observation, Tracks
-from kprtrack.drawn_video import DrawnVideo
-from kprtrack.interrupts import uninterrupted
-from kprtrack.models import sha256_of
-from kprtrack.pipeline import Networks, Settling, observe
-from kprtrack.progress import Progress
-from kprtrack.results import (
+from kprtrack.core.datatypes import Observation, Tracks
+from kprtrack.core.errors import OutputError, UserError
+from kprtrack.core.progress import Progress
+from kprtrack.core.signals import uninterrupted
+from kprtrack.hub.store import sha256_of
+from kprtrack.io import (
     ObservationFile,
     RunHeader,
     TrackFile,
@@ -26,10 +25,11 @@ from kprtrack.results import (
     refuse_observations_output,
     refuse_output,
 )
-from kprtrack.sources import TruncatedVideo, VideoInfo
+from kprtrack.pipeline import Networks, Settling, observe
 from kprtrack.trackers import Tracker
-from kprtrack.video import Source, open_source
-from reid.errors import OutputError, UserError
+from kprtrack.video.annotated import DrawnVideo
+from kprtrack.video.inputs import TruncatedVideo, VideoInfo
+from kprtrack.video.source import Source, open_source
 
 
 @dataclass(frozen=True)

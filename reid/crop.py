@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from reid.skeleton import KEYPOINTS
+from kprtrack.core.skeleton import KEYPOINTS
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
+from support import paths
 
 from kprtrack.build import build_tracker
 from kprtrack.config import load_config
 from kprtrack.trackers.kpr import KprTracker
 
-FOLDER = Path(__file__).resolve().parents[1] / "configs" / "track"
+FOLDER = paths.ROOT / "configs" / "track"
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.py")), ids=lambda file: file.stem)

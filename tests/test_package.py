@@ -7,8 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support import paths
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = paths.ROOT
 PACKAGES = ("kprtrack", "reid", "eval")
 LARGEST_BYTES = 25_000_000
 
@@ -50,8 +51,8 @@ def test_all_packages_come_from_the_wheel_in_an_empty_folder(installed: Path, tm
 
 def test_the_command_of_the_wheel_answers(installed: Path, tmp_path: Path) -> None:
     entry_points = next(installed.glob("*.dist-info")) / "entry_points.txt"
-    assert "kprtrack = kprtrack.cli:main" in entry_points.read_text("utf-8")
-    program = "import sys; from kprtrack.cli import main; sys.exit(main(['doctor', '--help']))"
+    assert "kprtrack = kprtrack.cli.main:main" in entry_points.read_text("utf-8")
+    program = "import sys; from kprtrack.cli.main import main; sys.exit(main(['doctor', '--help']))"
     assert "doctor" in _run([sys.executable, "-c", program], tmp_path, PYTHONPATH=str(installed))
 
 

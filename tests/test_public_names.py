@@ -6,10 +6,11 @@ import inspect
 from pathlib import Path
 
 import pytest
+from support import paths
 
 import kprtrack
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = paths.ROOT
 NAMES = [name for name in kprtrack.__all__ if name != "__version__"]
 
 

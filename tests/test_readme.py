@@ -1,80 +1,29 @@
-"""README.md stays true: its file tree, its links, its commands, its names and its Python."""
+"""README.md stays true: its links, its commands, its names and its Python."""
 
 import re
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import paths
 
 from kprtrack.build import detector_names, embedder_names, pose_names
-from kprtrack.cli import VERBS
+from kprtrack.cli.main import VERBS
 from kprtrack.config import PRESETS, load_config
-from kprtrack.model_catalogue import CATALOGUE
+from kprtrack.hub.catalog import CATALOGUE
 from kprtrack.pipeline import Networks
 from kprtrack.trackers import TRACKERS
-from kprtrack.video_writer import VideoWriter
+from kprtrack.video.writer import VideoWriter
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = paths.ROOT
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-MAY_BE_SUMMED_UP = ("configs/", "docs/", "tests/", "tools/")  # in the tree a folder may stand for its files
 
 
 def blocks(kind: str, text: str = README) -> list[str]:
     """The fenced blocks of one kind."""
     return re.findall(rf"^```{kind}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def tree() -> dict[str, str]:
-    """Path -> words, of the tree under "Files"; folders end in a slash."""
-    (block,) = blocks("", README.partition("\n## Files\n")[2])
-    folders: list[str] = []
-    entries: dict[str, str] = {}
-    for line in block.splitlines():
-        depth = (len(line) - len(line.lstrip())) // 2
-        name, _, words = line.strip().partition(" ")
-        path = "".join([*folders[:depth], name])
-        if name.endswith("/"):
-            folders[depth:] = [name]
-        entries[path] = words.strip()
-    return entries
-
-
-def files() -> set[str]:
-    """What git knows, or would know after `git add`."""
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("needs the git clone")
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    return {name for name in names if (ROOT / name).exists()}
-
-
-def test_every_file_stands_in_the_tree() -> None:
-    known = tree()
-    inner = {path.rpartition("/")[0] + "/" for path in (entry.rstrip("/") for entry in known)}
-    whole = tuple(
-        path
-        for path in known
-        if path.endswith("/") and path not in inner and path.startswith(MAY_BE_SUMMED_UP)
-    )
-    assert not {name for name in files() - set(known) if not name.startswith(whole)}
-
-
-def test_everything_in_the_tree_is_there() -> None:
-    there = files()
-    gone = {
-        path
-        for path in tree()
-        if path not in there and not (path.endswith("/") and any(name.startswith(path) for name in there))
-    }
-    assert not gone
-
-
-def test_every_file_of_the_tree_says_what_it_is() -> None:
-    assert not [path for path, words in tree().items() if not words and not path.endswith("/")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

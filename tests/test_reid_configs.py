@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from support import paths
 
+from kprtrack.core.errors import InputError, UserError
 from reid.datasets import DATASETS
-from reid.errors import InputError, UserError
-from reid.losses import kpr_loss
-from reid.model import Kpr
-from reid.train_config import ReidTrainConfig, as_python, load_train_config, with_settings
+from reid.model.kpr import Kpr
+from reid.training.config import ReidTrainConfig, as_python, load_train_config, with_settings
+from reid.training.losses import kpr_loss
 
-FOLDER = Path(__file__).resolve().parents[1] / "configs" / "reid"
+FOLDER = paths.ROOT / "configs" / "reid"
 FILES = sorted(FOLDER.glob("*.py"))
 PUBLISHED = [
     f"{start}_{name}"

@@ -5,7 +5,7 @@
 Both joints are sought on the line from the middle of the shoulders to the nose or to the middle of the ears.
 The annotations are those of LSP Extended: {"images": [[file, [[x, y, visible] * 14]], ...]}, with shoulders
 at 8 and 9, the neck at 12 and the top of the head at 13; the keypoints are a pose network's. One half of the
-people is fitted, the other measured. The shares stand in kprtrack/results/posetrack.py.
+people is fitted, the other measured. The shares stand in kprtrack/io/posetrack.py.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import numpy as np
 
 from kprtrack import build
 from kprtrack.config import Part, TrackConfig
-from kprtrack.datatypes import Detections, Frame
+from kprtrack.core.datatypes import Detections, Frame
 
 _PEOPLE, _BATCH = 1200, 16
 _MARGIN_PX = 8

@@ -14,9 +14,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from eval.benchmarks.synthetic import SyntheticConfig
-from eval.benchmarks.synthetic_files import write_sequence
-from eval.benchmarks.synthetic_scene import Scene
+from eval.synthetic.benchmark import SyntheticConfig
+from eval.synthetic.files import write_sequence
+from eval.synthetic.scene import Scene
 
 FOLDER = Path(__file__).resolve().parents[1] / "kprtrack" / "demo"
 SEED = 0

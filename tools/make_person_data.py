@@ -55,7 +55,7 @@ from person_data.street import (
 from person_data.teachers import Teachers
 from person_data.writing import write_lists, write_source
 
-from reid.errors import UserError
+from kprtrack.core.errors import UserError
 
 VERSION = 1  # raise it when the same sources give other labels
 VAL_SHARE = 10  # one held-out composite or drawn frame for so many of training

@@ -20,10 +20,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from eval.benchmarks.synthetic import SyntheticConfig, SyntheticFrame
-from eval.benchmarks.synthetic_scene import Scene
+from eval.synthetic.benchmark import SyntheticConfig, SyntheticFrame
+from eval.synthetic.scene import Scene
+from kprtrack.core.atomic_file import write_whole
 from reid.datasets import open_dataset
-from reid.datasets.files import write_whole
 from reid.datasets.keypoint_files import keypoints_json
 from reid.datasets.layout import ANNOTATION_FOLDERS, OWN_KEYPOINTS
 from reid.datasets.sample import ReidSample

@@ -104,7 +104,7 @@ def _processor_s() -> float:
 
 
 def _ours(folder: Path, only: set[str], processes: int) -> "Evaluation":
-    from eval.score_posetrack21 import score_posetrack21
+    from eval.benchmarks.score_posetrack21 import score_posetrack21
 
     return score_posetrack21(
         folder / "truth",

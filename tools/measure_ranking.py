@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from speed_clock import Times, medians, timed
 
 if TYPE_CHECKING:
-    from reid.evaluate import Embedded
+    from reid.evaluation.metrics import Embedded
 
 # Ours multiplies in its own threads; each would otherwise start more of them and wait busily.
 LIBRARY_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
@@ -54,7 +54,7 @@ def measure(protocol: str, divisor: int, rounds: int, *, threads: int) -> str:
     import torch
     from speed_plain_ranking import plain_distances, plain_ranking
 
-    from reid.evaluate import RankScores, evaluate
+    from reid.evaluation.metrics import RankScores, evaluate
 
     torch.set_num_threads(threads)
     query, gallery = embedded(QUERIES // divisor, GALLERY // divisor, IDENTITIES // divisor)
@@ -106,7 +106,7 @@ def embedded(queries: int, gallery: int, identities: int, dimensions: int = DIME
     """Queries and gallery: looks of one's own and much noise, seen by six cameras."""
     import numpy as np
 
-    from reid.evaluate import Embedded, Labels
+    from reid.evaluation.metrics import Embedded, Labels
 
     rng = np.random.default_rng(0)
     own_looks = rng.standard_normal((identities, PARTS, dimensions), dtype=np.float32)

@@ -51,8 +51,8 @@ def main() -> None:
 def _network(name: str, options: argparse.Namespace) -> None:
     import torch
 
-    from kprtrack.cpu_runtime import compiled, relative_difference
-    from kprtrack.runtime import Runtime
+    from kprtrack.inference.compile import compiled, relative_difference
+    from kprtrack.inference.devices import Runtime
 
     torch.set_num_threads(options.threads)
     network, shapes, count, free_axes = _made(name)
@@ -93,10 +93,10 @@ def _made(name: str) -> tuple[Any, list[tuple[int, int, int]], int, tuple[int, .
     import torch
 
     from kprtrack.detectors.yolox_network import Yolox
-    from kprtrack.embedders.kpr import PartVectors
     from kprtrack.poses.hrnet import Hrnet
     from kprtrack.poses.small import SmallPose, SmallPoseShape
-    from reid.model import Kpr, KprConfig
+    from kprtrack.reid_encoders.kpr import PartVectors
+    from reid.model.kpr import Kpr, KprConfig
 
     torch.manual_seed(0)
     if name == "yolox-nano":  # a 16:9 picture on the canvas that it gets by default
@@ -117,7 +117,7 @@ def _pipeline(options: argparse.Namespace) -> None:
 
     from kprtrack.build import build_networks
     from kprtrack.config import TrackConfig, override
-    from kprtrack.video import open_source
+    from kprtrack.video.source import open_source
 
     with open_source(options.video) as video:
         clip = [frame for _, frame in zip(range(options.frames), video, strict=False)]
@@ -138,7 +138,7 @@ def _pipeline(options: argparse.Namespace) -> None:
 
 
 def _decode(path: Path, frames: int) -> None:
-    from kprtrack.video import open_source
+    from kprtrack.video.source import open_source
 
     with open_source(path) as video:
         for _ in zip(range(frames), video, strict=False):

@@ -74,7 +74,7 @@ def _prompts(options: argparse.Namespace) -> None:
     from speed_plain_prompts import plain_heatmaps, plain_prompts
     from speed_scenes import picture, random_walk
 
-    from reid.prompts import PromptConfig, draw_heatmaps, into_crop, make_prompts, whole_pixel_boxes
+    from reid.model.prompts import PromptConfig, draw_heatmaps, into_crop, make_prompts, whole_pixel_boxes
 
     config, image = PromptConfig(), picture(1080, 1920)
     seen = next(random_walk(20, 1))
@@ -118,7 +118,7 @@ def _tracker(options: argparse.Namespace) -> None:
 
     from kprtrack.build import build_tracker
     from kprtrack.config import Part, load_config
-    from kprtrack.datatypes import Observation
+    from kprtrack.core.datatypes import Observation
 
     settings = {
         "kpr": Part("kpr"),

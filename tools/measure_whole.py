@@ -69,9 +69,9 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
 
 
 def _drawn(options: argparse.Namespace, folder: Path) -> Path:
-    from eval.benchmarks.synthetic import SyntheticConfig
-    from eval.benchmarks.synthetic_files import write_sequence
-    from eval.benchmarks.synthetic_scene import Scene
+    from eval.synthetic.benchmark import SyntheticConfig
+    from eval.synthetic.files import write_sequence
+    from eval.synthetic.scene import Scene
 
     fps = 25.0
     frames = round(options.seconds * fps)

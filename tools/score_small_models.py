@@ -17,17 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.association import iou
 from kprtrack.build import open_detector, open_pose_estimator, weights_of
 from kprtrack.config import Part
-from kprtrack.datatypes import Detections, Frame, Poses
-from kprtrack.runtime import Runtime, usable_cores
+from kprtrack.core.datatypes import Detections, Frame, Poses
+from kprtrack.core.geometry import iou
+from kprtrack.inference.devices import Runtime, usable_cores
 from kprtrack.training.annotations import LabelledImage, read_annotations
-from kprtrack.training.configs import Source
-from kprtrack.training.detector_scores import average_precision, false_people
-from kprtrack.training.pose_config import PoseLabels
-from kprtrack.training.pose_data import LabelledPerson, labelled_people, read_rgb
-from kprtrack.training.pose_scores import score_poses
+from kprtrack.training.config import Source
+from kprtrack.training.detector.scores import average_precision, false_people
+from kprtrack.training.pose.config import PoseLabels
+from kprtrack.training.pose.data import LabelledPerson, labelled_people, read_rgb
+from kprtrack.training.pose.scores import score_poses
 
 _BATCH = 8
 _FACE = 5  # the first keypoints: nose, eyes, ears

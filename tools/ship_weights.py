@@ -5,7 +5,7 @@
     python tools/ship_weights.py runs/small-kpr/weights.safetensors small-kpr
 
 Of several files, which parts of one training after another left, it takes the mean (model soup, Wortsman et
-al., ICML 2022). Prints what kprtrack/model_catalogue.py and the card beside the weights must say.
+al., ICML 2022). Prints what kprtrack/hub/catalog.py and the card beside the weights must say.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from kprtrack.model_catalogue import CATALOGUE
-from kprtrack.model_files import SHIPPED
-from reid.datasets.files import write_whole
+from kprtrack.core.atomic_file import write_whole
+from kprtrack.hub.cache import SHIPPED
+from kprtrack.hub.catalog import CATALOGUE
 
 _KPR = "kpr_config"  # in the header of an encoder
 

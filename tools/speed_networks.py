@@ -10,17 +10,17 @@ from speed_scenes import five_people, picture, skeletons
 
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import Part, TrackConfig
-from kprtrack.datatypes import Detections, Frame, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector, suppress
 from kprtrack.detectors.yolox_network import Yolox, YoloxSize, decode
-from kprtrack.embedders.kpr import KprEmbedder, KprEmbedderConfig
+from kprtrack.inference.backends import open_engine
+from kprtrack.inference.devices import Runtime
 from kprtrack.pipeline import Networks, observe
-from kprtrack.poses.engines import open_engine
 from kprtrack.poses.hrnet import Hrnet, HrnetConfig, HrnetPose
-from kprtrack.runtime import Runtime
-from kprtrack.video import open_source
-from reid.model import Kpr, KprConfig
-from reid.prompts import make_prompts
+from kprtrack.reid_encoders.kpr import KprEmbedder, KprEmbedderConfig
+from kprtrack.video.source import open_source
+from reid.model.kpr import Kpr, KprConfig
+from reid.model.prompts import make_prompts
 
 HEIGHT, WIDTH = 720, 1280
 _FRAMES_AT_ONCE = 8

@@ -6,8 +6,8 @@ Source: spec kpr.md 2.3-2.6 and 13. The arithmetic only; the published code is n
 import cv2
 import numpy as np
 
-from reid.prompts import PromptConfig
-from reid.skeleton import PROMPT_GROUPS
+from kprtrack.core.skeleton import PROMPT_GROUPS
+from reid.model.prompts import PromptConfig
 
 
 def plain_heatmaps(own: np.ndarray, others: np.ndarray, config: PromptConfig) -> np.ndarray:

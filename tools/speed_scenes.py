@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kprtrack.datatypes import Detections, Observation, Poses
-from reid.appearance import Appearance
+from kprtrack.core.appearance import Appearance
+from kprtrack.core.datatypes import Detections, Observation, Poses
 
 # Where a standing person's 17 keypoints lie in the box, as fractions of its width and height.
 _STANDING = np.array(

@@ -9,8 +9,8 @@ import numpy as np
 from eval.benchmarks.mot_table import MotTable, read_mot_table
 from eval.benchmarks.pairing import by_stem, refuse_missing, unused_note
 from eval.datatypes import People, Sequence
-from eval.similarity import box_similarities, matched_pairs
-from reid.errors import InputError
+from eval.metrics.similarity import box_similarities, matched_pairs
+from kprtrack.core.errors import InputError
 
 PEDESTRIAN = 1
 _CLASSES = 13  # from 1 on

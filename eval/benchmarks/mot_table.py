@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.datatypes import POSETRACK_JOINTS, People
-from reid.errors import InputError
+from kprtrack.core.errors import InputError
 
 _LEAST_COLUMNS = 6  # frame, id, x, y, w, h; then flag or confidence, class, visibility
 _FLAG, _CLASS = 6, 7

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from reid.errors import InputError
+from kprtrack.core.errors import InputError
 
 _SHOWN = 3  # names in a message
 

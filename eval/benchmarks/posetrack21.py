@@ -9,7 +9,7 @@ import numpy as np
 from eval.benchmarks.mot_table import read_mot_table
 from eval.benchmarks.posetrack21_json import PoseFile, read_image_info, read_track_poses, read_truth_poses
 from eval.datatypes import People, Sequence
-from reid.errors import InputError, unknown_name
+from kprtrack.core.errors import InputError, unknown_name
 
 _POSES, _BOXES = "posetrack_data", Path("posetrack_mot", "mot")
 _SHOWN = 3  # names in a message

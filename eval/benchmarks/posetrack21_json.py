@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from eval.benchmarks.posetrack21_checks import (
+from eval.benchmarks.posetrack21_validation import (
     Annotations,
     Entry,
     refuse_coco_order,
@@ -17,7 +17,7 @@ from eval.benchmarks.posetrack21_checks import (
     whether_posetrack_joints,
 )
 from eval.datatypes import POSETRACK_JOINTS, People
-from reid.errors import InputError
+from kprtrack.core.errors import InputError
 
 _HEAD_SHARE = 0.6  # of the head box's diagonal (spec tracking_and_evaluation.md 2.1)
 _NO_SCORE = -9999.0  # what the official program takes for a missing joint score

@@ -8,8 +8,8 @@ import numpy as np
 
 from eval.benchmarks.pairing import by_stem, refuse_missing, unused_note
 from eval.datatypes import People, Sequence
-from kprtrack.results import POSETRACK_SKELETON, SUFFIXES, TrackFile, read_tracks
-from reid.errors import InputError
+from kprtrack.core.errors import InputError
+from kprtrack.io import POSETRACK_SKELETON, SUFFIXES, TrackFile, read_tracks
 
 _NECK_AND_HEAD = slice(1, 3)  # PoseTrack's rows that are no joints of COCO
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from kprtrack.datatypes import Detections, Images, empty_detections
-from kprtrack.detectors.checks import check_image, sound_detections
-from kprtrack.runtime import Runtime
-from reid.errors import UserError, WeightsError
+from kprtrack.core.datatypes import Detections, Images, empty_detections
+from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.detectors.validation import check_image, sound_detections
+from kprtrack.inference.devices import Runtime
 
 TASKS_WITH_BOXES = ("detect", "segment", "pose")
 _MOST_PEOPLE = 1000  # in one image; the package's own limit of 300 would cut crowds

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, nms
 
-from kprtrack.cpu_runtime import TORCH_TYPES, compiled, noise
-from kprtrack.datatypes import Detections, Images
-from kprtrack.detectors.checks import check_image, sound_detections
+from kprtrack.core.datatypes import Detections, Images
+from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.detectors.letterbox import Preprocess, letterbox, letterbox_ratio, to_network, trimmed_hw
+from kprtrack.detectors.validation import check_image, sound_detections
 from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, SHAPES, Yolox, YoloxSize, decode
 from kprtrack.detectors.yolox_weights import PERSON_CLASS, load_yolox_weights, stored_input_px
-from kprtrack.runtime import Runtime
-from reid.errors import UserError, unknown_name
+from kprtrack.inference.compile import TORCH_TYPES, compiled, noise
+from kprtrack.inference.devices import Runtime
 
 Padding = Literal["trimmed", "full"]
 _EXAMPLE_HW = (96, 128)  # any canvas will do: the network takes all

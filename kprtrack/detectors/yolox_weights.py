@@ -11,9 +11,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from kprtrack.core.checkpoints import read_checkpoint
+from kprtrack.core.errors import WeightsError
 from kprtrack.detectors.yolox_network import SHAPES, Yolox, YoloxSize
-from reid.checkpoints import read_checkpoint
-from reid.errors import WeightsError
 
 STORED_SETTINGS = "yolox"  # in the header of our own files: JSON of size, input_px and preprocess
 COCO_CLASSES = 80

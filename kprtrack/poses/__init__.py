@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kprtrack.config import configure
-from kprtrack.datatypes import Detections, Images, Poses
-from kprtrack.runtime import Runtime
+from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.inference.devices import Runtime
 
 
 class PoseEstimator(Protocol):

@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.inference.backends import Engine, open_engine
+from kprtrack.inference.devices import Runtime
 from kprtrack.poses.decode import Decode
-from kprtrack.poses.engines import Engine, open_engine
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
-from kprtrack.runtime import Runtime
-from reid.errors import UserError, WeightsError
-from reid.skeleton import KEYPOINTS
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ import timm
 import torch
 from torch import nn
 
-from kprtrack.cpu_runtime import TORCH_TYPES, compiled, noise
-from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.core.checkpoints import read_checkpoint
+from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.inference.compile import TORCH_TYPES, compiled, noise
+from kprtrack.inference.devices import Runtime
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
-from kprtrack.runtime import Runtime
-from reid.checkpoints import read_checkpoint
-from reid.errors import UserError, WeightsError
-from reid.skeleton import KEYPOINTS
 
 _MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
 _STD = (58.395, 57.12, 57.375)

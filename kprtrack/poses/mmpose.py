@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from kprtrack.datatypes import Detections, Images, Poses
-from kprtrack.runtime import Precision, Runtime
-from reid.checkpoints import read_checkpoint
-from reid.errors import InputError, UserError, WeightsError
-from reid.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
+from kprtrack.core.checkpoints import read_checkpoint
+from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.errors import InputError, UserError, WeightsError
+from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
+from kprtrack.inference.devices import Precision, Runtime
 
 # Module -> what stands in for it when it cannot be imported.
 _REPLACEABLE = {

@@ -17,15 +17,15 @@ import torch.nn.functional as F
 from safetensors.torch import save as serialise
 from torch import nn
 
-from kprtrack.cpu_runtime import TORCH_TYPES, compiled, noise
-from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.core.checkpoints import header_json, read_checkpoint
+from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.inference.compile import TORCH_TYPES, compiled, noise
+from kprtrack.inference.devices import Runtime
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import TopDown, estimate_poses
-from kprtrack.runtime import Runtime
-from reid.backbone_small import ConvNorm, ResidualBlock
-from reid.checkpoints import header_json, read_checkpoint
-from reid.errors import UserError, WeightsError
-from reid.skeleton import KEYPOINTS
+from reid.model.backbone_small import ConvNorm, ResidualBlock
 
 DECODE: Decode = "dark"  # how its heatmaps are drawn in training and read in use
 _MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255

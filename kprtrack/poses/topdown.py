@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from kprtrack.datatypes import Detections, Images, Poses
+from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.errors import UserError
+from kprtrack.core.skeleton import FLIP, KEYPOINTS, POSETRACK_FLIP
 from kprtrack.poses.crops import cut_crops, pose_windows, standard_matrices, to_frame, udp_matrices
 from kprtrack.poses.decode import DECODERS, Decode, unmirror
-from reid.errors import UserError
-from reid.skeleton import FLIP, KEYPOINTS, POSETRACK_FLIP
 
 Skeleton = Literal["coco", "posetrack18"]
 Heatmaps = Callable[[np.ndarray], np.ndarray]  # crops [N, H, W, 3] uint8 RGB -> [N, 17, h, w] float32

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from kprtrack.config import configure
-from kprtrack.datatypes import Observation, Tracks
+from kprtrack.core.datatypes import Observation, Tracks
 
 
 class Tracker(Protocol):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kprtrack.association import Pairing, iou_inclusive, pair
-from kprtrack.datatypes import Observation, Tracks
-from kprtrack.motion import BoxMotion
-from reid.errors import UserError
+from kprtrack.core.assignment import Pairing, pair
+from kprtrack.core.datatypes import Observation, Tracks
+from kprtrack.core.errors import UserError
+from kprtrack.core.geometry import iou_inclusive
+from kprtrack.trackers.motion import BoxMotion
 
 _LOW_SCORE = 0.1  # detections up to here are ignored
 _BIRTH_MARGIN = 0.1  # a new track needs this much more than track_thresh

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kprtrack.association import iou, oks
-from kprtrack.datatypes import Observation
+from kprtrack.core.appearance import part_distance
+from kprtrack.core.datatypes import Observation
+from kprtrack.core.geometry import iou, oks
+from kprtrack.trackers.distance_scale import DistanceScale, alone
 from kprtrack.trackers.kpr_config import KprTrackerConfig
-from kprtrack.trackers.people import People
-from kprtrack.trackers.scale import DistanceScale, alone
-from reid.appearance import part_distance
+from kprtrack.trackers.track_store import People
 
 CROWD = 32  # people compared at once
 SAME_SPREAD = 3.0  # clear looks of one person differ by less than this times their mean difference

@@ -7,16 +7,17 @@ add what keeps identities best on real video: position, pose, hindsight, recogni
 
 import numpy as np
 
-from kprtrack.association import covered, pair
-from kprtrack.datatypes import Observation, Tracks
-from kprtrack.motion import FRAME_RATE
+from kprtrack.core.appearance import part_distance
+from kprtrack.core.assignment import pair
+from kprtrack.core.datatypes import Observation, Tracks
+from kprtrack.core.geometry import covered
 from kprtrack.trackers.cost import PairCost
-from kprtrack.trackers.hindsight import Hindsight
+from kprtrack.trackers.distance_scale import DistanceScale
 from kprtrack.trackers.kpr_config import KprTrackerConfig
-from kprtrack.trackers.people import People
-from kprtrack.trackers.report import NOBODY, certainty, margin, people_at
-from kprtrack.trackers.scale import DistanceScale
-from reid.appearance import part_distance
+from kprtrack.trackers.motion import FRAME_RATE
+from kprtrack.trackers.output import NOBODY, certainty, margin, people_at
+from kprtrack.trackers.retroactive import Hindsight
+from kprtrack.trackers.track_store import People
 
 __all__ = ["KprTracker", "KprTrackerConfig"]
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from reid.appearance import Metric
-from reid.errors import UserError
+from kprtrack.core.appearance import Metric
+from kprtrack.core.errors import UserError
 
 
 @dataclass(frozen=True)

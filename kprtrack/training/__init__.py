@@ -1,1 +1,1 @@
-"""Training of the detectors and pose estimators; the encoder's is `reid.train`."""
+"""Training of the detectors and pose estimators; the encoder's is `reid.training.trainer`."""

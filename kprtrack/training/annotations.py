@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
-from reid.errors import InputError
-from reid.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
+from kprtrack.core.errors import InputError
+from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 
 Skeleton = Literal["coco", "posetrack"]
 

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from kprtrack.core.errors import UserError
+from kprtrack.core.signals import StopRequest
 from kprtrack.training.sampler import EpochSampler
-from reid.errors import UserError
-from reid.schedule import set_learning_rate
-from reid.stop_request import StopRequest
-from reid.train_data import tell_lost_readers
-from reid.train_engine import keep_memory, seed_batch
-from reid.train_folder import BEST, LATEST, STATE, alone_in, open_folder, write_description
-from reid.train_log import TrainLog
-from reid.train_state import Learner, Position, load_state, save_state, write_whole
+from reid.training.data import tell_lost_readers
+from reid.training.engine import keep_memory, seed_batch
+from reid.training.log import TrainLog
+from reid.training.run_folder import BEST, LATEST, STATE, alone_in, open_folder, write_description
+from reid.training.schedule import set_learning_rate
+from reid.training.state import Learner, Position, load_state, save_state, write_whole
 
 _EMA_RAMP = 2000  # updates in which the average's memory grows (spec detector_and_pose.md 1.9)
 _HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}

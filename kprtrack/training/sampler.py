@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from reid.errors import UserError
-from reid.train_data import quiet_worker, readers
+from kprtrack.core.errors import UserError
+from reid.training.data import quiet_worker, readers
 
 
 @dataclass(frozen=True)

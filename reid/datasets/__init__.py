@@ -5,14 +5,14 @@ import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from kprtrack.core.errors import InputError, unknown_name
+from kprtrack.core.settings import fitting
 from reid.datasets.cuhk import cuhk01, cuhk03
 from reid.datasets.folder import folder
 from reid.datasets.market import market1501, occluded_duke
 from reid.datasets.occluded_bodies import occluded_reid, partial_reid
 from reid.datasets.occluded_posetrack import occluded_posetrack
 from reid.datasets.sample import ReidData, ReidSample
-from reid.errors import InputError, unknown_name
-from reid.settings import fitting
 
 __all__ = ["DATASETS", "ReidData", "ReidSample", "open_dataset", "options_of"]
 

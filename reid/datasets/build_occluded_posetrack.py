@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import orjson
 
+from kprtrack.core.atomic_file import read_table, write_whole
+from kprtrack.core.errors import InputError
 from reid.datasets.crops import read_image
-from reid.datasets.files import read_table, write_whole
 from reid.datasets.occluded_posetrack import FOLDER, NOWHERE, SPLITS, crops_file, sampling_file
 from reid.datasets.posetrack_people import (
     Person,
@@ -24,7 +25,6 @@ from reid.datasets.posetrack_people import (
     read_people,
     sample_people,
 )
-from reid.errors import InputError
 
 _HEIGHT, _WIDTH = 384, 128  # a crop that is higher or wider is brought to exactly this size
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from kprtrack.core.errors import InputError
 from reid.datasets import open_dataset
 from reid.datasets.crops import read_image, skeletons_of
-from reid.datasets.mask_files import read_fields
 from reid.datasets.sample import ReidData, ReidSample
-from reid.errors import InputError
-from reid.evaluate import PROTOCOLS, Labels
+from reid.evaluation.metrics import PROTOCOLS, Labels
+from reid.parts.mask_files import read_fields
 
 _SHOWN = 5  # of the problems of a kind
 _BATCH_IDENTITIES = 16  # of the published recipes

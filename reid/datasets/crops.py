@@ -5,12 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kprtrack.core.errors import InputError
+from kprtrack.core.skeleton import KEYPOINTS
 from reid.crop import Crop, zero_outside
-from reid.datasets import mask_files
 from reid.datasets.keypoint_files import read_keypoints
 from reid.datasets.sample import ReidSample
-from reid.errors import InputError
-from reid.skeleton import KEYPOINTS
+from reid.parts import mask_files
 
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
@@ -18,7 +18,7 @@ _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 def read_crop(sample: ReidSample, part_groups: str | None) -> Crop:
     """The picture, its skeletons (the person first, zeros where unknown), and its masks of K parts.
 
-    part_groups: a name in reid.targets.PART_GROUPS; None: no masks are read, as for scoring.
+    part_groups: a name in reid.parts.targets.PART_GROUPS; None: no masks are read, as for scoring.
     Raises: InputError naming the file that is missing or damaged.
     """
     image = read_image(sample.image)

@@ -14,6 +14,7 @@ the gallery is left out of the ranking.
 import re
 from pathlib import Path
 
+from kprtrack.core.errors import UserError
 from reid.datasets.layout import (
     OWN_KEYPOINTS,
     OWN_MASKS,
@@ -23,7 +24,6 @@ from reid.datasets.layout import (
     split_identities,
 )
 from reid.datasets.sample import ReidData, ReidSample
-from reid.errors import UserError
 
 _SETS = ("train", "query", "gallery")
 _CAMERA = re.compile(r"_c(\d+)")

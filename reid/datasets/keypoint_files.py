@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from reid.errors import InputError
-from reid.skeleton import KEYPOINTS
+from kprtrack.core.errors import InputError
+from kprtrack.core.skeleton import KEYPOINTS
 
 _HOW_TO_GET = (
     "Make keypoints with `kprtrack data keypoints`, name another folder with keypoints=NAME, "

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kprtrack.core.errors import InputError, UserError
 from reid.datasets.sample import ReidData, ReidSample
-from reid.errors import InputError, UserError
 
 OWN_KEYPOINTS, OWN_MASKS = "kprtrack", "part_labels"  # what the `data` commands write
 ANNOTATION_FOLDERS = ("external_annotation", "masks")

@@ -6,10 +6,10 @@ Source: spec kpr.md 5.1.
 import re
 from pathlib import Path
 
+from kprtrack.core.errors import InputError
 from reid.datasets.keypoint_files import read_keypoints
 from reid.datasets.layout import Beside, named, pictures_below, refuse_empty
 from reid.datasets.sample import ReidData, ReidSample
-from reid.errors import InputError
 
 MASKS = "pifpaf_maskrcnn_filtering"
 MARKET_KEYPOINTS = "pifpaf_keypoints_pifpaf_maskrcnn_filtering"

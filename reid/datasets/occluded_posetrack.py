@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.datasets.files import read_table
+from kprtrack.core.atomic_file import read_table
+from kprtrack.core.errors import InputError
+from kprtrack.core.skeleton import KEYPOINTS
 from reid.datasets.layout import refuse_empty
 from reid.datasets.posetrack_people import (
     Person,
@@ -21,8 +23,6 @@ from reid.datasets.posetrack_people import (
     read_people,
 )
 from reid.datasets.sample import ReidData, ReidSample
-from reid.errors import InputError
-from reid.skeleton import KEYPOINTS
 
 FOLDER = "occluded_posetrack_reid"
 SPLITS = ("train", "val")

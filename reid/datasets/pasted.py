@@ -19,15 +19,15 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from kprtrack.core.atomic_file import load_json, write_whole
+from kprtrack.core.errors import InputError, OutputError, UserError
 from reid.crop import Crop, zero_outside
 from reid.datasets.crops import read_crop, read_fields
-from reid.datasets.files import load_json, write_whole
 from reid.datasets.keypoint_files import keypoints_json
 from reid.datasets.layout import OWN_KEYPOINTS, Beside
 from reid.datasets.sample import ReidData, ReidSample
-from reid.errors import InputError, OutputError, UserError
-from reid.occlude import Occluder, cut_occluder, paste
-from reid.part_shapes import MIN_CONFIDENCE
+from reid.parts.shapes import MIN_CONFIDENCE
+from reid.training.bipo import Occluder, cut_occluder, paste
 
 PastedSets = Literal["query", "gallery", "both", "none"]  # in which people are pasted over others
 DESCRIPTION = "pasted.json"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.datasets.files import load_json
-from reid.errors import InputError
-from reid.skeleton import KEYPOINTS
+from kprtrack.core.atomic_file import load_json
+from kprtrack.core.errors import InputError
+from kprtrack.core.skeleton import KEYPOINTS
 
 _LEAST_VISIBLE, _LEAST_PX = 0.3, 10  # of a crop to train on
 _MOST_TRAIN, _MOST_VAL, _FEWEST = 20, 10, 4  # crops of an identity

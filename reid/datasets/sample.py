@@ -29,7 +29,7 @@ class ReidData:
     train: tuple[ReidSample, ...]
     query: tuple[ReidSample, ...]
     gallery: tuple[ReidSample, ...]
-    protocol: str  # a key of reid.evaluate.PROTOCOLS
+    protocol: str  # a key of reid.evaluation.metrics.PROTOCOLS
 
     @property
     def samples(self) -> tuple[ReidSample, ...]:

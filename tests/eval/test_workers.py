@@ -6,10 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from worker_cases import failing, squares
+from support import paths
+from support.worker_cases import failing, squares
 
 from eval.workers import Workers
-from reid.errors import UserError, WeightsError
+from kprtrack.core.errors import UserError, WeightsError
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -51,8 +52,7 @@ def test_less_than_one_process_is_refused() -> None:
 
 PROGRAM = """
 import sys
-sys.path.insert(0, {tests!r})
-from worker_cases import endless
+from support.worker_cases import endless
 from eval.workers import Workers
 if __name__ == "__main__":
     with Workers(endless, 2) as workers:
@@ -64,8 +64,8 @@ def test_workers_end_with_the_program_that_started_them(tmp_path: Path) -> None:
     """A killed run leaves nobody behind who writes into the folder of the next one."""
     traces = [tmp_path / "a", tmp_path / "b"]
     file = tmp_path / "program.py"
-    file.write_text(PROGRAM.format(tests=str(Path(__file__).parent), traces=[str(path) for path in traces]))
-    program = subprocess.Popen([sys.executable, str(file)], cwd=Path(__file__).parents[2])
+    file.write_text(PROGRAM.format(traces=[str(path) for path in traces]))
+    program = subprocess.Popen([sys.executable, str(file)], cwd=paths.ROOT)
     while not all(path.exists() for path in traces):
         assert program.poll() is None
         time.sleep(0.05)

@@ -9,12 +9,12 @@ import torch
 
 from kprtrack.build import DEFAULT_WEIGHTS, build_networks, build_tracker, weights_of
 from kprtrack.config import DEFAULT_PRESET, PRESETS, Part, TrackConfig
-from kprtrack.datatypes import Frame
+from kprtrack.core.datatypes import Frame
+from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.detectors import DETECTORS
-from kprtrack.model_catalogue import CATALOGUE
+from kprtrack.hub.catalog import CATALOGUE
 from kprtrack.trackers.bytetrack import ByteTrack
 from kprtrack.trackers.kpr import KprTracker
-from reid.errors import InputError, UserError, WeightsError
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from kprtrack.config import Part, TrackConfig, configure, load_config, merge, override
-from reid.errors import InputError, UserError
+from kprtrack.core.errors import InputError, UserError
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-import fake_run
 import numpy as np
 import pytest
+from support import fake_run
 
-from kprtrack.datatypes import Detections, Frame, Observation, Tracks
+from kprtrack.core.datatypes import Detections, Frame, Observation, Tracks
+from kprtrack.core.errors import InputError
 from kprtrack.pipeline import Settling, follow, observe
 from kprtrack.trackers.kpr import KprTracker
-from reid.errors import InputError
 
 
 class LateTracker:

@@ -9,18 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
-import fake_run
 import numpy as np
 import pytest
+from support import fake_run
 
 from kprtrack.config import Part, TrackConfig
-from kprtrack.datatypes import Detections, Frame
-from kprtrack.interrupts import uninterrupted
+from kprtrack.core.datatypes import Detections, Frame
+from kprtrack.core.errors import InputError, OutputError, UserError
+from kprtrack.core.signals import uninterrupted
+from kprtrack.io import read_observations, read_tracks
 from kprtrack.pipeline import Networks
-from kprtrack.results import read_observations, read_tracks
 from kprtrack.run import Clip, draw_file, follow_file, observe_video, track_video
-from kprtrack.sources import TruncatedVideo
-from reid.errors import InputError, OutputError, UserError
+from kprtrack.video.inputs import TruncatedVideo
 
 FRAMES = 12
 STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -286,7 +286,7 @@ def test_tracks_stream_into_a_pipe(video: Path, tmp_path: Path) -> None:
 
 def test_trackers_take_plain_numpy_one_frame_at_a_time() -> None:
     import kprtrack
-    from reid.appearance import Appearance
+    from kprtrack.core.appearance import Appearance
 
     tracker = kprtrack.KprTracker()
     for number in range(3):

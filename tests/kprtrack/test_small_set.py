@@ -7,17 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import paths
 
 from kprtrack import open_source
-from kprtrack.association import iou
 from kprtrack.build import open_detector, open_pose_estimator, weights_of
-from kprtrack.cli import main
+from kprtrack.cli.main import main
 from kprtrack.config import Part
-from kprtrack.datatypes import Detections
-from kprtrack.runtime import Runtime
-from kprtrack.training.pose_scores import score_poses
+from kprtrack.core.datatypes import Detections
+from kprtrack.core.geometry import iou
+from kprtrack.inference.devices import Runtime
+from kprtrack.training.pose.scores import score_poses
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
+REAL = paths.SHARED / "real"
 HELD_OUT = REAL / "videos" / "mmaction2_basketball.mp4"
 YOLOX_NANO = str(REAL / "weights" / "yolox_nano_torch_from_onnx.pth")
 TINYPOSE = str(REAL / "weights" / "tinypose_256x192_fp16.xml")

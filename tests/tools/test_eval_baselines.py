@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import paths
 
 from eval.benchmarks.posetrack21 import read_sequence, read_sequences
-from eval.boxes import box_pairs
-from eval.ignore_regions import without_ignored
-from eval.keypoint_hota import keypoint_hota
-from eval.person_hota import person_hota
+from eval.metrics.boxes import box_pairs
+from eval.metrics.ignore_regions import without_ignored
+from eval.metrics.keypoint_hota import keypoint_hota
+from eval.metrics.person_hota import person_hota
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = paths.ROOT
 FIXTURES = ROOT.parent / "shared" / "fixtures" / "eval"
 OFFICIAL = [("pt21_basic", "noisy"), ("pt21_basic", "awful"), ("pt21_quirks/16_pred_empty_frames", "noisy")]
 

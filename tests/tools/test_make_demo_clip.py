@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import paths
 
-from kprtrack.commands_demo import CLIP, FPS, TRUTH
-from kprtrack.results import read_tracks
-from kprtrack.video import open_source
+from kprtrack.cli.demo import CLIP, FPS, TRUTH
+from kprtrack.io import read_tracks
+from kprtrack.video.source import open_source
 
 
 @pytest.fixture(autouse=True)
 def tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "tools")
+    monkeypatch.syspath_prepend(paths.ROOT / "tools")
 
 
 def test_truth_and_clip_are_those_of_the_generator(tmp_path: Path) -> None:

@@ -1,18 +1,17 @@
 """The speed of scoring is compared fairly only if both ways give the same scores."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from support import paths
 
-from reid.distances import distance_matrix, prepare
-from reid.evaluate import evaluate
+from kprtrack.core.part_distance import distance_matrix, prepare
+from reid.evaluation.metrics import evaluate
 
 
 @pytest.fixture(autouse=True)
 def tools(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "tools")
+    monkeypatch.syspath_prepend(paths.ROOT / "tools")
 
 
 @pytest.mark.parametrize("hide", [False, True])

@@ -7,16 +7,17 @@ import cv2
 import numpy as np
 import orjson
 import pytest
+from support import paths
 
-from reid.errors import InputError
-from reid.skeleton import FLIP, KEYPOINTS
+from kprtrack.core.errors import InputError
+from kprtrack.core.skeleton import FLIP, KEYPOINTS
 
 PICTURES = 20
 
 
 @pytest.fixture(autouse=True)
 def tools(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "tools")
+    monkeypatch.syspath_prepend(paths.ROOT / "tools")
 
 
 def skeleton(box):

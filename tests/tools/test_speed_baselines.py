@@ -1,18 +1,17 @@
 """A speed ratio is fair only if both ways give the same answer."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from support import paths
 
-from kprtrack.datatypes import Detections, Observation, Poses
+from kprtrack.core.datatypes import Detections, Observation, Poses
 from kprtrack.trackers.bytetrack import ByteTrack, ByteTrackConfig
-from reid.prompts import PromptConfig, make_prompts
+from reid.model.prompts import PromptConfig, make_prompts
 
 
 @pytest.fixture(autouse=True)
 def tools(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "tools")
+    monkeypatch.syspath_prepend(paths.ROOT / "tools")
 
 
 def some_of(seen: Observation, rows: np.ndarray) -> Observation:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from kprtrack.core.skeleton import FLIP
 from person_data.labels import Person, clipped
 from person_data.reading import Study
 from person_data.single import Masked, masked_ccp, masked_pennfudan
-from reid.skeleton import FLIP
 
 _LEAST_PX = 90  # height of a person who is worth cutting out
 _FILLED = 0.2, 0.9  # share of the box that a whole person's mask fills

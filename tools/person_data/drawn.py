@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from eval.benchmarks.synthetic import SyntheticConfig, SyntheticFrame
-from eval.benchmarks.synthetic_scene import Scene
+from eval.synthetic.benchmark import SyntheticConfig, SyntheticFrame
+from eval.synthetic.scene import Scene
 from person_data.labels import Person, Picture, ignored, person
 
 _FRAMES = 16  # drawn of each scene, far apart

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from reid.skeleton import KEYPOINTS
+from kprtrack.core.skeleton import KEYPOINTS
 
 LONG_SIDE = 640  # pixels of the pictures that are written
 LEAST_HEIGHT = 8.0  # pixels of a person in the written picture; smaller ones are ignored

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from kprtrack.core.skeleton import KEYPOINTS
 from person_data.composites import portrait
 from person_data.cutouts import Cutout, cutouts, mirrored, resized
 from person_data.labels import SURE, Picture
 from person_data.reading import Study
 from person_data.single import lspet_people
 from person_data.street import backgrounds
-from reid.skeleton import KEYPOINTS
 
 _SIZE_PX = 70.0, 300.0  # long side of a puppet in its picture
 _CANVAS_PX = 300.0  # long side of a puppet as it is put together

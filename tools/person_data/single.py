@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from kprtrack.core.skeleton import KEYPOINTS
 from person_data.labels import SURE, Person, Picture, around, held_out, person, taught
 from person_data.reading import Archive, Study
 from reid.datasets.layout import split_identities
-from reid.skeleton import KEYPOINTS
 
 _PF_BOX = re.compile(r"object (\d+).*\(Xmin, Ymin\).*: \((\d+), (\d+)\) - \((\d+), (\d+)\)")
 _FACE = 5  # the first rows of COCO's joints

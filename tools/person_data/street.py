@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kprtrack.video import open_source
+from kprtrack.core.errors import InputError
+from kprtrack.core.skeleton import POSETRACK_KEYPOINTS
+from kprtrack.video.source import open_source
 from person_data.labels import (
     Person,
     Picture,
@@ -23,8 +25,6 @@ from person_data.labels import (
 from person_data.reading import Study
 from person_data.single import lspet_people
 from person_data.teachers import NOTHING, SAME
-from reid.errors import InputError
-from reid.skeleton import POSETRACK_KEYPOINTS
 
 HELD_OUT_VIDEOS = ("mmaction2_basketball",)
 HELD_OUT_MOT = ("MOT17-09-FRCNN", "MOT17-13-FRCNN")

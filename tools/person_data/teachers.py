@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.config import TrackConfig, merge
-from kprtrack.datatypes import Detections, Frame
+from kprtrack.core.atomic_file import write_whole
+from kprtrack.core.datatypes import Detections, Frame
+from kprtrack.core.errors import InputError
+from kprtrack.core.skeleton import KEYPOINTS
 from person_data.labels import LEAST_POSE_HEIGHT, LONG_SIDE, Person, ignored, overlaps, taught
-from reid.datasets.files import write_whole
-from reid.errors import InputError
-from reid.skeleton import KEYPOINTS
 
 YOLOX, TINYPOSE = "weights/yolox_nano_torch_from_onnx.pth", "weights/tinypose_256x192_fp16.xml"
 LEAST_SCORE = 0.4  # of a box that counts as a person; below, as a region to be ignored
@@ -109,7 +109,7 @@ class Teachers:
 
 def open_detector(weights: Path, pose_weights: Path, canvas_px: int, *, threads: int) -> Find:
     """YOLOX-nano on a canvas of this long side, trimmed to the picture."""
-    from kprtrack.reid_data import crop_networks
+    from kprtrack.training.reid_annotations import crop_networks
 
     options = {"input_height": canvas_px, "input_width": canvas_px, "min_score": NOTHING}
     detector = {"name": "yolox-nano", "weights": str(weights), **options}
@@ -125,7 +125,7 @@ def open_detector(weights: Path, pose_weights: Path, canvas_px: int, *, threads:
 
 def open_pose(weights: Path, *, threads: int) -> Place:
     """PP-TinyPose, the mirrored crop averaged in."""
-    from kprtrack.reid_data import crop_networks
+    from kprtrack.training.reid_annotations import crop_networks
 
     estimate, _ = crop_networks(_config(weights, threads), detects=False)
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import orjson
 
+from kprtrack.core.atomic_file import load_json, write_whole
+from kprtrack.core.skeleton import KEYPOINTS, LIMBS
 from person_data.labels import Person, Picture, fitted
-from reid.datasets.files import load_json, write_whole
-from reid.skeleton import KEYPOINTS, LIMBS
 
 QUALITY = 92  # of JPEG
 LISTS = ("train", "val", "pose_train", "pose_val", "background_val")

@@ -1,0 +1,53 @@
+"""Scores of MOTChallenge files."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from eval.benchmarks.mot import find_mot_sequences, read_mot_sequence
+from eval.datatypes import Evaluation, Measure, Scores
+from eval.metrics.boxes import box_scores, combine_boxes
+from eval.metrics.timeline import timeline
+
+
+def score_mot(truth: Path, results: Path, *, on_sequence: Callable[[str], None] | None = None) -> Evaluation:
+    """Box HOTA, CLEAR and Identity of tracks in MOTChallenge's text format, as TrackEval gives them.
+
+    truth, results: folders or two files, as `find_mot_sequences` says.
+    on_sequence: called with the name of each sequence when it is scored.
+    Raises: InputError naming file and line; then nothing is scored.
+    """
+    files, notes = find_mot_sequences(truth, results)
+    read = [read_mot_sequence(each) for each in files]
+    scores, timelines = {}, {}
+    for sequence in (each.sequence for each in read):
+        scores[sequence.name] = box_scores(sequence, clean=False)
+        timelines[sequence.name] = timeline(sequence)
+        if on_sequence is not None:
+            on_sequence(sequence.name)
+    return Evaluation(
+        benchmark="mot",
+        truth=str(truth),
+        results=str(results),
+        measures=measures(scores, combine_boxes(scores)),
+        timelines=timelines,
+        notes=(*_rules_note([each.has_classes for each in read]), *notes),
+    )
+
+
+def measures(
+    by_sequence: Mapping[str, Mapping[str, Scores]], combined: Mapping[str, Scores]
+) -> dict[str, Measure]:
+    """Scores by sequence and measure, as measures."""
+    return {
+        name: Measure(whole, {sequence: scores[name] for sequence, scores in by_sequence.items()})
+        for name, whole in combined.items()
+    }
+
+
+def _rules_note(has_classes: list[bool]) -> tuple[str, ...]:
+    if not any(has_classes):
+        return ()
+    return (
+        f"{sum(has_classes)} of {len(has_classes)} sequences have classes: tracks on distractors are not "
+        "judged, and only pedestrians whose flag is not 0 count as truth (MOTChallenge's rules).",
+    )

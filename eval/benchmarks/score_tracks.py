@@ -1,0 +1,49 @@
+"""Scores of our own result files against others of the same video."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from eval.benchmarks.score_mot import measures
+from eval.benchmarks.tracks import TrackPair, find_track_files, read_track_pair
+from eval.datatypes import Evaluation
+from eval.metrics.boxes import box_scores, combine_boxes, combine_person_scores, person_scores
+from eval.metrics.similarity import pose_similarities
+from eval.metrics.timeline import timeline
+
+
+def score_tracks(
+    truth: Path, tracks: Path, *, on_sequence: Callable[[str], None] | None = None
+) -> Evaluation:
+    """HOTA, CLEAR and Identity of boxes, and of poses by OKS where all files have keypoints.
+
+    truth, tracks: two files of any readable format, or two folders with files of the same names.
+    on_sequence: called with the name of each video when it is scored.
+    Raises: InputError naming the file and what is wrong; then nothing is scored.
+    """
+    files, notes = find_track_files(truth, tracks)
+    pairs = [read_track_pair(name, *paths) for name, paths in files.items()]
+    with_poses = all(pair.has_poses for pair in pairs)
+    scores, timelines = {}, {}
+    for sequence in (pair.sequence for pair in pairs):
+        scores[sequence.name] = box_scores(sequence, clean=False)
+        if with_poses:
+            scores[sequence.name] |= person_scores(pose_similarities(sequence), "oks")
+        timelines[sequence.name] = timeline(sequence)
+        if on_sequence is not None:
+            on_sequence(sequence.name)
+    combined = combine_boxes(scores) | (combine_person_scores(scores, "oks") if with_poses else {})
+    return Evaluation(
+        benchmark="tracks",
+        truth=str(truth),
+        results=str(tracks),
+        measures=measures(scores, combined),
+        timelines=timelines,
+        notes=(*(note for pair in pairs for note in pair.notes), *_pose_note(pairs), *notes),
+    )
+
+
+def _pose_note(pairs: list[TrackPair]) -> tuple[str, ...]:
+    without = [pair.sequence.name for pair in pairs if not pair.has_poses]
+    if not without:
+        return ()
+    return (f"Poses are not scored: one side of {without[0]} has no keypoints.",)

@@ -1,0 +1,65 @@
+"""Keypoint HOTA across videos: a person must keep one identity wherever seen (PoseTrack21's reid tracks).
+
+As keypoint HOTA, with person_id on both sides and all sequences as one; pairs are chosen anew for every
+threshold. The fault of the official mode adds the joints of the frame's own sequence. Where the official
+program crashes, at a sequence without predictions, both modes count its joints once as misses.
+Source: spec tracking_and_evaluation.md 2.3.
+"""
+
+from collections.abc import Sequence as List
+from dataclasses import fields, replace
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from eval.datatypes import Sequence
+from eval.metrics.keypoint_hota import KeypointHota, hota_of
+from eval.metrics.pose_matching import JOINTS, LEAST_HIT, PoseMatches, Runs, joined, pose_matches
+
+_HIT_BONUS = 1000.0  # so that the number of hits comes before their similarity
+
+
+def cross_video_parts(poses: Sequence) -> PoseMatches:
+    """What a sequence, `without_ignored` applied, adds to the scores of all."""
+    truth_ids, track_ids = poses.truth.person_ids, poses.tracks.person_ids
+    return pose_matches(poses, truth_ids, track_ids, solve=solve_each_threshold)
+
+
+def cross_video_hota(parts: List[PoseMatches]) -> KeypointHota:
+    """Scores of all sequences together, which must come in their order."""
+    return hota_of(_together(parts))
+
+
+def solve_each_threshold(similarity: np.ndarray) -> np.ndarray:
+    """For every threshold the one-to-one pairs with most hits and then the greatest similarity."""
+    hits = np.zeros((*similarity.shape, len(LEAST_HIT)), bool)
+    for threshold, least in enumerate(LEAST_HIT):
+        is_hit = similarity >= least
+        rows, columns = linear_sum_assignment(_HIT_BONUS * is_hit + similarity, maximize=True)
+        hits[rows, columns, threshold] = is_hit[rows, columns]
+    return hits
+
+
+def _together(parts: List[PoseMatches]) -> PoseMatches:
+    """One matching of all sequences: identities are shared, and runs go on from one to the next."""
+    truth_ids = np.unique(np.concatenate([part.truth_ids for part in parts]))
+    track_ids = np.unique(np.concatenate([part.track_ids for part in parts]))
+    truth_joints = np.zeros((len(truth_ids), JOINTS), np.int64)
+    track_joints = np.zeros((len(track_ids), JOINTS), np.int64)
+    runs = []
+    for part in parts:
+        truth = np.searchsorted(truth_ids, part.truth_ids)
+        tracks = np.searchsorted(track_ids, part.track_ids)
+        truth_joints[truth] += part.truth_joints
+        track_joints[tracks] += part.track_joints
+        runs.append(replace(part.runs, truth=truth[part.runs.truth], track=tracks[part.runs.track]))
+    all_runs = Runs(*(np.concatenate([getattr(some, field.name) for some in runs]) for field in fields(Runs)))
+    return PoseMatches(
+        truth_ids,
+        track_ids,
+        truth_joints,
+        track_joints,
+        joined(all_runs, len(truth_ids)),
+        np.sum([part.similarity for part in parts], 0),
+        np.sum([part.overcount for part in parts], 0),
+    )

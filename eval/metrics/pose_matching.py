@@ -1,0 +1,177 @@
+"""Which joints of truth and tracks belong together: for every frame and joint by itself, exactly."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval.datatypes import People, Sequence
+from eval.metrics.ignore_regions import SCORED_JOINTS
+from eval.metrics.similarity import pairs_of_same_frame
+
+THRESHOLDS = np.arange(0.05, 0.99, 0.05)  # alpha, 19 of them
+LEAST_HIT = THRESHOLDS - np.finfo(float).eps
+REACH = 0.5001  # head sizes at which a joint is no longer similar at all
+JOINTS = len(SCORED_JOINTS)
+_CLEAR_LEAD = 1e-9  # a best partner leads by this, or the solver decides as it does in the official program
+
+# Similarities of one joint in one frame [G, P] -> which pairs are hits at which threshold [G, P, 19].
+Solver = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Hits in a row: one truth identity matched to one track at one joint and threshold, earliest first."""
+
+    threshold: np.ndarray  # [R] int64, row of THRESHOLDS
+    truth: np.ndarray  # [R] int64, row of truth_ids
+    track: np.ndarray  # [R] int64, row of track_ids
+    joint: np.ndarray  # [R] int64
+    length: np.ndarray  # [R] int64, hits
+
+
+@dataclass(frozen=True)
+class PoseMatches:
+    """All that HOTA needs of a sequence's matching; those of several sequences can be joined."""
+
+    truth_ids: np.ndarray  # [G] int64, rising
+    track_ids: np.ndarray  # [P] int64, rising
+    truth_joints: np.ndarray  # [G, 15] joints present in all frames
+    track_joints: np.ndarray  # [P, 15]
+    runs: Runs
+    similarity: np.ndarray  # [19, 15] sum over hits
+    overcount: np.ndarray  # [15] misses that the official program adds to those there are
+
+
+def pose_matches(
+    poses: Sequence, truth_ids: np.ndarray, track_ids: np.ndarray, *, solve: Solver
+) -> PoseMatches:
+    """Matches every joint of every frame.
+
+    truth_ids, track_ids: the identity of every row of truth and tracks.
+    """
+    truth, tracks = poses.truth, poses.tracks
+    truth_names, truth_of = np.unique(truth_ids, return_inverse=True)
+    track_names, track_of = np.unique(track_ids, return_inverse=True)
+    truth_points, track_points = _points(truth), _points(tracks)
+    per_frame = np.bincount(tracks.frames, minlength=len(poses.labelled))
+    present = np.isfinite(truth_points[:, :, 0])
+
+    truth_row, track_row = pairs_of_same_frame(truth, tracks, len(poses.labelled))
+    similarity = _similarity(truth_points, track_points, truth.head_sizes, truth_row, track_row)
+    pair, joint, hits = _solve_all(similarity, truth_row, track_row, truth.frames, solve)
+    # In order of truth identity, then time, the runs of a threshold lie side by side.
+    order = np.lexsort((truth_row[pair], joint, truth_of[truth_row[pair]]))
+    pair, joint, hits = pair[order], joint[order], hits[order]
+    threshold, hit = np.nonzero(hits.T)
+    runs = Runs(
+        threshold,
+        truth_of[truth_row[pair]][hit],
+        track_of[track_row[pair]][hit],
+        joint[hit],
+        np.ones(len(hit), np.int64),
+    )
+    cell = threshold * JOINTS + joint[hit]
+    return PoseMatches(
+        truth_names,
+        track_names,
+        _joints_by_id(truth_of, len(truth_names), present),
+        _joints_by_id(track_of, len(track_names), np.isfinite(track_points[:, :, 0])),
+        joined(runs, len(truth_names)),
+        by_cell(cell, similarity[pair, joint][hit]),
+        _overcount(truth.frames, present, per_frame),
+    )
+
+
+def joined(runs: Runs, truth_count: int) -> Runs:
+    """The same hits with as few runs as possible; a gap does not end one, another track does."""
+    if not len(runs.length):
+        return runs
+    cell = (runs.threshold * truth_count + runs.truth) * JOINTS + runs.joint
+    order = np.argsort(cell, kind="stable")
+    cell, track = cell[order], runs.track[order]
+    starts = np.flatnonzero(np.r_[True, (np.diff(cell) != 0) | (np.diff(track) != 0)])
+    first = order[starts]
+    length = np.add.reduceat(runs.length[order], starts)
+    return Runs(runs.threshold[first], runs.truth[first], runs.track[first], runs.joint[first], length)
+
+
+def by_cell(cell: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """[19, 15] sums of values by threshold and joint."""
+    shape = (len(THRESHOLDS), JOINTS)
+    return np.bincount(cell, values, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _points(people: People) -> np.ndarray:
+    """[N, 15, 2], NaN where a joint is missing."""
+    points = people.keypoints[:, SCORED_JOINTS]
+    return np.where((points > 0).all(2, keepdims=True), points, np.nan)
+
+
+def _similarity(
+    truth: np.ndarray,
+    tracks: np.ndarray,
+    head_sizes: np.ndarray,
+    truth_row: np.ndarray,
+    track_row: np.ndarray,
+) -> np.ndarray:
+    """[K, 15] in [0, 1]: 1 at the same place, 0 half a head away or where a joint is missing."""
+    away = truth[truth_row] - tracks[track_row]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # huge places, heads without size
+        distance = np.sqrt(np.square(away).sum(2)) / head_sizes[truth_row, None]
+    return np.fmax(1 - distance / REACH, 0)
+
+
+def _solve_all(
+    similarity: np.ndarray,
+    truth_row: np.ndarray,
+    track_row: np.ndarray,
+    frames: np.ndarray,
+    solve: Solver,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """[M] pairs, [M] joints, [M, 19] hits of all joints of all frames."""
+    pair, joint = np.nonzero(similarity)
+    strength = similarity[pair, joint]
+    mine = truth_row[pair] * JOINTS + joint
+    order = np.lexsort((-strength, mine))
+    pair, joint, strength, mine = pair[order], joint[order], strength[order], mine[order]
+    best = np.r_[True, np.diff(mine) != 0][: len(mine)]
+    # If everybody's clear favourite is nobody else's, taking them is the only optimum, whatever rises with
+    # similarity is maximised. Only the other joints of a frame need the solver.
+    rivals = np.r_[~best[1:] & best[:-1] & (strength[:-1] - strength[1:] < _CLEAR_LEAD), False][: len(mine)]
+    theirs = track_row[pair] * JOINTS + joint
+    wanted = np.bincount(theirs[best], minlength=theirs.max(initial=0) + 1)
+    contested = rivals | (best & (wanted[theirs] > 1))
+    cell = frames[truth_row[pair]] * JOINTS + joint
+    hard = np.zeros(cell.max(initial=0) + 1, bool)
+    hard[cell[contested]] = True
+    easy = best & ~hard[cell]
+    found = [(pair[easy], joint[easy], strength[easy, None] >= LEAST_HIT)]
+    truth_starts = np.searchsorted(frames, np.arange(cell.max(initial=0) // JOINTS + 2))
+    pair_starts = np.searchsorted(truth_row, truth_starts)
+    for frame, j in zip(*np.divmod(np.flatnonzero(hard), JOINTS), strict=True):
+        start, stop = pair_starts[frame : frame + 2]
+        people = truth_starts[frame + 1] - truth_starts[frame]
+        hits = solve(similarity[start:stop, j].reshape(people, -1)).reshape(stop - start, -1)
+        hit = np.flatnonzero(hits.any(1))
+        found.append((start + hit, np.full(len(hit), j), hits[hit]))
+    pairs, joints, hits_of = zip(*found, strict=True)
+    return np.concatenate(pairs), np.concatenate(joints), np.concatenate(hits_of)
+
+
+def _overcount(frames: np.ndarray, present: np.ndarray, per_frame: np.ndarray) -> np.ndarray:
+    """[15] how far the official misses exceed the true ones.
+
+    In a frame without predictions it adds the joints of the whole sequence instead of those of the frame; but
+    not in a sequence without any.
+    """
+    if not per_frame.any():
+        return np.zeros(JOINTS, np.int64)
+    unanswered = per_frame[frames] == 0
+    return len(np.unique(frames[unanswered])) * present.sum(0) - present[unanswered].sum(0)
+
+
+def _joints_by_id(identity: np.ndarray, count: int, present: np.ndarray) -> np.ndarray:
+    joints = np.zeros((count, JOINTS), np.int64)
+    np.add.at(joints, identity, present)
+    return joints

@@ -1,0 +1,223 @@
+"""Evaluations as tables of finished cells, for every kind of report."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eval.datatypes import Evaluation, Measure, Scores
+from eval.report.terms import FIELDS, MEASURES
+from kprtrack.core.skeleton import POSETRACK_KEYPOINTS
+
+COMBINED = "COMBINED"
+NOTHING = "-"
+JOINTS = tuple(name for name in POSETRACK_KEYPOINTS if not name.endswith("_ear"))
+FEW_SEQUENCES = 10  # so many rows are shown without being asked for
+_FIXED = "_fixed"
+
+
+@dataclass(frozen=True)
+class Column:
+    """Where a column's numbers come from, and what stands above it."""
+
+    group: str
+    name: str
+    measure: str
+    field: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Finished cells; neighbours with the same group share its heading."""
+
+    title: str
+    corner: str  # above the names of rows
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]  # name, one cell a column
+
+
+def _group(title: str, measure: str, fields: Mapping[str, str]) -> tuple[Column, ...]:
+    return tuple(Column(title, name, measure, field) for name, field in fields.items())
+
+
+def _trackeval(title: str, kind: str) -> tuple[Column, ...]:
+    return (
+        *_group(title, f"{kind}_clear", {"MOTA": "MOTA"}),
+        *_group(title, f"{kind}_identity", {"IDF1": "IDF1"}),
+        *_group(title, f"{kind}_clear", _CLEAR),
+    )
+
+
+_HOTA = {"HOTA": "HOTA", "DetA": "DetA", "AssA": "AssA"}
+_CLEAR = {"FN": "CLR_FN", "FP": "CLR_FP", "MT": "MT", "ML": "ML", "Frag": "Frag"}
+_KIT = {"MOTA": "mota", "IDF1": "idf1", "FN": "num_misses", "FP": "num_false_positives"}
+
+# The columns of the paper's table of tracking, for every way to compare; identity switches follow.
+_PAPER = (
+    *_group("keypoints", "keypoint_hota", _HOTA),
+    *_group("keypoints, fixed", "keypoint_hota_fixed", _HOTA),
+    *_group("poses (OKS)", "oks_hota", _HOTA),
+    *_group("poses (OKS)", "oks_clear", {"IDs": "IDSW"}),
+    *_group("boxes", "box_hota", _HOTA),
+)
+_KIT_SWITCHES = _group("boxes", "kit_mota", {"IDs": "num_switches"})
+_SWITCHES = _group("boxes", "box_clear", {"IDs": "IDSW"})  # where the kit has counted none
+_FURTHER = (
+    *_group("poses", "pose_ap", {"AP": "AP"}),
+    *_group("boxes, PoseTrack21 kit", "kit_mota", _KIT),
+    *_trackeval("poses (OKS), TrackEval", "oks"),
+    *_trackeval("boxes, TrackEval", "box"),
+)
+_BOTH_SWITCHES = _group("boxes, TrackEval", "box_clear", {"IDSW": "IDSW"})  # beside the kit's
+_ACROSS = (
+    *_group("across videos", "cross_video_hota", _HOTA),
+    *_group("across videos, fixed", "cross_video_hota_fixed", _HOTA),
+)
+_JOINT = (*_PAPER[:6], *_FURTHER[:1])
+_WHOLE = {"num_switches", "num_misses", "num_false_positives", "IDSW", "MT", "ML", "Frag", "CLR_FN", "CLR_FP"}
+_IN_PERCENT = {"AP"}  # already
+
+Rows = Sequence[tuple[str, Mapping[str, Scores]]]  # name of the row, measure -> scores
+
+
+def evaluation_tables(evaluation: Evaluation, *, per_sequence: bool | None = None) -> tuple[Table, ...]:
+    """One tracker's numbers; per_sequence: with a row for each sequence, None: if they are few."""
+    measures = evaluation.measures
+    names = list(dict.fromkeys(name for measure in measures.values() for name in measure.sequences))
+    if not (len(names) <= FEW_SEQUENCES if per_sequence is None else per_sequence):
+        names = []
+    rows = [
+        (name, {key: m.sequences[name] for key, m in measures.items() if name in m.sequences})
+        for name in names
+    ]
+    total = [(COMBINED, {key: measure.combined for key, measure in measures.items()})]
+    shown = set(shown_measures([evaluation]))
+    tables = (
+        *_tables("sequence", [*rows, *total], total, shown),
+        _table("By joint, all sequences", "joint", _JOINT, _joint_rows(total[0][1]), shown),
+    )
+    return tuple(table for table in tables if table.columns)
+
+
+def comparison_tables(evaluations: Mapping[str, Evaluation]) -> tuple[Table, ...]:
+    """Several runs' combined numbers, a row each; the first table tells the difference to the first run."""
+    rows = [(name, {key: m.combined for key, m in e.measures.items()}) for name, e in evaluations.items()]
+    tables = _tables("run", rows, rows, set(shown_measures(evaluations.values())))
+    paper, *others = (table for table in tables if table.columns)
+    return (replace(paper, rows=_with_differences(paper)), *others)
+
+
+def _with_differences(table: Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Behind each number of a further row the difference to the first row, as the numbers shown differ."""
+
+    def compared(cell: str, first: str) -> str:
+        if NOTHING in (cell, first):
+            return cell
+        digits = len(cell.partition(".")[2])
+        return f"{cell} ({float(cell) - float(first):+.{digits}f})"
+
+    (name, first), *others = table.rows
+    return (
+        (name, first),
+        *((other, tuple(map(compared, cells, first))) for other, cells in others),
+    )
+
+
+def legend(tables: Iterable[Table]) -> tuple[tuple[str, str], ...]:
+    """Word -> its name in `eval.report.terms`: the measures first, then the fields, each once.
+
+    Returns: pairs of what the table calls it and the key "measure:NAME" or "field:NAME".
+    """
+    groups: dict[str, str] = {}
+    fields: dict[str, str] = {}
+    for column in (column for table in tables for column in table.columns):
+        # A group may hold two measures that are explained by the same words; the first one speaks.
+        groups.setdefault(column.group, f"measure:{column.measure}")
+        fields.setdefault(column.name, f"field:{column.field}")
+    return (*groups.items(), *fields.items())
+
+
+def term_line(key: str) -> str:
+    """The line that explains a key of `legend`."""
+    kind, _, name = key.partition(":")
+    return (MEASURES if kind == "measure" else FIELDS)[name].line
+
+
+def term_sentences(key: str) -> str:
+    """The sentences that explain a key of `legend`."""
+    kind, _, name = key.partition(":")
+    return (MEASURES if kind == "measure" else FIELDS)[name].sentences
+
+
+def in_percent(value: float | np.ndarray) -> float:
+    """100 × the value; of an array the mean over thresholds, in the column of all joints.
+
+    value: a number, [19 thresholds] or [19, 15 joints + total].
+    """
+    values = np.asarray(value, np.float64)
+    return 100 * float((values[:, -1] if values.ndim == 2 else values).mean())
+
+
+def shown_measures(evaluations: Iterable[Evaluation]) -> list[str]:
+    """The evaluations' measures without fixed ones that nowhere differ from the official ones."""
+    shown: dict[str, None] = {}
+    for evaluation in evaluations:
+        for name, measure in evaluation.measures.items():
+            official = evaluation.measures.get(name.removesuffix(_FIXED))
+            if official is None or official is measure or not _equal(official, measure):
+                shown[name] = None
+    return list(shown)
+
+
+def _equal(official: Measure, fixed: Measure) -> bool:
+    pairs = [(official.combined, fixed.combined)]
+    pairs += [(official.sequences[name], fixed.sequences[name]) for name in fixed.sequences]
+    return all(np.array_equal(a["HOTA"], b["HOTA"], equal_nan=True) for a, b in pairs)
+
+
+def _tables(corner: str, rows: Rows, total: Rows, shown: set[str]) -> tuple[Table, ...]:
+    kit = "kit_mota" in shown
+    paper = (*_PAPER, *(_KIT_SWITCHES if kit else _SWITCHES))
+    further = (*_FURTHER, *(_BOTH_SWITCHES if kit else ()))
+    return (
+        _table("Tracking", corner, paper, rows, shown),
+        _table("More about the same tracks", corner, further, rows, shown),
+        _table("Identities across videos", corner, _ACROSS, total, shown),
+    )
+
+
+def _table(title: str, corner: str, columns: tuple[Column, ...], rows: Rows, shown: set[str]) -> Table:
+    there = {key for _, scores in rows for key in scores} & shown
+    kept = tuple(
+        replace(c, group=f"{c.group}, official") if f"{c.measure}{_FIXED}" in there else c
+        for c in columns
+        if c.measure in there
+    )
+    cells = tuple((name, tuple(_cell(scores, column) for column in kept)) for name, scores in rows)
+    return Table(title, corner, kept, cells)
+
+
+def _joint_rows(total: Mapping[str, Scores]) -> Rows:
+    """A row for each joint and for all: its column of the measures that tell joints apart."""
+    columns = [c for c in _JOINT if c.measure in total]
+
+    def scores(i: int) -> dict[str, Scores]:
+        return {
+            name: {c.field: np.asarray(total[name][c.field])[..., i] for c in columns if c.measure == name}
+            for name in {c.measure for c in columns}
+        }
+
+    return [(joint, scores(i)) for i, joint in enumerate((*JOINTS, "total")) if columns]
+
+
+def _cell(scores: Mapping[str, Scores], column: Column) -> str:
+    value = scores.get(column.measure, {}).get(column.field)
+    if value is None:
+        return NOTHING
+    if column.field in _WHOLE or column.field in _IN_PERCENT:
+        number = float(np.asarray(value).reshape(-1)[-1])  # of joints the last: all of them
+    else:
+        number = in_percent(value)
+    if not np.isfinite(number):
+        return NOTHING
+    return f"{number:.0f}" if column.field in _WHOLE else f"{number:.2f}"

@@ -1,0 +1,77 @@
+"""What the synthetic benchmark is asked for, and what a frame of it holds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kprtrack.core.errors import UserError
+
+_PER_SPLIT = 5000  # videos, and people
+FIRST_OF_SPLIT = {"train": 0, "val": _PER_SPLIT}  # numbers of videos and people begin behind it
+# What PoseTrack21's way of numbering pictures has room for, and what can be drawn.
+_LIMITS = {
+    "sequences": (1, _PER_SPLIT),
+    "frames": (2, 10_000),
+    "people": (1, 90),
+    "width": (64, 7680),
+    "height": (64, 4320),
+    "labelled_every": (1, 10_000),
+    "jpeg_quality": (1, 100),
+}
+
+
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """What is drawn. Two configs that differ in `sequences` alone share their first sequences."""
+
+    sequences: int = 4
+    frames: int = 200  # of each sequence
+    people: int = 5  # of each sequence
+    width: int = 640  # pixels
+    height: int = 360
+    fps: float = 25.0
+    seed: int = 0
+    split: str = "val"  # "train" or "val": other people, other videos
+    labelled_every: int = (
+        1  # poses are annotated in every so many frames and the middle 30; PoseTrack21 val: 4
+    )
+    jpeg_quality: int = 92  # 1 to 100
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be {least} to {most}.")
+        if self.first_person(self.sequences) + self.people > _PER_SPLIT:
+            raise UserError(
+                f"{self.sequences} sequences of {self.people} people are more than a split can hold."
+            )
+        if self.split not in FIRST_OF_SPLIT:
+            raise UserError(f"There is no split '{self.split}'. Choose train or val.")
+        if not 0.1 <= self.fps <= 1000:
+            raise UserError(f"fps is {self.fps}; it must be 0.1 to 1000.")
+
+    def first_person(self, number: int) -> int:
+        """How many people of the split come before those of a sequence; neighbours share half of theirs."""
+        return number * -(-self.people // 2)
+
+
+@dataclass(frozen=True)
+class SyntheticFrame:
+    """One picture with its whole truth. Row i is the same person in every array."""
+
+    sequence: str
+    video: int  # number of the sequence in its split's files
+    number: int  # 0-based
+    time_s: float
+    labelled: bool  # whether poses are annotated
+    image: np.ndarray  # [H, W, 3] uint8 RGB
+    ids: np.ndarray  # [N] int64, within the sequence, from 1
+    person_ids: np.ndarray  # [N] int64, across sequences
+    boxes: np.ndarray  # [N, 4] float32, x1 y1 x2 y2
+    head_boxes: np.ndarray  # [N, 4] float32; may reach out of the picture
+    keypoints: np.ndarray  # [N, 17, 3] float32 COCO: x y, 2 visible, 1 hidden, 0 outside the picture
+    posetrack: np.ndarray  # [N, 17, 3] float32 PoseTrack: x y, 1 visible, 0 hidden; ears and outside all 0
+    visibility: np.ndarray  # [N] float32, visible pixels by the box's area
+    mask: np.ndarray  # [H, W] uint16, track id of the person seen, 0 is nobody
+    parts: np.ndarray  # [H, W] uint8, row in synthetic_shapes.PARTS
+    ignore_regions: tuple[np.ndarray, ...]  # each [V, 2] x y: people too far away to annotate

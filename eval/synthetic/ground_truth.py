@@ -1,0 +1,125 @@
+"""What may be known of a drawn frame: boxes, joints, and what of them is seen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from eval.synthetic.drawing import PARTS_PER_PERSON, Canvas, Tube
+from eval.synthetic.shapes import Camera
+from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
+
+MIN_VISIBLE = 0.03  # share of the box that must show the person; a person fills about 0.4 of it
+_THICKNESS_M = 0.2  # a joint lies at most so far behind the skin in front of it
+_POSETRACK_JOINTS = {"head_bottom": "neck"}  # head_top, nose and the limbs have the same names
+_HEAD_REACH = 0.96, 1.03  # half the head box, relative to half the height of the head
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One person as drawn."""
+
+    row: int  # the owner's number on the canvas, and the track id
+    person: int
+    joints: Mapping[str, np.ndarray]  # [3] metres each
+    tubes: list[Tube]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The annotated people; the arrays of SyntheticFrame."""
+
+    ids: np.ndarray
+    person_ids: np.ndarray
+    boxes: np.ndarray
+    head_boxes: np.ndarray
+    keypoints: np.ndarray
+    posetrack: np.ndarray
+    visibility: np.ndarray
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By the names of the fields."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def truth_of(people: list[Drawn], canvas: Canvas, camera: Camera, pan: int, oversample: int) -> Truth:
+    """The truth of all who are seen enough, in pixels of the picture: `oversample` of the canvas make one."""
+    owner = canvas.owner[::oversample, ::oversample]
+    height, width = owner.shape
+    seen = np.bincount((owner // PARTS_PER_PERSON).ravel(), minlength=len(people) + 1)
+    kept, shares, boxes = [], [], []
+    for person in people:
+        if not person.tubes:
+            continue
+        box = np.clip(_extent(person.tubes, oversample), 0, (width, height, width, height))
+        area = float((box[2] - box[0]) * (box[3] - box[1]))
+        share = float(seen[person.row]) / area if area > 0 else 0.0
+        if share >= MIN_VISIBLE:
+            kept.append(person)
+            shares.append(share)
+            boxes.append(box)
+    poses = [_joints(person, canvas, camera, pan, oversample) for person in kept]
+    coco = [np.stack([pose[name] for name in KEYPOINTS]) for pose in poses]
+    posetrack = [_posetrack(pose) for pose in poses]
+    heads = [_head_box(person, camera, pan, oversample) for person in kept]
+    return Truth(
+        ids=np.array([person.row for person in kept], np.int64),
+        person_ids=np.array([person.person for person in kept], np.int64),
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        head_boxes=np.array(heads, np.float32).reshape(-1, 4),
+        keypoints=np.array(coco, np.float32).reshape(-1, len(KEYPOINTS), 3),
+        posetrack=np.array(posetrack, np.float32).reshape(-1, len(POSETRACK_KEYPOINTS), 3),
+        visibility=np.array(shares, np.float32),
+    )
+
+
+def _extent(tubes: list[Tube], oversample: int) -> np.ndarray:
+    """[4] x1 y1 x2 y2 around all tubes, in pixels of the picture."""
+    ends = np.array([end[:2] for tube in tubes for end in (tube.start, tube.end)])
+    radii = np.array(
+        [
+            r / b
+            for tube in tubes
+            for r, b in zip((tube.radius_start, tube.radius_end), tube.blunt, strict=True)
+        ]
+    )
+    low, high = (ends - radii[:, None]).min(0), (ends + radii[:, None]).max(0)
+    return (np.concatenate((low, high)) + 0.5) / oversample
+
+
+def _joints(
+    person: Drawn, canvas: Canvas, camera: Camera, pan: int, oversample: int
+) -> dict[str, np.ndarray]:
+    """[3] x y and 2 visible, 1 hidden, 0 outside the picture, by name."""
+    names = list(person.joints)
+    spots = camera.project(np.stack([person.joints[name] for name in names]), pan)
+    height, width = canvas.depth_m.shape
+    columns, rows = np.round(spots[:, 0]).astype(int), np.round(spots[:, 1]).astype(int)
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    columns, rows = columns.clip(0, width - 1), rows.clip(0, height - 1)
+    own = canvas.owner[rows, columns] // PARTS_PER_PERSON == person.row
+    visible = own & (spots[:, 2] - canvas.depth_m[rows, columns] < _THICKNESS_M)
+    # A pixel of the picture is the mean of `oversample` of the canvas, whose centres lie at whole numbers.
+    places = (spots[:, :2] - (oversample - 1) / 2) / oversample
+    states = np.where(inside, 1 + visible, 0)
+    return {name: np.array((*place, state)) for name, place, state in zip(names, places, states, strict=True)}
+
+
+def _posetrack(pose: Mapping[str, np.ndarray]) -> np.ndarray:
+    """[17, 3] x y and 1 visible, 0 hidden; zeros for ears and for what is outside."""
+    rows = np.stack([pose[_POSETRACK_JOINTS.get(name, name)] for name in POSETRACK_KEYPOINTS])
+    absent = rows[:, 2] == 0
+    absent |= [name.endswith("_ear") for name in POSETRACK_KEYPOINTS]
+    rows[:, 2] -= 1
+    rows[absent] = 0
+    return rows
+
+
+def _head_box(person: Drawn, camera: Camera, pan: int, oversample: int) -> np.ndarray:
+    """[4] around the head without hair, whole even where it leaves the picture."""
+    joints = np.stack([person.joints[name] for name in ("head", "head_top", "chin", "nose")])
+    spots = camera.project(joints, pan)[:, :2] / oversample
+    radius = np.hypot(*(spots[1] - spots[2])) / 2
+    reach = radius * np.array(_HEAD_REACH)
+    low = np.minimum(spots[0] - reach, spots.min(0))
+    return np.concatenate((low, np.maximum(spots[0] + reach, spots.max(0))))

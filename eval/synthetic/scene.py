@@ -1,0 +1,224 @@
+"""One sequence of the synthetic benchmark: its place, its people, and every frame drawn with its truth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from eval.synthetic.body import Joints, Motion, move
+from eval.synthetic.drawing import PARTS_PER_PERSON, Canvas, draw_prop, draw_tube
+from eval.synthetic.frame import FIRST_OF_SPLIT, SyntheticConfig, SyntheticFrame
+from eval.synthetic.ground_truth import Drawn, truth_of
+from eval.synthetic.motion import Stage, cast_stories, play, stand_about
+from eval.synthetic.people import Look, look_of
+from eval.synthetic.places import PLACES
+from eval.synthetic.props import make_place
+from eval.synthetic.shapes import Camera, Tailor
+
+OVERSAMPLE = 2  # pixels drawn for each pixel of the picture, per side
+_FOCAL = 1.5  # relative to the picture's height
+_HORIZON = 0.26  # row, relative to the picture's height
+_PAN = 0.1  # how far a panning camera goes to either side, relative to the picture's width
+_CROWD_FROM = 900_000  # identities of bystanders, whom nobody annotates
+_NOTHING_M = 1e6
+_NEAREST_M = 1.5  # who is nearer stands beside the camera
+_SHADOW_JOINTS = (
+    *("pelvis", "chest", "head", "left_shoulder", "left_elbow", "left_wrist", "left_hip", "left_knee"),
+    *("left_ankle", "left_toe", "right_shoulder", "right_elbow", "right_wrist", "right_hip", "right_knee"),
+    *("right_ankle", "right_toe"),
+)
+_LIMBS = ((0, 1, 0.1), (1, 2, 0.08), (3, 4, 0.16), (4, 5, 0.11), (5, 6, 0.09))  # of one side
+_SHADOW_LINES = (  # from, to (rows of _SHADOW_JOINTS), metres wide
+    *((0, 1, 0.3), (1, 2, 0.16)),
+    *((side + a, side + b, wide) for side in (3, 10) for a, b, wide in _LIMBS),
+)
+
+
+@dataclass(frozen=True)
+class _Actor:
+    person: int
+    look: Look
+    joints: Joints
+    motion: Motion
+
+
+def _video_number(config: SyntheticConfig, number: int) -> int:
+    return FIRST_OF_SPLIT[config.split] + number + 1
+
+
+def sequence_name(config: SyntheticConfig, number: int) -> str:
+    """What the sequence with this 0-based number is called."""
+    return f"{_video_number(config, number):06d}_synth_{config.split}"
+
+
+class Scene:
+    """Draws the sequence with this number (0-based) of a config's split."""
+
+    def __init__(self, config: SyntheticConfig, number: int) -> None:
+        self._config = config
+        self._video = _video_number(config, number)
+        self.name = sequence_name(config, number)
+        self._rng = rng = np.random.default_rng([config.seed, self._video, 0])
+        width, height = config.width * OVERSAMPLE, config.height * OVERSAMPLE
+        wide = round(width * (1 + 2 * _PAN)) + 8
+        self._camera = Camera(_FOCAL * height, wide / 2, _HORIZON * height)
+        kind = tuple(PLACES)[(number + config.seed) % len(PLACES)]
+        self._place = make_place(kind, self._camera, (wide, height), rng)
+        self._times_s = np.arange(config.frames) / config.fps
+        self._pans = self._pan(wide - width, moving=number % 2 == 1)
+        self._actors = self._cast(number)
+        size = self._place.backdrop.shape[:2]
+        far, nobody = np.full(size, _NOTHING_M, np.float32), np.zeros(size, np.uint16)
+        self._backdrop = Canvas(self._place.backdrop, far, nobody)
+        self._crowd = self._draw_crowd() if number % 2 == 0 else None
+        for prop in self._place.props:
+            draw_prop(self._backdrop, prop)
+        self._tint = rng.uniform(0.94, 1.05, 3).astype(np.float32) * np.float32(rng.uniform(0.9, 1.06))
+        grain = rng.normal(0, rng.uniform(1.5, 3.5), (config.height + 64, config.width + 64, 3))
+        self._grain = np.clip(grain, -12, 12).astype(np.int16)
+        self._blur = float(rng.uniform(0.3, 0.55))
+
+    def frames(self) -> Iterator[SyntheticFrame]:
+        """Every frame in order of time."""
+        for index in range(self._config.frames):
+            yield self.frame(index)
+
+    def frame(self, index: int) -> SyntheticFrame:
+        """The frame with this 0-based number."""
+        pan = int(self._pans[index])
+        canvas = self._empty_canvas(pan)
+        joints: list[Joints] = [
+            {name: joint[index] for name, joint in actor.joints.items()} for actor in self._actors
+        ]
+        self._cast_shadows(canvas, joints, pan)
+        drawn = []
+        for row, (actor, pose) in enumerate(zip(self._actors, joints, strict=True)):
+            tailor = Tailor(pose, actor.look, float(actor.motion.yaw[index]), camera=self._camera, pan=pan)
+            tubes = tailor.tubes() if pose["pelvis"][2] > _NEAREST_M else []
+            for tube in tubes:
+                draw_tube(canvas, tube, row + 1, self._place.light)
+            drawn.append(Drawn(row + 1, actor.person, pose, tubes))
+        owner = canvas.owner[::OVERSAMPLE, ::OVERSAMPLE]
+        truth = truth_of(drawn, canvas, self._camera, pan, OVERSAMPLE)
+        mask = self._annotated(owner // PARTS_PER_PERSON, truth.ids)
+        return SyntheticFrame(
+            sequence=self.name,
+            video=self._video,
+            number=index,
+            time_s=float(self._times_s[index]),
+            labelled=self._is_labelled(index) and len(truth.ids) > 0,
+            image=self._photograph(canvas.colour, index),
+            mask=mask,
+            parts=np.where(mask > 0, owner % PARTS_PER_PERSON, 0).astype(np.uint8),
+            ignore_regions=self._ignored(pan),
+            **truth.arrays(),
+        )
+
+    def _cast(self, number: int) -> list[_Actor]:
+        """People and what they do. Neighbouring sequences share half of their people."""
+        config = self._config
+        first = FIRST_OF_SPLIT[config.split] + config.first_person(number) + 1
+        looks = [look_of(first + k, config.seed) for k in range(config.people)]
+        half = config.width / (2 * _FOCAL * config.height)
+        swept = half * (1 + 2 * _PAN)
+        stage = Stage(config.frames / config.fps, half, swept, self._place.hideouts, self._rng)
+        roles = cast_stories(config.people, stage, number * 4)
+        self._rng.shuffle(roles)
+        motions = play(roles, stage, self._times_s, [look.build.height_m for look in looks])
+        return [
+            _Actor(first + k, look, move(motion, look.build), motion)
+            for k, (look, motion) in enumerate(zip(looks, motions, strict=True))
+        ]
+
+    def _pan(self, room: int, *, moving: bool) -> np.ndarray:
+        """[F] int, the backdrop's column at the left edge: held by hand, or following somebody slowly."""
+        shake = np.cumsum(self._rng.normal(0, 0.5, (len(self._times_s))))
+        shake -= np.linspace(shake[0], shake[-1], len(shake))
+        turn = np.sin(2 * np.pi * (self._times_s / self._rng.uniform(9, 14) + self._rng.uniform()))
+        swing = room / 2 * (1 + 0.9 * turn * moving) + np.clip(shake, -2, 2) * moving
+        return np.clip(np.round(swing), 0, room).astype(int)
+
+    def _empty_canvas(self, pan: int) -> Canvas:
+        wide = self._config.width * OVERSAMPLE
+        colour, depth_m, owner = self._backdrop.colour, self._backdrop.depth_m, self._backdrop.owner
+        return Canvas(*(layer[:, pan : pan + wide].copy() for layer in (colour, depth_m, owner)))
+
+    def _draw_crowd(self) -> tuple[int, int, int, int] | None:
+        """Paint bystanders onto the backdrop; returns left, top, right, bottom around them there."""
+        (middle, depth), camera, rng = self._place.crowd, self._camera, self._rng
+        canvas = self._backdrop
+        for k in range(int(rng.integers(5, 9))):
+            look = look_of(_CROWD_FROM + 4 * int(rng.integers(10_000)), self._config.seed)
+            x, z = middle + 0.5 * k - 1.5 + rng.uniform(-0.15, 0.15), depth + rng.uniform(-0.4, 0.4)
+            motion = stand_about(float(x), float(z), float(rng.uniform(0, 2 * np.pi)))
+            pose = {name: joint[0] for name, joint in move(motion, look.build).items()}
+            for tube in Tailor(pose, look, float(motion.yaw[0]), camera=camera, pan=0).tubes():
+                draw_tube(canvas, tube, 1, self._place.light)
+        rows, columns = np.nonzero(canvas.owner)
+        if not len(rows):
+            return None
+        canvas.owner[:] = 0
+        return int(columns.min()) - 4, int(rows.min()) - 4, int(columns.max()) + 5, int(rows.max()) + 5
+
+    def _ignored(self, pan: int) -> tuple[np.ndarray, ...]:
+        if self._crowd is None:
+            return ()
+        left, top, right, bottom = (edge / OVERSAMPLE for edge in self._crowd)
+        left, right = (float(np.clip(x - pan / OVERSAMPLE, 0, self._config.width)) for x in (left, right))
+        if right - left < 2:
+            return ()
+        return (np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32),)
+
+    def _cast_shadows(self, canvas: Canvas, people: list[Joints], pan: int) -> None:
+        """Darken the ground where limbs keep the sun off."""
+        colour = canvas.colour
+        across, back, dark = self._place.shadow
+        top = int(self._camera.horizon)
+        shadow = np.zeros((len(colour) // 4 + 1, colour.shape[1] // 4 + 1), np.uint8)
+        for pose in people:
+            if pose["pelvis"][2] <= _NEAREST_M:
+                continue
+            points = np.stack([pose[name] for name in _SHADOW_JOINTS])
+            points[:, 0] += across * points[:, 1]
+            points[:, 2] += back * points[:, 1]
+            points[:, 1] = 0
+            places = np.round(self._camera.project(points, pan)[:, :2] * 4).astype(int)
+            wide = self._camera.focal / pose["pelvis"][2] / 4
+            for a, b, thick_m in _SHADOW_LINES:
+                thickness = max(1, round(thick_m * wide))
+                cv2.line(shadow, places[a].tolist(), places[b].tolist(), 255, thickness, cv2.LINE_AA, 4)
+        shadow = cv2.GaussianBlur(shadow, (0, 0), 1.2)
+        rows, columns = np.nonzero(shadow.any(1))[0], np.nonzero(shadow.any(0))[0]
+        if not len(rows):
+            return
+        area = np.s_[max(rows[0] * 4, top) : (rows[-1] + 1) * 4, columns[0] * 4 : (columns[-1] + 1) * 4]
+        height, width = colour[area].shape[:2]
+        if height < 1:
+            return
+        large = cv2.resize(shadow, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)[area][:height, :width]
+        large[canvas.depth_m[area] < _NOTHING_M] = 0  # what stands in front stays in the sun
+        left = 255 - (large * np.float32(dark)).astype(np.uint8)
+        colour[area] = cv2.multiply(colour[area], cv2.merge((left, left, left)), scale=1 / 255)
+
+    def _photograph(self, colour: np.ndarray, index: int) -> np.ndarray:
+        """The picture as a small camera takes it: averaged, tinted, a little soft and grainy."""
+        size = self._config.width, self._config.height
+        small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
+        small = cv2.GaussianBlur(small, (3, 3), self._blur)
+        levels = np.arange(256, dtype=np.float32)[:, None] * self._tint
+        small = cv2.LUT(small, np.clip(levels, 0, 255).astype(np.uint8)[None])
+        down, right = (index * 37) % 64, (index * 23) % 64
+        grain = self._grain[down : down + size[1], right : right + size[0]]
+        return np.clip(small + grain, 0, 255).astype(np.uint8)
+
+    def _annotated(self, people: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """People who are seen too little to be annotated are background."""
+        keep = np.zeros(len(self._actors) + 1, np.uint16)
+        keep[ids] = ids
+        return keep[people]
+
+    def _is_labelled(self, index: int) -> bool:
+        """PoseTrack's rule: the 30 frames in the middle, elsewhere every so many."""
+        config = self._config
+        return index % config.labelled_every == 0 or abs(index - (config.frames - 1) / 2) < 15

@@ -1,0 +1,120 @@
+"""Similarity of boxes and poses: IoU, object keypoint similarity (OKS), and occlusion of boxes by boxes."""
+
+import numpy as np
+
+from kprtrack.core.skeleton import OKS_SIGMAS
+
+# COCO divides a squared distance by 2 (2 sigma)² and the person's area; this is the root of the former.
+_OKS_SPREAD = (np.sqrt(8) * np.array(OKS_SIGMAS)).astype(np.float32)
+_NOWHERE = 1e15  # so far from its opposite that the similarity is 0, and its square still a float32
+_BLOCK = 65_536  # numbers
+_SMALLEST_AREA = 1e-12  # pixels²; keeps 0 / 0 of two empty boxes at 0
+_GRID = 8  # sample points per side of a box in `covered`
+_GRID_STEPS = ((np.arange(_GRID, dtype=np.float32) + 0.5) / _GRID)[None, :]  # [1, G], cell centres
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of every box of `a` [A, 4] with every box of `b` [B, 4]; 0 for two empty boxes.
+
+    Returns: [A, B] in [0, 1], float32 if both are.
+    """
+    return _iou(a, b, 0)
+
+
+def iou_inclusive(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`iou` of boxes whose last pixel belongs to them: every side is one pixel longer.
+
+    Source: the convention of ByteTrack's cython_bbox (spec tracking_and_evaluation.md 4).
+    """
+    return _iou(a, b, 1)
+
+
+def _iou(a: np.ndarray, b: np.ndarray, extra_px: int) -> np.ndarray:
+    left, top, right, bottom = a.T[:, :, None]  # each [A, 1]
+    left_b, top_b, right_b, bottom_b = b.T  # each [B]
+    overlap = np.minimum(right, right_b)
+    overlap -= np.maximum(left, left_b)
+    height = np.minimum(bottom, bottom_b)
+    height -= np.maximum(top, top_b)
+    if extra_px:
+        overlap += extra_px
+        height += extra_px
+    np.maximum(overlap, 0, out=overlap)
+    overlap *= np.maximum(height, 0, out=height)
+    area_a = (right - left + extra_px) * (bottom - top + extra_px)
+    area_b = (right_b - left_b + extra_px) * (bottom_b - top_b + extra_px)
+    union = area_a + area_b
+    union -= overlap
+    overlap /= np.maximum(union, _SMALLEST_AREA, out=union)
+    return overlap
+
+
+def oks(
+    keypoints_a: np.ndarray, keypoints_b: np.ndarray, areas_a: np.ndarray, min_confidence: float
+) -> np.ndarray:
+    """Object keypoint similarity over the keypoints confident in both; NaN where there is none.
+
+    keypoints: [A, 17, 3] and [B, 17, 3], x y confidence, pixels; a keypoint counts if its confidence is above
+    `min_confidence` on both sides.
+    areas_a: [A] pixels², the size of the people of `a` (their box areas); below one pixel counts as one.
+    Returns: [A, B] float32 in [0, 1], the mean of exp(-d² / (2 area (2 sigma)²)).
+    Source: COCO's keypoint evaluation, its annotated keypoints replaced by the confident ones.
+    """
+    points_a, known_a = _scaled_keypoints(keypoints_a, min_confidence, _NOWHERE)
+    points_b, known_b = _scaled_keypoints(keypoints_b, min_confidence, -_NOWHERE)
+    sharpness = -1 / np.maximum(areas_a, 1).astype(np.float32)[:, None]  # [A, 1]
+    total = np.zeros((len(keypoints_a), len(keypoints_b)), np.float32)
+    # As many keypoints at once as the processor's cache holds: 3 times faster for 200 people than all 17.
+    step = max(1, _BLOCK // max(1, total.size))
+    for first in range(0, len(OKS_SIGMAS), step):
+        x_a, y_a = points_a[:, first : first + step, :, None]  # each [k, A, 1]
+        x_b, y_b = points_b[:, first : first + step, None]  # each [k, 1, B]
+        squared, vertical = x_a - x_b, y_a - y_b
+        np.square(squared, out=squared)
+        squared += np.square(vertical, out=vertical)
+        squared *= sharpness
+        total += np.exp(squared, out=squared).sum(0)
+    shared = known_a.T @ known_b
+    total /= np.maximum(shared, 1)
+    total[shared == 0] = np.nan
+    return total
+
+
+def _scaled_keypoints(
+    keypoints: np.ndarray, min_confidence: float, nowhere: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """[2, 17, N] x y in units of each keypoint's spread, `nowhere` if unknown; [17, N] 1 where known."""
+    x, y, confidence = np.asarray(keypoints, np.float32).T  # each [17, N]
+    known = confidence > min_confidence
+    return np.where(known, np.stack((x, y)) / _OKS_SPREAD[:, None], np.float32(nowhere)), known.astype(
+        np.float32
+    )
+
+
+def covered(boxes: np.ndarray) -> np.ndarray:
+    """How much of each person is hidden behind the others, judged by boxes alone.
+
+    The person whose feet (y2) are lower in the picture stands in front; of two whose feet are equally low, as
+    when the picture's edge cuts both, each may be in front, so each counts as covered by the other.
+    boxes: [N, 4].
+    Returns: [N] float32 in [0, 1], the fraction of the box under the union of all boxes in front of it,
+    sampled at 8 × 8 points.
+    """
+    left, top, right, bottom = boxes.T
+    # A box in front reaches the feet of the one behind, so only its left, top and right decide what it hides.
+    front = bottom >= bottom[:, None]  # [N, N], column stands in front of row
+    np.fill_diagonal(front, False)
+    front &= (left < right[:, None]) & (right > left[:, None]) & (top < bottom[:, None])
+    hidden = np.zeros(len(boxes), np.float32)
+    behind, before = np.nonzero(front)  # [K] pairs, in order of `behind`
+    if not len(behind):
+        return hidden
+    x = (left[:, None] + (right - left)[:, None] * _GRID_STEPS)[behind]  # [K, G]
+    y = (top[:, None] + (bottom - top)[:, None] * _GRID_STEPS)[behind]
+    across = (x > left[before, None]) & (x < right[before, None])
+    below = y > top[before, None]
+    points = across[:, :, None] & below[:, None]  # [K, G, G]
+    starts = np.flatnonzero(np.diff(behind, prepend=-1))
+    union = np.logical_or.reduceat(points, starts)
+    hidden[behind[starts]] = union.mean((1, 2), dtype=np.float32)
+    return hidden

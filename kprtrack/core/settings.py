@@ -1,0 +1,135 @@
+"""Reads settings: defaults live in frozen dataclasses, a file or `key=value` changes single values.
+
+A misspelt key and a value of another type are refused in words before anything runs.
+"""
+
+import ast
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from kprtrack.core.errors import InputError, UserError, unknown_name
+
+T = TypeVar("T")
+
+
+def configure(kind: type[T], options: Mapping[str, Any], **fixed: Any) -> T:
+    """A `kind` (frozen dataclass) with `options` over its defaults; `fixed` fields are not the user's to set.
+
+    Raises: UserError for an unknown key, with the nearest known one, or a value of another type.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {f.name for f in dataclasses.fields(kind) if f.name not in fixed}  # type: ignore[arg-type]
+    values = dict(fixed)
+    for key, value in options.items():
+        if key not in known:
+            raise unknown_name("option", key, known)
+        values[key] = fitting(key, value, hints[key])
+    return kind(**values)
+
+
+def updated(config: T, options: Mapping[str, Any], prefix: str = "") -> T:
+    """`config` (frozen dataclass) with `options` over its values; a dataclass within it takes a dict.
+
+    prefix: of the keys in messages. Raises: as configure.
+    """
+    hints = typing.get_type_hints(type(config))
+    changes = {}
+    for key, value in options.items():
+        if key not in hints:
+            raise unknown_name("setting", prefix + key, [prefix + name for name in hints])
+        old = getattr(config, key)
+        within = dataclasses.is_dataclass(old) and isinstance(value, Mapping)
+        changes[key] = (
+            updated(old, value, f"{prefix}{key}.") if within else fitting(prefix + key, value, hints[key])
+        )
+    return dataclasses.replace(config, **changes)  # type: ignore[type-var]
+
+
+def read_settings(path: str | Path, ready: str) -> dict[str, Any]:
+    """What a settings file says (Python, JSON or YAML, read by mmengine). ready: where good ones are.
+
+    Raises: InputError if the file is missing or unreadable.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"No config file at {path}. Ready ones are in {ready}.")
+    from mmengine.config import Config
+
+    try:
+        return Config.fromfile(str(path), lazy_import=False).to_dict()
+    except (Exception, SystemExit) as error:  # mmengine passes on whatever the file's own code raises
+        raise InputError(f"Cannot read the config file {path}: {error}") from error
+
+
+def assigned(assignment: str, example: str) -> tuple[str, Any]:
+    """The two sides of `key=value`, the value as Python writes it. Raises: UserError for anything else."""
+    key, equals, text = assignment.partition("=")
+    if not equals:
+        raise UserError(f"'{assignment}' is not of the form key=value, e.g. {example}.")
+    return key, _literal(text)
+
+
+def nested(assignments: Sequence[str], example: str) -> dict[str, Any]:
+    """The words `key.sub=value` as one dict: one may fit only together with another. Raises: UserError."""
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        key, value = assigned(assignment, example)
+        *outer, last = key.split(".")
+        inner = changes
+        for part in outer:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise UserError(f"'{assignment}' sets a part of what another word sets as a whole.")
+        inner[last] = value
+    return changes
+
+
+def fitting(key: str, value: Any, hint: Any) -> Any:
+    """`value` as the type `hint` says. Raises: UserError naming `key`."""
+    if get_origin(hint) in (types.UnionType, typing.Union):
+        choices = get_args(hint)
+        if value is None and type(None) in choices:
+            return None
+        hint = next(choice for choice in choices if choice is not type(None))
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise unknown_name(f"value for {key}", str(value), [str(choice) for choice in get_args(hint)])
+        return value
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return updated(hint(), value, f"{key}.")  # type: ignore[operator]
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if get_origin(hint) is tuple:
+        return _fitting_tuple(key, value, get_args(hint))
+    kind = get_origin(hint) or hint
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise UserError(f"{key} must be {_IN_WORDS.get(kind, 'a dict of settings')}, not {value!r}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key} must be a finite number, not {value}.")
+    return value
+
+
+_IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def _fitting_tuple(key: str, value: Any, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    if kinds[1:] == (Ellipsis,) and isinstance(value, list | tuple):
+        kinds = kinds[:1] * len(value)
+    if not isinstance(value, list | tuple) or len(value) != len(kinds):
+        raise UserError(f"{key} must be {len(kinds)} values in a row, such as (1, 2, 3), not {value!r}.")
+    return tuple(fitting(key, one, kind) for one, kind in zip(value, kinds, strict=True))
+
+
+def _literal(text: str) -> Any:
+    """The Python value that `text` writes, or the text itself."""
+    words = {"true": True, "false": False, "on": True, "off": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two: absurd nesting
+        return text

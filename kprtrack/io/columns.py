@@ -1,0 +1,183 @@
+"""People read from any file, as columns: checked once, then cut into tracks or detections."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
+
+import numpy as np
+
+from kprtrack.core.datatypes import Tracks
+from kprtrack.core.errors import InputError
+from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.io.header import POSETRACK_SKELETON, RunHeader, TrackFile
+
+KEYPOINT_NUMBERS = 3 * len(KEYPOINTS)
+NO_ID = -1
+MOST_PARTS = 1000  # no model has more body parts; a damaged file may claim any number
+LAST_FRAME = 2**53  # exact in every format
+LARGEST = 1e9  # pixels or score; beyond it no number is meant
+
+
+@dataclass(frozen=True)
+class People:
+    """All people of one file, one row each, ordered by frame. NaN where the file does not say."""
+
+    frame: np.ndarray  # [N] int64, 0-based frame numbers
+    ids: np.ndarray  # [N] int64, NO_ID where there is none
+    boxes: np.ndarray  # [N, 4] float64, x1 y1 x2 y2, pixels
+    scores: np.ndarray  # [N] float64
+    keypoints: np.ndarray  # [N, 17, 3] float64, rows as the file's skeleton says
+    distances: np.ndarray  # [N] float64
+    margins: np.ndarray  # [N] float64
+    visible: np.ndarray  # [N, P] bool
+    prompted: np.ndarray  # [N] bool
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def at(self, rows: np.ndarray) -> "People":
+        """The people at `rows` (indices or a mask)."""
+        return People(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class PeopleFile:
+    """A file of people, with or without identities."""
+
+    path: Path
+    header: RunHeader
+    people: People
+    frame_numbers: np.ndarray  # [F] int64, rising; also frames without people where the format keeps them
+    times: np.ndarray  # [F] float64, seconds, NaN where the file does not say
+    place: Callable[[int], str]  # where a row of `people` stands in the file, such as "line 7"
+    has_keypoints: bool
+    complete: bool | None
+
+
+def people_columns(
+    frame: np.ndarray,
+    boxes: np.ndarray,
+    *,
+    ids: np.ndarray | None = None,
+    scores: np.ndarray | None = None,
+    keypoints: np.ndarray | None = None,
+) -> People:
+    """People of a format that knows nothing of re-identification."""
+    count = len(frame)
+    unknown = np.full(count, np.nan)
+    return People(
+        frame=frame.astype(np.int64),
+        ids=np.full(count, NO_ID, np.int64) if ids is None else ids.astype(np.int64),
+        boxes=boxes,
+        scores=unknown if scores is None else scores,
+        keypoints=np.zeros((count, len(KEYPOINTS), 3)) if keypoints is None else keypoints,
+        distances=unknown,
+        margins=unknown,
+        visible=np.zeros((count, 0), bool),
+        prompted=np.zeros(count, bool),
+    )
+
+
+def to_track_file(file: PeopleFile) -> TrackFile:
+    """The tracks of a file, frame by frame; a missing score is 1.
+
+    Raises: InputError naming file and place of the first box, size, keypoint or identity that cannot be.
+    """
+    people = file.people
+    refuse_bad_numbers(file)
+    sizes = people.boxes[:, 2:] - people.boxes[:, :2]
+    refuse(file, (sizes < 0).any(axis=1), "a negative width or height", "Boxes are left, top, width, height.")
+    refuse(
+        file,
+        people.ids < 1,
+        "no track id",
+        "Tracks need ids from 1 on; for boxes without them use --detections.",
+    )
+    _refuse_twins(file)
+    starts = np.searchsorted(people.frame, file.frame_numbers, side="left")
+    ends = np.searchsorted(people.frame, file.frame_numbers, side="right")
+    scores = np.where(np.isnan(people.scores), 1, people.scores)
+    columns = (
+        people.ids,
+        *_float32(people.boxes, scores, people.keypoints, people.distances, people.margins),
+    )
+    frames = [
+        Tracks(
+            int(number), float(time), *(column[a:b] for column in (*columns, people.visible, people.prompted))
+        )
+        for number, time, a, b in zip(file.frame_numbers, file.times, starts, ends, strict=True)
+    ]
+    return TrackFile(file.header, frames, file.complete)
+
+
+def refuse_bad_numbers(file: PeopleFile) -> None:
+    """Raises: InputError where a box is not finite, or a keypoint or score is infinite or not a number."""
+    people = file.people
+    flat = people.keypoints.reshape(len(people), KEYPOINT_NUMBERS)
+    scalars = np.stack([people.scores, people.distances, people.margins])
+    wild_box, wild_point = (~(np.abs(values) < LARGEST).all(axis=1) for values in (people.boxes, flat))
+    refuse(file, wild_box, "a box that is missing or not finite", "Remove that person.")
+    refuse(file, wild_point, "a keypoint that is not finite", "Write unknown keypoints as 0, 0, 0.")
+    wild_scalar = (np.abs(scalars) >= LARGEST).any(axis=0)
+    refuse(file, wild_scalar, "a score or distance that is not finite", "Scores lie between 0 and 1.")
+
+
+def refuse(file: PeopleFile, bad: np.ndarray, what: str, advice: str) -> None:
+    """Raises: InputError about the first row of `bad` [N], if there is one."""
+    rows = np.flatnonzero(bad)
+    if not len(rows):
+        return
+    row = int(rows[0])
+    left, top, right, bottom = file.people.boxes[row].tolist()
+    box = f"box {left:g} {top:g} {right - left:g} {bottom - top:g}"
+    more = f" ({len(rows) - 1} more like it)" if len(rows) > 1 else ""
+    raise InputError(f"{file.path}, {file.place(row)}: {what} ({box}){more}. {advice}")
+
+
+def ids_from_one(ids: np.ndarray) -> np.ndarray:
+    """Identities as we count them: if the file has an id 0, as PoseTrack's do, every id is raised by one."""
+    return np.where(ids >= 0, ids + 1, ids) if (ids == 0).any() else ids
+
+
+def numbers(values: Sequence[object], width: int, place: Callable[[int], str]) -> np.ndarray:
+    """[N, width] float64 from a flat list of `width` JSON numbers a row; null becomes NaN.
+
+    Raises: InputError at the first value that is not a number.
+    """
+    if not set(map(type, values)) <= {int, float, NoneType}:
+        index = next(index for index, value in enumerate(values) if type(value) not in (int, float, NoneType))
+        raise InputError(f"{place(index // width)}: {values[index]!r:.40} is not a number.")
+    try:
+        return np.array(values, np.float64).reshape(-1, width)
+    except OverflowError:
+        index = next(
+            index for index, value in enumerate(values) if isinstance(value, int) and abs(value) > 2**63
+        )
+        raise InputError(f"{place(index // width)}: a number of {len(str(values[index]))} digits.") from None
+
+
+def coco_keypoints(file: PeopleFile) -> np.ndarray:
+    """[N, 17, 3] keypoints in COCO's order, whichever skeleton the file has."""
+    if file.header.skeleton != POSETRACK_SKELETON:
+        return file.people.keypoints
+    keypoints = file.people.keypoints.copy()
+    keypoints[:, 1:3] = 0  # neck and top of the head are no eyes
+    return keypoints
+
+
+def _refuse_twins(file: PeopleFile) -> None:
+    people = file.people
+    order = np.lexsort((people.ids, people.frame))
+    frame, ids = people.frame[order], people.ids[order]
+    twins = np.zeros(len(people), bool)
+    twins[order[1:]] = (frame[1:] == frame[:-1]) & (ids[1:] == ids[:-1])
+    rows = np.flatnonzero(twins)
+    if len(rows):
+        row = rows[0]
+        what = f"track id {people.ids[row]} stands twice in frame {people.frame[row]}"
+        refuse(file, twins, what, "One person can be in one place only: remove one of the two.")
+
+
+def _float32(*columns: np.ndarray) -> list[np.ndarray]:
+    return [column.astype(np.float32) for column in columns]

@@ -1,0 +1,179 @@
+"""A file that grows frame by frame and is valid whenever it ends: last frame, Ctrl-C or a full disk."""
+
+import errno
+import os
+import stat
+from array import array
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+
+from kprtrack.core.errors import OutputError
+
+PART_SUFFIX = ".part"
+_ZEROS = 1 << 20  # bytes claimed in one write
+
+
+class FrameFile:
+    """Frames appended to a file; whatever goes wrong, whole frames and a footer can be kept.
+
+    Unless `in_place`, it is NAME.part until `finish` gives it its name. Memory: 8 bytes a frame.
+    Raises: OutputError if the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, head: bytes, *, in_place: bool) -> None:
+        self.path = path
+        self._in_place = in_place
+        self._handle = open_output(path, in_place=in_place)
+        self._position = 0
+        try:
+            self._put(head)
+        except OSError as error:
+            self.discard()
+            raise OutputError(f"Cannot write {path}: {reason(error)}") from error
+        self._ends = array("q", [self._position])  # where the head and each frame end
+
+    def append(self, data: bytes) -> None:
+        """Add one frame. Raises: OSError as the system does; `finish` still works then."""
+        self._put(data)
+        self._ends.append(self._position)
+
+    def finish(self, frames: int, footer: Callable[[int], bytes]) -> int:
+        """End the file after `frames` frames with `footer(kept)`, giving up the last ones if it does not fit.
+
+        Returns: the number of frames kept.
+        Raises: OutputError if not even head and footer fit, or if the file cannot take its name.
+        """
+        kept = frames
+        while not self._ends_with(kept, footer):
+            kept = self._most_frames(below=kept, footer=footer)
+            if kept < 0:
+                self.discard()
+                raise OutputError(f"Cannot write {self.path}: no room for a single frame. Free some space.")
+        close_output(self._handle, self.path, in_place=self._in_place)
+        return kept
+
+    def discard(self) -> None:
+        """Close and, unless written in place, leave no file behind."""
+        self._handle.close()
+        if not self._in_place:
+            part_path(self.path).unlink(missing_ok=True)
+
+    def _most_frames(self, *, below: int, footer: Callable[[int], bytes]) -> int:
+        """How many frames, fewer than `below`, fit with their footer where the disk ended; -1 if none do."""
+        room = self._position
+        low, high = -1, below - 1
+        while low < high:  # the footer shrinks with the frames, so halving finds the greatest number
+            middle = (low + high + 1) // 2
+            if self._ends[middle] + len(footer(middle)) <= room:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def _ends_with(self, kept: int, footer: Callable[[int], bytes]) -> bool:
+        """Whether the file could be cut after `kept` frames and ended."""
+        try:
+            # Always cut: Ctrl-C may have come between a write and its count. A pipe or device cannot be cut.
+            if stat.S_ISREG(os.fstat(self._handle.fileno()).st_mode) or self._position != self._ends[kept]:
+                self._handle.seek(self._ends[kept])
+                self._handle.truncate()
+                self._position = self._ends[kept]
+            self._put(footer(kept))
+        except OSError:
+            return False
+        return True
+
+    def _put(self, data: bytes) -> None:
+        """Write all of `data`; on an error `_position` says how far it got."""
+        rest = memoryview(data)
+        while rest:
+            count = self._handle.write(rest) or 0
+            self._position += count
+            rest = rest[count:]
+
+
+def part_path(path: Path) -> Path:
+    """Where a result lies until it is finished."""
+    real = path.resolve()  # a link keeps pointing at the result: its target is replaced, not the link
+    return real.with_name(real.name + PART_SUFFIX)
+
+
+def open_output(path: Path, *, in_place: bool) -> FileIO:
+    """An unbuffered file for `path`, so that every error comes at the write that caused it.
+
+    Raises: OutputError if there is no such folder, no permission, or something else in the way.
+    """
+    refuse_target(path, in_place=in_place)
+    opened = path if in_place else part_path(path)
+    try:
+        return FileIO(opened, "w" if in_place else "w+")
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {reason(error)}") from error
+
+
+def close_output(handle: FileIO, path: Path, *, in_place: bool) -> None:
+    """Make sure that all is on the disk, close, and give the file its name.
+
+    Raises: OutputError; the data then stays in NAME.part.
+    """
+    try:
+        if not in_place:
+            os.fsync(handle.fileno())
+        handle.close()
+        if not in_place:
+            part_path(path).replace(path.resolve())
+    except OSError as error:
+        left = "" if in_place else f" What was written stays in {part_path(path)}."
+        raise OutputError(f"Cannot finish {path}: {reason(error)}{left}") from error
+
+
+def reason(error: OSError) -> str:
+    """The system's reason in its own words, with what to do where that is known."""
+    text = f"{error.strerror or error}."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{text} Free some space, or choose another disk with --out."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{text} Choose a folder you may write to with --out."
+    return text
+
+
+def refuse_target(path: Path, *, in_place: bool) -> None:
+    """Raises: OutputError if it is plain that no result can be written there."""
+    folder = path.parent
+    if path.is_dir():
+        raise OutputError(
+            f"Cannot write {path}: it is a folder. Name a file in it, such as {path / 'tracks.json'}."
+        )
+    if not folder.exists():
+        raise OutputError(
+            f"Cannot write {path}: there is no folder {folder}. Create it, or choose another --out."
+        )
+    if not folder.is_dir():
+        raise OutputError(f"Cannot write {path}: {folder} is not a folder. Choose another --out.")
+    if not path.exists():
+        return
+    if not in_place and not path.is_file():
+        raise OutputError(
+            f"Cannot write {path}: it is a device or pipe, and this format needs a file. Only jsonl streams."
+        )
+    # Renaming over a write-protected file would succeed, and destroy what its owner protected.
+    if not os.access(path, os.W_OK):
+        raise OutputError(f"Cannot write {path}: it is write-protected. Choose another --out.")
+
+
+def reserve(handle: FileIO, size: int) -> None:
+    """Claim room for `size` more bytes, for writers of other libraries, which cannot mend a file.
+
+    Raises: OSError as the system does; the file is then as long as it was before.
+    """
+    here, end = handle.tell(), handle.seek(0, os.SEEK_END)
+    try:
+        missing = here + size - end
+        while missing > 0:
+            missing -= handle.write(bytes(min(missing, _ZEROS))) or 0
+    except OSError:
+        handle.truncate(end)
+        raise
+    finally:
+        handle.seek(here)

@@ -1,0 +1,58 @@
+"""Our JSON line by line: a live stream that other programs may read while it grows."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from kprtrack.core.datatypes import Tracks
+from kprtrack.core.errors import InputError
+from kprtrack.io.columns import PeopleFile
+from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_from_json, header_to_json
+from kprtrack.io.kprtrack_json import ending_to_json, frame_to_json, people_from_frames
+from kprtrack.io.text_writer import Ending, FrameLog, Layout, TextWriter
+
+
+def open_jsonl(path: Path, header: RunHeader) -> TracksWriter:
+    """A writer of `.jsonl`, written in place: every frame can be read as soon as it is written."""
+    head = compact_json(header_to_json(header)) + b"\n"
+    return TextWriter(path, Layout(head, _line, _footer), in_place=True)
+
+
+def people_from_jsonl(path: Path) -> PeopleFile:
+    """People of a `.jsonl` file; complete is False if its last line, the ending, is missing.
+
+    Raises: InputError naming the line that is wrong. A last line cut off in the middle is left out.
+    """
+    lines = _lines(path)
+    first = next(lines, None)
+    if first is None:
+        raise InputError(f"{path} is empty: the run that should have written it failed. Run it again.")
+    header = header_from_json(first, path)
+    frames = list(lines)
+    ending = frames.pop() if frames and isinstance(frames[-1], dict) and "complete" in frames[-1] else {}
+    complete = isinstance(ending, dict) and bool(ending.get("complete", False))
+    return people_from_frames(frames, path, header, complete=complete)
+
+
+def _lines(path: Path) -> Iterator[object]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield json.loads(line)
+                except (json.JSONDecodeError, RecursionError) as error:
+                    if not line.strip():
+                        continue
+                    if not line.endswith("\n"):
+                        return  # the writer was killed in the middle of this line
+                    raise InputError(f"{path}, line {number}: this is not JSON ({error}).") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read {path}: {error}.") from error
+
+
+def _line(tracks: Tracks, log: FrameLog) -> bytes:
+    return compact_json(frame_to_json(tracks)) + b"\n"
+
+
+def _footer(log: FrameLog, ending: Ending) -> bytes:
+    return compact_json(ending_to_json(log, ending)) + b"\n"

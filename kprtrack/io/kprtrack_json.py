@@ -1,0 +1,264 @@
+"""Our own JSON: everything a run knows, one frame a line inside one valid document (docs/formats.md)."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TypeGuard
+
+import numpy as np
+
+from kprtrack.core.datatypes import Tracks
+from kprtrack.core.errors import InputError
+from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.io.columns import (
+    KEYPOINT_NUMBERS,
+    LAST_FRAME,
+    MOST_PARTS,
+    NO_ID,
+    People,
+    PeopleFile,
+    numbers,
+)
+from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_from_json, header_to_json
+from kprtrack.io.text_writer import (
+    Ending,
+    FrameLog,
+    Layout,
+    TextWriter,
+    left_top_size,
+    rounded_time,
+)
+
+
+def open_json(path: Path, header: RunHeader) -> TracksWriter:
+    """A writer of `.json`. Memory: about 24 bytes a frame and 8 bytes a person in a frame."""
+    head = compact_json(header_to_json(header))[:-1] + b',"frames":[\n'
+    return TextWriter(path, Layout(head, _array_frame, _footer))
+
+
+def frame_to_json(tracks: Tracks) -> dict[str, object]:
+    """One frame: pixels to 0.01, scores and distances to 0.0001, NaN as null."""
+    keypoints = tracks.keypoints.astype(np.float64)
+    keypoints[..., :2] = np.round(keypoints[..., :2], 2)
+    keypoints[..., 2] = np.round(keypoints[..., 2], 4)
+    means = np.round(keypoints[..., 2].mean(axis=1), 4)
+    columns = zip(
+        tracks.ids.tolist(),
+        left_top_size(tracks.boxes).tolist(),
+        np.round(tracks.scores.astype(np.float64), 4).tolist(),
+        keypoints.reshape(len(tracks), KEYPOINT_NUMBERS).tolist(),
+        means.tolist(),
+        _or_null(tracks.distances),
+        _or_null(tracks.margins),
+        tracks.visible,
+        tracks.prompted.tolist(),
+        strict=True,
+    )
+    people = [
+        {
+            "track_id": track_id,
+            "bbox": box,
+            "score": score,
+            "keypoints": points,
+            "keypoint_score": mean,
+            "reid": {
+                "distance": distance,
+                "margin": margin,
+                "visible_parts": np.flatnonzero(visible).tolist(),
+                "prompted": prompted,
+            },
+        }
+        for track_id, box, score, points, mean, distance, margin, visible, prompted in columns
+    ]
+    time = rounded_time(tracks.time_s)
+    return {"frame": tracks.frame_number, "time": time, "parts": tracks.visible.shape[1], "people": people}
+
+
+def load_json(path: Path) -> object:
+    """The document in `path`. Raises: InputError if it cannot be read, is empty or is not JSON."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read {path}: {error}.") from error
+    if not text.strip():
+        raise InputError(f"{path} is empty: the run that should have written it failed. Run it again.")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}, line {error.lineno}, column {error.colno}: this is not JSON ({error.msg}); is it cut?"
+        ) from error
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deeply to be a result file.") from error
+
+
+def people_from_json(data: object, path: Path) -> PeopleFile:
+    """People of a `.json` document of ours."""
+    header = header_from_json(data, path)
+    frames = data.get("frames") if isinstance(data, dict) else None
+    if not isinstance(frames, list):
+        raise InputError(f'{path} has no list "frames". The file may be damaged; run again.')
+    complete = bool(data.get("complete", False)) if isinstance(data, dict) else False
+    return people_from_frames(frames, path, header, complete=complete)
+
+
+def people_from_frames(
+    frames: Iterable[object], path: Path, header: RunHeader, *, complete: bool | None
+) -> PeopleFile:
+    """People of the frame records of `.json` and `.jsonl`.
+
+    Raises: InputError naming the frame, the person and what is wrong.
+    """
+    columns = _Columns(path)
+    for index, frame in enumerate(frames):
+        columns.add_frame(index, frame)
+    people = columns.people()
+    return PeopleFile(
+        path=path,
+        header=header,
+        people=people,
+        frame_numbers=np.array(columns.frame_numbers, np.int64),
+        times=numbers(columns.times, 1, lambda row: f"{path}, frame {columns.frame_numbers[row]}, time")[
+            :, 0
+        ],
+        place=columns.place,
+        has_keypoints=columns.has_keypoints,
+        complete=complete,
+    )
+
+
+class _Columns:
+    """Frame records on their way into columns; only flat lists, for speed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.frame_numbers: list[int] = []
+        self.times: list[object] = []
+        self.has_keypoints = False
+        self._parts = 0
+        self._frame: list[int] = []
+        self._ids: list[int] = []
+        self._boxes: list[object] = []
+        self._keypoints: list[object] = []
+        self._scalars: list[object] = []  # score, distance, margin
+        self._visible: list[list[int]] = []
+        self._prompted: list[bool] = []
+
+    def add_frame(self, index: int, frame: object) -> None:
+        """Take one frame record, the `index`-th of the file."""
+        number = frame.get("frame") if isinstance(frame, dict) else None
+        if not isinstance(frame, dict) or not _is_int(number) or not 0 <= number < LAST_FRAME:
+            raise InputError(f'{self.path}, frame record {index}: it needs "frame", a number from 0 on.')
+        if self.frame_numbers and number <= self.frame_numbers[-1]:
+            raise InputError(
+                f"{self.path}: frame {number} comes after frame {self.frame_numbers[-1]}; sort the frames."
+            )
+        people = frame.get("people", [])
+        if not isinstance(people, list):
+            raise InputError(f'{self.path}, frame {number}: "people" must be a list.')
+        self.frame_numbers.append(number)
+        self.times.append(frame.get("time"))
+        parts = frame.get("parts", 0)
+        if not _is_int(parts) or not 0 <= parts <= MOST_PARTS:
+            raise InputError(f'{self.path}, frame {number}: "parts" must be a number up to {MOST_PARTS}.')
+        self._parts = max(self._parts, parts)
+        for order, person in enumerate(people):
+            self._add_person(number, person, f"{self.path}, frame {number}, person {order}")
+
+    def people(self) -> People:
+        """All people, as arrays."""
+        scalars = numbers(self._scalars, 3, self._full_place)
+        keypoints = numbers(self._keypoints, KEYPOINT_NUMBERS, self._full_place)
+        box = numbers(self._boxes, 4, self._full_place)
+        visible = np.zeros((len(self._ids), self._parts), bool)
+        for row, parts in enumerate(self._visible):
+            visible[row, parts] = True
+        return People(
+            frame=np.array(self._frame, np.int64),
+            ids=np.array(self._ids, np.int64),
+            boxes=np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1),
+            scores=scalars[:, 0],
+            keypoints=keypoints.reshape(-1, len(KEYPOINTS), 3),
+            distances=scalars[:, 1],
+            margins=scalars[:, 2],
+            visible=visible,
+            prompted=np.array(self._prompted, bool),
+        )
+
+    def place(self, row: int) -> str:
+        """Frame and person of a row."""
+        return f"frame {self._frame[row]}, person {row - self._frame.index(self._frame[row])}"
+
+    def _full_place(self, row: int) -> str:
+        return f"{self.path}, {self.place(row)}"
+
+    def _add_person(self, number: int, person: object, place: str) -> None:
+        if not isinstance(person, dict):
+            raise InputError(f"{place}: must be an object, not {person!r:.40}.")
+        track_id = person.get("track_id", NO_ID)
+        if not _is_int(track_id) or abs(track_id) >= 2**63:
+            raise InputError(f'{place}: "track_id" must be a whole number, not {track_id!r:.40}.')
+        reid = person.get("reid") or {}
+        if not isinstance(reid, dict):
+            raise InputError(f'{place}: "reid" must be an object, not {reid!r:.40}.')
+        visible = _part_list(reid.get("visible_parts"), place)
+        self._frame.append(number)
+        self._ids.append(track_id)
+        self._boxes.extend(flat_list(person.get("bbox"), 4, "bbox", place))
+        self._keypoints.extend(flat_list(person.get("keypoints"), KEYPOINT_NUMBERS, "keypoints", place))
+        self.has_keypoints = self.has_keypoints or person.get("keypoints") is not None
+        self._scalars.extend((person.get("score"), reid.get("distance"), reid.get("margin")))
+        self._visible.append(visible)
+        self._prompted.append(bool(reid.get("prompted", False)))
+        self._parts = max(self._parts, 1 + max(visible, default=-1))
+
+
+def flat_list(value: object, width: int, name: str, place: str) -> Sequence[object]:
+    """`value` if it is a list of `width`; if it is missing, no box (nulls) or unknown keypoints (zeros).
+
+    Raises: InputError about a list of another length.
+    """
+    if value is None:
+        return [None if name == "bbox" else 0.0] * width
+    if isinstance(value, list) and len(value) == width:
+        return value
+    if not isinstance(value, list):
+        raise InputError(f'{place}: "{name}" must be a list of {width} numbers, not {value!r:.40}.')
+    if name != "keypoints":
+        raise InputError(f'{place}: "{name}" has {len(value)} numbers, expected {width}.')
+    raise InputError(
+        f'{place}: "keypoints" has {len(value)} numbers ({len(value) / 3:g} keypoints), expected {width}: '
+        f"x, y, score of {', '.join(KEYPOINTS)}."
+    )
+
+
+def _part_list(value: object, place: str) -> list[int]:
+    parts = value or []
+    if not isinstance(parts, list) or not all(_is_int(part) and 0 <= part < MOST_PARTS for part in parts):
+        raise InputError(
+            f'{place}: "visible_parts" must be a list of part numbers from 0 on, not {value!r:.40}.'
+        )
+    return parts
+
+
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _or_null(values: np.ndarray) -> list[float | None]:
+    """Numbers to 0.0001; null for NaN (nothing compared) and infinity (no shared part)."""
+    rounded = np.round(values.astype(np.float64), 4).tolist()
+    return [value if np.isfinite(value) else None for value in rounded]
+
+
+def _array_frame(tracks: Tracks, log: FrameLog) -> bytes:
+    return (b",\n" if len(log) else b"") + compact_json(frame_to_json(tracks))
+
+
+def _footer(log: FrameLog, ending: Ending) -> bytes:
+    return b"\n]," + compact_json(ending_to_json(log, ending))[1:] + b"\n"
+
+
+def ending_to_json(log: FrameLog, ending: Ending) -> dict[str, object]:
+    """What stands at the end of `.json` and `.jsonl`."""
+    return {"tracks": log.summary(ending.kept), "complete": ending.complete, "note": ending.note}

@@ -1,0 +1,169 @@
+"""PoseTrack21 results as the official evaluation takes them, and COCO's joints as PoseTrack's."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kprtrack.core.datatypes import Tracks
+from kprtrack.core.errors import OutputError
+from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
+from kprtrack.io.coco import PERSON
+from kprtrack.io.columns import KEYPOINT_NUMBERS
+from kprtrack.io.header import (
+    POSETRACK_SKELETON,
+    RunHeader,
+    TracksWriter,
+    compact_json,
+    header_to_json,
+)
+from kprtrack.io.text_writer import Ending, FrameLog, Layout, TextWriter, left_top_size, rounded_time
+
+NOSE, LEFT_EAR, RIGHT_EAR, LEFT_SHOULDER, RIGHT_SHOULDER = (
+    KEYPOINTS.index(name) for name in ("nose", "left_ear", "right_ear", "left_shoulder", "right_shoulder")
+)
+HEAD_BOTTOM, HEAD_TOP, *EARS = (
+    POSETRACK_KEYPOINTS.index(name) for name in ("head_bottom", "head_top", "left_ear", "right_ear")
+)
+# Where the joints that COCO lacks lie, as shares of the way from mid-shoulders. Fitted to people
+# of LSP Extended with PP-TinyPose's keypoints by tools/fit_head_joints.py, and tried on others there and in
+# PoseTrack18.
+NECK_TO_NOSE = 0.28
+TOP_TO_EARS = 1.66
+TOP_TO_NOSE = 1.40  # where both ears are unknown
+_NEVER_ZERO = 1e-12
+Image = Mapping[str, object]
+
+
+def open_posetrack(path: Path, header: RunHeader, *, images: Sequence[Image] | None = None) -> TracksWriter:
+    """A writer of a PoseTrack21 pose result, one file per sequence.
+
+    images: the `images` of the ground truth file. Frame i is its i-th image, and all of them stand in the
+        result in the same order, as the official evaluation demands. None makes ids from frame numbers and
+        the digits that the name of the file begins with: "000001_bonn_train.json" is video 1.
+    Keypoints: `to_posetrack`, unless the header says that they are PoseTrack's. person_id is track_id: unique
+        in this file only.
+    """
+    keep_rows = header.skeleton == POSETRACK_SKELETON
+    leading = re.match(r"\d+", path.name)
+    video = int(leading[0][-6:]) if leading else 1
+
+    def image_id(number: int) -> object:
+        if images is None:
+            return 10_000_000_000 + video * 10_000 + number
+        if number >= len(images):
+            raise OutputError(
+                f"Cannot write {path}: frame {number} has no image; the ground truth has {len(images)}."
+            )
+        return images[number]["id"]
+
+    def frame(tracks: Tracks, log: FrameLog) -> bytes:
+        keypoints = tracks.keypoints if keep_rows else to_posetrack(tracks.keypoints)
+        lines = [
+            compact_json(entry) for entry in _annotations(tracks, keypoints, image_id(tracks.frame_number))
+        ]
+        return b"".join((b",\n" if log.people or index else b"") + line for index, line in enumerate(lines))
+
+    def footer(log: FrameLog, ending: Ending) -> bytes:
+        shown: Sequence[Image] = images or [
+            _image(path.stem, video, image_id(log.numbers[i]), log, i, ending.kept)
+            for i in range(ending.kept)
+        ]
+        info = {"complete": ending.complete, "note": ending.note, "run": header_to_json(header)}
+        return b'\n],"images":' + compact_json(shown) + b',"info":' + compact_json(info) + b"}\n"
+
+    edges = [[a + 1, b + 1] for a, b in POSETRACK_SKELETON.edges]
+    category = {"id": PERSON, "name": "person", "supercategory": "person"}
+    categories = [category | {"keypoints": list(POSETRACK_KEYPOINTS), "skeleton": edges}]
+    return TextWriter(
+        path, Layout(b'{"categories":' + compact_json(categories) + b',"annotations":[\n', frame, footer)
+    )
+
+
+def to_posetrack(keypoints: np.ndarray) -> np.ndarray:
+    """[N, 17, 3] in PoseTrack's order of [N, 17, 3] in COCO's.
+
+    Neck (head_bottom) lies a little above the middle of the shoulders, towards the nose or, if that is
+    unknown, the ears; the top of the head on the line from there through the ears, or else the nose. Each
+    has the least confidence of what it was made from, of the ears the surer counts. Without shoulders both
+    are zero, with nothing of the face the top. Eyes are left out; ears are zero, because PoseTrack does not
+    label them.
+    Source: spec tracking_and_evaluation.md 1.
+    """
+    nose, left, right = (keypoints[:, row] for row in (NOSE, LEFT_SHOULDER, RIGHT_SHOULDER))
+    shoulders = (left + right) / 2
+    shoulders[:, 2] = np.minimum(left[:, 2], right[:, 2])
+    ears = keypoints[:, [LEFT_EAR, RIGHT_EAR]]
+    sureness = ears[..., 2].max(axis=1)
+    middle = (ears * ears[..., 2:]).sum(axis=1) / np.maximum(ears[..., 2:].sum(axis=1), _NEVER_ZERO)
+    middle[:, 2] = sureness
+    knows_ears, knows_nose = sureness[:, None] > 0, nose[:, 2:] > 0
+    through_ears, through_nose = (
+        _beyond(shoulders, middle, TOP_TO_EARS),
+        _beyond(shoulders, nose, TOP_TO_NOSE),
+    )
+    towards = np.where(knows_nose, nose, np.where(knows_ears, middle, shoulders))
+    result = keypoints.copy()
+    result[:, HEAD_BOTTOM] = _beyond(shoulders, towards, NECK_TO_NOSE)
+    result[:, HEAD_TOP] = np.where(knows_ears, through_ears, through_nose)
+    result[:, EARS] = 0
+    result[result[..., 2] <= 0] = 0
+    return result
+
+
+def _beyond(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
+    """[N, 3] the point at that share of the way between two, with the lesser confidence."""
+    point = start + share * (end - start)
+    point[:, 2] = np.minimum(start[:, 2], end[:, 2])
+    return point
+
+
+def from_posetrack(keypoints: np.ndarray) -> np.ndarray:
+    """[N, 17, 3] in COCO's order of [N, 17, 3] in PoseTrack's: the eyes are unknown, so zero."""
+    result = keypoints.copy()
+    result[:, [HEAD_BOTTOM, HEAD_TOP]] = 0
+    return result
+
+
+def _annotations(tracks: Tracks, keypoints: np.ndarray, image_id: object) -> list[dict[str, object]]:
+    points = keypoints.astype(np.float64)
+    scores = np.round(points[..., 2], 4)
+    points[..., :2] = np.round(points[..., :2], 2)
+    points[..., 2] = 1
+    points[scores <= 0] = 0
+    rows = zip(
+        tracks.ids.tolist(),
+        left_top_size(tracks.boxes).tolist(),
+        np.round(tracks.scores.astype(np.float64), 4).tolist(),
+        points.reshape(len(tracks), KEYPOINT_NUMBERS).tolist(),
+        scores.tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "image_id": image_id,
+            "category_id": PERSON,
+            "track_id": track_id,
+            "person_id": track_id,
+            "bbox": box,
+            "score": score,
+            "keypoints": flat,
+            "scores": confidences,
+        }
+        for track_id, box, score, flat, confidences in rows
+    ]
+
+
+def _image(name: str, video: int, image_id: object, log: FrameLog, index: int, frames: int) -> Image:
+    number = log.numbers[index]
+    return {
+        "id": image_id,
+        "frame_id": image_id,
+        "vid_id": f"{video:06d}",
+        "file_name": f"images/{name}/{number:06d}.jpg",
+        "nframes": frames,
+        "is_labeled": True,
+        "frame": number,
+        "time": rounded_time(log.times[index]),
+    }

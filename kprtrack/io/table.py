@@ -1,0 +1,228 @@
+"""Tables: one row per person and frame, with the same columns in CSV and Parquet."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from kprtrack.core.datatypes import Tracks
+from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.io.columns import KEYPOINT_NUMBERS, LAST_FRAME, MOST_PARTS, NO_ID, People, PeopleFile
+from kprtrack.io.header import (
+    COCO_SKELETON,
+    POSETRACK_SKELETON,
+    RunHeader,
+    Skeleton,
+    TracksWriter,
+    header_from_json,
+)
+from kprtrack.io.text_writer import Ending, FrameLog, Layout, TextWriter, left_top_size
+
+BOX_COLUMNS = ("x", "y", "width", "height")
+NEEDED_COLUMNS = ("frame", *BOX_COLUMNS)
+
+
+def column_names(skeleton: Skeleton) -> list[str]:
+    """Names of all columns, in order."""
+    points = [f"{name}_{part}" for name in skeleton.names for part in ("x", "y", "score")]
+    start = ["frame", "time", "track_id", *BOX_COLUMNS, "score", "keypoint_score"]
+    return [*start, *points, "distance", "margin", "parts", "visible_parts", "prompted"]
+
+
+def columns_of(tracks: Tracks) -> list[np.ndarray | list[str]]:
+    """One frame's values of every column, pixels to 0.01, scores and distances to 0.0001."""
+    count = len(tracks)
+    points = tracks.keypoints.astype(np.float64)
+    points[..., :2] = np.round(points[..., :2], 2)
+    points[..., 2] = np.round(points[..., 2], 4)
+    distances, margins = (_finite_or_nan(values) for values in (tracks.distances, tracks.margins))
+    return [
+        np.full(count, tracks.frame_number, np.int64),
+        np.full(count, np.round(tracks.time_s, 6), np.float64),
+        tracks.ids,
+        *left_top_size(tracks.boxes).T,
+        np.round(tracks.scores.astype(np.float64), 4),
+        np.round(points[..., 2].mean(axis=1), 4),
+        *points.reshape(count, KEYPOINT_NUMBERS).T,
+        distances,
+        margins,
+        np.full(count, tracks.visible.shape[1], np.int64),
+        [" ".join(map(str, np.flatnonzero(row))) for row in tracks.visible],
+        tracks.prompted.astype(np.int64),
+    ]
+
+
+def open_csv(path: Path, header: RunHeader) -> TracksWriter:
+    """A writer of `.csv`; unknown numbers are empty cells."""
+    head = ",".join(column_names(header.skeleton)).encode() + b"\n"
+    return TextWriter(path, Layout(head, _csv_lines, _csv_end))
+
+
+def people_from_csv(path: Path) -> PeopleFile:
+    """People of a `.csv` file; it needs the columns frame, x, y, width and height, in any order.
+
+    Raises: InputError naming the line or the column that is wrong.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"Cannot read {path}: {error}.") from error
+    if not rows:
+        raise InputError(f"{path} is empty; it needs a first line with the names of the columns.")
+    names = rows.pop(0)
+    for row, cells in enumerate(rows):
+        if len(cells) != len(names):
+            raise InputError(
+                f"{path}, line {row + 2}: {len(cells)} cells, but there are {len(names)} columns."
+            )
+    cells_of = zip(*rows, strict=True) if rows else [()] * len(names)
+    columns = {name.strip(): cells for name, cells in zip(names, cells_of, strict=True)}
+    return people_from_columns(
+        columns, path, RunHeader(skeleton=_skeleton(columns)), complete=None, first_line=2
+    )
+
+
+def people_from_parquet(path: Path) -> PeopleFile:
+    """People of a `.parquet` file, with the header of the run.
+
+    Raises: InputError if it is no Parquet file or lacks columns; UserError without pyarrow.
+    """
+    pyarrow, parquet = import_pyarrow()
+    try:
+        table = parquet.read_table(path, partitioning=None)
+        stored = (parquet.read_metadata(path).metadata or {}).get(b"kprtrack")
+    except (OSError, pyarrow.ArrowException) as error:
+        raise InputError(f"Cannot read {path}: {error}") from error
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    if stored is None:
+        header, complete = RunHeader(skeleton=_skeleton(columns)), None
+    else:
+        data = json.loads(stored)
+        header, complete = header_from_json(data, path), bool(data.get("complete", False))
+    return people_from_columns(columns, path, header, complete=complete, first_line=0)
+
+
+def import_pyarrow() -> tuple[ModuleType, ModuleType]:
+    """pyarrow and pyarrow.parquet. Raises: UserError naming the extra to install."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserError('Parquet needs pyarrow. Install it with: pip install "kprtrack[parquet]"') from error
+    return pyarrow, pyarrow.parquet
+
+
+def people_from_columns(
+    columns: Mapping[str, Sequence[object]],
+    path: Path,
+    header: RunHeader,
+    *,
+    complete: bool | None,
+    first_line: int,
+) -> PeopleFile:
+    """People of named columns; those that are missing stay unknown."""
+    missing = [name for name in NEEDED_COLUMNS if name not in columns]
+    if missing:
+        raise InputError(f"{path} has no column {', '.join(missing)}. It has: {', '.join(columns)}.")
+    word = "line" if first_line else "row"
+
+    def place(row: int) -> str:
+        return f"{word} {rows[row] + first_line}"
+
+    def column(name: str, default: float = np.nan) -> np.ndarray:
+        if name not in columns:
+            return np.full(len(columns["frame"]), default)
+        return _numbers(columns[name], lambda row: f"{path}, {word} {row + first_line}, column {name}")
+
+    frame = _whole(column("frame"), 0, lambda row: f"{path}, {word} {row + first_line}: frame")
+    ids = np.nan_to_num(column("track_id", NO_ID), nan=NO_ID)
+    rows = np.argsort(frame, kind="stable")
+    box = np.stack([column(name) for name in BOX_COLUMNS], axis=1)
+    points = [column(f"{name}_{part}", 0) for name in header.skeleton.names for part in ("x", "y", "score")]
+    people = People(
+        frame=frame,
+        ids=_whole(ids, NO_ID, lambda row: f"{path}, {word} {row + first_line}: track_id"),
+        boxes=np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1),
+        scores=column("score"),
+        keypoints=np.stack(points, axis=1).reshape(-1, len(KEYPOINTS), 3),
+        distances=column("distance"),
+        margins=column("margin"),
+        visible=_visible(columns, column("parts", 0), path),
+        prompted=column("prompted", 0) > 0,
+    ).at(rows)
+    numbers, first = np.unique(people.frame, return_index=True)
+    has_keypoints = f"{KEYPOINTS[-1]}_x" in columns
+    times = column("time")[rows][first]
+    return PeopleFile(path, header, people, numbers, times, place, has_keypoints, complete)
+
+
+def _whole(values: np.ndarray, least: int, place: Callable[[int], str]) -> np.ndarray:
+    """[N] int64. Raises: InputError at the first value that is not whole or below `least`."""
+    bad = np.flatnonzero(~((values >= least) & (values < LAST_FRAME) & (values == np.floor(values))))
+    if len(bad):
+        raise InputError(f"{place(int(bad[0]))} {values[bad[0]]:g} is no whole number from {least} on.")
+    return values.astype(np.int64)
+
+
+def _visible(columns: Mapping[str, Sequence[object]], parts: np.ndarray, path: Path) -> np.ndarray:
+    """[N, P] bool of the columns `parts` and `visible_parts`."""
+    lists = columns.get("visible_parts", [""] * len(parts))
+    try:
+        rows = [[int(part) for part in str(cell or "").split()] for cell in lists]
+        seen = max((max(row) + 1 for row in rows if row), default=0)
+        count = int(max(seen, np.nan_to_num(parts).max(initial=0)))
+        if count > MOST_PARTS:
+            raise ValueError(f"{count} parts")
+        visible = np.zeros((len(rows), count), bool)
+        for row, indices in enumerate(rows):
+            visible[row, indices] = True
+    except (ValueError, IndexError) as error:
+        raise InputError(
+            f"{path}: parts and visible_parts must hold part numbers such as '0 2 3' ({error})."
+        ) from error
+    return visible
+
+
+def _numbers(cells: Sequence[object], place: Callable[[int], str]) -> np.ndarray:
+    """[N] float64; an empty cell is NaN. Raises: InputError at the first cell that is no number."""
+    try:
+        return np.array(cells, np.float64)
+    except (TypeError, ValueError):
+        pass  # an empty cell or a mistake: look at each
+    values = np.empty(len(cells))
+    for row, cell in enumerate(cells):
+        try:
+            values[row] = float(str(cell)) if cell not in ("", None) else np.nan
+        except ValueError:
+            raise InputError(f"{place(row)}: {cell!r:.40} is not a number.") from None
+    return values
+
+
+def _skeleton(columns: Mapping[str, Sequence[object]]) -> Skeleton:
+    return POSETRACK_SKELETON if "head_top_x" in columns else COCO_SKELETON
+
+
+def _csv_lines(tracks: Tracks, log: FrameLog) -> bytes:
+    columns = [column if isinstance(column, list) else column.tolist() for column in columns_of(tracks)]
+    text = io.StringIO()
+    rows = ([_cell(value) for value in row] for row in zip(*columns, strict=True))
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _csv_end(log: FrameLog, ending: Ending) -> bytes:
+    return b""
+
+
+def _cell(value: object) -> object:
+    return "" if value != value else value  # NaN alone differs from itself
+
+
+def _finite_or_nan(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), np.round(values.astype(np.float64), 4), np.nan)

@@ -1,0 +1,35 @@
+"""Who looks like whom: images + boxes + keypoints -> part features. A new encoder is one file, one line."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from kprtrack.config import configure
+from kprtrack.core.appearance import Appearance
+from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.inference.devices import Runtime
+
+
+class Embedder(Protocol):
+    """Describes how every detected person looks."""
+
+    def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
+        """Looks of each image, row i for box i."""
+        ...
+
+
+def _kpr(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Embedder:
+    from kprtrack.reid_encoders.kpr import KprEmbedderConfig, load_kpr
+
+    return load_kpr(configure(KprEmbedderConfig, options), weights, runtime)
+
+
+def _onnx(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Embedder:
+    from kprtrack.reid_encoders.onnx import OnnxConfig, load_onnx
+
+    return load_onnx(configure(OnnxConfig, options), weights, runtime)
+
+
+# Each makes an encoder from a weights file and the options of its config dataclass. No encoder at all
+# (`--reid none`) is wired in build.py.
+EMBEDDERS: dict[str, Callable[[Path, Mapping[str, Any], Runtime], Embedder]] = {"kpr": _kpr, "onnx": _onnx}

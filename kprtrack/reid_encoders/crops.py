@@ -1,0 +1,161 @@
+"""Weights -> an encoder of single crops, to be scored on a ReID data set: KPR, or any that tracks."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+import numpy as np
+import torch
+
+from kprtrack.build import options_of, weights_of
+from kprtrack.config import Part, configure
+from kprtrack.core.appearance import Appearance
+from kprtrack.core.datatypes import Detections, Poses
+from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.hub.store import ModelFile
+from kprtrack.inference.devices import Runtime
+from kprtrack.reid_encoders import EMBEDDERS, Embedder
+from reid.crop import Crop
+from reid.datasets import ReidSample
+from reid.datasets.crops import read_crop
+from reid.evaluation.embed import embed_samples, labels_of
+from reid.evaluation.metrics import Embedded
+from reid.evaluation.report.crop_overlay import Portrait, plain_portrait, take_portraits
+from reid.model.kpr import Kpr, Vectors
+from reid.model.prompts import PromptConfig
+from reid.model.weights import View, load
+
+KPR = "kpr"
+_TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+OnCrops = Callable[[int], None]  # hears how many more are done
+
+
+@dataclass(frozen=True)
+class CropEncoder:
+    """What scores and pictures need of an encoder."""
+
+    name: str  # of its weights
+    parts: int  # it tells apart; 0: none
+    encode: Callable[[Sequence[ReidSample], OnCrops], Embedded]
+    take_portraits: Callable[[Sequence[ReidSample]], list[Portrait]]
+
+
+@dataclass(frozen=True)
+class OpenKpr:
+    """A KPR with its weights."""
+
+    name: str  # of the weights
+    model: Kpr
+    prompts: PromptConfig  # what of the prompts it is shown
+
+
+def open_encoder(
+    name: str,
+    weights: str,
+    settings: Mapping[str, Any],
+    runtime: Runtime,
+    *,
+    vectors: str | None = None,
+    workers: int = 0,
+) -> CropEncoder:
+    """The encoder of that name, ready for crops.
+
+    settings: fields of its config dataclass. vectors: what of KPR is compared; None: the published choice.
+    workers: processes that read and draw crops for KPR beside this one.
+    Raises: UserError for an unknown name or setting, WeightsError for weights that are missing or do not fit.
+    """
+    if name == KPR:
+        compared = known_vectors(vectors)
+        return _kpr(open_kpr(weights, settings, runtime), runtime, vectors=compared, workers=workers)
+    if name not in EMBEDDERS:
+        raise unknown_name("reid encoder", name, EMBEDDERS)
+    if vectors:
+        raise UserError(f"--vectors chooses among the features of KPR; --reid {name} has one alone.")
+    file, options = _found(name, weights, settings)
+    return _any(file.path.name, EMBEDDERS[name](file.path, options, runtime), runtime)
+
+
+def open_kpr(weights: str, settings: Mapping[str, Any], runtime: Runtime) -> OpenKpr:
+    """A KPR from a file or the model store. Raises: as open_encoder."""
+    from kprtrack.reid_encoders.kpr import KprEmbedderConfig
+
+    for key in ("prompts", "negatives", "vectors"):
+        if key in settings:
+            raise UserError(f"{key} is no setting here. Use the option --{key}.")
+    file, options = _found(KPR, weights, settings)
+    config = configure(KprEmbedderConfig, options)
+    view = View(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
+    model = load(file.path, runtime.device, view=view)
+    return OpenKpr(
+        file.path.name, model, replace(model.config.prompts(), min_confidence=config.min_confidence)
+    )
+
+
+def at_precision(runtime: Runtime) -> torch.autocast:
+    """Within it networks compute in the runtime's number format."""
+    kind, precision = torch.device(runtime.device).type, runtime.precision
+    return torch.autocast(kind, _TYPES.get(precision), enabled=precision in _TYPES)
+
+
+def known_vectors(name: str | None) -> Vectors:
+    """What of KPR is compared; None: the published choice. Raises: UserError."""
+    known: tuple[Vectors, ...] = get_args(Vectors)
+    for one in known:
+        if one == (name or "foreground+parts"):
+            return one
+    raise unknown_name("choice of vectors", str(name), known)
+
+
+def _found(name: str, weights: str, settings: Mapping[str, Any]) -> tuple[ModelFile, Mapping[str, Any]]:
+    part = Part(name, weights, settings)
+    file = weights_of("reid", part)
+    assert file is not None  # only `none` has no weights
+    return file, options_of(part, file)
+
+
+def _kpr(kpr: OpenKpr, runtime: Runtime, *, vectors: Vectors, workers: int) -> CropEncoder:
+    def encode(samples: Sequence[ReidSample], on_crops: OnCrops) -> Embedded:
+        with at_precision(runtime):
+            return embed_samples(
+                kpr.model,
+                samples,
+                prompts=kpr.prompts,
+                vectors=vectors,
+                batch=runtime.batch,
+                workers=workers,
+                on_batch=on_crops,
+            )
+
+    def portraits(samples: Sequence[ReidSample]) -> list[Portrait]:
+        crops = [read_crop(sample, None) for sample in samples]
+        cameras = [sample.camera for sample in samples] if kpr.model.config.cameras else None
+        with at_precision(runtime):
+            return take_portraits(kpr.model, crops, prompts=kpr.prompts, cameras=cameras)
+
+    return CropEncoder(kpr.name, kpr.model.config.parts, encode, portraits)
+
+
+def _any(name: str, embedder: Embedder, runtime: Runtime) -> CropEncoder:
+    def encode(samples: Sequence[ReidSample], on_crops: OnCrops) -> Embedded:
+        looks = []
+        for start in range(0, len(samples), runtime.batch):
+            crops = [read_crop(sample, None) for sample in samples[start : start + runtime.batch]]
+            looks += _look(embedder, crops)
+            on_crops(len(crops))
+        features, visible = (
+            np.concatenate([getattr(look, name) for look in looks]) for name in ("features", "visible")
+        )
+        return Embedded(features, visible, labels_of(samples))
+
+    def portraits(samples: Sequence[ReidSample]) -> list[Portrait]:
+        return [plain_portrait(read_crop(sample, None), PromptConfig()) for sample in samples]
+
+    return CropEncoder(name, 0, encode, portraits)
+
+
+def _look(embedder: Embedder, crops: Sequence[Crop]) -> list[Appearance]:
+    """Looks of crops, each a picture with one box that fills it."""
+    boxes = [np.array([[0, 0, crop.image.shape[1], crop.image.shape[0]]], np.float32) for crop in crops]
+    people = [Detections(box, np.ones(1, np.float32)) for box in boxes]
+    poses = [Poses(crop.keypoints[:1].astype(np.float32)) for crop in crops]
+    return embedder([crop.image for crop in crops], people, poses)

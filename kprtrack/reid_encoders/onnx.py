@@ -1,0 +1,98 @@
+"""Any ReID network that comes as an ONNX file: one feature per person, no parts, no prompts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kprtrack.core.appearance import Appearance
+from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.inference.backends import Engine, open_engine
+from kprtrack.inference.devices import Runtime
+from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD, PromptConfig, cut_crops, whole_pixel_boxes
+
+_SMALLEST_NORM = 1e-12
+
+
+@dataclass(frozen=True)
+class OnnxConfig:
+    """What the network expects to see."""
+
+    height: int | None = None  # pixels of the crop; None: as the file says
+    width: int | None = None
+    mean: tuple[float, float, float] = IMAGENET_MEAN  # of RGB in [0, 1]
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+class OnnxEmbedder:
+    """Describes people by one feature of the whole crop, always visible."""
+
+    def __init__(self, engine: Engine, view: PromptConfig, runtime: Runtime, dimensions: int) -> None:
+        self._engine = engine
+        self._view = view
+        self._fixed_batch = engine.input_shape[0]
+        self._batch = self._fixed_batch or runtime.batch
+        self._dimensions = dimensions
+
+    def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
+        """Looks of each image, row i for box i; features [N, 1, D] of unit length."""
+        counts = [len(found) for found in people]
+        owners = np.repeat(np.arange(len(images)), counts)
+        boxes = np.concatenate([found.boxes for found in people]) if people else np.zeros((0, 4))
+        features = np.zeros((len(owners), self._dimensions), np.float32)
+        for start in range(0, len(owners), self._batch):
+            rows = slice(start, start + self._batch)
+            features[rows] = self._run(self._crops(images, owners[rows], boxes[rows]))
+        features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), _SMALLEST_NORM)
+        return [
+            Appearance(found[:, None], np.ones((len(found), 1), bool), np.zeros(len(found), bool))
+            for found in np.split(features, np.cumsum(counts)[:-1])
+        ]
+
+    def _crops(self, images: Images, owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """The people in `boxes` of the images `owners` (sorted), [K, 3, h, w] float32, normalised."""
+        crops = []
+        for owner in np.unique(owners):
+            image = images[owner]
+            corners = whole_pixel_boxes(boxes[owners == owner], image.shape[0], image.shape[1])
+            crops.append(cut_crops(image, corners, self._view).numpy())
+        return crops[0] if len(crops) == 1 else np.concatenate(crops)
+
+    def _run(self, crops: np.ndarray) -> np.ndarray:
+        """Features [N, D], not normalised; a network of fixed batch size gets blank images to fill it."""
+        count = len(crops)
+        if self._fixed_batch:
+            crops = np.pad(crops, ((0, self._fixed_batch - count), (0, 0), (0, 0), (0, 0)))
+        return self._engine.run(crops)[0].reshape(len(crops), -1)[:count]
+
+
+def load_onnx(config: OnnxConfig, weights: Path, runtime: Runtime) -> OnnxEmbedder:
+    """The embedder with the network in `weights`, tried out once.
+
+    Raises: WeightsError if the file is missing, damaged or gives no feature per person; UserError if
+    onnxruntime is not installed or the size of the crop is neither in the file nor among the options.
+    """
+    engine = open_engine(weights, runtime)
+    if len(engine.input_shape) != 4 or engine.input_shape[1] not in (3, None):
+        raise WeightsError(f"{weights} wants input {engine.input_shape}, not images [N, 3, height, width].")
+    size = []
+    for name, asked, fixed in zip(
+        ("height", "width"), (config.height, config.width), engine.input_shape[2:], strict=True
+    ):
+        if asked and fixed and asked != fixed:
+            raise UserError(f"{weights} takes crops of {name} {fixed}, not {asked}. Leave the option out.")
+        if not (asked or fixed):
+            raise UserError(
+                f"{weights} takes crops of any size: say the option {name} (256 by 128 is usual)."
+            )
+        size.append(asked or fixed or 0)
+    view = PromptConfig(size[0], size[1], mean=config.mean, std=config.std)
+    tried = engine.run(np.zeros((engine.input_shape[0] or 2, 3, *size), np.float32))[0]
+    # More than one place per person, as a detector's or a pose network's output has, is no feature.
+    places = int(np.prod(tried.shape[2:]))
+    if tried.shape[0] != (engine.input_shape[0] or 2) or tried.ndim < 2 or places != 1:
+        raise WeightsError(
+            f"{weights} gives an output of shape {list(tried.shape)}, not one feature per person."
+        )
+    return OnnxEmbedder(engine, view, runtime, tried.reshape(len(tried), -1).shape[1])

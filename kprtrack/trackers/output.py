@@ -1,0 +1,53 @@
+"""What a tracker says of a frame: who is where, and how sure it is."""
+
+import numpy as np
+
+from kprtrack.core.datatypes import Observation, Tracks
+
+NOBODY = -1  # a detection that belongs to no person
+
+
+def people_at(
+    seen: Observation, ids: np.ndarray, rows: np.ndarray, distances: np.ndarray, margins: np.ndarray
+) -> Tracks:
+    """The detections `rows` as tracks; ids, distances and margins are [N], one a detection."""
+    return Tracks(
+        frame_number=seen.frame_number,
+        time_s=seen.time_s,
+        ids=ids[rows],
+        boxes=seen.detections.boxes[rows],
+        scores=seen.detections.scores[rows],
+        keypoints=seen.poses.keypoints[rows],
+        distances=distances[rows],
+        margins=margins[rows],
+        visible=seen.looks.visible[rows],
+        prompted=seen.looks.prompted[rows],
+    )
+
+
+def certainty(distance: np.ndarray, person_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance [N] of each detection to its person, and how much farther the nearest other person is."""
+    distances, margins = np.full((2, len(person_of)), np.nan, np.float32)
+    rows = np.flatnonzero(person_of != NOBODY)
+    if len(rows):
+        mine = person_of[rows]
+        distances[rows] = distance[mine, rows]
+        others = distance[:, rows]
+        others[mine, np.arange(len(rows))] = np.inf
+        known = np.isfinite(distances[rows])
+        margins[rows[known]] = others.min(0)[known] - distances[rows[known]]
+    distances[~np.isfinite(distances)] = np.nan
+    margins[~np.isfinite(margins)] = np.nan
+    return distances, margins
+
+
+def margin(distance: np.ndarray) -> np.ndarray:
+    """[A, B] how much better each pair is than the next best of its row and of its column."""
+    gap = np.full(distance.shape, np.inf, np.float32)
+    with np.errstate(invalid="ignore"):
+        for axis in (0, 1):
+            if distance.shape[axis] > 1:
+                ordered = np.sort(distance, axis=axis)
+                first, second = np.take(ordered, [0], axis), np.take(ordered, [1], axis)
+                gap = np.minimum(gap, np.where(distance == first, second, first) - distance)
+    return np.nan_to_num(gap, nan=-np.inf, posinf=np.inf, neginf=-np.inf)

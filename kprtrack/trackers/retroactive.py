@@ -1,0 +1,73 @@
+"""What becomes known of a frame after it has passed: which detection was a person, and who it was."""
+
+from dataclasses import fields, replace
+from itertools import takewhile
+
+import numpy as np
+
+from kprtrack.core.datatypes import Tracks
+
+
+class Hindsight:
+    """Remembers the last `memory_s` seconds so that tracks can be corrected before they are final.
+
+    A person in doubt has a negative id. `rename` gives it a positive one when it proves to be a person, and
+    another positive one when it proves to be somebody known.
+    """
+
+    def __init__(self, memory_s: float) -> None:
+        self._memory_s = memory_s
+        self._names: dict[int, tuple[int, float]] = {}  # id -> id it turned out to be, when
+        self._doubtful: dict[int, Tracks] = {}  # frame number -> people in doubt
+        self._before_s = self._now_s = -np.inf  # the last two times at which something was remembered
+
+    def doubt(self, tracks: Tracks) -> None:
+        """Remember people of this frame who may turn out to be none; all ids are negative."""
+        self._doubtful[tracks.frame_number] = tracks
+        self._forget(tracks.time_s)
+
+    def rename(self, old: int, new: int, time_s: float) -> None:
+        """From time_s on it is known that `old` was `new` all along."""
+        self._names[old] = (new, time_s)
+        self._forget(time_s)
+
+    def apply(self, tracks: Tracks) -> Tracks:
+        """The tracks of a frame as they look now; call once a frame, in order."""
+        doubtful = self._doubtful.pop(tracks.frame_number, None)
+        if doubtful is not None:
+            proven = np.array([self._name(number) > 0 for number in doubtful.ids.tolist()], bool)
+            tracks = _join(tracks, doubtful, proven)
+        ids = np.array([self._name(number) for number in tracks.ids.tolist()], np.int64)
+        # Two rows cannot be one person: the one that was in doubt gives way.
+        first = np.sort(np.unique(ids, return_index=True)[1])
+        return replace(_rows(tracks, first), ids=ids[first])
+
+    def _name(self, number: int) -> int:
+        while number in self._names:
+            number = self._names[number][0]
+        return number
+
+    def _forget(self, time_s: float) -> None:
+        """Drop what no frame of the last `memory_s` needs; both memories are in order of time."""
+        if time_s > self._now_s:
+            self._before_s, self._now_s = self._now_s, time_s
+        # After a jump in time, frames from before it are still to be settled.
+        oldest_s = self._before_s - 2 * self._memory_s
+        for number in list(takewhile(lambda number: self._names[number][1] < oldest_s, self._names)):
+            del self._names[number]
+        for frame in list(takewhile(lambda frame: self._doubtful[frame].time_s < oldest_s, self._doubtful)):
+            del self._doubtful[frame]
+
+
+_ARRAYS = tuple(field.name for field in fields(Tracks) if field.name not in ("frame_number", "time_s"))
+
+
+def _rows(tracks: Tracks, rows: np.ndarray) -> Tracks:
+    arrays = {name: getattr(tracks, name)[rows] for name in _ARRAYS}
+    return Tracks(tracks.frame_number, tracks.time_s, **arrays)
+
+
+def _join(tracks: Tracks, more: Tracks, rows: np.ndarray) -> Tracks:
+    """`tracks` and the people `rows` of `more`, who are of the same frame."""
+    arrays = {name: np.concatenate([getattr(tracks, name), getattr(more, name)[rows]]) for name in _ARRAYS}
+    return Tracks(tracks.frame_number, tracks.time_s, **arrays)

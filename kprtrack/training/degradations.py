@@ -1,0 +1,50 @@
+"""Pictures as worse cameras see them: coarse, blurred, noisy, grey, compressed."""
+
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+
+from kprtrack.core.errors import UserError
+
+_COARSE = (0.3, 0.9)  # of the resolution that is left
+_BLUR_PX = (0.4, 1.8)  # standard deviation
+_NOISE_LEVELS = (2.0, 14.0)  # standard deviation, of 255
+_QUALITY = (20, 80)  # of JPEG
+
+
+@dataclass(frozen=True)
+class WorseCamera:
+    """How likely each fault is, in 0..1."""
+
+    coarse: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    grey: float = 0.0
+    jpeg: float = 0.0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            if not 0 <= getattr(self, each.name) <= 1:
+                raise UserError(f"camera.{each.name} is {getattr(self, each.name)}, but must lie in 0..1.")
+
+
+def worsened(image: np.ndarray, config: WorseCamera, rng: np.random.Generator) -> np.ndarray:
+    """The picture [H, W, 3] uint8 BGR with the faults that were drawn, in the order a camera makes them."""
+    height, width = image.shape[:2]
+    if rng.random() < config.coarse:
+        share = rng.uniform(*_COARSE)
+        less = (max(int(width * share), 1), max(int(height * share), 1))
+        image = cv2.resize(cv2.resize(image, less, interpolation=cv2.INTER_AREA), (width, height))
+    if rng.random() < config.blur:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(*_BLUR_PX))
+    if rng.random() < config.noise:
+        noise = rng.standard_normal((height, width, 1), np.float32) * rng.uniform(*_NOISE_LEVELS)
+        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    if rng.random() < config.grey:
+        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    if rng.random() < config.jpeg:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*_QUALITY))]
+        _, compressed = cv2.imencode(".jpg", image, quality)
+        image = np.asarray(cv2.imdecode(compressed, cv2.IMREAD_COLOR))
+    return image

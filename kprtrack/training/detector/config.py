@@ -1,0 +1,115 @@
+"""What training a detector is made of; the defaults are YOLOX's own (spec detector_and_pose.md 1.9)."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from kprtrack.core.errors import UserError
+from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, YoloxSize
+from kprtrack.training.config import DataConfig
+from kprtrack.training.detector.augment import DetectorAugment
+from kprtrack.training.detector.schedule import YoloxSchedule
+from kprtrack.training.loop import LoopConfig, Precision
+from reid.training.config import ComputingConfig
+
+# These may change when a run goes on: they decide where and how fast, not what.
+_NOT_THE_RESULT = ("out", "computing")
+
+
+@dataclass(frozen=True)
+class DetectorDistil:
+    """Learning from a teacher's boxes, annotations with a `score` (without one they are certain), or live."""
+
+    # The network learns to give the teacher's score. Scores from here up count as certain, lower ones in
+    # proportion; 1: as they are.
+    full_score: float = 1.0
+    ignore_below: float = 0.0  # boxes of lower score become regions where nobody was labelled
+    # YOLOX weights, a file or a name of `models list`, that say of every example what each cell should see.
+    teacher: str | None = None
+    teacher_size: YoloxSize = "nano"
+    weight: float = 1.0  # of what the teacher says, beside the labels
+
+    def __post_init__(self) -> None:
+        if not (0 < self.full_score <= 1 and 0 <= self.ignore_below <= 1):
+            raise UserError(
+                f"distil.full_score={self.full_score} must lie in (0, 1], "
+                f"ignore_below={self.ignore_below} in [0, 1]."
+            )
+        if self.weight < 0:
+            raise UserError(f"distil.weight is {self.weight}. Give 0 or more.")
+
+
+@dataclass(frozen=True)
+class DetectorOptimiser:
+    """Weight decay acts on the weights of convolutions alone."""
+
+    name: Literal["sgd", "adamw"] = "sgd"  # sgd: with Nesterov's momentum
+    momentum: float = 0.9  # of sgd
+    weight_decay: float = 5e-4
+    clip_gradient: float | None = None  # greatest norm
+
+
+@dataclass(frozen=True)
+class DetectorScoring:
+    """When the detector is scored on data.val; AP at an overlap of 0.5."""
+
+    every_epochs: int | None = None  # None: at the end alone
+    batch: int = 16  # pictures at once
+
+
+@dataclass(frozen=True)
+class DetectorTrainConfig:
+    """Everything that decides what is learnt."""
+
+    task: Literal["detector"] = "detector"
+    out: str | None = None  # folder of the run
+    data: DataConfig = field(default_factory=DataConfig)
+    size: YoloxSize = "m"
+    init: str | None = None  # weights to begin with, a file or a name of `models list`; None: random
+    input_px: int = 640  # side of the square canvas that people are found on
+    # Least and greatest side in training, another one every ten batches; None: always input_px.
+    input_range_px: tuple[int, int] | None = (480, 800)
+    batch: int = 64
+    distil: DetectorDistil = field(default_factory=DetectorDistil)
+    augment: DetectorAugment = field(default_factory=DetectorAugment)
+    optimiser: DetectorOptimiser = field(default_factory=DetectorOptimiser)
+    schedule: YoloxSchedule = field(default_factory=YoloxSchedule)
+    ema_decay: float | None = 0.9998  # of the averaged network, which is scored and saved; None: no average
+    precision: Precision = "fp32"
+    seed: int = 1
+    scoring: DetectorScoring = field(default_factory=DetectorScoring)
+    computing: ComputingConfig = field(default_factory=ComputingConfig)
+
+    def __post_init__(self) -> None:
+        sides = (self.input_px, *(self.input_range_px or ()))
+        if any(side < CANVAS_MULTIPLE_PX or side % CANVAS_MULTIPLE_PX for side in sides):
+            raise UserError(
+                f"input_px={self.input_px} and input_range_px={self.input_range_px} must be multiples of "
+                f"{CANVAS_MULTIPLE_PX}."
+            )
+        if self.input_range_px and self.input_range_px[0] > self.input_range_px[1]:
+            raise UserError(f"input_range_px is {self.input_range_px}; the least comes first.")
+        if self.batch < 1 or self.scoring.batch < 1 or self.computing.workers < 0:
+            raise UserError(
+                f"batch={self.batch} and scoring.batch={self.scoring.batch} must be 1 or more, "
+                f"computing.workers={self.computing.workers} 0 or more."
+            )
+
+    def loop(self) -> LoopConfig:
+        """How the loop goes over it."""
+        return LoopConfig(
+            epochs=self.schedule.epochs,
+            ema_decay=self.ema_decay,
+            score_every_epochs=self.scoring.every_epochs,
+            clip_gradient=self.optimiser.clip_gradient,
+            precision=self.precision,
+            save_every_min=self.computing.save_every_min,
+            save_every_batches=self.computing.save_every_batches,
+        )
+
+
+def deciding_settings(config: DetectorTrainConfig) -> Mapping[str, Any]:
+    """The settings that a run must keep when it goes on; where the data lie is not one of them."""
+    values = {name: value for name, value in asdict(config).items() if name not in _NOT_THE_RESULT}
+    values["data"] = [source["share"] for source in values["data"]["train"]]
+    return values

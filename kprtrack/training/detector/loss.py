@@ -1,0 +1,121 @@
+"""What a YOLOX learns by: box, object and class losses over the cells that answer for boxes.
+
+Source: YOLOX (Ge et al., 2021); weights and targets: spec detector_and_pose.md 1.9. Added here:
+
+- Cells in ignored regions that answer for nobody do not count in the object loss.
+- A box of a teacher counts as much as the teacher was certain: its score is the object target, which draws
+  the network's own score to the teacher's, and weighs the box, class and L1 losses. Score 1 is a plain label.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kprtrack.detectors.yolox_network import cells
+from kprtrack.training.detector.assign import Assignment, Targets, assign, paired_iou
+
+_IOU_WEIGHT = 5.0
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What to minimise and what it is made of, weighted: total = the sum of the terms."""
+
+    total: Tensor
+    terms: dict[str, Tensor]  # iou, obj, cls, l1; detached
+    assigned: tuple[Assignment, ...]  # of each picture
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """Each of the P cells of a batch that answer for a box, with that box."""
+
+    pictures: Tensor  # [P]
+    cells: Tensor  # [P]
+    ious: Tensor  # [P]
+    boxes: Tensor  # [P, 4]
+    classes: Tensor  # [P]
+    scores: Tensor  # [P]
+
+
+def yolox_loss(
+    logits: Tensor,
+    targets: Sequence[Targets],
+    *,
+    height: int,
+    width: int,
+    ignored: Tensor | None = None,
+    l1: bool = False,
+) -> Losses:
+    """The losses of a batch. logits: [B, A, 5 + C] of `Yolox.logits` for canvases of height and width.
+
+    ignored: [B, A] bool, cells in regions where nobody was labelled. l1: also on the raw box numbers.
+    """
+    logits = logits.float()  # half precision would merge the costs of cells
+    grid = cells(height, width, logits.device)
+    boxes = decoded(logits, grid)
+    assigned = tuple(
+        assign(box, own[:, 4:], each, grid)
+        for box, own, each in zip(boxes.detach(), logits.detach(), targets, strict=True)
+    )
+    matched = _matched(assigned, targets)
+    count = max(len(matched.cells), 1)
+    own = logits[matched.pictures, matched.cells]  # [P, 5 + C]
+    losses = {
+        "iou": _IOU_WEIGHT * (matched.scores * (1 - _ious(boxes, matched).square())).sum(),
+        "obj": _object_loss(logits[..., 4], matched, ignored),
+        "cls": _class_loss(own[:, 5:], matched),
+        "l1": _l1_loss(own[:, :4], matched, grid) if l1 else logits.new_zeros(()),
+    }
+    losses = {name: value / count for name, value in losses.items()}
+    return Losses(torch.stack([*losses.values()]).sum(), {k: v.detach() for k, v in losses.items()}, assigned)
+
+
+def decoded(logits: Tensor, grid: Tensor) -> Tensor:
+    """[..., 4] centre x, centre y, width, height in canvas pixels. grid: of the same cells."""
+    centres = (logits[..., :2] + grid[:, :2]) * grid[:, 2:]
+    return torch.cat((centres, logits[..., 2:4].exp() * grid[:, 2:]), dim=-1)
+
+
+def _matched(assigned: Sequence[Assignment], targets: Sequence[Targets]) -> _Matched:
+    pairs = list(zip(assigned, targets, strict=True))
+    return _Matched(
+        torch.cat([torch.full_like(found.cells, row) for row, found in enumerate(assigned)]),
+        torch.cat([found.cells for found in assigned]),
+        torch.cat([found.ious for found in assigned]),
+        torch.cat([each.boxes[found.boxes] for found, each in pairs]),
+        torch.cat([each.classes[found.boxes] for found, each in pairs]),
+        torch.cat([each.scores[found.boxes] for found, each in pairs]),
+    )
+
+
+def _ious(boxes: Tensor, matched: _Matched) -> Tensor:
+    return paired_iou(boxes[matched.pictures, matched.cells], matched.boxes)
+
+
+def _object_loss(logits: Tensor, matched: _Matched, ignored: Tensor | None) -> Tensor:
+    wanted = torch.zeros_like(logits)
+    wanted[matched.pictures, matched.cells] = matched.scores
+    losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    if ignored is None:
+        return losses.sum()
+    counted = ~ignored
+    counted[matched.pictures, matched.cells] = True
+    return losses.where(counted, 0).sum()
+
+
+def _class_loss(logits: Tensor, matched: _Matched) -> Tensor:
+    """The class should be as probable as the predicted box is good."""
+    wanted = F.one_hot(matched.classes, logits.shape[1]) * matched.ious[:, None]
+    losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    return (matched.scores[:, None] * losses).sum()
+
+
+def _l1_loss(raw: Tensor, matched: _Matched, grid: Tensor) -> Tensor:
+    corner, stride = grid[matched.cells, :2], grid[matched.cells, 2:]
+    centres, sizes = matched.boxes[:, :2], matched.boxes[:, 2:]
+    wanted = torch.cat((centres / stride - corner, (sizes / stride + 1e-8).log()), dim=1)
+    return (matched.scores[:, None] * (raw - wanted).abs()).sum()

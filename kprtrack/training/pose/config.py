@@ -1,0 +1,129 @@
+"""What the training of a pose network is made of; the defaults are the small network's."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from kprtrack.core.errors import UserError
+from kprtrack.poses.hrnet import HrnetConfig
+from kprtrack.poses.small import SmallPoseConfig, SmallPoseShape
+from kprtrack.poses.topdown import TopDown
+from kprtrack.training.config import DataConfig
+from kprtrack.training.loop import LoopConfig, Precision
+from kprtrack.training.pose.augment import PoseAugmentConfig
+from reid.training.config import ComputingConfig
+
+# These may change when a run goes on: they decide where and how fast, or only how it began.
+_NOT_THE_RESULT = ("out", "computing", "init")
+_WARMUP_SHARE = 1e-3  # of the peak: where the warm-up starts (spec detector_and_pose.md 2.7)
+_DROP = 0.1
+
+
+@dataclass(frozen=True)
+class PoseLabels:
+    """Which keypoints are learnt from."""
+
+    least_confidence: float = 0.0  # of a teacher; keypoints below are unknown. Annotated ones have 1
+    # Of the empty heatmaps of keypoints outside of the crop, or of less than the least confidence.
+    absent_weight: float = 0.0
+    least_keypoints: int = 1  # known ones that a person must have
+    least_height_px: float = 16.0  # of a person's box
+
+
+@dataclass(frozen=True)
+class PoseOptimiser:
+    """Gradient steps: Adam's, weights decaying apart from the gradient (AdamW)."""
+
+    weight_decay: float = 0.05  # on the weights of convolutions alone
+    clip_gradient: float | None = None  # greatest norm
+
+
+@dataclass(frozen=True)
+class PoseSchedule:
+    """The learning rate: a linear warm-up, then half a cosine or two drops."""
+
+    peak: float = 2e-3
+    epochs: int = 60
+    warmup_epochs: float = 1.0
+    floor_share: float = 0.01  # of the peak: where the cosine ends
+    drops: tuple[float, float] | None = None  # epochs at which the rate falls to a tenth; None: half a cosine
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise UserError(
+                f"A warm-up of {self.warmup_epochs} epochs does not fit into {self.epochs} epochs; "
+                "set schedule.warmup_epochs to less than schedule.epochs."
+            )
+
+    def rate(self, epochs: float) -> float:
+        """The learning rate after so many epochs, fractions included."""
+        if epochs < self.warmup_epochs:
+            return self.peak * (_WARMUP_SHARE + (1 - _WARMUP_SHARE) * epochs / self.warmup_epochs)
+        if self.drops is not None:
+            return self.peak * _DROP ** sum(epochs >= drop for drop in self.drops)
+        progress = (epochs - self.warmup_epochs) / (self.epochs - self.warmup_epochs)
+        share = (1 + math.cos(math.pi * min(progress, 1))) / 2
+        return self.peak * (self.floor_share + (1 - self.floor_share) * share)
+
+
+@dataclass(frozen=True)
+class PoseScoring:
+    """When and how the network is scored on the people of data.val, in their annotated boxes."""
+
+    every_epochs: int | None = None  # None: at the end alone
+    batch: int = 32  # crops at once
+
+
+@dataclass(frozen=True)
+class PoseTrainConfig:
+    """Everything that decides what is learnt."""
+
+    task: Literal["pose"] = "pose"
+    out: str | None = None  # folder of the run
+    data: DataConfig = field(default_factory=DataConfig)
+    network: Literal["small", "hrnet"] = "small"
+    small: SmallPoseShape = field(default_factory=SmallPoseShape)  # where the network is the small one
+    hrnet: HrnetConfig = field(default_factory=HrnetConfig)  # likewise
+    init: str | None = None  # weights to begin with, a file or a name of `models list`; None: random ones
+    sigma: float = 2.0  # of the targets, in heatmap cells; published: 2 for 256x192, 3 for 384x288
+    labels: PoseLabels = field(default_factory=PoseLabels)
+    augment: PoseAugmentConfig = field(default_factory=PoseAugmentConfig)
+    batch: int = 64  # people
+    optimiser: PoseOptimiser = field(default_factory=PoseOptimiser)
+    schedule: PoseSchedule = field(default_factory=PoseSchedule)
+    ema_decay: float | None = 0.9998  # of the averaged network, which is scored and saved; None: no average
+    precision: Precision = "fp32"
+    seed: int = 1
+    scoring: PoseScoring = field(default_factory=PoseScoring)
+    computing: ComputingConfig = field(default_factory=ComputingConfig)
+
+    def __post_init__(self) -> None:
+        if self.batch < 2 or self.scoring.batch < 1 or self.computing.workers < 0 or self.sigma <= 0:
+            raise UserError(
+                f"batch={self.batch} must be 2 or more, scoring.batch={self.scoring.batch} 1 or more, "
+                f"computing.workers={self.computing.workers} 0 or more and sigma={self.sigma} above 0."
+            )
+
+    def layout(self) -> TopDown:
+        """How crops are cut and heatmaps read, in training as in use."""
+        return self.hrnet.layout() if self.network == "hrnet" else SmallPoseConfig().layout(self.small)
+
+    def loop(self) -> LoopConfig:
+        """How the loop goes over it."""
+        return LoopConfig(
+            epochs=self.schedule.epochs,
+            ema_decay=self.ema_decay,
+            score_every_epochs=self.scoring.every_epochs,
+            clip_gradient=self.optimiser.clip_gradient,
+            precision=self.precision,
+            save_every_min=self.computing.save_every_min,
+            save_every_batches=self.computing.save_every_batches,
+        )
+
+
+def deciding_settings(config: PoseTrainConfig) -> Mapping[str, Any]:
+    """The settings that a run must keep when it goes on; where the data lie is not one of them."""
+    other = "hrnet" if config.network == "small" else "small"
+    kept = {name: value for name, value in asdict(config).items() if name not in (*_NOT_THE_RESULT, other)}
+    return {**kept, "data": [source.share for source in config.data.train]}

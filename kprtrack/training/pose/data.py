@@ -1,0 +1,146 @@
+"""Labelled people as training examples of pose networks: what DataLoader calls."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from kprtrack.core.errors import UserError
+from kprtrack.io.posetrack import EARS, from_posetrack, to_posetrack
+from kprtrack.poses.crops import cut_crops
+from kprtrack.poses.topdown import Skeleton, TopDown
+from kprtrack.training.annotations import LabelledImage, read_annotations
+from kprtrack.training.config import Source
+from kprtrack.training.detector.data import read_picture
+from kprtrack.training.pose.augment import Person, augment
+from kprtrack.training.pose.config import PoseLabels, PoseTrainConfig
+from kprtrack.training.pose.targets import ENCODERS, TargetSize
+from kprtrack.training.sampler import Draw
+
+_STRIDE = 4  # input pixels per heatmap cell
+
+
+@dataclass(frozen=True)
+class LabelledPerson:
+    """Somebody in a picture file."""
+
+    image: LabelledImage
+    box: np.ndarray  # [4] x1 y1 x2 y2, pixels
+    keypoints: np.ndarray  # [17, 3] float32 x y weight in the network's order; 0: unknown, -1: not to be seen
+
+
+@dataclass(frozen=True)
+class PoseBatch:
+    """N training examples."""
+
+    crops: torch.Tensor  # [N, H, W, 3] uint8 RGB
+    heatmaps: torch.Tensor  # [N, 17, h, w] float32
+    weights: torch.Tensor  # [N, 17] float32
+
+
+class PoseExamples(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
+    """Crop, heatmaps and weights of every person; what is random about an example is in its Draw."""
+
+    def __init__(self, people: Sequence[LabelledPerson], config: PoseTrainConfig) -> None:
+        self._people = people
+        self._config = config
+        self._layout: TopDown = config.layout()
+        width, height = self._layout.input_width, self._layout.input_height
+        self._size = TargetSize(width, height, width // _STRIDE, height // _STRIDE, config.sigma)
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    def __getitem__(self, draw: Draw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        labelled = self._people[draw.row]
+        person = Person(read_rgb(labelled.image), labelled.box, labelled.keypoints)
+        shown = augment(
+            person,
+            self._layout,
+            config=self._config.augment,
+            rng=draw.generator(),
+            others=self._piece_of_another,
+        )
+        known = shown.weights > 0
+        encode = ENCODERS[self._layout.decode]
+        heatmaps, reached = encode(shown.points[None], known[None], self._size)
+        # Outside of the crop, or doubted by the teacher: the map is empty, and that can be learnt.
+        absent = np.where(shown.weights != 0, self._config.labels.absent_weight, 0)
+        weights = np.where(reached[0] > 0, shown.weights, absent)
+        return shown.crop, heatmaps[0], weights.astype(np.float32)
+
+    def _piece_of_another(self, rng: np.random.Generator) -> np.ndarray:
+        """A part of somebody else's box, at most 64 pixels wide and high."""
+        other = self._people[int(rng.integers(len(self._people)))]
+        size = other.box[2:] - other.box[:2]
+        part = rng.uniform(0.2, 0.8, 2) * size
+        corner = other.box[:2] + rng.uniform(0, 1, 2) * (size - part)
+        width, height = (int(side) for side in np.clip(part, 2, 64))
+        scale = np.array([width, height]) / part
+        matrix = np.column_stack((np.diag(scale), -scale * corner))
+        return cut_crops(read_rgb(other.image), matrix[None], width, height)[0]
+
+    def fingerprint(self) -> str:
+        """Tells another training set apart: who is on which picture, and where the keypoints are."""
+        found = hashlib.sha256()
+        for person in self._people:
+            found.update(f"{person.image.path.name} ".encode())
+            found.update(np.concatenate((person.box, person.keypoints.ravel())).astype(np.float32).tobytes())
+        return found.hexdigest()[:16]
+
+
+def collate(examples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> PoseBatch:
+    """A batch of `PoseExamples`."""
+    crops, heatmaps, weights = (torch.from_numpy(np.stack(each)) for each in zip(*examples, strict=True))
+    return PoseBatch(crops, heatmaps, weights)
+
+
+def labelled_people(source: Source, skeleton: Skeleton, labels: PoseLabels) -> list[LabelledPerson]:
+    """Everybody in the pictures of a source whose keypoints can be learnt from.
+
+    A keypoint's weight is the teacher's confidence, or 1. Sources in the other skeleton are brought into the
+    network's: what they lack is unknown or, for neck and top of the head, derived. Keypoints that a teacher
+    gives less than the least confidence are not to be seen.
+    Raises: UserError if nobody is left; as `read_annotations`.
+    """
+    if not source.annotations:
+        raise UserError("A source of data has no annotations. Name a json file: data.train=FILE.")
+    found = [
+        person
+        for image in read_annotations(source.annotations, source.images)
+        for person in _people(image, skeleton, labels)
+    ]
+    if not found:
+        raise UserError(
+            f"{source.annotations} has nobody with {labels.least_keypoints} or more keypoints of confidence "
+            f"{labels.least_confidence} and {labels.least_height_px:g} pixels of height (settings labels.…)."
+        )
+    return found
+
+
+def read_rgb(image: LabelledImage) -> np.ndarray:
+    """The picture, [H, W, 3] uint8 RGB. Raises: InputError if it is damaged or of another size than told."""
+    return cv2.cvtColor(read_picture(image), cv2.COLOR_BGR2RGB)
+
+
+def _people(image: LabelledImage, skeleton: Skeleton, labels: PoseLabels) -> list[LabelledPerson]:
+    if len(image.boxes) == 0:
+        return []
+    scores = np.clip(image.keypoint_scores, 0, 1)
+    known = (image.keypoints[..., 2] > 0) & (scores > 0) & (scores >= labels.least_confidence)
+    weights = np.where(known, scores, -np.sign(scores))
+    keypoints = np.dstack((image.keypoints[..., :2], weights)).astype(np.float32)
+    if skeleton == "coco" and image.skeleton == "posetrack":
+        keypoints = from_posetrack(keypoints)
+    if skeleton == "posetrack18":
+        if image.skeleton == "coco":
+            keypoints = to_posetrack(np.maximum(keypoints, (-np.inf, -np.inf, 0)).astype(np.float32))
+        keypoints[:, EARS] = 0  # PoseTrack labels none
+    sizes = image.boxes[:, 2:] - image.boxes[:, :2]
+    keep = (keypoints[..., 2] > 0).sum(axis=1) >= labels.least_keypoints
+    keep &= (sizes[:, 1] >= labels.least_height_px) & (sizes[:, 0] > 0)
+    return [LabelledPerson(image, image.boxes[row], keypoints[row]) for row in np.flatnonzero(keep)]

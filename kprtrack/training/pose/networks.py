@@ -1,0 +1,90 @@
+"""The pose networks that can be trained: how they begin, what moves them, and their files."""
+
+from dataclasses import replace
+from operator import gt
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as serialise
+from torch import nn
+
+from kprtrack.core.checkpoints import read_checkpoint
+from kprtrack.core.errors import WeightsError
+from kprtrack.hub.store import find
+from kprtrack.poses.hrnet import Hrnet, load_hrnet_weights
+from kprtrack.poses.small import SmallPose, load_small_pose, small_pose_file
+from kprtrack.training.pose.config import PoseOptimiser, PoseTrainConfig
+from reid.training.run_folder import STATE
+
+_TRUNK_FIRST = "conv1.weight"  # in classifiers, whose trunk has no prefix
+# What stands in a classifier behind the branch that a pose network reads (spec detector_and_pose.md 2.2).
+_CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.", "stage4.2.fuse_layers.")
+
+
+def new_network(config: PoseTrainConfig) -> nn.Module:
+    """The network before its first step. Raises: WeightsError if `init` is missing or does not fit."""
+    torch.manual_seed(config.seed)
+    network = Hrnet(config.hrnet.width) if config.network == "hrnet" else SmallPose(config.small)
+    # A run that goes on has its own weights; those it began with may be gone.
+    if config.init is None or (config.out and (Path(config.out).expanduser() / STATE).exists()):
+        return network
+    path = find(config.init).path
+    if isinstance(network, Hrnet):
+        _begin_hrnet(network, config.hrnet.width, path)
+        return network
+    return _begun_small(network, path)
+
+
+def new_optimiser(network: nn.Module, config: PoseOptimiser) -> torch.optim.Optimizer:
+    """AdamW that decays the weights of convolutions alone; the loop sets its rate before every step."""
+    decaying = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    return torch.optim.AdamW(
+        [{"params": decaying, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    )
+
+
+def weights_file(network: nn.Module) -> bytes:
+    """The network's weights as the safetensors file that `--pose-weights` takes."""
+    if isinstance(network, SmallPose):
+        return small_pose_file(network)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return serialise(tensors, {"format": "pt"})
+
+
+def _begun_small(network: SmallPose, path: Path) -> SmallPose:
+    """The network with the weights of one that has no more blocks than it in any stage.
+
+    Blocks that are new begin as no more than their shortcut: the deeper network starts where the other ended.
+    Raises: WeightsError if the other differs in more than its blocks, or has more of them.
+    """
+    given, wanted = load_small_pose(path), network.shape
+    alike = replace(given.shape, stage_blocks=wanted.stage_blocks) == wanted
+    if not alike or any(map(gt, given.shape.stage_blocks, wanted.stage_blocks)):
+        raise WeightsError(
+            f"{path} is no start for the network asked for: it holds {given.shape}, asked for is {wanted}. "
+            "Only stage_blocks may differ, and only grow."
+        )
+    network.load_state_dict(given.state_dict(), strict=False)
+    return network
+
+
+def _begin_hrnet(network: Hrnet, width: int, path: Path) -> None:
+    """Weights of a pose network, or those of a classifier in the trunk and a new head.
+
+    Raises: WeightsError if neither fits.
+    """
+    tensors = read_checkpoint(path).tensors
+    if _TRUNK_FIRST not in tensors:
+        load_hrnet_weights(network, width, path)
+        return
+    wanted = network.backbone.state_dict()
+    shared = {name: tensor for name, tensor in tensors.items() if name in wanted}
+    wrong = [name for name, one in wanted.items() if name not in shared or shared[name].shape != one.shape]
+    strange = [name for name in tensors if name not in wanted and not name.startswith(_CLASSIFIER)]
+    if wrong or strange:
+        raise WeightsError(
+            f"{path} is no start for hrnet-w{width}: {len(wrong)} tensors are missing or of another size, "
+            f"{len(strange)} have no place (first: {(wrong + strange)[0]})."
+        )
+    network.backbone.load_state_dict(shared)

@@ -1,0 +1,168 @@
+"""Annotations for crops of people, made with the project's own networks: keypoints, and part labels of them.
+
+Both write the files that the data set's options name, one for each crop, and leave those that are there.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kprtrack import build
+from kprtrack.config import TrackConfig
+from kprtrack.core.atomic_file import write_whole
+from kprtrack.core.datatypes import Detections, Frame, Poses, empty_detections
+from kprtrack.core.errors import InputError, UserError, unknown_name
+from reid.datasets import ReidSample
+from reid.datasets.crops import read_image, skeletons_of
+from reid.datasets.keypoint_files import keypoints_json
+from reid.parts.mask_files import mask_file
+from reid.parts.shapes import part_labels_of
+
+Detect = Callable[[list[Frame]], list[Detections]]
+EstimatePoses = Callable[[list[Frame], list[Detections]], list[Poses]]
+OnCrop = Callable[[int, int], None]  # hears how many crops of how many are done
+
+_LEAST_SCORE = 0.3  # of a detection, to count as another person
+_SAME_PERSON = 0.1  # of the crop's height: skeletons closer to each other are one person's
+_SURE = 0.3  # confidence of keypoints that are compared
+_TALLEST = 256  # pixels of part labels; the encoder sees no more
+
+
+def crop_networks(config: TrackConfig, *, detects: bool) -> tuple[EstimatePoses, Detect | None]:
+    """The pose estimator of the settings and, if asked for, the detector; the encoder is not needed.
+
+    Raises: UserError for unknown names and options, WeightsError for weights that are missing or do not fit.
+    """
+    parts = {"pose": config.pose} | ({"detector": config.detector} if detects else {})
+    for role, part in parts.items():
+        known = build.pose_names() if role == "pose" else build.detector_names()
+        if part.name == build.GIVEN or part.name not in known:
+            raise unknown_name(
+                f"{role} for crops", part.name, [name for name in known if name != build.GIVEN]
+            )
+    files = {role: build.weights_of(role, part) for role, part in parts.items()}
+    runtime = build.runtime_of(config)
+    guard = build.enough_memory(config, runtime)
+    estimate_poses = guard(build.open_pose_estimator(config.pose, files["pose"], runtime))
+    if not detects:
+        return estimate_poses, None
+    return estimate_poses, guard(build.open_detector(config.detector, files["detector"], runtime))
+
+
+def make_keypoints(
+    samples: Sequence[ReidSample],
+    estimate_poses: EstimatePoses,
+    *,
+    detect: Detect | None = None,
+    batch: int = 16,
+    on_crop: OnCrop | None = None,
+) -> int:
+    """Write a keypoint file for every crop that has none; returns how many.
+
+    The person is whoever fills the crop: its whole area is the box. detect: finds other people in the crop,
+    whose skeletons become negatives; None: nobody else is looked for.
+    Raises: UserError if the data set names no files for keypoints, InputError, OutputError.
+    """
+    todo = [(each, path) for each in samples if not (path := _keypoint_file(each)).exists()]
+    for start in range(0, len(todo), batch):
+        some = todo[start : start + batch]
+        frames = [Frame(row, 0.0, read_image(each.image)) for row, (each, _) in enumerate(some)]
+        others = detect(frames) if detect else [empty_detections() for _ in frames]
+        people = [_crop_first(frame, found) for frame, found in zip(frames, others, strict=True)]
+        poses = estimate_poses(frames, people)
+        for (_, path), frame, found in zip(some, frames, poses, strict=True):
+            write_whole(path, keypoints_json(_without_doubles(found.keypoints, len(frame.image))))
+        if on_crop:
+            on_crop(start + len(some), len(todo))
+    return len(todo)
+
+
+def make_part_labels(
+    samples: Sequence[ReidSample],
+    *,
+    posetrack: bool = False,
+    person_mask: Callable[[Path], np.ndarray] | None = None,
+    on_crop: OnCrop | None = None,
+) -> int:
+    """Write part labels, drawn from keypoints, for every crop that has none; returns how many.
+
+    posetrack: the skeletons have PoseTrack's head joints. person_mask: picture -> [h, w] bool, any size.
+    Raises: UserError if the data set names no keypoints or no files for masks, InputError, OutputError.
+    """
+    todo = [(each, path) for each in samples if not (path := _mask_file(each)).exists()]
+    for done, (sample, path) in enumerate(todo, start=1):
+        height, width = read_image(sample.image).shape[:2]
+        own = skeletons_of(sample, height, width)[0]
+        scale = min(1.0, _TALLEST / height)
+        own[:, :2] *= scale
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        person = person_mask(sample.image) if person_mask else None
+        if person is not None:
+            person = cv2.resize(person.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        labels = part_labels_of(own, *size, posetrack=posetrack, person=person)
+        write_whole(path, mask_file(path, labels))
+        if on_crop:
+            on_crop(done, len(todo))
+    return len(todo)
+
+
+def person_masks_in(folder: Path, root: Path) -> Callable[[Path], np.ndarray]:
+    """A reader of person masks: for a picture below `root` the same path below `folder`, .png, 0: nobody.
+
+    The reader raises InputError if one is missing or damaged.
+    """
+
+    def read(picture: Path) -> np.ndarray:
+        inner = picture.relative_to(root)
+        choices = [(folder / inner).with_suffix(".png"), folder / f"{inner}.png"]
+        path = next((each for each in choices if each.exists()), choices[0])
+        if not path.exists():
+            raise InputError(f"There is no person mask {path} for {picture}.")
+        return read_image(path).max(axis=2) > 0
+
+    return read
+
+
+def _keypoint_file(sample: ReidSample) -> Path:
+    if not isinstance(sample.keypoints, Path):
+        raise UserError(
+            "The keypoints of this data set have no files of their own: "
+            + ("they come with it." if sample.keypoints is not None else "name a folder with keypoints=NAME.")
+        )
+    return sample.keypoints
+
+
+def _mask_file(sample: ReidSample) -> Path:
+    if sample.keypoints is None:
+        raise UserError("Part labels are drawn from keypoints: name their folder with keypoints=NAME.")
+    if sample.masks is None:
+        raise UserError("Say where the part labels go: masks=NAME.")
+    return sample.masks
+
+
+def _crop_first(frame: Frame, found: Detections) -> Detections:
+    """The box of the whole crop, then the people found in it."""
+    height, width = frame.image.shape[:2]
+    sure = found.scores >= _LEAST_SCORE
+    whole = np.array([[0, 0, width, height]], np.float32)
+    return Detections(
+        np.concatenate((whole, found.boxes[sure])),
+        np.concatenate((np.ones(1, np.float32), found.scores[sure])),
+    )
+
+
+def _without_doubles(skeletons: np.ndarray, height: int) -> np.ndarray:
+    """The skeletons [N, 17, 3] without those that show an earlier one's person again."""
+    kept: list[np.ndarray] = []
+    for each in skeletons:
+        if all(_distance(each, other) > _SAME_PERSON * height for other in kept):
+            kept.append(each)
+    return np.stack(kept)
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Median distance of the keypoints that both show; infinite if there are none."""
+    both = (a[:, 2] > _SURE) & (b[:, 2] > _SURE)
+    return float(np.median(np.linalg.norm(a[both, :2] - b[both, :2], axis=1))) if both.any() else np.inf

@@ -1,0 +1,186 @@
+"""Draws people with their identities: box, skeleton, id on a plate, and the path of the feet."""
+
+from collections import deque
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from kprtrack.core.datatypes import Tracks
+from kprtrack.core.skeleton import LIMBS
+
+Colour = tuple[int, int, int]  # RGB, 0-255
+
+MIN_CONFIDENCE = 0.3  # keypoints below are guesses, mostly behind something
+MIN_JOINT_WIDTH = 1.2  # thinner skeletons would vanish below the dots of their joints
+_GOLDEN = 0.618034  # steps of the golden ratio keep any number of hues apart
+# CIELAB lightness in turn: neighbours differ for those who cannot tell their hues apart.
+_LIGHTNESS = (66.0, 78.0, 54.0)
+_CHROMAS = range(75, 20, -3)  # strongest first
+_DARK: Colour = (16, 16, 16)
+_LIGHT: Colour = (255, 255, 255)
+_FADE_STEPS = 12
+_SMOOTHING = 13  # frames of a trail that are averaged
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+_SHIFT = 4  # OpenCV draws at 1/16 pixel; whole pixels make skeletons tremble
+
+
+class Trails:
+    """Where each person's feet (the middle of the box's lower edge) were during the last seconds."""
+
+    def __init__(self, length_s: float = 2.0) -> None:
+        self._length_s = length_s
+        self._paths: dict[int, deque[tuple[float, float, float]]] = {}  # id -> time, x, y
+
+    def add(self, tracks: Tracks) -> None:
+        """Remember this frame; people unseen for longer than the trail are forgotten."""
+        for identity, (x1, _, x2, y2) in zip(tracks.ids.tolist(), tracks.boxes.tolist(), strict=True):
+            self._paths.setdefault(identity, deque()).append((tracks.time_s, (x1 + x2) / 2, y2))
+        for identity, path in list(self._paths.items()):
+            while path and path[0][0] < tracks.time_s - self._length_s:
+                path.popleft()
+            if not path:
+                del self._paths[identity]
+
+    def path(self, identity: int) -> np.ndarray:
+        """[K, 3] float64 time x y, oldest first."""
+        return np.array(self._paths.get(identity, ()), np.float64).reshape(-1, 3)
+
+
+def colour_of(identity: int) -> Colour:
+    """The identity's colour: the same in every video, far from those of the ids before and after."""
+    return _colour(identity)
+
+
+def draw_tracks(image: np.ndarray, tracks: Tracks, trails: Trails | None = None) -> np.ndarray:
+    """A copy of the image with the people drawn on it, the nearest on top.
+
+    image: [H, W, 3] uint8 RGB. Lines grow with the image and shrink for small people. Trails of people in
+    this frame fade with age. Labels stay inside the picture and step aside where one already stands.
+    """
+    canvas = image.copy()
+    nearest_last = np.argsort(tracks.boxes[:, 3], kind="stable").tolist()
+    widths = {row: _line_width(canvas, tracks.boxes[row]) for row in nearest_last}
+    if trails is not None:
+        _draw_trails(canvas, tracks, trails, widths)
+    for row in nearest_last:
+        colour = colour_of(int(tracks.ids[row]))
+        _draw_box(canvas, tracks.boxes[row], colour, widths[row])
+        _draw_skeleton(canvas, tracks.keypoints[row], colour, widths[row])
+    plates: list[tuple[int, int, int, int]] = []
+    for row in reversed(nearest_last):  # the nearest person has the first choice of place
+        _draw_label(canvas, tracks.boxes[row], int(tracks.ids[row]), widths[row], plates)
+    return canvas
+
+
+@lru_cache(maxsize=1024)
+def _colour(identity: int) -> Colour:
+    angle = 2 * np.pi * (identity * _GOLDEN % 1)
+    lightness = _LIGHTNESS[identity % len(_LIGHTNESS)]
+    for chroma in _CHROMAS:
+        lab = np.array([[[lightness, chroma * np.cos(angle), chroma * np.sin(angle)]]], np.float32)
+        rgb = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB)
+        # A colour that screens cannot show comes back changed; a paler one keeps its lightness.
+        if np.abs(cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab) - lab).max() < 1:
+            break
+    red, green, blue = (np.clip(rgb[0, 0], 0, 1) * 255).round().astype(int).tolist()
+    return red, green, blue
+
+
+def _line_width(image: np.ndarray, box: np.ndarray) -> float:
+    """Pixels, at least 1: 1/400 of the image's short side, less for people below a quarter of its height."""
+    full = min(image.shape[:2]) / 400
+    return max(1.0, full * min(1.0, float(box[3] - box[1]) / (0.25 * image.shape[0])))
+
+
+def _fixed(point: np.ndarray) -> tuple[int, int]:
+    # OpenCV's fixed-point coordinates overflow far outside the picture.
+    x, y = (round(min(max(value, -1e4), 3e4) * 2**_SHIFT) for value in point.tolist())
+    return x, y
+
+
+def _line(image: np.ndarray, a: np.ndarray, b: np.ndarray, colour: Colour, width: float) -> None:
+    cv2.line(image, _fixed(a), _fixed(b), colour, max(1, round(width)), cv2.LINE_AA, _SHIFT)
+
+
+def _draw_trails(image: np.ndarray, tracks: Tracks, trails: Trails, widths: dict[int, float]) -> None:
+    opaque, alpha = image.copy(), np.zeros(image.shape[:2], np.uint8)
+    for row, width in widths.items():
+        identity = int(tracks.ids[row])
+        path = trails.path(identity)
+        if len(path) < 2:
+            continue
+        thickness = max(1, round(1.5 * width))
+        points = np.round(np.clip(_smoothed(path[:, 1:]), -1e4, 3e4) * 2**_SHIFT).astype(np.int32)
+        cv2.polylines(opaque, [points], False, colour_of(identity), thickness, cv2.LINE_AA, _SHIFT)
+        for step, piece in enumerate(np.array_split(np.arange(len(points)), _FADE_STEPS), start=1):
+            joined = points[max(piece[0] - 1, 0) : piece[-1] + 1] if len(piece) else points[:0]
+            strength = round(230 * step / _FADE_STEPS)
+            cv2.polylines(alpha, [joined], False, strength, thickness, cv2.LINE_AA, _SHIFT)
+    touched = alpha > 0
+    share = alpha[touched, None] / np.float32(255)
+    image[touched] = opaque[touched] * share + image[touched] * (1 - share)
+
+
+def _smoothed(path: np.ndarray) -> np.ndarray:
+    """The path with the detector's tremble averaged away; both ends stay. path: [K, 2]."""
+    reach = min(_SMOOTHING // 2, (len(path) - 1) // 2)
+    sums = np.cumsum(np.concatenate([np.zeros((1, 2)), path]), axis=0)
+    at = np.arange(len(path))
+    around = np.minimum(np.minimum(at, at[::-1]), reach)
+    return (sums[at + around + 1] - sums[at - around]) / (2 * around + 1)[:, None]
+
+
+def _draw_box(image: np.ndarray, box: np.ndarray, colour: Colour, width: float) -> None:
+    # Thinner than the skeleton, which says more.
+    thickness = max(1, round(0.7 * width))
+    cv2.rectangle(image, _fixed(box[:2]), _fixed(box[2:]), colour, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def _draw_skeleton(image: np.ndarray, keypoints: np.ndarray, colour: Colour, width: float) -> None:
+    sure = keypoints[:, 2] > MIN_CONFIDENCE
+    for a, b in LIMBS:
+        if sure[a] and sure[b]:
+            _line(image, keypoints[a, :2], keypoints[b, :2], colour, 1.2 * width)
+    if width < MIN_JOINT_WIDTH:
+        return
+    radius = round(1.5 * width * 2**_SHIFT)
+    for point in keypoints[sure, :2]:
+        cv2.circle(image, _fixed(point), radius, _LIGHT, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+def _draw_label(
+    image: np.ndarray, box: np.ndarray, identity: int, width: float, plates: list[tuple[int, int, int, int]]
+) -> None:
+    """The id on a plate of its colour, above the box if there is room; adds its x1 y1 x2 y2 to the plates."""
+    colour, text = colour_of(identity), str(identity)
+    scale = max(0.4, 0.3 * width)
+    thickness = max(1, round(0.5 * width))
+    (text_width, text_height), _ = cv2.getTextSize(text, _FONT, scale, thickness)
+    margin = max(2, round(0.35 * text_height))
+    size = np.array([text_width, text_height]) + 2 * margin
+    x, y = _free_place(image, box, size, plates)
+    plates.append((x, y, x + int(size[0]), y + int(size[1])))
+    cv2.rectangle(image, (x, y), (x + int(size[0]), y + int(size[1])), colour, cv2.FILLED)
+    ink = _DARK if np.dot(colour, (0.299, 0.587, 0.114)) > 128 else _LIGHT
+    cv2.putText(
+        image, text, (x + margin, y + margin + text_height), _FONT, scale, ink, thickness, cv2.LINE_AA
+    )
+
+
+def _free_place(
+    image: np.ndarray, box: np.ndarray, size: np.ndarray, plates: list[tuple[int, int, int, int]]
+) -> tuple[int, int]:
+    """The plate's top left corner: the first of six places along the box that no other plate covers."""
+    (x1, y1, x2, y2), (width, height) = np.round(box).astype(int).tolist(), size.tolist()
+    room_x, room_y = max(image.shape[1] - width - 1, 0), max(image.shape[0] - height - 1, 0)
+    wanted = [(x1, y1 - height), (x2 - width, y1 - height), (x1, y1), (x2 - width, y1)]
+    wanted += [(x1, y2 - height), (x1, y2)]
+    places = [(min(max(x, 0), room_x), min(max(y, 0), room_y)) for x, y in wanted]
+    for x, y in places:
+        if all(
+            x >= right or x + width <= left or y >= low or y + height <= high
+            for left, high, right, low in plates
+        ):
+            return x, y
+    return places[0]

@@ -1,0 +1,224 @@
+"""What a user may name as input (files, folders, patterns, cameras, streams) and what is known of it.
+
+Imports nothing heavy: the command line and the result writers use this without a decoder.
+"""
+
+import difflib
+import glob
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kprtrack.core.errors import InputError, UserError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv"}
+    | {".flv", ".3gp", ".ogv", ".mxf", ".vob", ".gif", ".h264", ".hevc", ".mjpeg", ".y4m"}
+)
+STANDARD_INPUT = "-"
+_CLOCK = re.compile(r"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(?:\.\d*)?|\.\d+)")
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a source before its frames are read."""
+
+    name: str  # short and safe in a file name: "clip" for clip.mp4, the folder's name, "camera0"
+    path: str  # as the user gave it; of a URL without password and query
+    width: int  # pixels of the frames delivered, that is after rotation
+    height: int
+    fps: float  # average rate; with a variable frame rate only the mean
+    frames: int | None  # as the container states it; None where it does not
+    duration_s: float | None  # from the first frame to the end of the last; None where unknown
+    time_base: Fraction  # seconds per tick of the time stamps
+    rotation: int = 0  # degrees clockwise the display matrix asks for, already applied to the frames
+    mirrored: bool = False  # whether it also asks for a mirror image, already applied
+    sample_aspect_ratio: Fraction | None = None  # width / height of one pixel; frames are never stretched
+    live: bool = False  # a camera or live stream: frames a slow consumer misses are dropped
+
+
+class TruncatedVideo(InputError):  # noqa: N818 - it names what happened to the video
+    """Reading stopped before the video's end; every frame delivered until then is good."""
+
+    def __init__(self, message: str, frames_read: int, frames_expected: int | None) -> None:
+        super().__init__(message)
+        self.frames_read = frames_read  # frames of the source up to the damage
+        self.frames_expected = frames_expected  # None where the source does not say
+
+
+def parse_time(text: str) -> float:
+    """Seconds in "12.5", "1:02", "90:00" or "1:02:03.5" (hours:minutes:seconds).
+
+    Raises: UserError for anything else, negative times and 60 or more after a colon.
+    """
+    clock = _CLOCK.fullmatch(text.strip())
+    if clock is None:
+        raise UserError(f"'{text}' is no time. Write seconds (12.5), minutes:seconds (1:02) or 1:02:03.5.")
+    hours, minutes, seconds = int(clock["hours"] or 0), int(clock["minutes"] or 0), float(clock["seconds"])
+    if (clock["minutes"] and seconds >= 60) or (clock["hours"] and minutes >= 60):
+        raise UserError(f"'{text}' is no time: after a colon, minutes and seconds stay below 60.")
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def expand_sources(names: Iterable[str]) -> list[str]:
+    """The single sources behind files, folders, patterns, camera numbers and URLs, each once, in order.
+
+    A folder of videos (not its subfolders) gives each video, naturally sorted; a folder or a pattern of
+    images is one source. A pattern may match folders; files that are neither video nor image are passed over
+    in both.
+
+    Raises: InputError for a name that does not exist (with the nearest one that does), a folder without
+    videos and images or with both; UserError for several single images: unclear whether they are one source.
+    """
+    found = list(dict.fromkeys(source for name in names for source in _expand(name)))
+    images = [source for source in found if _is_image(source) and Path(source).is_file()]
+    if len(images) > 1:
+        raise UserError(
+            f"{len(images)} images were named one by one ('{images[0]}' ...). For frames of one video give"
+            f" their folder, or the pattern in quotes: '{Path(images[0]).with_stem('*')}'."
+        )
+    return found
+
+
+def image_sequence(source: str) -> list[Path] | None:
+    """The images, naturally sorted, behind a folder, a pattern or one image; None for anything else.
+
+    Raises: InputError for a folder of videos and for one without videos and images.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        [only] = _expand_folder(path)[:1]
+        if only != str(path):
+            raise InputError(f"'{source}' is a folder of videos; name one of them, for example '{only}'.")
+        return _naturally_sorted(file for file in _visible_files(path) if _is_image(file))
+    if path.exists() or not glob.has_magic(source):
+        return [_existing(path)] if _is_image(source) else None
+    return _naturally_sorted(_split(_matches(source))[1]) or None
+
+
+def is_camera(source: str) -> bool:
+    """Whether it is a camera number. A file with such a name is reached as ./0."""
+    return source.isascii() and source.isdigit()
+
+
+def is_stream(source: str) -> bool:
+    """Whether it can be read only once, from front to back: a URL or standard input."""
+    return "://" in source or source == STANDARD_INPUT
+
+
+def without_secrets(source: str) -> str:
+    """The source as it may be shown and stored: a URL loses its user, password and query."""
+    if "://" not in source:
+        return source
+    url = urlsplit(source)
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+
+
+def short_name(source: str) -> str:
+    """A name for the source that is safe in a file name."""
+    if is_camera(source):
+        return f"camera{source}"
+    if source == STANDARD_INPUT:
+        return "stdin"
+    if "://" in source:
+        return re.sub(r"[^\w.-]+", "_", without_secrets(source).partition("://")[2]).strip("_")
+    path = Path(source).expanduser()
+    if glob.has_magic(path.name) and not path.exists():
+        path = path.parent
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def missing(path: Path) -> InputError:
+    """An InputError that says what does not exist and names the nearest thing that does."""
+    folder = path.parent
+    while not folder.exists():
+        path, folder = folder, folder.parent
+    siblings = {other.name.casefold(): other.name for other in folder.iterdir()} if folder.is_dir() else {}
+    nearest = difflib.get_close_matches(path.name.casefold(), siblings, n=1, cutoff=0.6)
+    hint = f" Did you mean '{folder / siblings[nearest[0]]}'?" if nearest else ""
+    return InputError(f"'{path}' does not exist.{hint}")
+
+
+def _expand(name: str) -> list[str]:
+    if is_camera(name) or is_stream(name):
+        return [name]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _expand_folder(path)
+    if path.exists() or not glob.has_magic(name):
+        return [str(_existing(path))]
+    return _expand_pattern(name)
+
+
+def _expand_folder(folder: Path) -> list[str]:
+    files = _visible_files(folder)
+    videos, images = _split(files)
+    _refuse_mixture(str(folder), folder, videos, images)
+    if not videos and not images:
+        inside = (
+            "; subfolders are not searched, name them" if any(p.is_dir() for p in folder.iterdir()) else ""
+        )
+        raise InputError(f"'{folder}' holds no video and no image{inside}.")
+    return [str(video) for video in _naturally_sorted(videos)] or [str(folder)]
+
+
+def _expand_pattern(pattern: str) -> list[str]:
+    matches = _naturally_sorted(_matches(pattern))
+    files = [path for path in matches if path.is_file()]
+    videos, images = _split(files)
+    _refuse_mixture(pattern, Path(pattern).parent, videos, images)
+    if images:
+        return [pattern]
+    folders = [path for path in matches if path.is_dir() and any(_split(_visible_files(path)))]
+    # Where nothing has a known suffix the user knows better: let the decoder try.
+    named = videos or ([] if folders else files)
+    return [str(path) for path in named] + [source for folder in folders for source in _expand_folder(folder)]
+
+
+def _matches(pattern: str) -> list[Path]:
+    # Path.glob refuses absolute patterns.
+    matches = [Path(name) for name in glob.glob(str(Path(pattern).expanduser()), recursive=True)]  # noqa: PTH207
+    if not matches:
+        raise InputError(f"Nothing matches the pattern '{pattern}'.")
+    return matches
+
+
+def _refuse_mixture(name: str, folder: Path, videos: Sequence[Path], images: Sequence[Path]) -> None:
+    if videos and images:
+        raise InputError(
+            f"'{name}' holds both {len(videos)} videos and {len(images)} images. Say which: "
+            f"'{folder / ('*' + videos[0].suffix)}' or '{folder / ('*' + images[0].suffix)}'."
+        )
+
+
+def _split(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Videos and images among the files, by suffix."""
+    files = list(files)
+    return [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES], [f for f in files if _is_image(f)]
+
+
+def _is_image(name: str | Path) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    # macOS leaves a hidden "._clip.mp4" beside each clip.mp4 on foreign disks.
+    return [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise missing(path)
+    return path
+
+
+def _naturally_sorted(paths: Iterable[Path]) -> list[Path]:
+    """frame2 before frame10."""
+    return sorted(
+        paths,
+        key=lambda path: [int(p) if p.isdigit() else p.casefold() for p in re.split(r"(\d+)", str(path))],
+    )

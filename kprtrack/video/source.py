@@ -1,0 +1,181 @@
+"""Frames of a video file, folder of images, camera or stream, decoded beside the networks."""
+
+import math
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from kprtrack.core.datatypes import Frame
+from kprtrack.core.errors import InputError, UserError
+from kprtrack.video.decoder import ContainerVideo, Span
+from kprtrack.video.images import Camera, ImageFiles
+from kprtrack.video.inputs import VideoInfo, image_sequence, is_camera, is_stream
+
+QUEUE_FRAMES = 8  # decoded ahead of the consumer; bounds memory
+SHUTDOWN_S = 2.0  # how long to wait for a decoder that hangs in a dead network connection
+
+
+class Reader(Protocol):
+    """What knows how to read one kind of source."""
+
+    info: VideoInfo
+
+    def read(self, span: Span) -> Iterator[Frame]: ...
+
+    def close(self) -> None: ...
+
+
+class Source:
+    """Iterates over the frames of one source; they are decoded in a thread of their own.
+
+    Files and images can be iterated again; cameras, URLs and standard input once. A live source (`info.live`)
+    never waits for a slow consumer: frames that find no room are dropped and leave gaps in the numbers.
+    Stopping early, by `break` or an exception, stops the decoder. Errors of the decoder are raised here.
+
+    Raises while iterating: TruncatedVideo after the last good frame of a source that is damaged, ends early,
+    changes its size or falls silent; InputError for an image that cannot be read.
+    """
+
+    def __init__(self, reader: Reader, span: Span) -> None:
+        self.info = reader.info
+        self._reader, self._span = reader, span
+        self._stop: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        """Stop decoding and let go of the file or camera; also what the end of a `with` block does."""
+        if self._stop is not None:
+            self._stop()
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def expected_frames(self) -> int | None:
+        """About how many frames an iteration gives, for a progress bar; None where it cannot be known."""
+        info, span = self.info, self._span
+        duration_s = info.frames / info.fps if info.frames else info.duration_s
+        if duration_s is not None:
+            span_s = min(span.end_s, duration_s) - span.start_s
+        else:
+            span_s = span.end_s - span.start_s
+        return None if math.isinf(span_s) else math.ceil(round(span_s * info.fps, 3) / span.stride)
+
+    def __iter__(self) -> Iterator[Frame]:
+        frames: queue.Queue[Frame | BaseException | None] = queue.Queue(QUEUE_FRAMES)
+        stop = threading.Event()
+        decoder = threading.Thread(
+            target=self._decode, args=(frames, stop), name="kprtrack-decoder", daemon=True
+        )
+        decoder.start()
+
+        def halt() -> None:
+            stop.set()
+            decoder.join(SHUTDOWN_S)
+
+        self._stop = halt
+        count = 0
+        try:
+            while (item := frames.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                count += 1
+                yield item
+        finally:
+            halt()
+        if not count:
+            raise InputError(f"'{self.info.path}' has no frame at or after {self._span.start_s:g} s.")
+
+    def _decode(self, frames: queue.Queue[Frame | BaseException | None], stop: threading.Event) -> None:
+        last: BaseException | None = None
+        try:
+            for frame in self._reader.read(self._span):
+                _hand_over(frame, frames, stop, drop_oldest=self.info.live)
+                if stop.is_set():
+                    return
+        except BaseException as error:  # raised again by the consumer, which runs in another thread
+            last = error
+        _hand_over(last, frames, stop, drop_oldest=False)
+
+
+def open_source(
+    source: str | int | Path,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    stride: int = 1,
+    *,
+    images_fps: float = 25.0,
+    timeout_s: float = 10.0,
+) -> Source:
+    """The frames of a video file, folder or pattern of images, camera number, URL or "-" (standard input).
+
+    start_s and end_s count from the first frame; a frame exactly at end_s is left out. stride: 3 gives every
+    third frame from the start on. Frame numbers and times stay those of the whole source. images_fps: frames
+    per second of a folder of images, which knows none. timeout_s: how long a URL may stay silent.
+
+    Raises: InputError where nothing can be read there, UserError for a senseless span.
+    """
+    span = _span(start_s, end_s, stride)
+    name = str(source)
+    reader = _reader(name, images_fps, timeout_s)
+    info = reader.info
+    if info.duration_s is not None and span.start_s >= info.duration_s:
+        reader.close()
+        raise InputError(
+            f"'{info.path}' is {info.duration_s:.2f} s long; it cannot start at {span.start_s:g} s."
+        )
+    return Source(reader, span)
+
+
+def _reader(name: str, images_fps: float, timeout_s: float) -> Reader:
+    if is_camera(name):
+        return Camera(int(name))
+    if is_stream(name):
+        return ContainerVideo(name, timeout_s=timeout_s)
+    images = image_sequence(name)
+    if images is None:
+        return ContainerVideo(str(Path(name).expanduser()), timeout_s=timeout_s)
+    return ImageFiles(name, images, images_fps)
+
+
+def _span(start_s: float | None, end_s: float | None, stride: int) -> Span:
+    start_s, end_s = start_s or 0.0, math.inf if end_s is None else end_s
+    if not start_s >= 0:
+        raise UserError(f"The start must be 0 or later, not {start_s} s.")
+    if not end_s > start_s:
+        raise UserError(f"The end ({end_s:g} s) must be later than the start ({start_s:g} s).")
+    if stride < 1:
+        raise UserError(f"The stride must be 1 or more, not {stride}.")
+    return Span(start_s, end_s, stride)
+
+
+def _hand_over(
+    item: Frame | BaseException | None,
+    frames: queue.Queue[Frame | BaseException | None],
+    stop: threading.Event,
+    *,
+    drop_oldest: bool,
+) -> None:
+    """Put the item into the queue as soon as there is room, unless the consumer has stopped."""
+    while not stop.is_set():
+        try:
+            frames.put(item, timeout=0 if drop_oldest else 0.1)
+            return
+        except queue.Full:
+            if drop_oldest:
+                _drop_one(frames)
+
+
+def _drop_one(frames: queue.Queue[Frame | BaseException | None]) -> None:
+    try:
+        frames.get_nowait()
+    except queue.Empty:
+        return  # the consumer was quicker

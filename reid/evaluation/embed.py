@@ -1,0 +1,91 @@
+"""Crops of a data set -> features, ready to be scored."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from kprtrack.core.errors import InputError, UserError
+from reid.datasets import ReidSample
+from reid.datasets.crops import read_crop
+from reid.evaluation.metrics import Embedded, Labels
+from reid.model.kpr import Kpr, Vectors
+from reid.model.prompts import PromptConfig
+from reid.training.augment import Example, plain_example, stack
+from reid.training.data import quiet_worker, readers
+
+
+def embed_samples(
+    model: Kpr,
+    samples: Sequence[ReidSample],
+    *,
+    prompts: PromptConfig | None = None,
+    vectors: Vectors = "foreground+parts",
+    batch: int = 64,
+    workers: int = 0,
+    on_batch: Callable[[int], None] = lambda done: None,
+) -> Embedded:
+    """Features and visibility of all samples. The model is left in the mode it came in.
+
+    prompts: None, as the model was trained; otherwise which prompts it is shown. on_batch: gets the number of
+    crops just done.
+    Raises: InputError for a crop that cannot be read or is by a camera that the model does not know.
+    """
+    if not samples:
+        raise UserError("There is no crop to embed.")
+    _refuse_unknown_cameras(model, samples)
+    device = next(model.parameters()).device
+    loader = DataLoader(
+        PlainExamples(samples, prompts or model.config.prompts()),
+        batch_size=batch,
+        num_workers=readers(workers),
+        collate_fn=stack,
+        worker_init_fn=quiet_worker,
+    )
+    cameras = torch.tensor([each.camera for each in samples])
+    features, visible, done, mode = [], [], 0, model.training
+    model.eval()
+    with torch.inference_mode():
+        for shown in loader:
+            images, heatmaps = shown.image.to(device), shown.heatmaps.to(device)
+            seen_by = cameras[done : done + len(images)].to(device)
+            found, in_sight = model.embed(images, heatmaps, seen_by, vectors=vectors)
+            features.append(found.float().cpu().numpy())
+            visible.append(in_sight.cpu().numpy())
+            done += len(images)
+            on_batch(len(images))
+    model.train(mode)
+    return Embedded(np.concatenate(features), np.concatenate(visible), labels_of(samples))
+
+
+def labels_of(samples: Sequence[ReidSample]) -> Labels:
+    """Who and where the samples show."""
+    return Labels(
+        np.array([each.identity for each in samples]),
+        np.array([each.camera for each in samples]),
+        np.array([each.video for each in samples]),
+    )
+
+
+class PlainExamples(Dataset[Example]):
+    """Crops as they are, without masks."""
+
+    def __init__(self, samples: Sequence[ReidSample], prompts: PromptConfig) -> None:
+        self._samples, self._prompts = samples, prompts
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, row: int) -> Example:
+        return plain_example(read_crop(self._samples[row], None), self._prompts)
+
+
+def _refuse_unknown_cameras(model: Kpr, samples: Sequence[ReidSample]) -> None:
+    known = model.config.cameras
+    for each in samples if known else ():
+        if not 0 <= each.camera < known:
+            raise InputError(
+                f"{each.image} is by camera {each.camera}, but the encoder was trained with the cameras 0 to "
+                f"{known - 1}. Train with camera_embedding=false for other cameras."
+            )

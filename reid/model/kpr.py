@@ -1,0 +1,223 @@
+"""The appearance encoder KPR: crops and keypoint prompts in, one feature per body part out.
+
+Somers, Alahi, De Vleeschouwer: Keypoint Promptable Re-Identification, ECCV 2024. Numbers follow the published
+weights, which differ from the paper in places (spec kpr.md 8).
+"""
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from kprtrack.core.errors import UserError, unknown_name
+from reid.model.backbone_small import ConvStem, SmallStages
+from reid.model.backbone_swin import SwinShape, SwinStages
+from reid.model.backbone_timm import TIMM_NAMES, TimmStages
+from reid.model.heads import (
+    IdentityHead,
+    PartClassifier,
+    PerHead,
+    Reduction,
+    StageFusion,
+    parts_in_sight,
+    pool_masked_mean,
+    pool_parts,
+)
+from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD, PromptConfig
+
+Vectors = Literal["foreground+parts", "parts", "whole"]
+SWIN_SHAPES = {
+    "swin_base": SwinShape(128, (2, 2, 18, 2), (4, 8, 16, 32)),  # SOLIDER's, and the ImageNet one for Market
+    "swin_mini": SwinShape(32, (2, 2, 2, 2), (2, 4, 8, 16)),  # for tests and quick trials
+}
+SMALL_WIDTHS = {
+    "small_cnn": (32, 64, 128, 256),  # learns on processors
+    "mini_cnn": (8, 16, 32, 64),  # for tests
+}
+BACKBONES = (*SWIN_SHAPES, *SMALL_WIDTHS, *TIMM_NAMES)
+_PATCH = 4
+_CAMERA_SCALE = 3.0  # TransReID's coefficient (spec kpr.md 1.5)
+
+
+@dataclass(frozen=True)
+class KprConfig:
+    """The shape of a Kpr and what its weights expect to see; stored with the weights."""
+
+    backbone: str = "swinv2_base"  # one of BACKBONES
+    height: int = 256  # pixels of the crop
+    width: int = 128
+    parts: int = 8  # K body parts told apart
+    prompt_groups: str = "cck8"  # in kprtrack.core.skeleton.PROMPT_GROUPS; the 5-part models use cck6
+    fused_width: int = 1024  # channels of the fused map
+    dimensions: int = 512  # D of one feature
+    identities: int = 1000  # people in the training set
+    cameras: int = 0  # cameras in the training set that were told apart; 0: no camera embedding
+    semantic_weight: float | None = None  # SOLIDER only; None: the weights have no semantic layers
+    mean: tuple[float, float, float] = IMAGENET_MEAN  # of RGB in [0, 1]; SOLIDER uses 0.5
+    std: tuple[float, float, float] = IMAGENET_STD
+    drop_path: float = 0.1  # greatest rate of skipped blocks, training only; the small ones have none
+    fusion: Literal["multi", "last"] = "multi"  # which stages are fused; "last" is the paper's ablation
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise unknown_name("backbone", self.backbone, BACKBONES)
+        if self.height % 32 or self.width % 32:
+            raise UserError(f"Crop size {self.height}x{self.width} must be a multiple of 32 on both sides.")
+
+    def prompts(self) -> PromptConfig:
+        """How crops and heatmaps for this model are made."""
+        return PromptConfig(self.height, self.width, self.prompt_groups, self.mean, self.std)
+
+
+@dataclass(frozen=True)
+class KprOutput:
+    """All that the losses and the evaluation need."""
+
+    reduced: PerHead  # features before the BN neck: [N, D], joined [N, K * D], parts [N, K, D]
+    necks: PerHead  # the same after the BN neck
+    identity_logits: PerHead  # [N, identities], parts [N, K, identities]
+    part_logits: torch.Tensor  # [N, K + 1, H/4, W/4], 0 is background
+    visible: torch.Tensor  # [N, K + 1] bool, background first
+    fused: torch.Tensor  # [N, fused_width, H/4, W/4]
+
+
+class PatchTokens(nn.Module):
+    """Image or heatmaps [N, C, H, W] -> tokens [N, H/4, W/4, width], normalised."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, width, _PATCH, stride=_PATCH)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.conv(image).permute(0, 2, 3, 1))
+
+
+class Kpr(nn.Module):
+    """The encoder: `forward` gives all that training needs, `embed` only what a tracker compares."""
+
+    def __init__(self, config: KprConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stages = _stages(config)
+        widths, fused = self.stages.stage_widths, config.fused_width
+        small = config.backbone in SMALL_WIDTHS
+        self.image_tokens = ConvStem(widths[0]) if small else PatchTokens(3, widths[0])
+        self.prompt_tokens = PatchTokens(config.prompts().channels, widths[0])
+        # A prompt says nothing until it has been trained (spec kpr.md 1.4).
+        for parameter in self.prompt_tokens.conv.parameters():
+            nn.init.zeros_(parameter)
+        self.camera_tokens = nn.Parameter(torch.empty(config.cameras, widths[0])) if config.cameras else None
+        if self.camera_tokens is not None:
+            nn.init.trunc_normal_(self.camera_tokens, std=0.02)
+        self.fusion = StageFusion(widths if config.fusion == "multi" else widths[-1:], fused)
+        self.part_classifier = PartClassifier(fused, config.parts)
+        names = ("whole", "background", "foreground", "parts")
+        self.reductions = nn.ModuleDict({name: Reduction(fused, config.dimensions) for name in names})
+        self.identity = nn.ModuleDict(
+            {
+                **{name: IdentityHead(config.dimensions, config.identities) for name in names[:3]},
+                "joined": IdentityHead(config.parts * config.dimensions, config.identities),
+            }
+        )
+        self.part_identity = nn.ModuleList(
+            IdentityHead(config.dimensions, config.identities) for _ in range(config.parts)
+        )
+
+    def forward(
+        self,
+        images: torch.Tensor,
+        heatmaps: torch.Tensor | None = None,
+        cameras: torch.Tensor | None = None,
+    ) -> KprOutput:
+        """Features, identity logits and part logits of N crops.
+
+        images: [N, 3, H, W] normalised; heatmaps: [N, C, H, W] as reid.model.prompts draws them, None: the
+        empty prompt; cameras: [N] index of the training set's camera, None: no camera term.
+        """
+        fused = self.fusion(self.stage_maps(images, heatmaps, cameras))
+        logits = self.part_classifier(fused)
+        masks = logits.softmax(dim=1)
+        foreground = masks[:, 1:].amax(dim=1)
+        parts = self.reductions["parts"](pool_parts(fused, masks[:, 1:]))
+        reduced = PerHead(
+            whole=self.reductions["whole"](fused.mean(dim=(2, 3))),
+            background=self.reductions["background"](pool_masked_mean(fused, masks[:, 0])),
+            foreground=self.reductions["foreground"](pool_masked_mean(fused, foreground)),
+            joined=parts.flatten(1),
+            parts=parts,
+        )
+        necks, identity_logits = self._identify(reduced)
+        return KprOutput(reduced, necks, identity_logits, logits, parts_in_sight(logits), fused)
+
+    def embed(
+        self,
+        images: torch.Tensor,
+        heatmaps: torch.Tensor | None = None,
+        cameras: torch.Tensor | None = None,
+        *,
+        vectors: Vectors = "foreground+parts",
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features [N, P, D] of unit length and whether each part is visible, [N, P] bool.
+
+        vectors: "foreground+parts" (P = K + 1, the foreground always visible) is what the published scores
+        were measured with; "parts" (P = K) is the paper's eq. 2; "whole" (P = 1) knows no parts. Other
+        arguments as for forward.
+        """
+        fused = self.fusion(self.stage_maps(images, heatmaps, cameras))
+        if vectors == "whole":
+            whole = self._neck("whole", fused.mean(dim=(2, 3)))[:, None]
+            return F.normalize(whole, dim=2), whole.new_ones(whole.shape[:2], dtype=torch.bool)
+        logits = self.part_classifier(fused)
+        masks = logits.softmax(dim=1)
+        features = self.reductions["parts"](pool_parts(fused, masks[:, 1:]))
+        visible = parts_in_sight(logits)
+        if vectors == "parts":
+            return F.normalize(features, dim=2), visible[:, 1:]
+        foreground = self._neck("foreground", pool_masked_mean(fused, masks[:, 1:].amax(dim=1)))
+        features = torch.cat((foreground[:, None], features), dim=1)
+        # The background's place is the foreground's, which is always visible.
+        visible[:, 0] = True
+        return F.normalize(features, dim=2), visible
+
+    def stage_maps(
+        self, images: torch.Tensor, heatmaps: torch.Tensor | None, cameras: torch.Tensor | None
+    ) -> list[torch.Tensor]:
+        """The backbone's four maps [N, h, w, C], largest first."""
+        tokens = self.image_tokens(images)
+        prompt = empty_prompt(self.prompt_tokens.conv, images) if heatmaps is None else heatmaps
+        tokens = tokens + self.prompt_tokens(prompt)
+        if cameras is not None and self.camera_tokens is not None:
+            tokens = tokens + _CAMERA_SCALE * self.camera_tokens[cameras][:, None, None, :]
+        return self.stages(tokens)
+
+    def _neck(self, name: str, pooled: torch.Tensor) -> torch.Tensor:
+        """One description [N, D] after its BN neck, from pooled features."""
+        return cast(IdentityHead, self.identity[name]).bn(self.reductions[name](pooled))
+
+    def _identify(self, reduced: PerHead) -> tuple[PerHead, PerHead]:
+        """BN necks and identity logits of every description."""
+        pairs = {name: head(getattr(reduced, name)) for name, head in self.identity.items()}
+        each = [head(reduced.parts[:, part]) for part, head in enumerate(self.part_identity)]
+        necks, logits = (torch.stack(column, dim=1) for column in zip(*each, strict=True))
+        return (
+            PerHead(**{name: pair[0] for name, pair in pairs.items()}, parts=necks),
+            PerHead(**{name: pair[1] for name, pair in pairs.items()}, parts=logits),
+        )
+
+
+def empty_prompt(conv: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
+    """Heatmaps that point at nobody, one for all images: background 1, else 0 (spec kpr.md 0, fact 3)."""
+    prompt = images.new_zeros((1, conv.in_channels, *images.shape[2:]))
+    prompt[:, 0] = 1
+    return prompt
+
+
+def _stages(config: KprConfig) -> SwinStages | SmallStages | TimmStages:
+    if config.backbone in SMALL_WIDTHS:
+        return SmallStages(SMALL_WIDTHS[config.backbone])
+    if config.backbone in SWIN_SHAPES:
+        return SwinStages(SWIN_SHAPES[config.backbone], config.semantic_weight, config.drop_path)
+    return TimmStages(config.backbone, (config.height, config.width), config.drop_path)

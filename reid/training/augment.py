@@ -1,0 +1,154 @@
+"""Crop -> what the encoder is shown: occluded, shifted and erased at random in training, plain in evaluation.
+
+The order is the official one, resize, occlude, shift, normalise, erase; the paper occludes last. No crop is
+mirrored. Source: spec kpr.md 4.3.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from kprtrack.core.errors import UserError
+from reid.crop import Crop, resize_crop, zero_outside
+from reid.model.prompts import PromptConfig, draw_heatmaps, normalise
+from reid.parts.targets import part_labels
+from reid.training.bipo import OccluderBank, OcclusionConfig, draw_centre, paste
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What happens to a crop in training."""
+
+    padding_px: int = 10  # of black on every side, before a crop of the first size is cut out again
+    erase_probability: float = 0.5
+    erase_share: tuple[float, float] = (0.15, 0.65)  # least and greatest, of height and of width
+    occlusion: OcclusionConfig = field(default_factory=OcclusionConfig)
+
+    def __post_init__(self) -> None:
+        least, greatest = self.erase_share
+        if not (0 <= self.erase_probability <= 1 and 0 < least <= greatest <= 1 and self.padding_px >= 0):
+            raise UserError(
+                f"augment.padding_px={self.padding_px}, erase_probability={self.erase_probability} or "
+                f"erase_share={self.erase_share} is wrong: shares lie in [0, 1], the least first."
+            )
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the encoder is shown of one crop, and what it should see there; after `stack`, of N crops."""
+
+    image: torch.Tensor  # [3, H, W] float32, normalised
+    heatmaps: torch.Tensor  # [C, H, W] float32 in [0, 1]
+    part_labels: torch.Tensor | None  # [H/4, W/4] int64, 0 is background; None: the crop has no masks
+
+
+class Augment:
+    """Makes training examples. bank: people to paste over others, None: nobody is."""
+
+    def __init__(self, config: AugmentConfig, prompts: PromptConfig, bank: OccluderBank | None) -> None:
+        self.config = config
+        self.prompts = prompts
+        self._bank = bank
+
+    def __call__(self, crop: Crop, others: Sequence[int], rng: np.random.Generator) -> Example:
+        """One example. others: the other identities of the batch, from whom the pasted person is drawn."""
+        crop = resize_crop(crop, self.prompts.height, self.prompts.width)
+        crop = self._occlude(crop, others, rng)
+        crop = shift(crop, self.config.padding_px, rng.integers(0, 2 * self.config.padding_px + 1, 2))
+        if rng.random() >= self.config.erase_probability:
+            return make_example(crop, self.prompts)
+        return make_example(crop, self.prompts, draw_hole(crop.image.shape[:2], self.config.erase_share, rng))
+
+    def _occlude(self, crop: Crop, others: Sequence[int], rng: np.random.Generator) -> Crop:
+        occlusion = self.config.occlusion
+        if self._bank is None or rng.random() >= occlusion.probability:
+            return crop
+        if (occluder := self._bank.draw(others, rng)) is None:
+            return crop
+        height, width = crop.image.shape[:2]
+        centre = draw_centre(height, width, rng)
+        pasted = paste(crop, occluder, centre, phantom_keypoints=occlusion.phantom_keypoints)
+        return Crop(pasted.image, zero_outside(pasted.keypoints, height, width), pasted.masks)
+
+
+def plain_example(crop: Crop, prompts: PromptConfig) -> Example:
+    """The example of a crop as it is, for evaluation."""
+    return make_example(resize_crop(crop, prompts.height, prompts.width), prompts)
+
+
+def make_example(crop: Crop, prompts: PromptConfig, hole: tuple[slice, slice] | None = None) -> Example:
+    """The example of a crop of the encoder's size, erased in the hole (rows and columns)."""
+    image = normalise(np.ascontiguousarray(crop.image)[None], prompts)[0]
+    if hole is not None:
+        crop = erase(crop, hole)
+        # The mean of the pixels, in the place of normalised ones: as the official code fills it.
+        image[:, *hole] = torch.tensor(prompts.mean)[:, None, None]
+    own = crop.keypoints[0] if prompts.positives else np.zeros_like(crop.keypoints[0])
+    others = crop.keypoints[1:] if prompts.negatives else crop.keypoints[:0]
+    return Example(
+        image,
+        torch.from_numpy(draw_heatmaps(own, others, prompts)),
+        None if crop.masks is None else part_labels(crop.masks),
+    )
+
+
+def stack(examples: Sequence[Example]) -> Example:
+    """N examples as one with a leading axis.
+
+    Raises: UserError if only some have part labels.
+    """
+    labels = [each.part_labels for each in examples if each.part_labels is not None]
+    if 0 < len(labels) < len(examples):
+        raise UserError(
+            f"Only {len(labels)} of the {len(examples)} crops of a batch have human-parsing masks. Give all "
+            "crops of the data set masks, or none and set loss.part_prediction=0."
+        )
+    return Example(
+        torch.stack([each.image for each in examples]),
+        torch.stack([each.heatmaps for each in examples]),
+        torch.stack(labels) if labels else None,
+    )
+
+
+def shift(crop: Crop, padding_px: int, corner: np.ndarray) -> Crop:
+    """The crop on a black border, cut to its size again with the top left at `corner` (y x) of the border."""
+    height, width = crop.image.shape[:2]
+    y, x = corner
+    keypoints = crop.keypoints.copy()
+    visible = keypoints[..., 2] > 0
+    keypoints[..., :2] += (padding_px - x, padding_px - y)
+    keypoints[~visible] = 0
+
+    def moved(pixels: np.ndarray) -> np.ndarray:
+        padded = np.pad(pixels, ((padding_px, padding_px), (padding_px, padding_px), (0, 0)))
+        return padded[y : y + height, x : x + width]
+
+    return Crop(
+        moved(crop.image),
+        zero_outside(keypoints, height, width),
+        None if crop.masks is None else moved(crop.masks),
+    )
+
+
+def draw_hole(
+    shape: tuple[int, ...], share: tuple[float, float], rng: np.random.Generator
+) -> tuple[slice, slice]:
+    """Rows and columns of a random rectangle, each side between the two shares of the picture's."""
+    sides = [int(rng.integers(int(share[0] * size), int(share[1] * size) + 1)) for size in shape]
+    starts = [int(rng.integers(0, size - side + 1)) for size, side in zip(shape, sides, strict=True)]
+    rows, columns = (slice(start, start + side) for start, side in zip(starts, sides, strict=True))
+    return rows, columns
+
+
+def erase(crop: Crop, hole: tuple[slice, slice]) -> Crop:
+    """The crop without masks and keypoints in the hole; the picture is left to the caller."""
+    rows, columns = hole
+    keypoints, masks = crop.keypoints.copy(), crop.masks
+    x, y = keypoints[..., 0], keypoints[..., 1]
+    keypoints[(x >= columns.start) & (x < columns.stop) & (y >= rows.start) & (y < rows.stop)] = 0
+    if masks is not None:
+        masks = masks.copy()
+        masks[hole] = 0
+    return Crop(crop.image, keypoints, masks)

@@ -1,0 +1,179 @@
+"""What a training is made of; the defaults are the published recipe (spec kpr.md 4.1)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.core.part_distance import Combine, Metric
+from kprtrack.core.settings import nested, read_settings, updated
+from reid.model.kpr import KprConfig, Vectors
+from reid.model.prompts import PromptConfig
+from reid.parts.targets import PART_GROUPS
+from reid.training.augment import AugmentConfig
+from reid.training.distillation import DistilConfig
+from reid.training.losses import LossConfig
+from reid.training.run_folder import as_recipe
+from reid.training.sampler import SamplerConfig
+from reid.training.schedule import ScheduleConfig
+
+# Told by the data, so no setting.
+_FROM_DATA = ("identities", "cameras", "parts")
+# These may change when a run goes on: they decide where and how fast, not what.
+_NOT_THE_RESULT = ("out", "computing")
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A data set."""
+
+    name: str = "folder"  # in reid.datasets.DATASETS
+    root: str | None = None  # its folder
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the data set's own function
+
+
+@dataclass(frozen=True)
+class PromptUse:
+    """Which prompts the encoder is shown, in training and in scoring."""
+
+    positives: bool = True
+    negatives: bool = True
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """One learning rate for all parameters, see ScheduleConfig (spec kpr.md 0, fact 14)."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    momentum: float = 0.9  # of sgd
+    weight_decay: float = 1e-4
+
+
+@dataclass(frozen=True)
+class ScoringConfig:
+    """When and how the encoder is scored on query and gallery."""
+
+    every_epochs: int | None = None  # None: at the end alone
+    at_end: bool = True
+    vectors: Vectors = "foreground+parts"
+    metric: Metric = "euclidean"
+    combine: Combine = "mean"
+    batch: int = 64  # crops at once
+
+
+@dataclass(frozen=True)
+class ComputingConfig:
+    """Where and how fast; a run may go on with others."""
+
+    device: Literal["auto", "cpu"] = "auto"  # auto: a GPU where there is one
+    workers: int = 4  # processes that read crops, for each training process; 0: the training process itself
+    save_every_min: float = 10.0  # minutes between two saved states; each epoch's end is saved anyway
+    save_every_batches: int | None = None  # likewise, in batches
+
+
+@dataclass(frozen=True)
+class ReidTrainConfig:
+    """Everything that decides what is learnt."""
+
+    out: str | None = None  # folder of the run
+    data: DataSource = field(default_factory=DataSource)
+    test: DataSource | None = None  # scored on this one's query and gallery; None: on those of `data`
+    model: KprConfig = field(default_factory=KprConfig)  # identities, cameras and parts are told by the data
+    part_groups: str = "eight"  # in reid.parts.targets.PART_GROUPS
+    init: str | None = None  # weights to begin with: a file, or "imagenet" for timm's; None: random
+    camera_embedding: bool = False  # one for each camera of the training set, TransReID's
+    prompts: PromptUse = field(default_factory=PromptUse)
+    loss: LossConfig = field(default_factory=LossConfig)
+    distil: DistilConfig = field(default_factory=DistilConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    frozen_prompt_epochs: int = 0  # in which the prompt tokeniser does not learn yet (spec 4.2 "fixbase")
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"  # the published weights: fp16
+    seed: int = 1
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    computing: ComputingConfig = field(default_factory=ComputingConfig)
+
+    def __post_init__(self) -> None:
+        if self.part_groups not in PART_GROUPS:
+            raise unknown_name("part groups", self.part_groups, PART_GROUPS)
+        if self.computing.workers < 0 or self.scoring.batch < 1:
+            raise UserError(
+                f"computing.workers={self.computing.workers} must be 0 or more, "
+                f"scoring.batch={self.scoring.batch} 1 or more."
+            )
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether training reads human-parsing masks."""
+        return self.loss.part_prediction > 0 or self.augment.occlusion.probability > 0
+
+    def shape(self, identities: int, cameras: int) -> KprConfig:
+        """The encoder for a training set with so many people and cameras."""
+        return replace(
+            self.model,
+            parts=len(PART_GROUPS[self.part_groups]),
+            identities=identities,
+            cameras=cameras if self.camera_embedding and cameras > 1 else 0,
+        )
+
+    def shown(self) -> PromptConfig:
+        """How crops and heatmaps are made."""
+        return replace(
+            self.model.prompts(), positives=self.prompts.positives, negatives=self.prompts.negatives
+        )
+
+
+def load_train_config(path: str | Path, assignments: Sequence[str] = ()) -> ReidTrainConfig:
+    """The settings of a recipe such as configs/reid/cuhk03_small.py, changed by `key.sub=value` words.
+
+    Raises: InputError if the file cannot be read, UserError for an unknown key or a wrong value.
+    """
+    config = with_settings(ReidTrainConfig(), read_settings(path, "configs/reid/"))
+    return with_settings(config, nested(assignments, "schedule.epochs=60"))
+
+
+def with_settings(config: ReidTrainConfig, values: Mapping[str, Any]) -> ReidTrainConfig:
+    """`config` with nested `values`: {"schedule": {"epochs": 60}}. Raises: UserError."""
+    model = values.get("model")
+    for name in _FROM_DATA if isinstance(model, Mapping) else ():
+        if name in model:  # type: ignore[operator]
+            raise UserError(f"model.{name} is told by the data and by part_groups; leave it out.")
+    values = dict(values)
+    for role in ("data", "test"):
+        old, new = getattr(config, role), values.get(role)
+        # Single options of a data set are added to those already there; another data set has others.
+        if old and isinstance(new, Mapping) and new.get("name", old.name) == old.name and "options" in new:
+            if not isinstance(new["options"], Mapping):
+                raise UserError(f"{role}.options must be a dict of options, not {new['options']!r}.")
+            values[role] = {**new, "options": {**old.options, **new["options"]}}
+        elif old and isinstance(new, Mapping) and new.get("name", old.name) != old.name:
+            values[role] = {"root": None, "options": {}, **new}
+    return updated(config, values)
+
+
+def settings_of(config: ReidTrainConfig) -> dict[str, Any]:
+    """All settings as nested plain values; `with_settings` of them gives the same again."""
+    values = asdict(config)
+    for name in _FROM_DATA:
+        del values["model"][name]
+    return values
+
+
+def deciding_settings(config: ReidTrainConfig) -> dict[str, Any]:
+    """The settings that a run must keep when it goes on."""
+    values = settings_of(config)
+    for name in _NOT_THE_RESULT:
+        del values[name]
+    for role in ("data", "test"):
+        if values[role]:
+            del values[role]["root"]
+    del values["distil"]["teacher"]  # its features are part of the training set
+    return values
+
+
+def as_python(config: ReidTrainConfig) -> str:
+    """The settings as a recipe that can be trained again."""
+    return as_recipe(settings_of(config))

@@ -1,0 +1,115 @@
+"""Learning from another encoder: what is described here is to tell what the teacher says of the plain crop.
+
+The crop that is learnt from may be occluded, shifted and erased; the teacher saw it whole. A linear layer for
+each description, which ends with the training, translates between the two spaces; it is the simplest form of
+Romero et al., FitNets, ICLR 2015, on final features with the cosine for a distance.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+from torch import nn
+
+from kprtrack.core.atomic_file import write_whole
+from kprtrack.core.errors import InputError
+from reid.datasets import ReidSample
+from reid.model.heads import PerHead
+from reid.model.kpr import KprConfig, KprOutput
+from reid.training.distributed import gather
+from reid.training.losses import HeadWeights
+
+_NAMES, _FEATURES = "names", "features"
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """From whom is learnt, and how much each description of a person counts."""
+
+    teacher: str | None = None  # a file of `kprtrack data features`; None: from nobody
+    weights: HeadWeights = field(default_factory=lambda: HeadWeights(whole=5, foreground=5, joined=5))
+
+
+class Distillation(nn.Module):
+    """The layers that translate, and the loss. dimensions: of the teacher's features."""
+
+    def __init__(self, model: KprConfig, config: DistilConfig, dimensions: int) -> None:
+        super().__init__()
+        self._weights = {name: weight for name, weight in vars(config.weights).items() if weight}
+        widths = dict.fromkeys(self._weights, model.dimensions) | {"joined": model.parts * model.dimensions}
+        self.translate = nn.ModuleDict({name: nn.Linear(widths[name], dimensions) for name in self._weights})
+
+    def forward(
+        self, output: KprOutput, taught: torch.Tensor
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        """The loss, and its terms before their weights. taught: [N, D] of unit length, of all processes."""
+        total, terms = taught.new_zeros(()), {}
+        for name, weight in self._weights.items():
+            told = gather(self.translate[name](_compared(output, name))).float()
+            truth = taught if told.ndim == 2 else taught[:, None]
+            loss = (1 - F.cosine_similarity(told, truth, dim=-1)).mean()
+            total, terms[f"distil/{name}"] = total + weight * loss, loss.detach()
+        return total, terms
+
+
+def save_features(path: Path, names: Sequence[str], features: np.ndarray) -> None:
+    """Write features [S, D] of pictures, named by their paths below the data set's folder."""
+    told = {_NAMES: json.dumps(list(names))}
+    tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
+    write_whole(path, serialise({_FEATURES: tensor}, told))
+
+
+def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.ndarray:
+    """Features of the samples, less their mean: [S, D] float32 of unit length. root: the data set's folder.
+
+    Raises: InputError if the file is missing, damaged or lacks a picture, or a feature is not finite.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            known = json.loads((file.metadata() or {})[_NAMES])
+            rows = {name: row for row, name in enumerate(known)}
+            features = file.get_tensor(_FEATURES)
+    except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{path} is missing, damaged or no file of features ({error}). Make one with "
+            "`kprtrack data features`."
+        ) from error
+    if features.ndim != 2 or len(features) != len(known):
+        raise InputError(
+            f"{path} holds features of the shape {list(features.shape)} for {len(known)} pictures, not one "
+            "row for each. Make it again with `kprtrack data features`."
+        )
+    names = [name_of(each, root) for each in samples]
+    if lacking := [name for name in names if name not in rows]:
+        raise InputError(
+            f"{path} lacks {len(lacking)} of {len(names)} training crops, first {lacking[0]}. Make it again "
+            "from this data set with `kprtrack data features`."
+        )
+    chosen = features[[rows[name] for name in names]].astype(np.float32)
+    wrong = ~np.isfinite(chosen).all(axis=1)
+    if wrong.any():
+        raise InputError(
+            f"{path}: {wrong.sum()} features hold NaN or infinity, first that of "
+            f"{names[int(wrong.argmax())]}. Make it again with other weights or --precision fp32."
+        )
+    # What all share says nothing of anybody, yet is two thirds of what an encoder that ends in a ReLU tells.
+    chosen -= chosen.mean(axis=0)
+    return chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1e-12)
+
+
+def name_of(sample: ReidSample, root: Path) -> str:
+    """What a picture is called in a file of features."""
+    image = sample.image
+    return (image.relative_to(root) if image.is_relative_to(root) else image).as_posix()
+
+
+def _compared(output: KprOutput, name: str) -> torch.Tensor:
+    """The description as the evaluation compares it (`Kpr.embed`): parts before their BN necks."""
+    heads: PerHead = output.reduced if name in ("joined", "parts") else output.necks
+    return getattr(heads, name)

@@ -1,0 +1,123 @@
+"""What makes several processes train as one: gathered features and shared batch statistics, differentiable.
+
+Source of the idea of batch norm over all processes: Peng et al., MegDet, CVPR 2018.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from reid.model.heads import PerHead
+from reid.model.kpr import KprOutput
+from reid.training.losses import HeadWeights, LossConfig
+
+
+def processes() -> int:
+    """How many train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def gather(values: torch.Tensor) -> torch.Tensor:
+    """The rows of all processes, in their order. Each must have as many, and use the result in the same way.
+
+    Its gradient is the sum over the processes, as it is for anything that all of them compute.
+    """
+    return _Gather.apply(values) if processes() > 1 else values
+
+
+def gather_output(output: KprOutput, config: LossConfig) -> KprOutput:
+    """The output with that of all processes where the loss reads it."""
+    if processes() == 1:
+        return output
+    return replace(
+        output,
+        reduced=_gather_heads(output.reduced, config.triplet),
+        identity_logits=_gather_heads(output.identity_logits, config.identity),
+        part_logits=gather(output.part_logits) if config.part_prediction else output.part_logits,
+        visible=gather(output.visible),
+    )
+
+
+def share_statistics(model: nn.Module) -> None:
+    """Let every batch norm of the model see the batch of all processes; tensors keep their names."""
+    for parent in model.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, _BatchNorm):
+                setattr(parent, name, SharedBatchNorm(child))
+
+
+class SharedBatchNorm(_BatchNorm):
+    """Batch norm over the batch of all processes, each of which has an equal share of it."""
+
+    def __init__(self, norm: _BatchNorm) -> None:
+        super().__init__(norm.num_features, norm.eps, norm.momentum)
+        for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+            setattr(self, name, getattr(norm, name))
+        self.train(norm.training)
+
+    def _check_input_dim(self, input: torch.Tensor) -> None:
+        """Maps and vectors alike."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return super().forward(input)
+        # Sums in half precision would lose digits, as in torch's own.
+        with torch.autocast(input.device.type, enabled=False):
+            values = input.float()
+            axes = [0, *range(2, values.ndim)]
+            along = (1, -1, *[1] * (values.ndim - 2))
+            mean = _share(values.mean(dim=axes)) / processes()
+            centred = values - mean.reshape(along)
+            variance = _share(centred.square().mean(dim=axes)) / processes()
+            self._remember(mean.detach(), variance.detach(), values.numel() // values.shape[1])
+            scale = self.weight * torch.rsqrt(variance + self.eps)
+            return (centred * scale.reshape(along) + self.bias.reshape(along)).to(input.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: torch.Tensor, variance: torch.Tensor, own: int) -> None:
+        count = own * processes()
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.momentum is not None and self.num_batches_tracked is not None
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
+
+
+def _gather_heads(heads: PerHead, weights: HeadWeights) -> PerHead:
+    used = [name for name, weight in vars(weights).items() if weight]
+    return replace(heads, **{name: gather(getattr(heads, name)) for name in used})
+
+
+def _share(values: torch.Tensor) -> torch.Tensor:
+    """The sum over all processes; differentiable."""
+    return _Sum.apply(values)
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return _Sum.forward(context, gradient.contiguous())
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
+        context.rows = len(values)
+        parts = [torch.empty_like(values, memory_format=torch.contiguous_format) for _ in range(processes())]
+        dist.all_gather(parts, values.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
+        total = _Sum.forward(context, gradient.contiguous())
+        return total[dist.get_rank() * context.rows :][: context.rows]

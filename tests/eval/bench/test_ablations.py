@@ -1,0 +1,61 @@
+"""Rows of a comparison."""
+
+import pytest
+
+from eval.bench.ablations import ABLATIONS, rows_of
+from kprtrack.config import Part, TrackConfig
+from kprtrack.core.errors import UserError
+
+
+def test_the_default_comes_first_and_alone_without_ablations() -> None:
+    config = TrackConfig()
+    assert [(row.name, row.config, row.base) for row in rows_of(config)] == [("default", config, None)]
+
+
+def test_all_stands_for_every_ablation_once() -> None:
+    rows = rows_of(TrackConfig(), ("motion", "all"))
+    assert [row.name for row in rows] == ["default", "motion", "prompts", "negatives", "parts"]
+    assert len(rows) == len(ABLATIONS) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "options"),
+    [
+        ("prompts", "reid", {"prompts": False}),
+        ("negatives", "reid", {"negatives": False}),
+        ("parts", "reid", {"vectors": "foreground"}),
+        ("motion", "tracker", {"box_weight": 0.0, "pose_weight": 0.0}),
+    ],
+)
+def test_a_row_is_the_default_without_one_thing(name: str, role: str, options: dict[str, object]) -> None:
+    reid, tracker = Part("kpr", "w", {"min_confidence": 0.2}), Part("kpr", None, {"momentum": 0.8})
+    config = TrackConfig(reid=reid, tracker=tracker)
+    row = rows_of(config, (name,))[1]
+    assert row.base == config
+    changed = getattr(row.config, role)
+    assert changed.options == {**getattr(config, role).options, **options}
+    assert {r: getattr(row.config, r) for r in ("detector", "pose", "reid", "tracker") if r != role} == {
+        r: getattr(config, r) for r in ("detector", "pose", "reid", "tracker") if r != role
+    }
+
+
+def test_a_misspelt_ablation_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="Did you mean 'prompts'"):
+        rows_of(TrackConfig(), ("promts",))
+
+
+@pytest.mark.parametrize("name", ["prompts", "negatives", "parts"])
+def test_an_encoder_without_prompts_and_parts_has_none_to_lose(name: str) -> None:
+    with pytest.raises(UserError, match=f"'{name}'.*--reid onnx"):
+        rows_of(TrackConfig(reid=Part("onnx", "osnet.onnx")), (name,))
+
+
+@pytest.mark.parametrize("config", [TrackConfig(reid=Part("none")), TrackConfig(tracker=Part("bytetrack"))])
+def test_without_looks_there_is_nothing_left_but_motion(config: TrackConfig) -> None:
+    with pytest.raises(UserError, match="motion"):
+        rows_of(config, ("motion",))
+
+
+def test_what_is_off_already_cannot_be_taken_away() -> None:
+    with pytest.raises(UserError, match="switched off already"):
+        rows_of(TrackConfig(reid=Part("kpr", options={"prompts": False})), ("prompts",))

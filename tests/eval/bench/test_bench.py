@@ -1,0 +1,293 @@
+"""A tiny benchmark from images to scores, and what is kept when it is broken off."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import paths
+from support.bench_cases import FRAMES, VIDEOS, counter, drawn_people, given, make_root, mini_kpr, noted
+
+from eval.bench.run import run_bench
+from eval.benchmarks.from_tracks import people_of, without_doubtful_joints
+from eval.report.text import comparison
+from kprtrack.config import Part, TrackConfig
+from kprtrack.core.datatypes import Tracks
+from kprtrack.core.errors import InputError, OutputError, UserError, WeightsError
+from kprtrack.io import read_observations
+from kprtrack.pipeline import Networks
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_root(tmp_path / "root")
+
+
+def observation_files(out: Path) -> list[Path]:
+    return sorted((out / "observations").rglob("*.npz"))
+
+
+def test_true_boxes_and_poses_reach_the_ceiling(root: Path, tmp_path: Path) -> None:
+    [(name, evaluation)] = run_bench(root, tmp_path / "out", given(root)).items()
+    assert name == "default"
+    boxes, kit = (evaluation.measures[key].combined for key in ("box_hota", "kit_mota"))
+    assert np.mean(boxes["HOTA"]) == 1
+    assert (kit["num_switches"], kit["idf1"]) == (0, 1)
+    # Neck and top of the head are made from other joints, so that keypoints stay below 1.
+    assert np.asarray(evaluation.measures["keypoint_hota"].combined["HOTA"])[0, 3] == 1
+
+
+def test_result_files_have_the_images_of_the_truth_in_its_order(root: Path, tmp_path: Path) -> None:
+    run_bench(root, tmp_path / "out", given(root))
+    for name in VIDEOS:
+        truth = json.loads((root / "posetrack_data" / "val" / f"{name}.json").read_text())
+        result = json.loads((tmp_path / "out" / "default" / "pose" / f"{name}.json").read_text())
+        assert result["images"] == truth["images"]
+        assert len(result["annotations"]) == len(truth["annotations"])
+        lines = (tmp_path / "out" / "default" / "mot" / f"{name}.txt").read_text().splitlines()
+        assert {int(line.split(",")[0]) for line in lines} == set(range(1, FRAMES + 1))
+
+
+def test_a_second_run_uses_no_network(root: Path, tmp_path: Path) -> None:
+    log, out = tmp_path / "log", tmp_path / "out"
+    first = run_bench(root, out, given(root), build=counter(log))
+    assert noted(log).count("build") == 1
+    second = run_bench(root, out, given(root), build=counter(log))
+    assert noted(log) == []
+    assert comparison(first) == comparison(second)
+
+
+def test_another_tracker_runs_on_the_same_observations(root: Path, tmp_path: Path) -> None:
+    log, out = tmp_path / "log", tmp_path / "out"
+    run_bench(root, out, given(root), build=counter(log))
+    noted(log)
+    run_bench(root, out, replace(given(root), tracker=Part("bytetrack")), build=counter(log))
+    assert noted(log) == []
+    settings = json.loads((out / "default" / "settings.json").read_text())
+    assert settings["config"]["tracker"]["name"] == "bytetrack"
+    assert (settings["fps"], settings["min_joint_score"]) == (25.0, 0.3)
+
+
+def test_rows_of_other_encoders_run_only_the_encoder(root: Path, tmp_path: Path) -> None:
+    log, weights = tmp_path / "log", tmp_path / "weights.pth"
+    weights.write_bytes(b"not read by these networks")
+    names = {"detector": "yolox-nano", "pose": "heatmap", "reid": "kpr"}
+    config = TrackConfig(**{role: Part(name, str(weights)) for role, name in names.items()})
+    rows = run_bench(root, tmp_path / "out", config, ablate=("all",), build=partial(drawn_people, log))
+    assert list(rows) == ["default", "prompts", "negatives", "motion", "parts"]
+    words = noted(log)  # a video is one batch
+    assert words.count("detect") == words.count("pose") == len(VIDEOS)
+    assert words.count("embed") == 4 * len(VIDEOS)  # motion changes the tracker alone
+
+
+def test_every_row_has_looks_of_its_own(root: Path, tmp_path: Path) -> None:
+    config = given(root, mini_kpr(tmp_path / "kpr.safetensors"))
+    run_bench(root, tmp_path / "out", config, ablate=("all",))
+    looks = [next(iter(read_observations(path))).looks for path in observation_files(tmp_path / "out")]
+    assert sorted(one.features.shape[1] for one in looks) == [1, 1, 6, 6, 6, 6, 6, 6]
+    assert sorted(bool(one.prompted.all()) for one in looks) == [False] * 2 + [True] * 6
+
+
+def test_rows_share_detections_and_poses_to_the_bit(root: Path, tmp_path: Path) -> None:
+    config = given(root, mini_kpr(tmp_path / "kpr.safetensors"))
+    run_bench(root, tmp_path / "out", config, ablate=("prompts",))
+    one, other = (list(read_observations(path)) for path in observation_files(tmp_path / "out")[::2])
+    for a, b in zip(one, other, strict=True):
+        assert (a.detections.boxes == b.detections.boxes).all()
+        assert (a.poses.keypoints == b.poses.keypoints).all()
+    assert any((a.looks.features != b.looks.features).any() for a, b in zip(one, other, strict=True))
+
+
+def test_changed_images_are_looked_at_again(root: Path, tmp_path: Path) -> None:
+    log, out = tmp_path / "log", tmp_path / "out"
+    run_bench(root, out, given(root), build=counter(log))
+    noted(log)
+    images = sorted((root / "images" / "val" / VIDEOS[0]).iterdir())
+    shutil.copy(images[0], images[1])
+    run_bench(root, out, given(root), build=counter(log))
+    assert noted(log).count("embed") == 1  # six frames are one batch
+
+
+def test_changed_weights_and_settings_lie_beside_the_old_ones(root: Path, tmp_path: Path) -> None:
+    out, weights = tmp_path / "out", tmp_path / "kpr.safetensors"
+    run_bench(root, out, given(root, mini_kpr(weights)))
+    other = replace(given(root, Part("kpr", str(weights))), precision="bf16")
+    run_bench(root, out, other)
+    assert len(list((out / "observations").iterdir())) == 2
+
+
+@pytest.mark.parametrize("leave", [b"", b"PK\x05\x06" + bytes(18), None])
+def test_broken_observations_are_made_again(root: Path, tmp_path: Path, leave: bytes | None) -> None:
+    log, out = tmp_path / "log", tmp_path / "out"
+    run_bench(root, out, given(root), build=counter(log))
+    noted(log)
+    file = observation_files(out)[0]
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2] if leave is None else leave)
+    run_bench(root, out, given(root), build=counter(log))
+    assert noted(log).count("embed") == 1
+    assert file.read_bytes() == whole
+
+
+def test_an_interruption_keeps_the_videos_before_it(root: Path, tmp_path: Path) -> None:
+    log, out = tmp_path / "log", tmp_path / "out"
+    config = replace(given(root), frames_at_once=3)  # two batches a video
+
+    def interrupted(config: TrackConfig) -> Networks:
+        networks, calls = counter(log)(config), iter(range(9))
+
+        def embed(*batch):  # type: ignore[no-untyped-def]
+            if next(calls) == 3:
+                raise KeyboardInterrupt
+            return networks.embed(*batch)
+
+        return replace(networks, embed=embed)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_bench(root, out, config, build=interrupted)
+    assert [read_observations(path).complete for path in observation_files(out)] == [True, False]
+    assert not (out / "default" / "settings.json").exists()
+    noted(log)
+    run_bench(root, out, config, build=counter(log))
+    assert noted(log).count("embed") == 2
+    assert all(read_observations(path).complete for path in observation_files(out))
+
+
+KILLED = """
+import sys, os, signal
+from dataclasses import replace
+from pathlib import Path
+from support.bench_cases import given, counter
+from eval.bench.run import run_bench
+from eval.report.text import comparison
+
+def build(config):
+    networks = counter(Path({log!r}))(config)
+    def embed(*args):
+        if Path({log!r}).read_text().count("embed"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return networks.embed(*args)
+    return replace(networks, embed=embed)
+
+if __name__ == "__main__":
+    root = Path({root!r})
+    run_bench(root, Path({out!r}), given(root), build=build)
+"""
+
+
+def test_a_killed_run_loses_only_the_video_in_work(root: Path, tmp_path: Path) -> None:
+    log, out = tmp_path / "log", tmp_path / "out"
+    program = KILLED.format(log=str(log), root=str(root), out=str(out))
+    killed = subprocess.run([sys.executable, "-c", program], cwd=paths.ROOT, check=False)
+    assert killed.returncode == -9
+    assert len(observation_files(out)) == 1
+    noted(log)
+    run_bench(root, out, given(root), build=counter(log))
+    assert noted(log).count("embed") == 1
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_same_files(root: Path, tmp_path: Path) -> None:
+    config = given(root, mini_kpr(tmp_path / "kpr.safetensors"))
+    one, two = tmp_path / "one", tmp_path / "two"
+    run_bench(root, one, config, ablate=("prompts",))
+    run_bench(root, two, config, ablate=("prompts",), processes=2)
+    for row in ("default", "prompts"):
+        for file in sorted((one / row).rglob("*.*")):
+            assert (two / file.relative_to(one)).read_bytes() == file.read_bytes()
+    assert len(observation_files(two)) == len(observation_files(one)) == 4
+
+
+@pytest.mark.slow
+def test_an_error_in_another_process_is_the_users_error(root: Path, tmp_path: Path) -> None:
+    image = sorted((root / "images" / "val" / VIDEOS[1]).iterdir())[2]
+    image.write_bytes(image.read_bytes()[:100])
+    with pytest.raises(InputError, match=image.name):
+        run_bench(root, tmp_path / "out", given(root), processes=2)
+
+
+def test_joints_below_the_least_score_are_not_written(root: Path, tmp_path: Path) -> None:
+    for folder in (root / "posetrack_data" / "val").glob("*.json"):
+        document = json.loads(folder.read_text())
+        for entry in document["annotations"]:
+            entry["scores"] = [0.2] + 16 * [0.9]
+        (tmp_path / "given").mkdir(exist_ok=True)
+        (tmp_path / "given" / folder.name).write_text(json.dumps(document))
+    config = replace(given(root), pose=Part("given", str(tmp_path / "given")))
+    for least, nose in ((0.3, 0), (0.1, 1)):
+        run_bench(root, tmp_path / "out", config, min_joint_score=least)
+        result = json.loads((tmp_path / "out" / "default" / "pose" / f"{VIDEOS[0]}.json").read_text())
+        assert {entry["keypoints"][2] for entry in result["annotations"]} == {nose}
+
+
+def test_a_missing_image_is_named_before_anything_runs(root: Path, tmp_path: Path) -> None:
+    gone = sorted((root / "images" / "val" / VIDEOS[1]).iterdir())[0]
+    gone.unlink()
+    with pytest.raises(InputError, match=rf"1 of 6 images of {VIDEOS[1]}.*{gone.name}.*PoseTrack18"):
+        run_bench(root, tmp_path / "out", given(root), build=counter(tmp_path / "log"))
+    assert not (tmp_path / "log").exists()
+
+
+def test_missing_weights_are_told_before_anything_runs(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="No file of weights"):
+        run_bench(root, tmp_path / "out", given(root, Part("kpr", str(tmp_path / "none.pth"))))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": "test"}, "Splits there: val"),
+        ({"min_joint_score": 2.0}, "min_joint_score"),
+        ({"processes": 0}, "processes"),
+        ({"ablate": ("motions",)}, "Did you mean 'motion'"),
+    ],
+)
+def test_wrong_settings_are_refused(
+    root: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        run_bench(root, tmp_path / "out", given(root), **change)  # type: ignore[arg-type]
+
+
+def test_misspelt_tracker_options_are_refused_before_anything_runs(root: Path, tmp_path: Path) -> None:
+    config = replace(given(root), tracker=Part("kpr", options={"hgih_score": 0.5}))
+    with pytest.raises(UserError, match="high_score"):
+        run_bench(root, tmp_path / "out", config, build=counter(tmp_path / "log"))
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_given_folder_without_a_video_is_told(root: Path, tmp_path: Path) -> None:
+    config = replace(given(root), detector=Part("given", str(tmp_path)))
+    with pytest.raises(InputError, match=f"no file of {VIDEOS[0]}"):
+        run_bench(root, tmp_path / "out", config)
+
+
+def test_a_file_in_the_way_of_the_results_is_told(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputError, match="out"):
+        run_bench(root, tmp_path / "out", given(root))
+
+
+def test_a_truth_that_is_no_truth_is_named(root: Path, tmp_path: Path) -> None:
+    file = root / "posetrack_data" / "val" / f"{VIDEOS[0]}.json"
+    file.write_text("[]")
+    with pytest.raises(InputError, match=file.name):
+        run_bench(root, tmp_path / "out", given(root))
+
+
+def test_doubtful_joints_become_zero_and_the_rest_stays() -> None:
+    keypoints = np.ones((2, 17, 3), np.float32)
+    keypoints[0, 3, 2] = 0.29
+    one = np.ones(2, np.float32)
+    tracks = Tracks(
+        0, 0.0, np.array([1, 2]), np.ones((2, 4)), one, keypoints, one, one, np.ones((2, 0), bool), one > 0
+    )
+    kept = without_doubtful_joints(tracks, 0.3).keypoints
+    assert (kept[0, 3] == 0).all() and kept.sum() == keypoints.size - 3
+    assert len(people_of([])) == 0

@@ -1,0 +1,237 @@
+"""MOTChallenge files: TrackEval's own reader and rules, folder layouts, and files that cannot be scored."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.box_cases import MOT15, assert_equal
+
+from eval.benchmarks.score_mot import score_mot
+from kprtrack.core.errors import InputError
+
+ROW = "1,1,10,10,20,40,1,-1,-1,-1\n"
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def one_sequence(folder: Path, truth: str, tracks: str) -> tuple[Path, Path]:
+    return write(folder / "truth.txt", truth), write(folder / "tracks.txt", tracks)
+
+
+@pytest.mark.skipif(not MOT15.exists(), reason="needs ../shared")
+def test_real_tracks_have_the_scores_of_trackeval() -> None:
+    scored = score_mot(MOT15 / "gt", MOT15 / "trackers" / "mm_test")
+    expected = json.loads((MOT15 / "expected" / "trackeval_mm_test.json").read_text())
+    for metric in ("HOTA", "CLEAR", "Identity"):
+        measure = scored.measures[f"box_{metric.lower()}"]
+        assert_equal(measure.combined, expected["COMBINED_SEQ"][metric])
+        for name, scores in measure.sequences.items():
+            assert_equal(scores, expected[name][metric])
+    assert 100 * np.mean(scored.measures["box_hota"].combined["HOTA"]) == pytest.approx(39.9957, abs=5e-5)
+    assert scored.measures["box_clear"].combined["IDSW"] == 14
+
+
+# The rules of MOT16 and later
+
+
+def crowd(rng: np.random.Generator, frames: int) -> tuple[str, str]:
+    """Ground truth with all classes and flags, and tracks of everything in it."""
+    homes = rng.uniform(0, 200, (26, 2))
+    truth, tracks = [], []
+    for frame in range(1, frames + 1):
+        for person, home in enumerate(homes):
+            x, y = home + rng.normal(0, 4, 2)
+            flag, kind = person % 5 != 0, person % 13 + 1
+            if rng.random() < 0.9:
+                truth.append(f"{frame},{person + 1},{x:.2f},{y:.2f},40,80,{int(flag)},{kind},0.7\n")
+            if rng.random() < 0.9:
+                track = person + 1 + 100 * rng.integers(0, 2)
+                tracks.append(f"{frame},{track},{x + rng.normal(0, 4):.2f},{y:.2f},42,78,0.9,-1,-1,-1\n")
+    return "".join(truth), "".join(tracks)
+
+
+def scores_of_trackeval(folder: Path, benchmark: str, name: str) -> dict[str, dict[str, object]]:
+    """What TrackEval's own reader, rules and metrics say about FOLDER/gt and FOLDER/trackers."""
+    from trackeval.datasets import MotChallenge2DBox
+    from trackeval.metrics import CLEAR, HOTA, Identity
+
+    dataset = MotChallenge2DBox(
+        {
+            "GT_FOLDER": str(folder / "gt"),
+            "TRACKERS_FOLDER": str(folder / "trackers"),
+            "BENCHMARK": benchmark,
+            "SEQ_INFO": {name: None},
+            "SKIP_SPLIT_FOL": True,
+            "TRACKERS_TO_EVAL": ["ours"],
+            "TRACKER_SUB_FOLDER": "",
+            "PRINT_CONFIG": False,
+        }
+    )
+    data = dataset.get_preprocessed_seq_data(dataset.get_raw_seq_data("ours", name), "pedestrian")
+    metrics = {
+        "hota": HOTA(),
+        "clear": CLEAR({"PRINT_CONFIG": False}),
+        "identity": Identity({"PRINT_CONFIG": False}),
+    }
+    return {key: metric.eval_sequence(data) for key, metric in metrics.items()}
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "name"), [("MOT16", "MOT16-02"), ("MOT17", "MOT17-02-FRCNN"), ("MOT20", "MOT20-01")]
+)
+def test_classes_and_flags_are_treated_as_trackeval_does(benchmark: str, name: str, tmp_path: Path) -> None:
+    truth, tracks = crowd(np.random.default_rng(len(name)), 12)
+    write(tmp_path / "gt" / name / "gt" / "gt.txt", truth)
+    write(tmp_path / "gt" / name / "seqinfo.ini", "[Sequence]\nseqLength=14\n")
+    write(tmp_path / "trackers" / "ours" / f"{name}.txt", tracks)
+    scored = score_mot(tmp_path / "gt", tmp_path / "trackers" / "ours")
+    for key, expected in scores_of_trackeval(tmp_path, benchmark, name).items():
+        assert_equal(scored.measures[f"box_{key}"].sequences[name], expected, tolerance=1e-12)
+    assert scored.measures["box_clear"].combined["CLR_Frames"] == 14
+    assert "1 of 1 sequences have classes" in scored.notes[0]
+
+
+def test_places_in_the_world_are_no_classes(tmp_path: Path) -> None:
+    truth = "1,1,10,10,20,40,1,4.5,5.5,0\n1,2,80,10,20,40,0,2,2,0\n"
+    scored = score_mot(*one_sequence(tmp_path, truth, ROW))
+    assert scored.measures["box_clear"].combined["MOTA"] == 1  # the box with flag 0 does not count
+    assert not scored.notes
+
+
+# Layouts
+
+
+def lay_out_folders(folder: Path) -> tuple[Path, Path]:
+    for name in ("a", "b"):
+        write(folder / "gt" / name / "gt" / "gt.txt", ROW)
+        write(folder / "res" / f"{name}.txt", ROW)
+    return folder / "gt", folder / "res"
+
+
+def lay_out_text(folder: Path) -> tuple[Path, Path]:
+    for name in ("a", "b"):
+        write(folder / "gt" / f"{name}.txt", ROW)
+        write(folder / "res" / f"{name}.txt", ROW)
+    return folder / "gt", folder / "res"
+
+
+def lay_out_one_folder(folder: Path) -> tuple[Path, Path]:
+    truth, results = lay_out_folders(folder)
+    return truth / "a", results / "b.txt"
+
+
+@pytest.mark.parametrize(
+    ("lay_out", "names"),
+    [(lay_out_folders, ["a", "b"]), (lay_out_text, ["a", "b"]), (lay_out_one_folder, ["a"])],
+)
+def test_every_layout_is_found(
+    lay_out: Callable[[Path], tuple[Path, Path]], names: list[str], tmp_path: Path
+) -> None:
+    done: list[str] = []
+    scored = score_mot(*lay_out(tmp_path), on_sequence=done.append)
+    assert done == list(scored.timelines) == list(scored.measures["box_hota"].sequences) == names
+    assert scored.measures["box_clear"].combined["CLR_TP"] == len(names)
+
+
+def test_the_order_of_lines_does_not_matter(tmp_path: Path) -> None:
+    rows = [
+        f"{frame},{person},{50 * person},0,20,40,1,-1,-1,-1\n" for frame in (1, 2, 3) for person in (1, 2)
+    ]
+    scored = score_mot(*one_sequence(tmp_path, "".join(rows), "".join(reversed(rows))))
+    assert scored.measures["box_clear"].combined["MOTA"] == 1
+
+
+def test_an_empty_result_is_nobody(tmp_path: Path) -> None:
+    scored = score_mot(*one_sequence(tmp_path, ROW, ""))
+    assert scored.measures["box_clear"].combined["CLR_FN"] == 1
+
+
+def test_blanks_semicolons_and_trailing_commas_separate_too(tmp_path: Path) -> None:
+    for tracks in ("1 1 10 10 20 40 1\n", "1;1;10;10;20;40;1\n", "1, 1, 10, 10, 20, 40, 1,\n\n"):
+        scored = score_mot(*one_sequence(tmp_path, ROW, tracks))
+        assert scored.measures["box_clear"].combined["CLR_TP"] == 1
+
+
+def test_results_without_truth_are_named(tmp_path: Path) -> None:
+    truth, results = lay_out_text(tmp_path)
+    write(results / "old.txt", ROW)
+    assert "old.txt (1 in all)" in score_mot(truth, results).notes[0]
+
+
+# What cannot be scored
+
+
+@pytest.mark.parametrize(
+    ("tracks", "message"),
+    [
+        (ROW + "0,1,1,1,1,1,1\n", r"2: 7 columns, line 1 has 10\. A row is frame,id"),
+        ("1,1,10\n", "1: 3 columns"),
+        (ROW + "2,1,10,ten,20,40,1,-1,-1,-1\n", "2: 'ten' is not a number"),
+        (ROW + "2,1,10,nan,20,40,1,-1,-1,-1\n", r"2 \(frame 2, id 1\): a number that is not finite"),
+        ("0" + ROW[1:], r"1 \(frame 0, id 1\): frame 0, but frames count from 1. Add 1"),
+        ("1.5" + ROW[1:], "frames must be whole"),
+        ("99999999" + ROW[1:], "frames must be whole"),
+        ("1,-1,10,10,20,40,1\n", "id -1, as detections have"),
+        ("1,1.5,10,10,20,40,1\n", "ids must be whole"),
+        ("1,1,10,10,-20,40,1\n", "a negative width or height"),
+        ("\n" + ROW + ROW, r"3 \(frame 1, id 1\): this id already has a box in this frame"),
+        ("1,1,10,10,20,40,1,3,-1,-1\n", "a class above 1"),
+    ],
+)
+def test_a_bad_result_names_file_line_and_remedy(tracks: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"tracks\.txt, line .*{message}"):
+        score_mot(*one_sequence(tmp_path, ROW, tracks))
+
+
+def test_an_unknown_class_in_the_truth_is_refused(tmp_path: Path) -> None:
+    truth = "1,1,10,10,20,40,1,1,0.5\n1,2,10,10,20,40,1,14,0.5\n"
+    with pytest.raises(InputError, match=r"truth\.txt, line 2 .* must be a whole number from 1 to 13"):
+        score_mot(*one_sequence(tmp_path, truth, ROW))
+
+
+def test_a_box_after_the_end_of_the_sequence_is_refused(tmp_path: Path) -> None:
+    truth, results = lay_out_folders(tmp_path)
+    write(truth / "a" / "seqinfo.ini", "[Sequence]\nseqLength=3\n")
+    write(results / "a.txt", ROW + "4" + ROW[1:])
+    with pytest.raises(InputError, match=r"a\.txt, line 2 .*seqinfo\.ini says .* ends with frame 3"):
+        score_mot(truth, results)
+
+
+@pytest.mark.parametrize("text", ["", "[Sequence]\nseqLength=many\n", "what\n"])
+def test_a_damaged_seqinfo_is_refused(text: str, tmp_path: Path) -> None:
+    truth, results = lay_out_folders(tmp_path)
+    write(truth / "a" / "seqinfo.ini", text)
+    with pytest.raises(InputError, match=r"seqinfo\.ini must have seqLength in its section \[Sequence\]"):
+        score_mot(truth, results)
+
+
+def test_a_missing_result_is_named_with_the_one_it_may_be(tmp_path: Path) -> None:
+    for name in ("MOT17-02", "MOT17-04"):
+        write(tmp_path / "gt" / f"{name}.txt", ROW)
+    write(tmp_path / "res" / "MOT17-02.txt", ROW)
+    write(tmp_path / "res" / "MOT17-4.txt", ROW)
+    with pytest.raises(InputError, match=r"no result for the sequence 'MOT17-04'\. Is it 'MOT17-4\.txt'"):
+        score_mot(tmp_path / "gt", tmp_path / "res")
+
+
+def test_missing_folders_and_folders_without_truth_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    file = write(tmp_path / "a.txt", ROW)
+    with pytest.raises(InputError, match="There is no file or folder"):
+        score_mot(tmp_path / "nowhere", file)
+    with pytest.raises(InputError, match="There is no file or folder"):
+        score_mot(file, tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"has neither NAME/gt/gt\.txt nor NAME\.txt"):
+        score_mot(tmp_path / "empty", file)
+
+
+def test_one_result_for_many_sequences_is_refused(tmp_path: Path) -> None:
+    truth, results = lay_out_text(tmp_path)
+    with pytest.raises(InputError, match=r"is one file, but .* has 2 sequences"):
+        score_mot(truth, results / "a.txt")

@@ -1,0 +1,108 @@
+"""PoseTrack21's folders: where files are looked for, and what is said when they are not there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.pt21_cases import BASIC, NAME, made, spoil, truth_file, unpack, write
+
+from eval.benchmarks.posetrack21 import read_sequence, read_sequences
+from kprtrack.core.errors import InputError, UserError
+
+
+def refuses(*parts: str) -> Any:
+    return pytest.raises(InputError, match=".*".join(parts))
+
+
+def test_a_sequence_without_result_is_named(tmp_path: Path) -> None:
+    truth, results = made(tmp_path, names=("a_test", "b_test", "c_test"))
+    (results / "b_test.json").unlink()
+    with refuses("lacks 1 of 3 sequences", "b_test.json"):
+        read_sequences(truth, results)
+
+
+def test_the_root_is_one_higher(tmp_path: Path) -> None:
+    truth, results = made(tmp_path)
+    for inside in ("posetrack_data", "posetrack_data/val"):
+        with refuses("does not hold the folder posetrack_data", f"Did you mean {truth}"):
+            read_sequences(truth / inside, results)
+
+
+def test_a_root_without_truth_says_what_it_must_hold(tmp_path: Path) -> None:
+    _, results = made(tmp_path)
+    with refuses("posetrack_data/val/.*json and posetrack_mot/mot/val"):
+        read_sequences(tmp_path, results)
+    with refuses("There is no folder"):
+        read_sequences(tmp_path / "nowhere", results)
+
+
+def test_an_unknown_split_lists_those_that_are_there(tmp_path: Path) -> None:
+    truth, results = made(tmp_path)
+    with pytest.raises(UserError, match=r"'vla'.*Did you mean 'val'"):
+        read_sequences(truth, results, split="vla")
+
+
+def test_empty_folders_are_refused(tmp_path: Path) -> None:
+    truth, results = made(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with refuses("holds no .json files", NAME):
+        read_sequences(truth, tmp_path / "empty")
+    with refuses("There is no folder"):
+        read_sequences(truth, tmp_path / "nowhere")
+    truth_file(truth).unlink()
+    with refuses("holds no json files"):
+        read_sequences(truth, results)
+    truth_file(truth).parent.rmdir()
+    with refuses("holds no splits"):
+        read_sequences(truth, results)
+
+
+def test_a_folder_one_too_high_hints_at_the_right_one(tmp_path: Path) -> None:
+    truth, results = made(tmp_path)
+    with refuses("holds no .json files", f"Did you mean {results}"):
+        read_sequences(truth, tmp_path)
+
+
+def test_several_trackers_in_a_folder_are_listed(tmp_path: Path) -> None:
+    truth, _ = made(tmp_path)
+    for name in ("one", "two"):
+        write(
+            tmp_path / "all" / name / "sequences" / f"{NAME}.json", json.loads(truth_file(truth).read_text())
+        )
+    with refuses("several trackers", "one/sequences", "two/sequences"):
+        read_sequences(truth, tmp_path / "all")
+
+
+def test_truth_boxes_must_be_whole(tmp_path: Path) -> None:
+    root = unpack(BASIC, tmp_path)
+    path = root / "posetrack_mot/mot/val/000002_synth_val/gt/gt.txt"
+    path.unlink()
+    with refuses(str(path), "is missing"):
+        read_sequences(root, root / "trackers/noisy/pose")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("25,1,0,0,1,1,1,-1,-1,-1", "frame 25, id 1.*after the last frame of the sequence, 24"),
+        ("1,101,0,0,1,1,1,-1,-1,-1", "frame 1, id 101.*already has a box"),
+        ("1,1,0,0,1,1,1,2,-1,-1", "class above 1"),
+        ("1,1,0,nan,1,1,1,-1,-1,-1", "not finite"),
+    ],
+)
+def test_a_line_of_a_box_file_is_refused(line: str, told: str, tmp_path: Path) -> None:
+    root = unpack(BASIC, tmp_path)
+    boxes = root / "trackers/noisy/mot"
+    path = boxes / "000001_synth_val.txt"
+    path.write_text(path.read_text().rstrip() + "\n" + line + "\n")
+    with refuses("000001_synth_val.txt, line", told):
+        read_sequence(read_sequences(root, root / "trackers/noisy/pose", box_results=boxes)[0])
+
+
+def test_boxes_of_pose_files_have_no_place_among_other_images(tmp_path: Path) -> None:
+    root = unpack(BASIC, tmp_path)
+    info = root / "posetrack_mot/mot/val/000001_synth_val/image_info.json"
+    spoil(info, lambda images: images.reverse())
+    with refuses("lists other images", "--box-results"):
+        read_sequence(read_sequences(root, root / "trackers/noisy/pose")[0])

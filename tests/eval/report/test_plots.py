@@ -1,0 +1,128 @@
+"""Pictures of scores: there, readable by any viewer, the same every time."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from support.report_cases import boxes_only, posetrack21, timeline
+
+from eval.datatypes import ABSENT, MISSED, Timeline
+from eval.report.plots import draw_pictures
+from eval.report.timeline_plot import MOST_SEQUENCES, draw_timelines
+
+
+def pixels(png: bytes) -> np.ndarray:
+    """[H, W, 3] uint8."""
+    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+def area(png: bytes, colour: str) -> int:
+    """Pixels of exactly this colour."""
+    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return int((pixels(png) == wanted).all(-1).sum())
+
+
+def identities(**timelines: Timeline) -> bytes:
+    return draw_pictures(replace(boxes_only(), timelines=timelines))["identities"]
+
+
+def texts(**timelines: Timeline) -> list[str]:
+    """All that is written in the picture of identities."""
+    figure = draw_timelines(timelines)
+    assert figure is not None
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    labels = [text.get_text() for axes in figure.axes for text in axes.texts]
+    people = [text.get_text() for axes in figure.axes for text in axes.get_yticklabels()]
+    return [figure.get_suptitle(), *titles, *labels, *people]
+
+
+def test_everything_there_is_becomes_a_picture() -> None:
+    for evaluation in (posetrack21(), boxes_only()):
+        pictures = draw_pictures(evaluation)
+        assert list(pictures) == ["thresholds", "sequences", "identities"]
+        assert all(min(pixels(png).shape[:2]) > 100 for png in pictures.values())
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    assert draw_pictures(replace(boxes_only(), measures={}, timelines={})) == {}
+    nobody = Timeline(np.zeros(0, np.int64), np.zeros((0, 5), np.int64))
+    assert draw_timelines({"a": nobody}) is None
+
+
+def test_pictures_are_the_same_every_time() -> None:
+    assert draw_pictures(posetrack21()) == draw_pictures(posetrack21())
+
+
+def test_drawing_opens_no_window_and_changes_no_setting_of_matplotlib() -> None:
+    program = (
+        "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
+        "from support.report_cases import posetrack21; from eval.report.plots import draw_pictures\n"
+        "draw_pictures(posetrack21())\n"
+        "assert matplotlib.rcParams.copy() == before and 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_170_sequences_give_a_picture_that_viewers_can_open() -> None:
+    names = [f"{i:06}_mpii_test" for i in range(170)]
+    high, wide, _ = pixels(draw_pictures(posetrack21(names))["sequences"]).shape
+    assert high < 8000 and wide < 2000
+    assert high / 170 > 15  # pixels a row: enough for a name
+
+
+def test_more_sequences_than_fit_are_cut_to_the_worst() -> None:
+    few = draw_pictures(posetrack21([f"{i}" for i in range(200)]))["sequences"]
+    many = draw_pictures(posetrack21([f"{i}" for i in range(400)]))["sequences"]
+    assert abs(pixels(few).shape[0] - pixels(many).shape[0]) < 20
+
+
+def test_names_are_drawn_as_they_are_even_if_they_look_like_formulas_or_lack_letters() -> None:
+    for name in ("$x_1$ 100% \\frac{", "視頻"):
+        evaluation = posetrack21([name, "b"])
+        assert set(draw_pictures(evaluation)) == {"thresholds", "sequences", "identities"}
+
+
+def test_a_gap_and_a_switch_can_be_seen() -> None:
+    whole = Timeline(np.array([1]), np.full((1, 40), 7))
+    missed = whole.track_ids.copy()
+    missed[0, 10:20] = MISSED
+    switched = whole.track_ids.copy()
+    switched[0, 20:] = 8
+    blue, orange = "#77AADD", "#EE8866"
+    base = identities(a=whole)
+    gap = identities(a=Timeline(whole.truth_ids, missed))
+    switch = identities(a=Timeline(whole.truth_ids, switched))
+    assert 0.65 < area(gap, blue) / area(base, blue) < 0.85
+    assert 0.4 < area(switch, blue) / area(base, blue) < 0.6
+    assert area(base, orange) == 0 and area(switch, orange) > 1000
+
+
+def test_a_return_to_the_same_track_is_no_switch_and_a_new_track_after_a_gap_is_one() -> None:
+    ids = np.array([[5, MISSED, MISSED, 5, 5], [6, MISSED, ABSENT, 9, 9]])
+    assert "a: 1 switch" in texts(a=Timeline(np.array([1, 2]), ids))
+
+
+def test_the_worst_sequences_come_first_and_the_rule_is_stated() -> None:
+    calm = Timeline(np.array([1]), np.full((1, 12), 3))
+    wild = Timeline(np.array([1]), np.arange(12)[None])
+    said = texts(**{f"calm{i}": calm for i in range(MOST_SEQUENCES)}, wild=wild)
+    assert said[1] == "wild: 11 switches"
+    assert f"the {MOST_SEQUENCES} of {MOST_SEQUENCES + 1} sequences with the most switches" in said[0]
+
+
+def test_of_many_people_those_with_the_most_switches_are_shown() -> None:
+    many = timeline(people=30)
+    said = texts(a=many)
+    assert "a: 1 switch, 12 of 30 people" in said
+    assert "person 2" in said and "person 3" in said  # the switch and the gap of report_cases.timeline
+    assert sum(text.startswith("person ") for text in said) == 12
+
+
+def test_tracks_are_named_where_there_is_room() -> None:
+    ids = np.full((1, 400), 77)
+    ids[0, 200:] = 8888
+    ids[0, 398:] = 9999
+    said = texts(a=Timeline(np.array([1]), ids))
+    assert "77" in said and "8888" in said and "9999" not in said

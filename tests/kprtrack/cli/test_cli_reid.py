@@ -1,0 +1,247 @@
+"""eval reid and compare as a stranger meets them, with a small untrained encoder on drawn crops."""
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from kprtrack.cli import reid as commands_reid
+from kprtrack.cli.options import ActionParser, new_parser
+from kprtrack.cli.reid_parsers import REID_VERBS, add_eval_reid
+from kprtrack.core.errors import InputError, UserError, WeightsError
+from reid.datasets.keypoint_files import keypoints_json
+from reid.model import weights
+from reid.model.kpr import Kpr, KprConfig
+
+PEOPLE = (3, 5, 8)
+ROOT = ["--root", "crops", "--option", "train_identities=0"]
+EVAL = ["cuhk03", *ROOT, "--weights", "kpr.safetensors", "--threads", "1"]
+COMPARE = ["--weights", "kpr.safetensors", "--out", "matrix.png", "--threads", "1"]
+
+
+@pytest.fixture(scope="session")
+def kpr(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    config = KprConfig("swin_mini", height=64, width=32, fused_width=16, dimensions=8, identities=3)
+    path = tmp_path_factory.mktemp("weights") / "kpr.safetensors"
+    weights.save(path, Kpr(config))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kpr: Path) -> Path:
+    """Weights, and crops of three people by two cameras with keypoints."""
+    monkeypatch.chdir(tmp_path)
+    Path("kpr.safetensors").symlink_to(kpr)
+    keypoints = tmp_path / "crops" / "external_annotation" / "kprtrack"
+    keypoints.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for person in PEOPLE:
+        shirt = rng.integers(0, 255, (8, 4, 3)).astype(np.uint8)
+        for number in (0, 5):
+            name = f"{person:04}_{number:02}.jpg"
+            cv2.imwrite(f"crops/{name}", cv2.resize(shirt, (32 + number, 64)))
+            skeletons = rng.uniform(1, 30, (2, 17, 3)).astype(np.float32)
+            skeletons[..., 2] = 1
+            (keypoints / f"{name}_keypoints.json").write_bytes(keypoints_json(skeletons))
+    return tmp_path
+
+
+def parsed(verb: str, words: list[str]) -> argparse.Namespace:
+    if verb == "compare":
+        return REID_VERBS[verb]().parse_args(words)
+    parser = new_parser("eval", "")
+    add_eval_reid(parser.add_subparsers(dest="action", required=True, parser_class=ActionParser))
+    return parser.parse_args(["reid", *words])
+
+
+def run(verb: str, words: list[str]) -> int:
+    return commands_reid.run(verb, parsed(verb, words))
+
+
+def crops() -> list[str]:
+    return sorted(str(path) for path in Path("crops").glob("*.jpg"))
+
+
+def test_the_table_shows_the_encoder_with_and_without_prompts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("eval", EVAL) == 0
+    said = capsys.readouterr()
+    assert "cuhk03: 3 queries, 3 gallery images, protocol default\nencoder kpr.safetensors" in said.out
+    assert [line.split()[0] for line in said.out.splitlines()[4:7]] == ["prompts", "no", "gain"]
+    assert said.err == ""
+
+
+def test_everything_at_once_fills_the_folder_of_pictures() -> None:
+    words = ["--occlusion", "--robustness", "--rerank", "--ranking", "2", "--plots", "plots", "-q"]
+    assert run("eval", [*EVAL, *words, "--json", "scores.json"]) == 0
+    made = sorted(path.name for path in Path("plots").iterdir())
+    assert made[:2] == ["cmc.png", "occlusion.png"]
+    assert made[-1] == "robustness.png"
+    assert len(made) == 5
+    assert len(json.loads(Path("scores.json").read_text())["rows"]) == 4
+
+
+def test_json_on_standard_output_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("eval", [*EVAL, "--prompts", "off", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["encoder"] == "kpr.safetensors"
+
+
+def test_a_query_can_be_pictured_by_its_name() -> None:
+    words = ["--queries", "0005_00.jpg", "--plots", "plots", "--columns", "2", "-q"]
+    assert run("eval", [*EVAL, "--prompts", "off", *words]) == 0
+    assert [path.name for path in Path("plots").glob("ranking*")] == ["ranking_00001_0005_00.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["cuhk03", *ROOT], "--weights"),
+        (["cuhk03", "--weights", "kpr.safetensors"], "--root"),
+        ([*EVAL, "--ranking", "2"], "--plots"),
+        ([*EVAL, "--ranking", "0", "--plots", "p"], "1 or more"),
+        ([*EVAL, "--columns", "0"], "1 or more"),
+        ([*EVAL, "--prompts", "sometimes"], "Known: both, off, on"),
+        ([*EVAL, "--negatives", "no"], "Known: off, on"),
+        ([*EVAL, "--vectors", "part"], "Did you mean 'parts'"),
+        ([*EVAL, "--set", "prompts=false"], "Use the option --prompts"),
+        ([*EVAL, "--set", "image_hight=64"], "Did you mean 'image_height'"),
+        ([*EVAL, "--reid", "kp"], "Did you mean 'kpr'"),
+        ([*EVAL, "--reid", "onnx", "--robustness"], "takes no prompts"),
+        ([*EVAL, "--option", "keypoints"], "keypoints=none"),
+        ([*EVAL, "--option", "keypoints=none"], "--prompts off"),
+        ([*EVAL, "--protocol", "intra"], "Unknown protocol"),
+        ([*EVAL, "--json", "nowhere/scores.json"], "no folder nowhere"),
+    ],
+)
+def test_a_wrong_option_of_eval_reid_is_told(words: list[str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        run("eval", words)
+
+
+def test_a_damaged_crop_is_named() -> None:
+    Path("crops/0005_05.jpg").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"0005_05\.jpg"):
+        run("eval", EVAL)
+
+
+def test_another_encoder_is_scored_by_the_same_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from kprtrack.core.appearance import Appearance
+    from kprtrack.reid_encoders import EMBEDDERS
+
+    def colours(images: list[np.ndarray], people: object, poses: object) -> list[Appearance]:
+        means = [image.mean(axis=(0, 1), dtype=np.float32)[None, None] for image in images]
+        seen = np.ones((1, 1), bool)
+        return [Appearance(mean / np.linalg.norm(mean), seen, ~seen[0]) for mean in means]
+
+    monkeypatch.setitem(EMBEDDERS, "onnx", lambda path, options, runtime: colours)
+    words = ["--reid", "onnx", "--ranking", "1", "--plots", "plots"]
+    assert run("eval", [*EVAL, *words]) == 0
+    rows = capsys.readouterr().out.splitlines()[4:]
+    assert [row.split() for row in rows] == [["no", "prompts", "100.0", "100.0", "100.0", "100.0"]]
+    assert len(list(Path("plots").glob("ranking*"))) == 1
+
+
+def test_compare_draws_the_matrix_and_says_who_was_prompted(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--keypoints", "crops/external_annotation/kprtrack", "--json", "matrix.json"]
+    assert run("compare", [*crops(), *words, *COMPARE]) == 0
+    assert "6 crops, 6 prompted" in capsys.readouterr().err
+    assert Path("matrix.png").read_bytes().startswith(b"\x89PNG")
+    told = json.loads(Path("matrix.json").read_text())
+    assert np.allclose(np.diag(told["similarity"]), 1)
+    assert np.shape(told["part_distance"]) == (6, 6, 9)
+
+
+def test_keypoint_files_belong_to_crops_in_their_order() -> None:
+    files = sorted(map(str, Path("crops/external_annotation/kprtrack").iterdir()))
+    both = {}
+    for name, given in (("files", files[:2]), ("folder", ["crops/external_annotation/kprtrack"])):
+        words = ["--keypoints", *given, "--json", f"{name}.json"]
+        assert run("compare", [*crops()[:2], *words, *COMPARE, "-q"]) == 0
+        both[name] = Path(f"{name}.json").read_text()
+    assert both["files"] == both["folder"]
+
+
+def test_compare_says_which_crops_had_no_prompt(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("crops/external_annotation/kprtrack/0003_00.jpg_keypoints.json").unlink()
+    words = ["--keypoints", "crops/external_annotation/kprtrack"]
+    assert run("compare", [*crops(), *words, *COMPARE]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "compared without a prompt, for want of keypoints: 0003_00.jpg"
+    assert "5 prompted" in said[1]
+
+
+def test_crops_of_one_name_are_told_apart_by_their_folders() -> None:
+    Path("more").mkdir()
+    Path("more/0003_00.jpg").write_bytes(Path("crops/0003_00.jpg").read_bytes())
+    images = ["crops/0003_00.jpg", "more/0003_00.jpg"]
+    assert run("compare", [*images, *COMPARE, "--json", "m.json", "-q"]) == 0
+    assert [one["name"] for one in json.loads(Path("m.json").read_text())["crops"]] == images
+
+
+def test_compare_asks_a_pose_estimator_about_the_whole_crop(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kprtrack.core.datatypes import Poses
+    from kprtrack.poses import POSES
+
+    asked = []
+
+    def estimate(images: list[np.ndarray], people: list) -> list[Poses]:  # type: ignore[type-arg]
+        asked.extend(found.boxes.tolist() for found in people)
+        return [Poses(np.full((1, 17, 3), 5, np.float32)) for _ in images]
+
+    monkeypatch.setitem(POSES, "heatmap", lambda path, options, runtime: estimate)
+    words = ["--pose", "heatmap", "--pose-weights", "kpr.safetensors", "--json", "m.json", "-q"]
+    assert run("compare", [*crops()[:2], *words, *COMPARE]) == 0
+    assert asked == [[[0, 0, 32, 64]], [[0, 0, 37, 64]]]
+    assert all(one["prompted"] for one in json.loads(Path("m.json").read_text())["crops"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["crops/0003_00.jpg", *COMPARE], "Name two or more"),
+        (["crops/0003_00.jpg"] * 41 + COMPARE, "40 at most"),
+        (["a.jpg", "b.jpg", "--out", "m.png"], "--weights"),
+        (["a.jpg", "b.jpg", "--weights", "w"], "--out"),
+        (["a.jpg", "b.jpg", "--weights", "w", "--out", "m.jpg"], "m.png"),
+        (["a.jpg", "b.jpg", *COMPARE, "--json", "matrix.png"], "too"),
+        (["a.jpg", "b.jpg", *COMPARE, "--pose", "heatmap", "--keypoints", "crops"], "not from both"),
+        (["a.jpg", "b.jpg", *COMPARE, "--pose", "given"], "--keypoints"),
+        (["a.jpg", "b.jpg", *COMPARE, "--keypoints", "kpr.safetensors"], "1 files for 2 pictures"),
+    ],
+)
+def test_a_wrong_option_of_compare_is_told(words: list[str], says: str) -> None:
+    Path("a.jpg").write_bytes(Path("crops/0003_00.jpg").read_bytes())
+    Path("b.jpg").write_bytes(Path("crops/0005_00.jpg").read_bytes())
+    with pytest.raises(UserError, match=says):
+        run("compare", words)
+    assert not Path("matrix.png").exists()
+
+
+@pytest.mark.parametrize("wrong", ["gone.jpg", "kpr.safetensors"])
+def test_a_picture_that_cannot_be_read_is_named(wrong: str) -> None:
+    with pytest.raises(InputError, match=wrong):
+        run("compare", ["crops/0003_00.jpg", wrong, *COMPARE])
+
+
+def test_weights_of_another_kind_are_refused() -> None:
+    from safetensors.torch import save_file
+
+    save_file({"conv0.weight": torch.zeros(1)}, "other.safetensors")
+    with pytest.raises(WeightsError, match="no KPR encoder"):
+        run("compare", [*crops(), "--weights", "other.safetensors", "--out", "m.png"])
+
+
+@pytest.mark.parametrize("verb", ["eval", "compare"])
+def test_every_option_is_explained(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parsed(verb, ["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    for option in ("--weights", "--set", "--vectors", "--device", "--precision", "--batch", "--json"):
+        assert option in said

@@ -1,0 +1,231 @@
+"""What each verb does and says, with weights that need no network: given boxes and keypoints."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support import fake_run
+
+from kprtrack.cli import commands
+from kprtrack.cli.main import main
+from kprtrack.core.errors import InputError
+from kprtrack.io import read_tracks
+from kprtrack.pipeline import Networks
+from kprtrack.run import Summary
+
+FRAMES = 6
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An own folder with an empty model store, a video a.mp4 and people for it in people.json."""
+    monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    fake_run.make_video(tmp_path / "a.mp4", FRAMES)
+    people = [
+        {
+            "image_id": frame,
+            "category_id": 1,
+            "bbox": [x + frame, 4, 12, 36],
+            "score": 0.9,
+            "keypoints": [x + 6 + frame, 20, 0.8] * 17,
+        }
+        for frame in range(FRAMES)
+        for x in (2, 32)
+    ]
+    (tmp_path / "people.json").write_text(json.dumps(people))
+    return tmp_path
+
+
+GIVEN = [
+    *("--detector", "given", "--detector-weights", "people.json"),
+    *("--pose", "given", "--pose-weights", "people.json", "--reid", "none", "--device", "cpu"),
+]
+
+
+def run(*words: str) -> int:
+    return main([*words, *GIVEN])
+
+
+def test_track_writes_tracks_and_video_and_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("a.mp4", "--out", "t.json", "--video", "d.mp4") == 0
+    assert "t.json: 6 frames, 2 people, " in capsys.readouterr().err
+    assert len(read_tracks(folder / "t.json").frames) == FRAMES
+    assert (folder / "d.mp4").exists()
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("a.mp4", "--out", "t.json", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_observe_and_follow_give_the_tracks_of_track(folder: Path) -> None:
+    assert run("a.mp4", "--out", "direct.json") == 0
+    assert run("observe", "a.mp4", "--out", "o.npz") == 0
+    assert main(["follow", "o.npz", "--out", "halves.json"]) == 0
+    assert (folder / "halves.json").read_bytes() == (folder / "direct.json").read_bytes()
+
+
+def test_observe_counts_detections(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("observe", "a.mp4", "--out", "o.npz") == 0
+    assert "o.npz: 6 frames, 12 detections, " in capsys.readouterr().err
+
+
+def test_draw_counts_frames_only(capsys: pytest.CaptureFixture[str]) -> None:
+    run("a.mp4", "--out", "t.json", "-q")
+    assert main(["draw", "t.json", "a.mp4", "--out", "d.mp4"]) == 0
+    said = capsys.readouterr().err
+    assert "d.mp4: 6 frames, " in said
+    assert "people" not in said and "nobody" not in said
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".txt"])
+def test_convert_goes_there_and_back(folder: Path, suffix: str) -> None:
+    run("a.mp4", "--out", "t.json", "-q")
+    assert main(["convert", "t.json", f"t{suffix}"]) == 0
+    assert main(["convert", f"t{suffix}", "back.json"]) == 0
+    ids = [frame.ids.tolist() for frame in read_tracks(folder / "back.json").frames]
+    assert ids == [frame.ids.tolist() for frame in read_tracks(folder / "t.json").frames]
+
+
+def test_several_videos_go_into_a_folder_under_their_names(folder: Path) -> None:
+    fake_run.make_video(folder / "b.mp4", 2)
+    assert run("a.mp4", "b.mp4", "--out", "results", "-q") == 0
+    assert sorted(path.name for path in (folder / "results").iterdir()) == ["a.json", "b.json"]
+
+
+def test_the_format_decides_the_suffix_in_a_folder(folder: Path) -> None:
+    assert run("a.mp4", "--out", "results/", "--format", "mot", "-q") == 0
+    assert [path.name for path in (folder / "results").iterdir()] == ["a.txt"]
+
+
+def test_several_videos_can_be_drawn_without_result_files(folder: Path) -> None:
+    fake_run.make_video(folder / "b.mp4", 2)
+    assert run("a.mp4", "b.mp4", "--video", "drawn", "-q") == 0
+    assert sorted(path.name for path in (folder / "drawn").iterdir()) == ["a.mp4", "b.mp4"]
+
+
+def test_a_broken_video_does_not_keep_the_others_waiting(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "b.mp4").write_text("no video")
+    whole = fake_run.make_video(folder / "c.mkv", 60)
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    fake_run.make_video(folder / "d.mp4", 2)
+    assert run("a.mp4", "b.mp4", "c.mkv", "d.mp4", "--out", "results") == InputError.exit_code
+    said = capsys.readouterr().err
+    assert sorted(path.name for path in (folder / "results").iterdir()) == ["a.json", "c.json", "d.json"]
+    assert "'b.mp4' is not a video FFmpeg can read" in said
+    assert "results/d.json: 2 frames, 2 people" in said
+    assert said.endswith("kprtrack: 2 of 4 videos could not be read to their end, see above\n")
+
+
+def test_an_interrupt_stops_all_videos(folder: Path) -> None:
+    fake_run.make_video(folder / "b.mp4", 2)
+    begun = []
+
+    def stopped(i: int, networks: Networks | None) -> Summary:
+        begun.append(i)
+        return Summary(Path("t.json"), stopped=KeyboardInterrupt())
+
+    config = commands.load_config(_given_config(folder))
+    assert commands._one_by_one(config, 2, stopped, lambda summary: 130) == 130
+    assert begun == [0]
+
+
+def _given_config(folder: Path) -> Path:
+    (folder / "given.json").write_text(
+        json.dumps(
+            {role: {"name": "given", "weights": "people.json"} for role in ("detector", "pose")}
+            | {"reid": "none"}
+        )
+    )
+    return folder / "given.json"
+
+
+def refused(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
+    """The one line that is said when the command is refused with this exit code."""
+    assert main(list(words)) == code
+    out, said = capsys.readouterr()
+    assert out == "" and said.startswith("kprtrack: ") and said.count("\n") == 1 and "Traceback" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "message"),
+    [
+        (2, "a.mp4", "Say where the tracks go: --out tracks.json"),
+        (2, "--out t.json", "Say which video"),
+        (2, "observe a.mp4", "Say where the result goes: --out obs.npz."),
+        (2, "a.mp4 --out t.json --preset balancd", "Did you mean 'balanced'?"),
+        (2, "a.mp4 --out t.json --tracker kprr", "Did you mean 'kpr'?"),
+        (2, "a.mp4 --out t.jsn", "Did you mean '.json'?"),
+        (2, "a.mp4 --out t.json --format coc", "Did you mean 'coco'?"),
+        (2, "a.mp4 --out t.json --set trackr.x=1", "Did you mean 'tracker'?"),
+        (2, "a.mp4 --out t.json --set tracker.hig_score=1", "Did you mean 'high_score'?"),
+        (2, "a.mp4 --out t.json --start abc", "'abc' is no time."),
+        (2, "a.mp4 --out t.json --start -1", "'-1' is no time."),
+        (2, "a.mp4 --out t.json --end 0", "The end (0 s) must be later than the start (0 s)."),
+        (2, "a.mp4 --out t.json --stride 0", "The stride must be 1 or more, not 0."),
+        (2, "a.mp4 --video a.mp4", "a.mp4 is read by this run"),
+        (2, "a.mp4 sub/a.mp4 --out results", "Two videos are called 'a'"),
+        (2, "a.mp4 sub/b.mp4 --out t.json", "2 videos need a folder"),
+        (2, "convert people.json people.json", "the same file"),
+        (3, "b.mp4 --out t.json", "'b.mp4' does not exist. Did you mean 'a.mp4'?"),
+        (3, "a.mp4 --out t.json --start 50", "is 0.60 s long; it cannot start at 50 s."),
+        (3, "a.mp4 --out t.json --config none.py", "No config file at none.py."),
+        (3, "follow none.npz --out t.json", "Cannot read none.npz: No such file or directory."),
+        (3, "follow people.json --out t.json", "Cannot read people.json"),
+        (3, "draw none.json a.mp4 --out d.mp4", "There is no file none.json."),
+        (4, "a.mp4 --out t.json --preset balanced", "kprtrack models get yolox-m-coco"),
+        (4, "models get yolox-nano", "No weights named 'yolox-nano'"),
+        (5, "a.mp4 --out none/t.json", "there is no folder none"),
+        (5, "a.mp4 sub/b.mp4 --out people.json/x", "Cannot make the folder people.json/x"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], code: int, words: str, message: str
+) -> None:
+    (folder / "sub").mkdir()
+    fake_run.make_video(folder / "sub" / "a.mp4", 2)
+    fake_run.make_video(folder / "sub" / "b.mp4", 2)
+    before = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    assert message in refused(capsys, code, *words.split())
+    after = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    assert {path: size for path, size in after.items() if "home" not in path.parts} == before
+
+
+def test_print_config_shows_what_is_in_force(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--preset", "accurate", "--tracker", "bytetrack", "--set", "tracker.track_thresh=0.4"]
+    assert main(["--print-config", "--batch", "4", *words]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["detector"]["name"] == "yolox-x"
+    assert shown["tracker"] == {"name": "bytetrack", "weights": None, "options": {"track_thresh": 0.4}}
+    assert shown["batch"] == 4
+
+
+def test_the_command_line_wins_over_the_config_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "mine.json").write_text('{"batch": 2, "threads": 3, "device": "cpu"}')
+    assert main(["--print-config", "--config", "mine.json", "--batch", "4", "--set", "threads=5"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["batch"], shown["threads"], shown["device"]) == (4, 5, "cpu")
+
+
+def test_models_list_where_and_import(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "where"]) == 0
+    assert capsys.readouterr().out == f"{folder / 'home' / 'models'}\n"
+    (folder / "own.onnx").write_bytes(b"weights")
+    assert main(["models", "import", "own.onnx", "--name", "my-own"]) == 0
+    assert "your own file" in capsys.readouterr().out
+    assert main(["models", "list"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[0].startswith("NAME")
+    assert any(line.startswith("yolox-m-coco ") for line in listed)
+    assert any(line.split()[:2] == ["my-own", "yes"] for line in listed)
+
+
+def test_doctor_judges_stored_keypoints(capsys: pytest.CaptureFixture[str]) -> None:
+    run("observe", "a.mp4", "--out", "o.npz", "-q")
+    assert main(["doctor", "o.npz", *GIVEN]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "rompts" in last and "PromptQuality(" not in last

@@ -1,0 +1,97 @@
+"""`kprtrack demo`: what it writes and says, and the clip it tracks."""
+
+import gzip
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from kprtrack.cli.demo import CLIP, PICTURED, TRUTH
+from kprtrack.cli.main import main
+from kprtrack.config import TrackConfig
+from kprtrack.io import read_tracks
+
+SHIPPED_BYTES = 2_000_000
+FILES = ["frame.png", "tracks.json", "tracks.mp4", "truth.json"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An own folder with an empty model store."""
+    monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def given(folder: Path) -> list[str]:
+    """Options that put the truth in the place of the networks."""
+    file = folder / "people.json"
+    file.write_bytes(gzip.decompress(TRUTH.read_bytes()))
+    boxes, poses = (("--" + role, "given", f"--{role}-weights", str(file)) for role in ("detector", "pose"))
+    return [*boxes, *poses, "--reid", "none", "--device", "cpu"]
+
+
+@pytest.mark.slow
+def test_the_demo_tracks_draws_scores_and_leaves_other_files_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "demo").mkdir()
+    (folder / "demo" / "mine.txt").write_text("mine")
+    (folder / "demo" / "frame.png").write_text("of an earlier run")
+    assert main(["demo", *given(folder)]) == 0
+    said = capsys.readouterr().out
+    assert sorted(path.name for path in (folder / "demo").iterdir()) == sorted([*FILES, "mine.txt"])
+    assert re.search(r"\d+ found, 7 are in the clip", said)
+    scores = dict(re.findall(r"(IDF1|HOTA|HOTA of poses) (\d+\.\d)(?:,|\n)", said))
+    assert len(scores) == 3 and all(80 < float(score) <= 100 for score in scores.values())
+    assert (folder / "demo" / "frame.png").read_bytes().startswith(b"\x89PNG")
+    assert len(read_tracks(folder / "demo" / "tracks.json").frames) == 300
+    again = re.search(r"kprtrack (eval tracks .*)", said)
+    assert again and main(again[1].split()) == 0
+
+
+@pytest.mark.slow
+def test_a_demo_that_finds_nobody_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = given(folder)
+    (folder / "people.json").write_text("[]")
+    assert main(["demo", *words]) == 0
+    said = capsys.readouterr().out
+    assert "0 found, 7 are in the clip" in said and "IDF1 0.0" in said
+
+
+def test_settings_are_shown_without_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--print-config"]) == 0
+    assert f'"name": "{TrackConfig().detector.name}"' in capsys.readouterr().out
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "message"),
+    [
+        (5, "demo --out people.json", "people.json is a file, not a folder"),
+        (2, "demo --tracker kprr", "Did you mean 'kpr'?"),
+        (2, "demo --presett small", "Did you mean '--preset'?"),
+        (4, "demo --preset balanced", "kprtrack models get yolox-m-coco"),
+    ],
+)
+def test_what_cannot_run_is_told_and_leaves_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], code: int, words: str, message: str
+) -> None:
+    (folder / "people.json").write_text("{}")
+    assert main(words.split()) == code
+    assert message in capsys.readouterr().err
+    assert not (folder / "demo").exists()
+
+
+def test_clip_and_truth_are_small() -> None:
+    assert CLIP.stat().st_size + TRUTH.stat().st_size < SHIPPED_BYTES
+
+
+def test_three_people_are_gone_for_half_a_second_or_more_and_come_back(folder: Path) -> None:
+    (folder / "truth.json").write_bytes(gzip.decompress(TRUTH.read_bytes()))
+    frames = read_tracks(folder / "truth.json").frames
+    seen = {identity: [f.frame_number for f in frames if identity in f.ids] for identity in range(1, 8)}
+    gaps = [max(b - a for a, b in pairwise(at)) for at in seen.values()]
+    assert sum(gap > 12 for gap in gaps) == 3
+    assert len(frames[PICTURED].ids) >= 5

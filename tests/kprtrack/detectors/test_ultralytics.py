@@ -1,0 +1,104 @@
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+
+from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.detectors.ultralytics import UltralyticsConfig, UltralyticsDetector, load_ultralytics
+from kprtrack.inference.devices import Runtime
+
+INSTALLED = importlib.util.find_spec("ultralytics") is not None
+
+
+class FakeBoxes:
+    """What ultralytics answers for one picture."""
+
+    def __init__(self, rows: list[list[float]]) -> None:
+        table = torch.tensor(rows).reshape(-1, 5)
+        self.xyxy, self.conf = table[:, :4], table[:, 4]
+
+    def __len__(self) -> int:
+        return len(self.conf)
+
+
+class FakeResult:
+    def __init__(self, boxes: FakeBoxes | None) -> None:
+        self.boxes = boxes
+
+
+class FakeModel:
+    """Answers with prepared boxes and remembers what it was asked."""
+
+    def __init__(self, rows: list[list[float]]) -> None:
+        self.rows, self.asked = rows, []
+
+    def predict(self, images, **options):
+        self.asked.append((images, options))
+        return [FakeResult(FakeBoxes(self.rows)) for _ in images]
+
+
+def detector(model: FakeModel, **runtime) -> UltralyticsDetector:
+    return UltralyticsDetector(model, 0, UltralyticsConfig(), Runtime(**runtime))
+
+
+def image(value: int = 0) -> np.ndarray:
+    return np.full((20, 30, 3), (value, 0, 0), np.uint8)
+
+
+def test_people_come_best_first():
+    people = detector(FakeModel([[1, 2, 3, 4, 0.2], [5, 6, 7, 8, 0.9]]))([image()])[0]
+    assert people.boxes.tolist() == [[5, 6, 7, 8], [1, 2, 3, 4]]
+    assert people.scores.tolist() == pytest.approx([0.9, 0.2])
+
+
+def test_boxes_without_area_are_dropped():
+    assert len(detector(FakeModel([[1, 2, 1, 4, 0.9]]))([image()])[0]) == 0
+
+
+def test_nobody_gives_an_empty_list_of_people():
+    assert detector(FakeModel([]))([image()])[0].boxes.shape == (0, 4)
+
+
+def test_images_go_in_batches_blue_first():
+    model = FakeModel([])
+    assert len(detector(model, batch=2)([image(200)] * 3)) == 3
+    assert [len(images) for images, _ in model.asked] == [2, 1]
+    assert model.asked[0][0][0][0, 0].tolist() == [0, 0, 200]
+
+
+def test_only_people_are_asked_for():
+    model = FakeModel([])
+    detector(model)([image()])
+    options = model.asked[0][1]
+    assert (options["classes"], options["conf"], options["device"]) == ([0], 0.1, "cpu")
+
+
+def test_an_empty_image_is_refused():
+    with pytest.raises(UserError, match="expected uint8"):
+        detector(FakeModel([]))([np.zeros((0, 0, 3), np.uint8)])
+
+
+def test_missing_weights_are_never_fetched(tmp_path):
+    with pytest.raises(WeightsError, match=r"yolo11n\.pt"):
+        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo11n.pt", Runtime())
+
+
+def test_a_precision_the_package_lacks_is_refused(tmp_path):
+    with pytest.raises(UserError, match="bf16"):
+        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo11n.pt", Runtime(precision="bf16"))
+
+
+@pytest.mark.parametrize("options", [{"input_px": 600}, {"min_score": 2.0}, {"nms_iou": -1.0}])
+def test_a_wrong_option_is_refused(options):
+    with pytest.raises(UserError, match=next(iter(options))):
+        UltralyticsConfig(**options)
+
+
+@pytest.mark.skipif(INSTALLED, reason="ultralytics is installed")
+def test_without_the_package_the_user_learns_how_to_get_it_and_its_licence(tmp_path, monkeypatch):
+    monkeypatch.setenv("YOLO_AUTOINSTALL", "False")
+    monkeypatch.setenv("ULTRALYTICS_SAFE_LOAD", "True")
+    (tmp_path / "yolo.pt").write_bytes(b"x")
+    with pytest.raises(UserError, match=r'AGPL-3\.0.*pip install "kprtrack\[ultralytics\]"'):
+        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo.pt", Runtime())

@@ -1,0 +1,271 @@
+import gzip
+import json
+
+import numpy as np
+import pytest
+import torch
+from support.yolox_cases import FIXTURES, GOLDEN, SHARED, filled_network, pattern_image
+from torch import nn
+
+from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector, load_yolox, suppress
+from kprtrack.detectors.yolox_network import Yolox
+from kprtrack.inference.devices import Runtime
+
+WEIGHTS = SHARED / "real" / "weights" / "yolox_nano_torch_from_onnx.pth"
+VIDEO = SHARED / "real" / "videos" / "rknn_people_walking.mp4"
+CACHE = SHARED / "real" / "cache" / "rknn_people_walking.json.gz"
+
+needs_fixtures = pytest.mark.skipif(not FIXTURES.exists(), reason="needs ../shared")
+needs_weights = pytest.mark.skipif(not WEIGHTS.exists(), reason="needs ../shared/real")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return filled_network("nano")
+
+
+def detector(network: nn.Module, runtime: Runtime | None = None, **options) -> YoloxDetector:
+    chosen = {"size": "nano", "input_width": 128, "min_score": 0.1} | options
+    return YoloxDetector(network, YoloxConfig(**chosen), runtime or Runtime())
+
+
+def same(a, b, tolerance_px=0.05) -> bool:
+    return len(a) == len(b) and bool(np.allclose(a.boxes, b.boxes, atol=tolerance_px))
+
+
+def boxes_in(rows: list[list[float]]) -> torch.Tensor:
+    """Decoded cells from rows of centre x, centre y, width, height, object, class probabilities."""
+    return torch.tensor(rows)
+
+
+# --- which boxes remain
+
+
+def golden_cells() -> tuple[torch.Tensor, dict]:
+    """The decoded cells of a picture, and the published code's results."""
+    golden = np.load(GOLDEN / "yolox_outputs.npz")
+    cells = torch.from_numpy(golden["nms_cells"])  # [A, 7] box, object, best probability, its class
+    classes = torch.zeros(len(cells), 80).scatter(1, cells[:, 6:].long(), cells[:, 5:6])
+    return torch.cat((cells[:, :5], classes), dim=1), golden
+
+
+def test_boxes_remain_in_the_published_order_without_classes():
+    cells, golden = golden_cells()
+    np.testing.assert_array_equal(suppress(cells, 0.3, 0.45).numpy(), golden["nms_agnostic"])
+
+
+def test_boxes_remain_in_the_published_order_within_classes():
+    cells, golden = golden_cells()
+    rows = suppress(cells, 0.1, 0.65, per_class=True).numpy()
+    assert len(rows) == 1353
+    np.testing.assert_array_equal(rows[:400], golden["nms_per_class"])
+
+
+@needs_fixtures
+@pytest.mark.parametrize("size", ["nano", "tiny", "s"])
+def test_all_boxes_of_the_published_code_remain(size):
+    golden = np.load(FIXTURES / f"yolox_{size}.npz")
+    cells = torch.from_numpy(np.concatenate((golden["decoded_boxes"], golden["raw"][:, 4:]), axis=1))
+    agnostic, per_class = golden["det_conf0.3_nms0.45_agnostic"], golden["det_conf0.1_nms0.65_perclass"]
+    np.testing.assert_array_equal(suppress(cells, 0.3, 0.45).numpy(), agnostic)
+    np.testing.assert_array_equal(suppress(cells, 0.1, 0.65, per_class=True).numpy(), per_class)
+
+
+def test_of_two_overlapping_boxes_the_weaker_goes():
+    cells = boxes_in([[50, 50, 20, 40, 0.5, 0.9], [51, 50, 20, 40, 0.9, 0.9], [90, 50, 20, 40, 0.6, 0.9]])
+    assert suppress(cells, 0.1, 0.65)[:, 0].tolist() == [41, 80]
+
+
+def test_overlapping_boxes_of_two_classes_both_stay_when_asked():
+    cells = boxes_in([[50, 50, 20, 40, 0.5, 0.9, 0.0], [51, 50, 20, 40, 0.9, 0.0, 0.9]])
+    assert len(suppress(cells, 0.1, 0.65, per_class=True)) == 2
+    assert len(suppress(cells, 0.1, 0.65)) == 1
+
+
+# --- the configuration
+
+
+def test_the_canvas_is_the_published_square_unless_told():
+    assert YoloxConfig(size="nano").canvas_hw == (416, 416)
+    assert YoloxConfig(size="x").canvas_hw == (640, 640)
+    assert YoloxConfig(input_width=832).canvas_hw == (832, 832)
+    assert YoloxConfig(input_height=480, input_width=832).canvas_hw == (480, 832)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"input_height": 400}, r"input_height is 400, but must be a multiple of 32\. Nearest: 384"),
+        ({"input_width": 0}, "Nearest: 32"),
+        ({"size": "smal"}, "Unknown YOLOX size 'smal'"),
+        ({"padding": "trim"}, "Did you mean 'trimmed'"),
+        ({"preprocess": "bytetrack"}, "Known: legacy, megvii"),
+        ({"min_score": 1.5}, "min_score is 1.5"),
+        ({"nms_iou": -0.1}, "nms_iou is -0.1"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_advice(options, message):
+    with pytest.raises(UserError, match=message):
+        YoloxConfig(**options)
+
+
+# --- the detector
+
+
+def test_every_image_of_a_mixed_batch_gets_its_own_people(network):
+    images = [
+        pattern_image(h, w, i) for i, (h, w) in enumerate([(72, 128), (128, 72), (72, 128), (200, 200)])
+    ]
+    alone = [detector(network)([image])[0] for image in images]
+    together = detector(network, Runtime(batch=2))(images)
+    assert all(len(people) for people in together)
+    assert all(same(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_people_come_best_first_in_pixels_of_the_image(network):
+    image = pattern_image(128, 128, 0)
+    small = detector(network)([image])[0]
+    large = detector(network)([np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)])[0]
+    assert (np.diff(small.scores) <= 0).all()
+    assert small.boxes.dtype == small.scores.dtype == np.float32
+    assert large.boxes.max() == pytest.approx(2 * small.boxes.max(), rel=0.1)
+
+
+def test_boxes_are_not_clipped_to_the_image(network):
+    boxes = detector(network)([pattern_image(128, 128, 0)])[0].boxes
+    assert boxes.min() < 0 or boxes.max() > 128
+
+
+def test_nobody_gives_an_empty_list_of_people(network):
+    people = detector(network, min_score=1.0)([pattern_image(72, 128, 0)])[0]
+    assert len(people) == 0
+    assert people.boxes.shape == (0, 4)
+    assert detector(network)([]) == []
+
+
+@pytest.mark.parametrize("shape", [(0, 0, 3), (0, 20, 3), (20, 20), (20, 20, 4)])
+def test_an_image_of_another_shape_is_refused(shape, network):
+    with pytest.raises(UserError, match="expected uint8"):
+        detector(network)([np.zeros(shape, np.uint8)])
+
+
+def test_an_image_of_floats_is_refused(network):
+    with pytest.raises(UserError, match="float32"):
+        detector(network)([np.zeros((20, 20, 3), np.float32)])
+
+
+def test_a_single_pixel_is_an_image(network):
+    assert len(detector(network)([np.zeros((1, 1, 3), np.uint8)])) == 1
+
+
+def test_only_the_first_of_several_classes_is_read(network):
+    person = Yolox("nano", 1)
+    rows = {k: v[:1] if "cls_preds" in k else v for k, v in network.state_dict().items()}
+    person.load_state_dict(rows)
+    image = pattern_image(72, 128, 0)
+    people = detector(person)([image])[0]
+    assert len(people)
+    assert same(people, detector(network)([image])[0])
+
+
+def test_making_a_detector_leaves_the_network_trainable(network):
+    detector(network, Runtime(precision="bf16"))
+    assert any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+
+
+class Broken(Yolox):
+    """Says of every cell that somebody of endless or no size is there."""
+
+    def __init__(self, raw_size: float) -> None:
+        super().__init__("nano", 1)
+        self.raw_size = raw_size
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        raw = torch.ones(len(images), 336, 6)
+        raw[..., 2:4] = self.raw_size
+        return raw
+
+
+@pytest.mark.parametrize("raw_size", [1000.0, -1000.0, float("nan")])
+def test_boxes_without_a_sound_size_are_dropped(raw_size):
+    assert len(detector(Broken(raw_size), padding="full")([pattern_image(128, 128, 0)])[0]) == 0
+
+
+def test_legacy_weights_see_other_pixels(network):
+    image = pattern_image(72, 128, 0)
+    assert not same(detector(network, preprocess="legacy")([image])[0], detector(network)([image])[0])
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_finds_about_the_same_boxes(precision, network):
+    image = pattern_image(128, 128, 0)
+    half = detector(network, Runtime(precision=precision))([image])[0]
+    single = detector(network)([image])[0]
+    assert len(single) > 10
+    assert abs(len(half) - len(single)) <= 0.1 * len(single)
+    assert abs(half.scores[:10] - single.scores[:10]).max() < 0.05
+
+
+def test_missing_weights_are_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"none\.pth"):
+        load_yolox(YoloxConfig(size="nano"), tmp_path / "none.pth", Runtime())
+
+
+# --- real weights
+
+
+def first_frames(count: int) -> list[np.ndarray]:
+    import av
+
+    with av.open(str(VIDEO)) as container:
+        return [
+            f.to_ndarray(format="rgb24")
+            for f, _ in zip(container.decode(video=0), range(count), strict=False)
+        ]
+
+
+@pytest.mark.weights
+@needs_weights
+def test_real_weights_find_the_people_found_before():
+    numbers = (0, 5, 60, 120)
+    frames = first_frames(121)
+    known = json.loads(gzip.decompress(CACHE.read_bytes()))["frames"]
+    config = YoloxConfig(size="nano", input_height=480, input_width=832, padding="full")
+    found = load_yolox(config, WEIGHTS, Runtime(batch=4))([frames[number] for number in numbers])
+    for number, people in zip(numbers, found, strict=True):
+        boxes, scores = np.array(known[number]["boxes"]), np.array(known[number]["scores"])
+        assert people.boxes.shape == boxes.shape
+        # The stored boxes are clipped to the picture and rounded to 0.1 pixel, the scores to 0.001.
+        inside = people.boxes.clip(0, (1280, 720, 1280, 720))
+        assert np.abs(inside - boxes).max() <= 0.051
+        assert np.abs(people.scores - scores).max() <= 0.00051
+
+
+@pytest.mark.weights
+@needs_weights
+def test_trimming_the_padding_keeps_the_clear_people():
+    frames = first_frames(4)
+    full = load_yolox(YoloxConfig(size="nano", padding="full"), WEIGHTS, Runtime())(frames)
+    trimmed = load_yolox(YoloxConfig(size="nano"), WEIGHTS, Runtime())(frames)
+    for a, b in zip(full, trimmed, strict=True):
+        clear = a.boxes[a.scores > 0.5]
+        nearest = np.abs(clear[:, None] - b.boxes[None]).max(axis=2).min(axis=1)
+        assert len(clear) > 3
+        assert nearest.max() < 12  # of 1280 pixels
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_a_gpu_finds_the_same_people(precision, network):
+    image = pattern_image(128, 128, 0)
+    # TensorFloat-32, cuDNN's default for fp32, alone moves scores by 3e-3.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        there = detector(network, Runtime(device="cuda", precision=precision))([image])[0]
+    here = detector(network)([image])[0]
+    assert len(here) > 10
+    assert abs(len(there) - len(here)) <= 0.1 * len(here)
+    assert np.abs(there.scores[:10] - here.scores[:10]).max() < (1e-3 if precision == "fp32" else 0.05)

@@ -1,0 +1,92 @@
+"""The weights in the package: each with a card, as the catalogue says, small, and read strictly.
+
+What the catalogue gives no sha256 is not trained yet; with it, the file must be there and be whole.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from kprtrack.hub.cache import SHIPPED
+from kprtrack.hub.catalog import CATALOGUE, ModelEntry
+
+OURS = [entry for entry in CATALOGUE.values() if entry.in_package]
+TRAINED = [
+    pytest.param(
+        entry,
+        id=entry.name,
+        marks=pytest.mark.skipif(entry.sha256 is None, reason="the catalogue has no sha256 of it yet"),
+    )
+    for entry in OURS
+]
+LARGEST_BYTES = 16_000_000  # of all together: the wheel is to stay below 25 MB
+
+
+def file_of(entry: ModelEntry) -> Path:
+    return SHIPPED / entry.file_name
+
+
+def card_of(entry: ModelEntry) -> str:
+    return file_of(entry).with_suffix(".md").read_text("utf-8")
+
+
+def test_the_folder_holds_the_weights_of_the_catalogue_their_cards_and_nothing_else() -> None:
+    known = {entry.file_name for entry in OURS if entry.sha256}
+    known |= {Path(entry.file_name).with_suffix(".md").name for entry in OURS}
+    assert {file.name for file in SHIPPED.iterdir()} == known
+
+
+@pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
+def test_a_card_says_what_must_be_known(entry: ModelEntry) -> None:
+    card = card_of(entry)
+    assert card.startswith(f"# {entry.name}\n")
+    assert "**research use only**" in card and entry.file_name in card
+    headings = re.findall(r"^## (.*)$", card, flags=re.MULTILINE)
+    assert headings == ["Data", "Training", "Scores", "What it cannot do", "Training it again"]
+
+
+@pytest.mark.parametrize("entry", TRAINED)
+def test_a_card_has_all_its_numbers(entry: ModelEntry) -> None:
+    assert "@@" not in card_of(entry)
+    assert entry.score != "see its card"
+
+
+@pytest.mark.parametrize("entry", TRAINED)
+def test_a_file_is_the_one_of_the_catalogue(entry: ModelEntry) -> None:
+    content = file_of(entry).read_bytes()
+    assert (hashlib.sha256(content).hexdigest(), len(content)) == (entry.sha256, entry.size_bytes)
+
+
+@pytest.mark.parametrize("entry", TRAINED)
+def test_tensors_are_stored_in_half_precision(entry: ModelEntry) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    tensors = load_file(file_of(entry)).values()
+    assert {tensor.dtype for tensor in tensors if tensor.is_floating_point()} == {torch.float16}
+    assert all(tensor.numel() == 1 for tensor in tensors if not tensor.is_floating_point())  # counters
+
+
+@pytest.mark.parametrize("entry", TRAINED)
+def test_weights_are_read_strictly_by_the_parts_of_the_preset(
+    entry: ModelEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kprtrack.build import options_of, weights_of
+    from kprtrack.config import PRESETS
+    from kprtrack.detectors import DETECTORS
+    from kprtrack.inference.devices import Runtime
+    from kprtrack.poses import POSES
+    from kprtrack.reid_encoders import EMBEDDERS
+
+    monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path))
+    part = getattr(PRESETS["small"], entry.kind)
+    file = weights_of(entry.kind, part)
+    assert file is not None and file.entry == entry
+    makers = {"detector": DETECTORS, "pose": POSES, "reid": EMBEDDERS}[entry.kind]
+    makers[part.name](file.path, options_of(part, file), Runtime("cpu", "fp32", 16))
+
+
+def test_all_together_leave_the_wheel_small() -> None:
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < LARGEST_BYTES

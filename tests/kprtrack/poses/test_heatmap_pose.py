@@ -1,0 +1,213 @@
+"""Heatmap networks from ONNX and OpenVINO files: toy networks, and PP-TinyPose where it is at hand."""
+
+import gzip
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import paths
+
+from kprtrack.core.datatypes import Detections
+from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.skeleton import FLIP
+from kprtrack.inference.devices import Runtime
+from kprtrack.poses.crops import cut_crops, pose_windows, standard_matrices
+from kprtrack.poses.decode import decode_msra, unmirror
+from kprtrack.poses.heatmap import HeatmapConfig, HeatmapPose, load_heatmap
+
+REAL = paths.SHARED / "real"
+# Heatmap = the first channel of the crop, 0..1.
+PLAIN = HeatmapConfig(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0), flip_test=False)
+SUFFIXES = pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+BATCHES = pytest.mark.parametrize("batch", ["N", 1, 4])
+
+
+def write_network(
+    folder: Path, suffix: str, *, batch: int | str = "N", channels: int = 17, rank: int = 4
+) -> Path:
+    """A network whose every heatmap is the first input channel averaged over 4x4 pixels."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    first = np.zeros((channels, 3, 1, 1), np.float32)
+    first[:, 0] = 1
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("Conv", ["pooled", "first"], ["maps"]),
+    ]
+    shape = [batch, channels, 64, 48]
+    if rank == 2:
+        nodes[-1] = helper.make_node("Conv", ["pooled", "first"], ["wide"])
+        nodes.append(helper.make_node("Flatten", ["wide"], ["maps"]))
+        shape = [batch, channels * 64 * 48]
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, 256, 192])],
+        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(first, "first")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = folder / "toy.onnx"
+    onnx.save(model, path)
+    if suffix == ".onnx":
+        pytest.importorskip("onnxruntime")
+        return path
+    openvino = pytest.importorskip("openvino")
+    openvino.save_model(openvino.Core().read_model(path), folder / "toy.xml", compress_to_fp16=False)
+    return folder / "toy.xml"
+
+
+def spot(x: int, y: int) -> np.ndarray:
+    """[200, 240, 3] uint8, RGB: a red spot on black."""
+    rows, columns = np.mgrid[:200, :240]
+    image = np.zeros((200, 240, 3), np.uint8)
+    image[..., 0] = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 50)
+    return image
+
+
+def someone(count: int = 1) -> Detections:
+    return Detections(
+        np.tile(np.array([[20, 30, 80, 190]], np.float32), (count, 1)), np.ones(count, np.float32)
+    )
+
+
+@SUFFIXES
+@BATCHES
+def test_keypoints_are_found_whatever_the_batch_size_in_the_file(tmp_path, suffix, batch):
+    estimate = load_heatmap(PLAIN, write_network(tmp_path, suffix, batch=batch), Runtime(threads=1, batch=3))
+    images = [spot(50, 100), spot(60, 90), spot(40, 120)]
+    poses = estimate(images, [someone(5), someone(0), someone(1)])
+    assert [len(one) for one in poses] == [5, 0, 1]
+    # The toy's cell centre is 1.5 input pixels off; a cell is about 3 pixels of this frame.
+    assert np.abs(poses[0].keypoints[..., :2] - (50, 100)).max() < 2.5
+    assert np.abs(poses[2].keypoints[..., :2] - (40, 120)).max() < 2.5
+
+
+@SUFFIXES
+def test_colour_order_is_that_of_the_configuration(tmp_path, suffix):
+    path = write_network(tmp_path, suffix)
+    config = HeatmapConfig(mean=PLAIN.mean, std=PLAIN.std, flip_test=False, channels="bgr")
+    (red,) = load_heatmap(config, path, Runtime(threads=1))([spot(50, 100)], [someone()])
+    (blue,) = load_heatmap(config, path, Runtime(threads=1))([spot(50, 100)[..., ::-1]], [someone()])
+    assert red.keypoints[..., 2].max() == 0
+    assert blue.keypoints[..., 2].min() > 0.5
+
+
+def test_both_runtimes_agree(tmp_path):
+    images, seen = [spot(50, 100)], [someone()]
+    found = [
+        load_heatmap(PLAIN, write_network(tmp_path, suffix), Runtime(threads=1))(images, seen)[0].keypoints
+        for suffix in (".onnx", ".xml")
+    ]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-4)
+
+
+@SUFFIXES
+@pytest.mark.parametrize(
+    ("options", "words"), [({"channels": 16}, r"\[1, 16, 64, 48\]"), ({"rank": 2}, "52224")]
+)
+def test_a_network_without_17_heatmaps_is_refused_with_its_shape(tmp_path, suffix, options, words):
+    with pytest.raises(WeightsError, match=words):
+        load_heatmap(PLAIN, write_network(tmp_path, suffix, **options), Runtime(threads=1))
+
+
+@pytest.mark.parametrize("name", ["broken.onnx", "broken.xml"])
+def test_a_damaged_file_is_refused(tmp_path, name):
+    pytest.importorskip("onnxruntime" if name.endswith("onnx") else "openvino")
+    (tmp_path / name).write_bytes(b"nothing of use")
+    (tmp_path / "broken.bin").write_bytes(b"")
+    with pytest.raises(WeightsError, match=name):
+        load_heatmap(PLAIN, tmp_path / name, Runtime())
+
+
+def test_a_missing_file_and_a_strange_suffix_are_refused(tmp_path):
+    with pytest.raises(WeightsError, match="No weights at"):
+        load_heatmap(PLAIN, tmp_path / "none.onnx", Runtime())
+    (tmp_path / "net.tflite").write_bytes(b"x")
+    with pytest.raises(WeightsError, match=r"neither an \.onnx file nor"):
+        load_heatmap(PLAIN, tmp_path / "net.tflite", Runtime())
+
+
+def test_an_openvino_model_without_its_bin_is_refused(tmp_path):
+    path = write_network(tmp_path, ".xml")
+    path.with_suffix(".bin").unlink()
+    with pytest.raises(WeightsError, match=r"toy\.bin beside it"):
+        load_heatmap(PLAIN, path, Runtime())
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "extra"), [("a.onnx", "onnxruntime", "onnx"), ("a.xml", "openvino", "openvino")]
+)
+def test_a_missing_runtime_is_named_with_its_extra(tmp_path, monkeypatch, name, module, extra):
+    (tmp_path / name).write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UserError, match=rf"pip install \"kprtrack\[{extra}\]\""):
+        load_heatmap(PLAIN, tmp_path / name, Runtime())
+
+
+def test_onnx_on_a_device_its_runtime_lacks_is_refused(tmp_path):
+    path = write_network(tmp_path, ".onnx")
+    with pytest.raises(UserError, match="cannot compute on 'mps'"):
+        load_heatmap(PLAIN, path, Runtime(device="mps"))
+
+
+@pytest.mark.parametrize("wrong", [{"channels": "rbg"}, {"std": (1.0, 0.0, 1.0)}, {"skeleton": "coco18"}])
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        HeatmapConfig(**wrong)
+
+
+@pytest.fixture(scope="module")
+def tinypose() -> HeatmapPose:
+    path = REAL / "weights" / "tinypose_256x192_fp16.xml"
+    if not path.exists():
+        pytest.skip("needs ../shared/real")
+    pytest.importorskip("openvino")
+    return load_heatmap(HeatmapConfig(), path, Runtime(threads=1))
+
+
+def cached_frames(count: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Image, boxes and the cached keypoints [N, 17, 3] of the first frames of a clip."""
+    import cv2
+
+    with gzip.open(REAL / "cache" / "mmaction2_demo_skeleton.json.gz") as file:
+        frames = json.load(file)["frames"][:count]
+    video = cv2.VideoCapture(str(REAL / "videos" / "mmaction2_demo_skeleton.mp4"))
+    return [
+        (video.read()[1][..., ::-1], np.array(one["boxes"], np.float32), np.array(one["keypoints"]))
+        for one in frames
+    ]
+
+
+@pytest.mark.weights
+def test_tinypose_reproduces_the_cached_keypoints_read_the_cached_way(tinypose):
+    """The cache averaged the mirrored maps without the column shift and added half a cell; so do we here."""
+    off_cells, off_score = [], []
+    for image, boxes, cached in cached_frames(6):
+        windows = pose_windows(boxes, 192, 256, padding=1.25)
+        matrices = standard_matrices(windows, 192, 256)
+        crops = cut_crops(image, matrices, 192, 256)
+        mirrored = unmirror(tinypose.heatmaps(np.ascontiguousarray(crops[:, :, ::-1])), FLIP, "udp")
+        points, scores = decode_msra((tinypose.heatmaps(crops) + mirrored) / np.float32(2), 192, 256)
+        wanted = np.einsum("nij,nkj->nki", matrices[:, :, :2], cached[..., :2]) + matrices[:, None, :, 2]
+        off_cells.append(np.abs((points + 2 - wanted) / 4).max(axis=-1))
+        off_score.append(np.abs(scores - cached[..., 2]))
+    # The cache was computed in bfloat16 and rounded: one keypoint in ten takes another quarter cell.
+    assert np.median(np.concatenate(off_cells)) < 0.02
+    assert (np.concatenate(off_cells) < 0.1).mean() > 0.85
+    assert np.concatenate(off_cells).max() < 1
+    assert np.concatenate(off_score).max() < 0.02
+
+
+@pytest.mark.weights
+def test_tinypose_lies_within_one_cell_of_the_cached_keypoints(tinypose):
+    for image, boxes, cached in cached_frames(6):
+        (poses,) = tinypose([image], [Detections(boxes, np.ones(len(boxes), np.float32))])
+        cell_px = pose_windows(boxes, 192, 256, padding=1.25)[:, 3] / 64
+        off = (poses.keypoints[..., :2] - cached[..., :2]) / cell_px[:, None, None]
+        assert np.abs(off).max() <= 1.3
+        # The cache lies half a cell lower: it took a cell's middle for the keypoint's place.
+        assert np.median(off, axis=(0, 1)) == pytest.approx([0, -0.5], abs=0.05)

@@ -1,0 +1,133 @@
+"""Any ReID network as an ONNX file: tiny ones made here, and a real one where it is at hand."""
+
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support import paths
+
+from kprtrack.core.datatypes import Detections, empty_detections, empty_poses
+from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.inference.devices import Runtime
+from kprtrack.reid_encoders.onnx import OnnxConfig, load_onnx
+
+pytest.importorskip("onnxruntime")
+onnx = pytest.importorskip("onnx")
+
+REAL = paths.SHARED / "real"
+OSNET = REAL / "weights" / "osnet_x0_25_msmt17.onnx"
+
+
+def network(path: Path, shape: Sequence[int | str], *, flat: bool = True) -> Path:
+    """A network whose feature is the mean of each colour channel, [N, 3] or [N, 3, 1, 1]."""
+    h = onnx.helper
+    nodes = [h.make_node("GlobalAveragePool", ["images"], ["pooled"])]
+    if flat:
+        nodes.append(h.make_node("Flatten", ["pooled"], ["feature"]))
+    name = "feature" if flat else "pooled"
+    kind = onnx.TensorProto.FLOAT
+    output = h.make_tensor_value_info(name, kind, [shape[0], 3] if flat else [shape[0], 3, 1, 1])
+    graph = h.make_graph(nodes, "g", [h.make_tensor_value_info("images", kind, shape)], [output])
+    made = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)])
+    made.ir_version = 9
+    onnx.save(made, path)
+    return path
+
+
+def scene() -> tuple[list[np.ndarray], list[Detections]]:
+    """Two frames, three people, each box of one colour: red, green, then grey."""
+    images = [np.zeros((60, 80, 3), np.uint8) for _ in range(2)]
+    images[0][:, :40, 0] = images[0][:, 40:, 1] = 255
+    images[1][:] = 128
+    boxes = [[[0, 0, 40, 60], [40, 0, 80, 60]], [[10, 10, 30, 50]]]
+    return images, [
+        Detections(np.array(found, np.float32), np.ones(len(found), np.float32)) for found in boxes
+    ]
+
+
+@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize("batch", ["N", 1, 2, 4])
+def test_dynamic_and_fixed_batches_give_the_same_looks(tmp_path: Path, batch: int | str, flat: bool) -> None:
+    embed = load_onnx(
+        OnnxConfig(), network(tmp_path / "n.onnx", (batch, 3, 64, 32), flat=flat), Runtime(batch=2)
+    )
+    images, people = scene()
+    found = embed(images, people, [empty_poses(2), empty_poses(1)])
+    colours = np.array([[1, 0, 0], [0, 1, 0], [128 / 255] * 3])
+    expected = (colours - OnnxConfig().mean) / OnnxConfig().std
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.concatenate([one.features for one in found])[:, 0] == pytest.approx(expected, abs=1e-5)
+    assert [one.features.shape for one in found] == [(2, 1, 3), (1, 1, 3)]
+
+
+def test_one_part_is_always_visible_and_never_prompted(tmp_path: Path) -> None:
+    images, people = scene()
+    embed = load_onnx(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), Runtime())
+    for one in embed(images, people, [empty_poses(2), empty_poses(1)]):
+        assert one.visible.all()
+        assert not one.prompted.any()
+
+
+def test_frames_without_people_give_looks_of_nobody(tmp_path: Path) -> None:
+    embed = load_onnx(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), Runtime())
+    found = embed(scene()[0], [empty_detections()] * 2, [empty_poses()] * 2)
+    assert [one.features.shape for one in found] == [(0, 1, 3)] * 2
+
+
+def test_crop_size_comes_from_the_file_or_is_asked_for(tmp_path: Path) -> None:
+    free = network(tmp_path / "free.onnx", ("N", 3, "h", "w"))
+    fixed = network(tmp_path / "fixed.onnx", ("N", 3, 64, 32))
+    with pytest.raises(UserError, match="say the option height"):
+        load_onnx(OnnxConfig(), free, Runtime())
+    with pytest.raises(UserError, match="height 64, not 256"):
+        load_onnx(OnnxConfig(height=256), fixed, Runtime())
+    images, people = scene()
+    found = load_onnx(OnnxConfig(64, 32), free, Runtime())(images, people, [empty_poses(2), empty_poses(1)])
+    assert len(found[0]) == 2
+
+
+def test_files_that_are_no_reid_network_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("not a network")
+    with pytest.raises(WeightsError):
+        load_onnx(OnnxConfig(), tmp_path / "text.onnx", Runtime())
+    with pytest.raises(WeightsError, match="No weights at"):
+        load_onnx(OnnxConfig(), tmp_path / "none.onnx", Runtime())
+    with pytest.raises(WeightsError, match="not images"):
+        load_onnx(OnnxConfig(), network(tmp_path / "four.onnx", ("N", 4, 64, 32)), Runtime())
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+@pytest.mark.skipif(not OSNET.exists(), reason="no ../shared/real")
+def test_real_network_knows_the_same_person_from_the_other_camera() -> None:
+    with zipfile.ZipFile(REAL / "reid" / "cuhk03_train.zip") as archive:
+        names = sorted(name for name in archive.namelist() if re.search(r"_0[05]\.jpg$", name))
+        people = sorted({Path(name).name[:4] for name in names})
+        both = [one for one in people if sum(Path(name).name.startswith(one) for name in names) == 2][:60]
+        raw = {
+            camera: [
+                archive.read(next(n for n in names if n.endswith(f"{one}_0{camera}.jpg"))) for one in both
+            ]
+            for camera in (0, 5)
+        }
+    embed = load_onnx(OnnxConfig(), OSNET, Runtime(threads=1))
+    views = []
+    for pictures in raw.values():
+        images = [
+            cv2.imdecode(np.frombuffer(p, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].copy() for p in pictures
+        ]
+        whole = [
+            Detections(np.array([[0, 0, i.shape[1], i.shape[0]]], np.float32), np.ones(1)) for i in images
+        ]
+        views.append(
+            np.concatenate([a.features[:, 0] for a in embed(images, whole, [empty_poses(1)] * len(images))])
+        )
+    distance = 1 - views[0] @ views[1].T
+    same = np.eye(len(distance), dtype=bool)
+    assert len(both) == 60
+    assert distance[same].mean() < 0.7 * distance[~same].mean()
+    assert (distance.argmin(axis=1) == np.arange(60)).mean() > 0.5

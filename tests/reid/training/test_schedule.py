@@ -1,0 +1,36 @@
+"""The learning rate of every epoch against the official scheduler."""
+
+import gzip
+import json
+
+import pytest
+import torch
+from support.kpr_cases import GOLDEN
+
+from kprtrack.core.errors import UserError
+from reid.training.schedule import ScheduleConfig, learning_rate, set_learning_rate
+
+
+@pytest.mark.parametrize(("recipe", "peak"), [("imagenet_lr0.008", 0.008), ("solider_lr0.0002", 0.0002)])
+def test_every_rate_equals_the_official_one(recipe: str, peak: float) -> None:
+    with gzip.open(GOLDEN / "kpr_schedule.json.gz", "rt") as file:
+        official = json.load(file)[recipe]
+    ours = [learning_rate(epoch, ScheduleConfig(peak=peak)) for epoch in range(120)]
+    assert ours == pytest.approx(official, rel=0, abs=1e-12)
+
+
+def test_without_warm_up_the_first_epoch_has_the_peak() -> None:
+    assert learning_rate(0, ScheduleConfig(epochs=3, warmup_epochs=0)) == 0.008
+
+
+def test_weights_and_biases_get_the_same_rate() -> None:
+    layer = torch.nn.Linear(2, 2)
+    groups = [{"params": [layer.weight], "lr": 1.0}, {"params": [layer.bias], "lr": 2.0}]
+    optimiser = torch.optim.SGD(groups)
+    set_learning_rate(optimiser, 0.5)
+    assert [group["lr"] for group in optimiser.param_groups] == [0.5, 0.5]
+
+
+def test_a_warm_up_longer_than_training_is_refused() -> None:
+    with pytest.raises(UserError, match=r"warm-up of 5 epochs does not fit into 3"):
+        ScheduleConfig(epochs=3)

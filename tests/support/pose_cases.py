@@ -1,0 +1,66 @@
+"""Drawn stick figures with their keypoints, as a training set of a few pictures."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kprtrack.core.skeleton import KEYPOINTS, LIMBS
+
+# x y of a standing person's keypoints, from 0 to 1 in a box.
+STANDING = np.array(
+    [
+        *((0.50, 0.10), (0.55, 0.08), (0.45, 0.08), (0.60, 0.09), (0.40, 0.09)),
+        *((0.68, 0.22), (0.32, 0.22), (0.80, 0.36), (0.20, 0.36), (0.85, 0.50), (0.15, 0.50)),
+        *((0.61, 0.52), (0.39, 0.52), (0.63, 0.74), (0.37, 0.74), (0.65, 0.95), (0.35, 0.95)),
+    ]
+)
+
+
+def figure(rng: np.random.Generator, *, wide: int = 96, high: int = 128) -> tuple[np.ndarray, np.ndarray]:
+    """A picture [high, wide, 3] uint8 RGB and keypoints [17, 3], left limbs in another colour than right."""
+    points = STANDING + rng.uniform(-0.04, 0.04, STANDING.shape)
+    points = points * (0.6 * wide, 0.8 * high) + (0.2 * wide, 0.1 * high)
+    picture = np.full((high, wide, 3), rng.integers(0, 90, 3), np.uint8)
+    for a, b in LIMBS:
+        colour = (250, 120, 40) if KEYPOINTS[b].startswith("left") else (60, 200, 250)
+        ends = [tuple(int(value) for value in np.rint(points[row])) for row in (a, b)]
+        cv2.line(picture, *ends, colour, 3)
+    return picture, np.column_stack((points, np.full(17, 2)))
+
+
+def write_figures(folder: Path, count: int, *, seed: int = 0, **category: object) -> Path:
+    """Pictures and `people.json` in COCO's form, one person each; returns the json file."""
+    rng = np.random.default_rng(seed)
+    images, annotations = [], []
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        picture, keypoints = figure(rng)
+        high, wide = picture.shape[:2]
+        cv2.imwrite(str(folder / f"{number}.png"), picture[..., ::-1])
+        images.append({"id": number, "file_name": f"{number}.png", "width": wide, "height": high})
+        low, top = keypoints[:, :2].min(0) - 4, keypoints[:, :2].max(0) + 4
+        box = [*low.tolist(), *(top - low).tolist()]
+        annotations.append(
+            {
+                "id": number,
+                "image_id": number,
+                "category_id": 1,
+                "bbox": box,
+                "keypoints": keypoints.ravel().tolist(),
+            }
+        )
+    person = {"id": 1, "name": "person", "keypoints": list(KEYPOINTS)} | category
+    path = folder / "people.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [person]}))
+    return path
+
+
+def edit(path: Path, **changes: object) -> Path:
+    """The json file with these entries in every annotation."""
+    data = json.loads(path.read_text())
+    for annotation in data["annotations"]:
+        annotation.update(changes)
+    path.write_text(json.dumps(data))
+    return path

@@ -1,0 +1,239 @@
+"""Invented videos whose truth is known: who is in every box, for the tests of the trackers.
+
+Run as a program it writes the golden scene again: `python tests/support/scenes.py`, from the root, with the
+project installed. The settings in the golden file are kept, so new defaults do not change it; a changed rule
+of pairing, learning, birth, hindsight or recognition may. Look at the difference before committing it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from kprtrack.core.appearance import Appearance
+from kprtrack.core.datatypes import Detections, Observation, Poses, Tracks
+from kprtrack.pipeline import follow
+from kprtrack.trackers.kpr import KprTracker, KprTrackerConfig
+from support import paths
+
+PARTS, DIMENSIONS = 5, 32
+WIDTH, HEIGHT = 60, 160
+GOLDEN = paths.GOLDEN / "kpr_tracker_scene.json"
+
+Way = Callable[[float], tuple[float, float] | None]  # time -> left and top of the box; None: not in sight
+Number = Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """One person of a scene."""
+
+    looks: np.ndarray  # [P, D] unit length per part
+    path: Way
+    score: float | Number = 0.9
+    visible: tuple[bool, ...] = (True,) * PARTS
+    has_keypoints: bool = True
+
+
+@dataclass(frozen=True)
+class Film:
+    """A scene as the networks see it; actors[f][i] is who detection i of frame f shows."""
+
+    frames: list[Observation]
+    actors: list[list[int]]
+
+    def every(self, step: int) -> "Film":
+        """Only every `step`-th frame, as with `--stride`."""
+        return Film(self.frames[::step], self.actors[::step])
+
+    def without_looks(self) -> "Film":
+        """The same as it is with `reid none`."""
+        return self.with_looks(lambda one: np.zeros((len(one), 0, 0), np.float32))
+
+    def with_looks(self, features: Callable[[Observation], np.ndarray]) -> "Film":
+        """The same with an encoder that says features(frame) [N, P, D], all of it visible."""
+        frames = []
+        for one in self.frames:
+            seen = features(one)
+            looks = Appearance(seen, np.ones(seen.shape[:2], bool), one.looks.prompted)
+            frames.append(Observation(one.frame_number, one.time_s, one.detections, one.poses, looks))
+        return Film(frames, self.actors)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """`vectors` with length 1 in the last axis, float32."""
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def strangers(count: int, seed: int = 0) -> np.ndarray:
+    """[count, P, D] looks of people who have nothing in common."""
+    return unit(np.random.default_rng(seed).normal(size=(count, PARTS, DIMENSIONS)))
+
+
+def lookalike(looks: np.ndarray, distance: float, seed: int = 1) -> np.ndarray:
+    """[P, D] looks at exactly this cosine distance from `looks` in every part."""
+    other = np.random.default_rng(seed).normal(size=looks.shape)
+    other = unit(other - (other * looks).sum(-1, keepdims=True) * looks)
+    return unit((1 - distance) * looks + np.sqrt(1 - (1 - distance) ** 2) * other)
+
+
+def walk(
+    left: float,
+    top: float = 100,
+    speed: float = 0,
+    start_s: float = 0,
+    end_s: float = np.inf,
+    rise: float = 0,
+) -> Way:
+    """Straight on from (left, top) at start_s, pixels per second; in sight until just before end_s."""
+
+    def at(time_s: float) -> tuple[float, float] | None:
+        # Frame times are sums of fractions: a thousandth decides no frame.
+        if not start_s - 1e-3 <= time_s < end_s - 1e-3:
+            return None
+        return left + speed * (time_s - start_s), top + rise * (time_s - start_s)
+
+    return at
+
+
+def one_after_another(*paths: Way) -> Way:
+    """The first of the paths that is in sight."""
+    return lambda time_s: next((place for path in paths if (place := path(time_s)) is not None), None)
+
+
+def film(
+    actors: list[Actor], duration_s: float, fps: float = 10, noise: float = 0.05, contaminated: bool = False
+) -> Film:
+    """The scene at `fps` frames per second; its seed is the actor and the time, whatever the frame rate.
+
+    noise: length of the error of every part. contaminated: who is hidden looks like who hides it.
+    """
+    frames, cast = [], []
+    for number in range(round(duration_s * fps)):
+        time_s = number / fps
+        places = [(row, place) for row, actor in enumerate(actors) if (place := actor.path(time_s))]
+        frames.append(_frame(number, time_s, actors, places, noise, contaminated))
+        cast.append([row for row, _ in places])
+    return Film(frames, cast)
+
+
+def _frame(
+    number: int,
+    time_s: float,
+    actors: list[Actor],
+    places: list[tuple[int, tuple[float, float]]],
+    noise: float,
+    contaminated: bool,
+) -> Observation:
+    corners = np.array([place for _, place in places], np.float64).reshape(-1, 2)
+    # Quarters of a pixel are exact in float32 on every machine.
+    corners = np.round(corners * 4) / 4
+    boxes = np.hstack([corners, corners + np.array([WIDTH, HEIGHT])]).astype(np.float32)
+    scores, looks, visible, keypoints = [], [], [], []
+    for (row, _), box in zip(places, boxes, strict=True):
+        actor = actors[row]
+        random = np.random.default_rng([row, round(time_s * 1000)])
+        scores.append(actor.score(time_s) if callable(actor.score) else actor.score)
+        error = random.normal(size=actor.looks.shape) / np.sqrt(actor.looks.shape[1])
+        looks.append(unit(actor.looks + noise * error))
+        visible.append(actor.visible)
+        keypoints.append(_pose(row, box, random) if actor.has_keypoints else np.zeros((17, 3)))
+    features = np.array(looks, np.float32).reshape(-1, *actors[0].looks.shape)
+    if contaminated:
+        features = _mixed(features, boxes)
+    return Observation(
+        number,
+        time_s,
+        Detections(boxes, np.array(scores, np.float32)),
+        Poses(np.array(keypoints, np.float32).reshape(-1, 17, 3)),
+        Appearance(features, np.array(visible, bool).reshape(features.shape[:2]), np.ones(len(boxes), bool)),
+    )
+
+
+def _pose(row: int, box: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """[17, 3] everybody holds the limbs in a way of one's own, and keypoints tremble by a pixel."""
+    posture = np.random.default_rng([row, 17]).uniform(0.1, 0.9, (17, 2))
+    places = box[:2] + posture * (box[2:] - box[:2]) + random.normal(0, 1, (17, 2))
+    return np.concatenate([places, np.full((17, 1), 0.9)], 1)
+
+
+def _mixed(features: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Looks of who stands behind (feet higher up), mixed with those in front by what they hide."""
+    mixed = features.copy()
+    for behind, front in np.argwhere(boxes[:, None, 3] < boxes[None, :, 3]):
+        sides = np.minimum(boxes[behind, 2:], boxes[front, 2:]) - np.maximum(
+            boxes[behind, :2], boxes[front, :2]
+        )
+        share = np.maximum(sides, 0).prod() / (WIDTH * HEIGHT)
+        mixed[behind] = unit((1 - share) * mixed[behind] + share * features[front])
+    return mixed
+
+
+def track(film: Film, config: KprTrackerConfig | None = None) -> list[Tracks]:
+    """What `follow` says of the film."""
+    return list(follow(film.frames, KprTracker(config)))
+
+
+def identities(film: Film, tracks: Iterable[Tracks]) -> dict[int, list[int]]:
+    """For every actor the id in each frame where it is in sight; 0 where the tracker says nothing of it.
+
+    Also checks what holds for every frame: boxes are the detector's, bit by bit and each at most once, and
+    ids are positive and unique.
+    """
+    found: dict[int, list[int]] = {}
+    for seen, cast, said in zip(film.frames, film.actors, tracks, strict=True):
+        assert (said.frame_number, said.time_s) == (seen.frame_number, seen.time_s)
+        rows = [_row_of(box, seen.detections.boxes) for box in said.boxes]
+        assert len(set(rows)) == len(rows)
+        assert (said.ids > 0).all() and len(set(said.ids.tolist())) == len(said)
+        assert said.scores.tolist() == seen.detections.scores[rows].tolist()
+        assert np.array_equal(said.keypoints, seen.poses.keypoints[rows])
+        number_of = dict(zip(rows, said.ids.tolist(), strict=True))
+        for row, actor in enumerate(cast):
+            found.setdefault(actor, []).append(number_of.get(row, 0))
+    return found
+
+
+def _row_of(box: np.ndarray, boxes: np.ndarray) -> int:
+    [row] = [row for row, other in enumerate(boxes) if other.tobytes() == box.tobytes()]
+    return row
+
+
+def who(film: Film, config: KprTrackerConfig | None = None) -> dict[int, list[int]]:
+    """`identities` of what `follow` says of the film."""
+    return identities(film, track(film, config))
+
+
+def golden_film() -> Film:
+    """100 frames: a crossing, somebody who leaves and returns, a low score, hidden parts, a passer-by."""
+    looks = strangers(6, 7)
+    away = one_after_another(walk(900, 300, end_s=3), walk(500, 300, 20, start_s=6.5))
+    half = (True, True, False, False, True)
+    actors = [
+        Actor(looks[0], walk(100, 95, 80)),
+        Actor(looks[1], walk(600, 110, -70)),
+        Actor(looks[2], away),
+        Actor(looks[3], walk(200, 500, 10), score=lambda time_s: 0.3 if 4 <= time_s < 5 else 0.85),
+        Actor(looks[4], walk(700, 520, -15, start_s=1.5), visible=half, score=lambda t: min(0.9, 0.2 * t)),
+        Actor(looks[5], walk(1000, 100, -60, start_s=2, end_s=8), has_keypoints=False),
+    ]
+    return film(actors, 10, noise=0.3, contaminated=True)
+
+
+def digest(tracks: Iterable[Tracks]) -> str:
+    """SHA-256 of all boxes, in the order in which they are said."""
+    return hashlib.sha256(b"".join(said.boxes.astype("<f4").tobytes() for said in tracks)).hexdigest()
+
+
+def golden(config: KprTrackerConfig) -> dict[str, object]:
+    """What the golden file holds."""
+    tracks = track(golden_film(), config)
+    ids = [said.ids.tolist() for said in tracks]
+    return {"config": asdict(config), "boxes_sha256": digest(tracks), "ids": ids}
+
+
+if __name__ == "__main__":
+    settings = json.loads(GOLDEN.read_text("utf-8"))["config"] if GOLDEN.exists() else {}
+    GOLDEN.write_text(json.dumps(golden(KprTrackerConfig(**settings))) + "\n", "utf-8")

@@ -1,0 +1,46 @@
+"""Workers for other processes; imports nothing heavy, so that those start at once."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kprtrack.core.errors import WeightsError
+
+Tell = Callable[[int], None]
+
+
+def squares(number: int) -> Callable[[int, Tell], tuple[int, int]]:
+    """The job's square, and the process's own number."""
+
+    def worker(job: int, tell: Tell) -> tuple[int, int]:
+        tell(1)
+        return job * job, number
+
+    return worker
+
+
+def endless(number: int) -> Callable[[str, Tell], None]:
+    """Leaves a trace until it is ended."""
+
+    def worker(job: str, tell: Tell) -> None:
+        while True:
+            with Path(job).open("a") as file:
+                file.write("alive\n")
+            time.sleep(0.05)
+
+    return worker
+
+
+def failing(number: int) -> Callable[[str, Tell], None]:
+    """Fails as the job says."""
+
+    def worker(job: str, tell: Tell) -> None:
+        if job == "weights":
+            raise WeightsError("no weights")
+        if job == "bug":
+            raise ZeroDivisionError("a bug")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return worker
