@@ -26,7 +26,10 @@ class Crop:
 
 
 def resize_crop(crop: Crop, height: int, width: int) -> Crop:
-    """The crop, its keypoints and masks at `height` x `width` pixels, all bilinear (spec kpr.md 3.1, 4.3)."""
+    """The crop, its keypoints and masks at `height` x `width` pixels, all bilinear.
+
+    Source: docs/reference/kpr.md 3.1, 4.3.
+    """
     size = (width, height)
     keypoints = crop.keypoints.astype(np.float64)
     keypoints[..., :2] *= (width / crop.image.shape[1], height / crop.image.shape[0])

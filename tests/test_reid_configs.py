@@ -48,7 +48,7 @@ def test_a_written_recipe_says_the_same_again(file: Path, tmp_path: Path) -> Non
 
 
 def test_the_published_recipes_are_those_of_the_official_table() -> None:
-    # Height, K, prompt groups, learning rate, frozen epochs, occlusions (spec kpr.md 4.2).
+    # Height, K, prompt groups, learning rate, frozen epochs, occlusions (docs/reference/kpr.md 4.2).
     found = {
         name: (
             config.model.height,

@@ -1,7 +1,7 @@
 """The published way to score PoseTrack21, one frame, joint and threshold at a time: ours is held against it.
 
-Source: spec tracking_and_evaluation.md 2.1 and 2.2. The arithmetic only; the official code is not used. Box
-HOTA itself is TrackEval's, from its package: `read_boxes` makes what it takes.
+Source: docs/reference/tracking_and_evaluation.md 2.1 and 2.2. The arithmetic only; the official code is not
+used. Box HOTA itself is TrackEval's, from its package: `read_boxes` makes what it takes.
 """
 
 import json

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from eval.datatypes import Evaluation
 
-# What the published programs took for such a set on another day, seconds (spec tracking_and_evaluation.md 7).
+# What the published programs took for such a set on another day, seconds
+# (docs/reference/tracking_and_evaluation.md 6).
 PUBLISHED_S = {"keypoints": 63.6, "boxes": 8.8, "TrackEval, 4 metrics": 5.3}
 KEYPOINTS, BOXES = "keypoint_hota", "box_hota"
 SAME = 1e-9

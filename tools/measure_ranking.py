@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Ours multiplies in its own threads; each would otherwise start more of them and wait busily.
 LIBRARY_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
-QUERIES, GALLERY, IDENTITIES = 2581, 10831, 1411  # Occluded-PoseTrack-ReID, spec kpr.md 5.3
+QUERIES, GALLERY, IDENTITIES = 2581, 10831, 1411  # Occluded-PoseTrack-ReID, docs/reference/kpr.md 5.3
 PARTS, DIMENSIONS = 9, 512
 NOISE = 4.0  # next to looks of deviation 1: scores far from 0 and 1
 TOLERANCE = 1e-6  # of mAP and CMC: distances that differ in the last digit may change places

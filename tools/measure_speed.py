@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Threads that wait busily ruin every figure on a machine that has something else to do.
 LIBRARY_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
 _WARM_UP = 20  # frames in which the trackers get to know everybody
-# What the published programs took on another day on such a machine, milliseconds (spec kpr.md 13,
-# tracking_and_evaluation.md 7): quoted beside the ratios of this run, never mixed with them.
+# What the published programs took on another day on such a machine, milliseconds (docs/reference/kpr.md 9,
+# docs/reference/tracking_and_evaluation.md 6): quoted beside the ratios of this run, never mixed with them.
 PUBLISHED_PROMPT_MS = {0: 11.1, 2: 32.7}
 PUBLISHED_BYTETRACK_MS = {10: 0.51, 50: 2.06, 200: 9.1}
 

@@ -1,6 +1,6 @@
 """ByteTrack one object at a time, as its published program computes: what ours are measured against.
 
-Source: spec tracking_and_evaluation.md 4. The arithmetic only; the published code is not used.
+Source: docs/reference/tracking_and_evaluation.md 4. The arithmetic only; the published code is not used.
 Matrices are 8 x 8 per track and corrected by a Cholesky solution each; prediction and overlap are vectorised,
 as in the published program.
 """

@@ -1,6 +1,6 @@
 """The published way to make prompts, step by step and one keypoint at a time: what ours is measured against.
 
-Source: spec kpr.md 2.3-2.6 and 13. The arithmetic only; the published code is not used.
+Source: docs/reference/kpr.md 2.3-2.6 and 9. The arithmetic only; the published code is not used.
 """
 
 import cv2

@@ -1,6 +1,6 @@
 """The published way to rank a gallery, step by step: what ours is measured against.
 
-Source: spec kpr.md 6 and 13. The arithmetic only; the published code is not used.
+Source: docs/reference/kpr.md 6 and 9. The arithmetic only; the published code is not used.
 """
 
 import numpy as np

@@ -4,8 +4,9 @@
         data.val=POSETRACK21/posetrack_data/val init=WEIGHTS.pth out=runs/hrnet
 
 The paper gives no recipe for HRNet (supplementary, "Implementation details"); mmpose trains PoseTrack18 for
-20 epochs with Adam and a batch of 512 people (spec detector_and_pose.md 2.7). Its 500 batches of warm-up are
-about three epochs. init: COCO weights of mmpose (also by name, hrnet-w32-coco-256) or those of ImageNet.
+20 epochs with Adam and a batch of 512 people (docs/reference/detector_and_pose.md 2.7). Its 500 batches of
+warm-up are about three epochs. init: COCO weights of mmpose (also by name, hrnet-w32-coco-256) or those of
+ImageNet.
 """
 
 task = "pose"

@@ -1,8 +1,8 @@
 """KPR on Market-1501 from ImageNet weights.
 
 Published: mAP 89.6, rank-1 95.9. No score of ours yet.
-Follows the official code (spec kpr.md 4.2, 8): 384 x 128, part prediction 0.35, occlusion 0.05 and 512
-dimensions, where the paper says 256 x 128, 0.3, 0.3 and 256.
+Follows the official code (docs/reference/kpr.md 4.2, 8): 384 x 128, part prediction 0.35, occlusion 0.05 and
+512 dimensions, where the paper says 256 x 128, 0.3, 0.3 and 256.
 """
 
 data = dict(name="market1501")  # data.root=FOLDER on the command line

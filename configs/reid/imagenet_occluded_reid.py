@@ -1,8 +1,8 @@
 """KPR for Occluded-ReID, trained on Market-1501 from ImageNet weights.
 
 Published: mAP 79.1, rank-1 85.4. No score of ours yet.
-Follows the official code (spec kpr.md 4.2, 8): Swin V2 with windows of 16, where the paper says Swin; part
-prediction 0.35, occlusion 0.05 and 512 dimensions, where it says 0.3, 0.3 and 256.
+Follows the official code (docs/reference/kpr.md 4.2, 8): Swin V2 with windows of 16, where the paper says
+Swin; part prediction 0.35, occlusion 0.05 and 512 dimensions, where it says 0.3, 0.3 and 256.
 """
 
 data = dict(name="market1501")  # data.root=FOLDER on the command line

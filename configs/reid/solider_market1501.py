@@ -1,9 +1,10 @@
 """KPR on Market-1501 from SOLIDER weights.
 
 Published: mAP 93.2, rank-1 96.6. No score of ours yet.
-Follows the official code (spec kpr.md 4.2, 8): part prediction 0.35, occlusion 0.2 and 512 dimensions, where
-the paper says 0.3, 0.3 and 256. With the official training file others reached a mAP of 76 only (its issue
-16, unresolved); the one known difference to the published weights is the camera embedding, left out here.
+Follows the official code (docs/reference/kpr.md 4.2, 8): part prediction 0.35, occlusion 0.2 and 512
+dimensions, where the paper says 0.3, 0.3 and 256. With the official training file others reached a mAP of 76
+only (its issue 16, unresolved); the one known difference to the published weights is the camera embedding,
+left out here.
 """
 
 data = dict(name="market1501")  # data.root=FOLDER on the command line

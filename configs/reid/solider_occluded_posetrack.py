@@ -1,8 +1,8 @@
 """KPR on Occluded-PoseTrack-ReID from SOLIDER weights.
 
 Published: mAP 81.2, rank-1 90.6. No score of ours yet.
-Follows the official code (spec kpr.md 4.2, 8): part prediction 0.35, occlusion 0.2 and 512 dimensions, where
-the paper says 0.3, 0.3 and 256.
+Follows the official code (docs/reference/kpr.md 4.2, 8): part prediction 0.35, occlusion 0.2 and 512
+dimensions, where the paper says 0.3, 0.3 and 256.
 """
 
 data = dict(name="occluded_posetrack")  # data.root=FOLDER on the command line

@@ -1,8 +1,8 @@
 """KPRTrack as the paper describes it: appearance alone decides who is who, and no decision is ever corrected.
 
-Source: KPR (Somers et al., ECCV 2024), section 4.5 and supplement "KPRTrack details"; spec
-tracking_and_evaluation.md 4.1. The paper takes life cycle and stages from ByteTrack and leaves most
-numbers unsaid; each line names where its number is from. The paper's networks for PoseTrack21 were never
+Source: KPR (Somers et al., ECCV 2024), section 4.5 and supplement "KPRTrack details";
+docs/reference/tracking_and_evaluation.md 4.1. The paper takes life cycle and stages from ByteTrack and leaves
+most numbers unsaid; each line names where its number is from. The paper's networks for PoseTrack21 were never
 published as a set, so this is its tracker, not its figures. No score of ours yet.
 """
 

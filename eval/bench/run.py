@@ -1,7 +1,7 @@
 """The tracker on a whole benchmark: observe, follow, write official result files, score, compare.
 
 Tracks are scored as they come: nothing is filtered afterwards but doubtful joints (TrackLab also drops short
-tracks and people with few joints; spec tracking_and_evaluation.md 5).
+tracks and people with few joints; docs/reference/tracking_and_evaluation.md 5).
 """
 
 from collections.abc import Mapping

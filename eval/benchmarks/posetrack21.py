@@ -13,7 +13,7 @@ from kprtrack.core.errors import InputError, unknown_name
 
 _POSES, _BOXES = "posetrack_data", Path("posetrack_mot", "mot")
 _SHOWN = 3  # names in a message
-_GREATEST_CLASS = 1  # in column 8 of box files (spec tracking_and_evaluation.md 1)
+_GREATEST_CLASS = 1  # in column 8 of box files (docs/reference/tracking_and_evaluation.md 1)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from eval.benchmarks.posetrack21_validation import (
 from eval.datatypes import POSETRACK_JOINTS, People
 from kprtrack.core.errors import InputError
 
-_HEAD_SHARE = 0.6  # of the head box's diagonal (spec tracking_and_evaluation.md 2.1)
+_HEAD_SHARE = 0.6  # of the head box's diagonal (docs/reference/tracking_and_evaluation.md 2.1)
 _NO_SCORE = -9999.0  # what the official program takes for a missing joint score
 _NO_JOINTS = [0.0] * (3 * POSETRACK_JOINTS)
 _NO_SCORES = [_NO_SCORE] * POSETRACK_JOINTS
@@ -99,8 +99,9 @@ def load_json(path: Path) -> object:
 
 
 def ignore_regions(image: Entry, place: str) -> tuple[np.ndarray, ...]:
-    """The polygons of an image, each [V, 2]; a single one may be a flat list (spec 1).
+    """The polygons of an image, each [V, 2]; a single one may be a flat list.
 
+    Source: docs/reference/tracking_and_evaluation.md 1.
     Raises: InputError if they are no polygons.
     """
     xs, ys = (image.get(f"ignore_regions_{axis}") or [] for axis in "xy")

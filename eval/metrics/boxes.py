@@ -67,7 +67,7 @@ def _trackeval(name: str) -> Any:
 def _without_ignored(sequence: Sequence, pairs: Similarities) -> Similarities:
     """The pairs without tracks that match nobody and lie in a region of a frame where both sides have people.
 
-    Source: spec tracking_and_evaluation.md 2.2.
+    Source: docs/reference/tracking_and_evaluation.md 2.2.
     """
     frames = [frame for frame in pairs.shared_frames if sequence.ignore_regions[frame]]
     free = np.ones(len(pairs.track_ids), bool)
@@ -85,7 +85,7 @@ def _plain(scores: Mapping[str, float | np.generic]) -> Scores:
 
 
 def _trackeval_data(pairs: Similarities) -> dict[str, object]:
-    """What TrackEval's metric classes take (spec tracking_and_evaluation.md 3)."""
+    """What TrackEval's metric classes take (docs/reference/tracking_and_evaluation.md 3)."""
     frames = range(pairs.frame_count)
     return {
         "num_timesteps": pairs.frame_count,

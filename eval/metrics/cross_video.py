@@ -3,7 +3,7 @@
 As keypoint HOTA, with person_id on both sides and all sequences as one; pairs are chosen anew for every
 threshold. The fault of the official mode adds the joints of the frame's own sequence. Where the official
 program crashes, at a sequence without predictions, both modes count its joints once as misses.
-Source: spec tracking_and_evaluation.md 2.3.
+Source: docs/reference/tracking_and_evaluation.md 2.3.
 """
 
 from collections.abc import Sequence as List

@@ -18,7 +18,7 @@ def without_ignored(sequence: Sequence) -> Sequence:
     In frames with regions, joints strictly inside one become 0, 0 on both sides; people of whom no scored
     joint is left are gone. Frames without regions keep everybody. The regions of the result are empty: they
     have done their work.
-    Source: spec tracking_and_evaluation.md 2.1.
+    Source: docs/reference/tracking_and_evaluation.md 2.1.
     """
     kept = np.flatnonzero(sequence.labelled)
     regions = [sequence.ignore_regions[frame] for frame in kept]

@@ -12,7 +12,7 @@ def boxes_in_regions(boxes: np.ndarray, polygons: Ordered[np.ndarray]) -> np.nda
     """[N] bool, boxes [N, 4] x y w h whose IoU with any of the polygons, each [V, 2], is above MAX_OVERLAP.
 
     A polygon that crosses itself is repaired by a buffer of width 0; of several parts that leaves, the
-    intersections and the unions are summed. Source: spec tracking_and_evaluation.md 2.2.
+    intersections and the unions are summed. Source: docs/reference/tracking_and_evaluation.md 2.2.
     """
     inside = np.zeros(len(boxes), bool)
     ends = boxes[:, :2] + boxes[:, 2:]

@@ -5,7 +5,7 @@ any prediction adds the joints of the whole sequence to the misses (PoseTrack21 
 joints of that frame. Where the official program crashes both modes agree: in a labelled frame without truth
 (none annotated, or all of it ignored) predicted joints are false positives, and so is everything predicted
 in a sequence without truth.
-Source: spec tracking_and_evaluation.md 2.1.
+Source: docs/reference/tracking_and_evaluation.md 2.1.
 """
 
 from collections.abc import Sequence as List

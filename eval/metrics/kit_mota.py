@@ -32,7 +32,7 @@ def kit_mota(sequence: Sequence, *, ignore_regions: bool = True) -> Scores:
 
     True boxes are cut to whole pixels. MOTP is the mean 1 - IoU of matched boxes: smaller is better.
     ignore_regions: predictions that match nobody and lie in an ignored region are not counted.
-    Source: spec tracking_and_evaluation.md 2.5.
+    Source: docs/reference/tracking_and_evaluation.md 2.5.
     """
     truth = replace(sequence.truth, boxes=np.trunc(sequence.truth.boxes))
     tracks = replace(sequence.tracks, boxes=sequence.tracks.boxes - _PIXEL)

@@ -16,7 +16,8 @@ def person_hota(pairs: Similarities) -> Scores:
     """One sequence's HOTA: arrays over THRESHOLDS, and at the first threshold under names ending in (0).
 
     Equal to TrackEval's HOTA, which scores boxes several times slower and has no FragA (its OWTA is RHOTA).
-    Source: spec tracking_and_evaluation.md 2.2 (Luiten et al., IJCV 2021; Döring et al., CVPR 2022).
+    Source: docs/reference/tracking_and_evaluation.md 2.2 (Luiten et al., IJCV 2021; Döring et al., CVPR
+    2022).
     """
     sizes = np.bincount(pairs.truth_ids), np.bincount(pairs.track_ids)
     matched = best_pairs(pairs, _alignment(pairs, *sizes) * pairs.values)

@@ -28,7 +28,7 @@ def pose_ap_parts(sequence: Sequence) -> ApParts:
     A predicted pose belongs to the true one of which it finds the largest share of joints, the first of
     equals; of several for the same true pose the one with the largest share stays, and all joints of the
     others are wrong.
-    Source: spec tracking_and_evaluation.md 2.4; on the frames and joints of keypoint HOTA (2.1).
+    Source: docs/reference/tracking_and_evaluation.md 2.4; on the frames and joints of keypoint HOTA (2.1).
     """
     sequence = without_ignored(sequence)
     truth, tracks = sequence.truth, sequence.tracks

@@ -176,7 +176,7 @@ def _edges(people: People) -> np.ndarray:
 def _paired_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """[K] intersection over union of a[:, i] with b[:, i], both [4, K] edges; 0 if one has no area.
 
-    Source: spec tracking_and_evaluation.md 2.2: no pixel is added.
+    Source: docs/reference/tracking_and_evaluation.md 2.2: no pixel is added.
     """
     width = np.minimum(a[2], b[2])
     width -= np.maximum(a[0], b[0])

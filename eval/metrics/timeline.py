@@ -12,8 +12,8 @@ _CONTINUES = 1000  # CLEAR's weight of a pair that was matched in the frame befo
 def timeline(sequence: Sequence) -> Timeline:
     """Who follows whom at IoU 0.5, matched as CLEAR does: a track stays with its person if it can.
 
-    Source: spec tracking_and_evaluation.md 2.6; there, frames in which one side has nobody leave the memory
-    as it is.
+    Source: docs/reference/tracking_and_evaluation.md 2.6; there, frames in which one side has nobody leave
+    the memory as it is.
     """
     pairs = box_similarities(sequence)
     truth_ids, track_ids = np.unique(sequence.truth.ids), np.unique(sequence.tracks.ids)

@@ -8,7 +8,7 @@ occluded_posetrack_reid/
         synthetic_shapes.PARTS; 0 for background and other people. The published files hold 36 fields of
         floats, 1.7 MB a crop; these labels, known without error, take 3 kB.
     masks/anns/{train,val}_reid_masks_anns.json     id, path
-Source: spec kpr.md 5.1 and 5.3 (layout, sampling, split by occlusion, the transform of keypoints).
+Source: docs/reference/kpr.md 5.1 and 5.3 (layout, sampling, split by occlusion, the transform of keypoints).
 """
 
 import io
@@ -149,7 +149,7 @@ def _in_crop(poses: np.ndarray, box: np.ndarray, scale: np.ndarray) -> np.ndarra
 
 
 def _occlusion(crop: Entry) -> float:
-    """Visible joints of others, relative to those of the person (spec kpr.md 5.3)."""
+    """Visible joints of others, relative to those of the person (docs/reference/kpr.md 5.3)."""
     own = float(np.array(crop["keypoints"])[:, 2].sum())
     others = float(np.array(crop["negative_kps"]).reshape(-1, 17, 3)[..., 2].sum())
     return others / own if own else 2 * others

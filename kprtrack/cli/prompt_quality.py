@@ -7,7 +7,7 @@ import numpy as np
 
 from kprtrack.core.datatypes import Observation, Tracks
 
-JOINT_CONFIDENCE = 0.3  # below, KPR draws no prompt for a joint (spec kpr.md 2.3)
+JOINT_CONFIDENCE = 0.3  # below, KPR draws no prompt for a joint (docs/reference/kpr.md 2.3)
 LEAST_JOINTS = 3  # a person with fewer is embedded without a prompt
 OVERLAP = 0.1  # share of a person's box under one other box from which on the crop is ambiguous
 RARELY = 0.02  # share of overlapped people below which prompts cannot change much

@@ -46,7 +46,7 @@ def part_distance(a: Appearance, b: Appearance, metric: Metric = "cosine") -> np
     """Mean distance over the parts visible in both; inf where no part is shared.
 
     metric: "cosine" is 1 - cosine per part, in [0, 2] (KPR, ECCV 2024, eq. 2); "euclidean" is the length of
-    the difference of the unit vectors, in [0, 2], as the official code measures (spec kpr.md 6).
+    the difference of the unit vectors, in [0, 2], as the official code measures (docs/reference/kpr.md 6).
     Returns: [A, B] float32.
     Raises: ValueError if the two have different part counts or feature lengths.
     """

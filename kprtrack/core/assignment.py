@@ -22,7 +22,8 @@ def pair(cost: np.ndarray, max_cost: float) -> Pairing:
     NaN takes nobody's place. The same matrix always gives the same pairing.
     cost: [A, B]; A or B may be 0.
     Raises: ValueError if max_cost is not finite or a cost is -inf.
-    Source: lap.lapjv with extend_cost and cost_limit (spec tracking_and_evaluation.md 4), in less time.
+    Source: lap.lapjv with extend_cost and cost_limit (docs/reference/tracking_and_evaluation.md 4.3), in less
+    time.
     """
     count_a, count_b = cost.shape
     if not np.isfinite(max_cost):

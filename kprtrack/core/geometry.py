@@ -24,7 +24,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def iou_inclusive(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`iou` of boxes whose last pixel belongs to them: every side is one pixel longer.
 
-    Source: the convention of ByteTrack's cython_bbox (spec tracking_and_evaluation.md 4).
+    Source: the convention of ByteTrack's cython_bbox (docs/reference/tracking_and_evaluation.md 4.3).
     """
     return _iou(a, b, 1)
 

@@ -1,6 +1,6 @@
 """How far apart two looks are, part by part: the only distance of the project.
 
-Source of the arithmetic: KPR (Somers et al., ECCV 2024), eq. 2; spec kpr.md 6.
+Source of the arithmetic: KPR (Somers et al., ECCV 2024), eq. 2; docs/reference/kpr.md 6.
 """
 
 import os
@@ -90,7 +90,7 @@ def distance_matrix(
 ) -> np.ndarray:
     """All distances [Q, G] float32, finite: where no part is shared, 1 more than the greatest of any part.
 
-    Source: spec kpr.md 6, "No shared visible vector".
+    Source: docs/reference/kpr.md 6, "No shared visible vector".
     """
     out = np.empty((len(query), len(gallery)), np.float32)
 

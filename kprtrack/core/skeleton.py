@@ -1,7 +1,7 @@
 """The one skeleton: keypoint names, mirror pairs, limbs and prompt groups.
 
 All of the project speaks COCO's 17 keypoints in COCO's order. PoseTrack's 17 differ only in rows 1 and 2
-(head_bottom, head_top in the place of the eyes); KPR treats both alike (spec kpr.md 2.1).
+(head_bottom, head_top in the place of the eyes); KPR treats both alike (docs/reference/kpr.md 2.1).
 """
 
 KEYPOINTS = (
@@ -57,7 +57,7 @@ OKS_SIGMAS = (
 _HEAD = (0, 1, 2, 3, 4)
 _TORSO = (5, 6, 11, 12)
 
-# Prompt groups by the official names; the order is the channel order (spec kpr.md 2.2).
+# Prompt groups by the official names; the order is the channel order (docs/reference/kpr.md 2.2).
 PROMPT_GROUPS: dict[str, dict[str, tuple[int, ...]]] = {
     "cck8": {
         "head": _HEAD,

@@ -1,6 +1,6 @@
 """Pictures of any size -> the canvas a YOLOX network reads.
 
-Source: `spec detector_and_pose.md 1.5 and 1.8`, equal to the published code byte for byte.
+Source: `docs/reference/detector_and_pose.md 1.5 and 1.8`, equal to the published code byte for byte.
 """
 
 from typing import Literal

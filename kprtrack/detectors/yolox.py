@@ -1,6 +1,6 @@
 """People by YOLOX: pictures in, boxes and scores out.
 
-Source: `spec detector_and_pose.md 1.4-1.6`.
+Source: `docs/reference/detector_and_pose.md 1.4-1.6`.
 """
 
 from dataclasses import dataclass, replace

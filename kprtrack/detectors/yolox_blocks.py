@@ -1,6 +1,6 @@
 """The layers YOLOX is built of, with the state-dict names of the published weights.
 
-Source: YOLOX (Ge et al., 2021, arXiv 2107.08430); `spec detector_and_pose.md 1.2`.
+Source: YOLOX (Ge et al., 2021, arXiv 2107.08430); `docs/reference/detector_and_pose.md 1.2`.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """The YOLOX network in its six sizes, with the state-dict names of the published weights.
 
-Source: YOLOX (Ge et al., 2021, arXiv 2107.08430); `spec detector_and_pose.md 1.1, 1.3, 1.4`.
+Source: YOLOX (Ge et al., 2021, arXiv 2107.08430); `docs/reference/detector_and_pose.md 1.1, 1.3, 1.4`.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Reads YOLOX weights of every known origin into our network, strictly.
 
-Source: `spec detector_and_pose.md 1.6 (person row), 1.7-1.8 (files), 1.10 (mmdet names)`.
+Source: `docs/reference/detector_and_pose.md 1.6 (person row), 1.7-1.8 (files), 1.10 (mmdet names)`.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The weights in the package, and every published checkpoint: where it lies, its hash, its settings.
 
-Source: spec detector_and_pose.md 1.7, 1.8, 1.10, 2.6; spec kpr.md 1.1, 4.2, 7.3. Longer than other files
-because it is one table.
+Source: docs/reference/detector_and_pose.md 1.7, 1.8, 1.10, 2.6; docs/reference/kpr.md 1.1, 4.2, 7.3. Longer
+than other files because it is one table.
 """
 
 from collections.abc import Mapping
@@ -108,7 +108,7 @@ def _yolox(size: str, average_precision: str, size_bytes: int, sha256: str) -> M
 def _mmdet_yolox(
     size: str, average_precision: str, file_name: str, size_bytes: int, sha256: str
 ) -> ModelEntry:
-    """COCO weights of mmdet, as the KPR authors' tracker used (spec detector_and_pose.md 1.11)."""
+    """COCO weights of mmdet, as the KPR authors' tracker used (docs/reference/detector_and_pose.md 1.11)."""
     return ModelEntry(
         name=f"yolox-{size}-coco-mmdet",
         kind="detector",
@@ -127,7 +127,7 @@ def _mmdet_yolox(
 
 
 def _bytetrack(label: str, size: str, drive_id: str, shape: tuple[int, int], mota_idf1: str) -> ModelEntry:
-    """One class, amodal full-body boxes, normalised RGB input (spec detector_and_pose.md 1.8)."""
+    """One class, amodal full-body boxes, normalised RGB input (docs/reference/detector_and_pose.md 1.8)."""
     return ModelEntry(
         name=f"bytetrack-{label.replace('_', '-')}",
         kind="detector",
@@ -209,7 +209,7 @@ def _hrnet_start(width: int, sha256: str) -> ModelEntry:
 
 
 def _kpr(label: str, encoder: str, file_stem: str, height: int, groups: str) -> ModelEntry:
-    """A KPR encoder from the authors' folder, by browser only, without a hash (spec kpr.md 4.2).
+    """A KPR encoder from the authors' folder, by browser only, without a hash (docs/reference/kpr.md 4.2).
 
     file_stem: kpr_SET_START_mAP_R1_JOB, for Partial-ReID kpr_SET_START_R1_R3_JOB.
     """
@@ -388,7 +388,8 @@ _ENTRIES = (
 
 CATALOGUE: Mapping[str, ModelEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
-# What the KPR authors' own tracking code used (spec detector_and_pose.md 1.11, kpr.md 7.3).
+# What the KPR authors' own tracking code used (docs/reference/detector_and_pose.md 1.11,
+# docs/reference/kpr.md 7.3).
 PUBLISHED_PIPELINE = {
     "detector": "yolox-x-coco-mmdet",
     "pose": "hrnet-w32-posetrack18-256",

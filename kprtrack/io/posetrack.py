@@ -89,7 +89,7 @@ def to_posetrack(keypoints: np.ndarray) -> np.ndarray:
     has the least confidence of what it was made from, of the ears the surer counts. Without shoulders both
     are zero, with nothing of the face the top. Eyes are left out; ears are zero, because PoseTrack does not
     label them.
-    Source: spec tracking_and_evaluation.md 1.
+    Source: docs/reference/tracking_and_evaluation.md 1.
     """
     nose, left, right = (keypoints[:, row] for row in (NOSE, LEFT_SHOULDER, RIGHT_SHOULDER))
     shoulders = (left + right) / 2

@@ -2,7 +2,7 @@
 
 A *window* is the part of the frame that fills the network's input: a row `cx cy w h` in frame pixels with
 the input's aspect ratio. It may reach beyond the frame; what lies outside is black.
-Source: spec detector_and_pose.md 2.3.
+Source: docs/reference/detector_and_pose.md 2.3.
 """
 
 import cv2
@@ -45,7 +45,7 @@ def udp_matrices(windows: np.ndarray, input_width: int, input_height: int) -> np
     """Affine maps from frame pixels to input pixels that measure sizes between pixel centres.
 
     Returns: [N, 2, 3] float64.
-    Source: UDP (Huang et al., CVPR 2020); spec 2.3.
+    Source: UDP (Huang et al., CVPR 2020); docs/reference/detector_and_pose.md 2.3.
     """
     cx, cy, w, h = np.asarray(windows, np.float64).T
     scale_x, scale_y = (input_width - 1) / w, (input_height - 1) / h
@@ -55,7 +55,8 @@ def udp_matrices(windows: np.ndarray, input_width: int, input_height: int) -> np
 def cut_crops(image: np.ndarray, matrices: np.ndarray, input_width: int, input_height: int) -> np.ndarray:
     """The people of one image as network inputs, bilinear, black outside of the image.
 
-    OpenCV 4 and 5 interpolate differently: up to 7 grey levels on noisy pictures (spec 2.3).
+    OpenCV 4 and 5 interpolate differently: up to 7 grey levels on noisy pictures
+    (docs/reference/detector_and_pose.md 2.3).
 
     Returns: [N, H, W, 3] uint8, channels as in the image.
     """
@@ -67,8 +68,9 @@ def cut_crops(image: np.ndarray, matrices: np.ndarray, input_width: int, input_h
 
 
 def to_frame(points: np.ndarray, windows: np.ndarray, input_width: int, input_height: int) -> np.ndarray:
-    """Input pixels as frame pixels; the same formula for every decoding (spec 2.4).
+    """Input pixels as frame pixels; the same formula for every decoding.
 
+    Source: docs/reference/detector_and_pose.md 2.4.
     Args: points [N, K, 2], windows [N, 4].
     Returns: [N, K, 2].
     """

@@ -2,7 +2,7 @@
 
 Heatmaps are [N, K, h, w]; points come in input pixels, scores are the raw maximum (not clipped: it may exceed
 1 or be negative). A map without a positive value has its point at cell -1 -1.
-Source: spec detector_and_pose.md 2.4.
+Source: docs/reference/detector_and_pose.md 2.4.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,8 @@ DECODERS: dict[Decode, Callable[[np.ndarray, int, int], Decoded]] = {
 def unmirror(heatmaps: np.ndarray, mirror: tuple[int, ...], decode: Decode) -> np.ndarray:
     """Heatmaps of mirrored crops laid over those of the crops themselves.
 
-    Except for UDP they move one column right, which undoes the half pixel that mirroring costs (spec 2.4).
+    Except for UDP they move one column right, which undoes the half pixel that mirroring costs
+    (docs/reference/detector_and_pose.md 2.4).
     """
     upright = heatmaps[:, mirror, :, ::-1]
     if decode == "udp":

@@ -1,6 +1,6 @@
 """HRNet heatmap networks (W32, W48) on timm's trunk, with the weights mmpose publishes.
 
-Source: Sun et al., CVPR 2019; spec detector_and_pose.md 2.
+Source: Sun et al., CVPR 2019; docs/reference/detector_and_pose.md 2.
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,8 @@ class Hrnet(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        # out_indices 1 of the plain location is the stride-4 branch of the last stage (spec 2.2).
+        # out_indices 1 of the plain location is the stride-4 branch of the last stage
+        # (docs/reference/detector_and_pose.md 2.2).
         trunk: Any = timm.create_model(
             f"hrnet_w{width}", pretrained=False, features_only=True, feature_location="", out_indices=(1,)
         )
@@ -78,7 +79,7 @@ class Hrnet(nn.Module):
         last.fuse_layers = nn.ModuleList([last.fuse_layers[0]])
         self.backbone = trunk
         final: Any = nn.Conv2d(width, len(KEYPOINTS), kernel_size=1)
-        nn.init.normal_(final.weight, std=1e-3)  # spec 2.7
+        nn.init.normal_(final.weight, std=1e-3)  # docs/reference/detector_and_pose.md 2.7
         nn.init.zeros_(final.bias)
         self.head = nn.ModuleDict({"final_layer": final})
 

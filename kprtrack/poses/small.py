@@ -102,7 +102,7 @@ class SmallPose(nn.Module):
             _conv_relu(shape.neck_width, shape.neck_width, stride=1) for _ in range(_STAGES - 2)
         )
         head: Any = nn.Conv2d(shape.neck_width, len(KEYPOINTS) * _SPLIT**2, kernel_size=1)
-        nn.init.normal_(head.weight, std=1e-3)  # as HRNet's head (spec detector_and_pose.md 2.7)
+        nn.init.normal_(head.weight, std=1e-3)  # as HRNet's head (docs/reference/detector_and_pose.md 2.7)
         nn.init.zeros_(head.bias)
         self.head = head
 

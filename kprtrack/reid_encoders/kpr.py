@@ -74,7 +74,7 @@ class KprEmbedder:
         """Looks of each image, row i for box i; features [N, P, D] of unit length.
 
         Who has no usable keypoint is described without a prompt, `prompted` False. Weights trained with
-        several cameras run without their camera term, as the published demo does (spec kpr.md 1.5).
+        several cameras run without their camera term, as the published demo does (docs/reference/kpr.md 1.5).
         """
         counts = [len(found) for found in people]
         features, visible, prompted = [], [], []

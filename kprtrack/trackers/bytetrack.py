@@ -1,6 +1,7 @@
 """ByteTrack, exactly: follows people by the overlap of boxes alone, with every habit of the official program.
 
-Source: Zhang et al., ByteTrack, ECCV 2022; rules and their edge cases in spec tracking_and_evaluation.md 4.
+Source: Zhang et al., ByteTrack, ECCV 2022; rules and their edge cases in
+docs/reference/tracking_and_evaluation.md 4.
 """
 
 from dataclasses import dataclass

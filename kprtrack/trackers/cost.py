@@ -14,7 +14,8 @@ from kprtrack.trackers.track_store import People
 CROWD = 32  # people compared at once
 SAME_SPREAD = 3.0  # clear looks of one person differ by less than this times their mean difference
 CONTINUES = 1.5  # times this, if position leaves no doubt: only a cut in the film shows somebody else there
-KEYPOINT_CONFIDENCE = 0.3  # below it a keypoint is a guess: the threshold of KPR's prompts (spec kpr.md 2.3)
+# Below it a keypoint is a guess: the threshold of KPR's prompts (docs/reference/kpr.md 2.3)
+KEYPOINT_CONFIDENCE = 0.3
 
 
 class PairCost:

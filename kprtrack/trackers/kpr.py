@@ -1,8 +1,9 @@
 """The KPR tracker: ByteTrack's life cycle and two confidence stages on part features, position and pose.
 
-Source: KPR (Somers et al., ECCV 2024), section 4.5 and supplement "KPRTrack details"; spec
-tracking_and_evaluation.md 4.1. configs/track/paper.py is the paper's tracker, appearance only. The defaults
-add what keeps identities best on real video: position, pose, hindsight, recognition of those who return.
+Source: KPR (Somers et al., ECCV 2024), section 4.5 and supplement "KPRTrack details";
+docs/reference/tracking_and_evaluation.md 4.1. configs/track/paper.py is the paper's tracker, appearance only.
+The defaults add what keeps identities best on real video: position, pose, hindsight, recognition of those who
+return.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 ByteTrack's filter has eight states (x, y, aspect, height and their velocities), but none of its matrices
 mixes two of the four coordinates and every track starts without correlation between them. So it is four
 independent filters of two states each: three numbers of covariance per coordinate, and no matrix to invert.
-Source: spec tracking_and_evaluation.md 4, "Kalman".
+Source: docs/reference/tracking_and_evaluation.md 4.2.
 """
 
 import numpy as np

@@ -28,7 +28,7 @@ from reid.training.run_folder import BEST, LATEST, STATE, alone_in, open_folder,
 from reid.training.schedule import set_learning_rate
 from reid.training.state import Learner, Position, load_state, save_state, write_whole
 
-_EMA_RAMP = 2000  # updates in which the average's memory grows (spec detector_and_pose.md 1.9)
+_EMA_RAMP = 2000  # updates in which the average's memory grows (docs/reference/detector_and_pose.md 1.9)
 _HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -66,7 +66,7 @@ class LoopConfig:
 class Average(nn.Module):
     """A network and the moving average of all its floating-point state.
 
-    Source: spec detector_and_pose.md 1.9.
+    Source: docs/reference/detector_and_pose.md 1.9.
     """
 
     updates: Tensor

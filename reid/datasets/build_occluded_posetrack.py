@@ -2,7 +2,7 @@
 
 With their sampling files in place exactly their crops are made, else those of the documented rule (see
 posetrack_people). Crops that are there stay, so a run that was broken off goes on.
-Source: spec kpr.md 5.3.
+Source: docs/reference/kpr.md 5.3.
 """
 
 from collections import defaultdict

@@ -39,7 +39,7 @@ def read_fields(sample: ReidSample) -> np.ndarray | None:
 def skeletons_of(sample: ReidSample, height: int, width: int) -> np.ndarray:
     """[1 + M, 17, 3] float32 in a crop of that size: the person, then others with a keypoint inside it.
 
-    Keypoints that are missing or beyond the crop are zero (spec kpr.md 2.6).
+    Keypoints that are missing or beyond the crop are zero (docs/reference/kpr.md 2.6).
     """
     if sample.keypoints is None:
         return np.zeros((1, len(KEYPOINTS), 3), np.float32)

@@ -1,6 +1,6 @@
 """Reads and writes the published keypoint files: for each crop a json list of skeletons, one the target.
 
-Source: spec kpr.md 2.6 and 5.2.
+Source: docs/reference/kpr.md 2.6 and 5.2.
 """
 
 from pathlib import Path

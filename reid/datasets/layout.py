@@ -1,7 +1,7 @@
 """What the readers of data sets share: listing pictures, and where keypoints and masks lie beside them.
 
-A published data set keeps its files where its authors put them (spec kpr.md 5.1). Everything else, our own
-files included, follows one rule: for a picture FOLDER/NAME.jpg
+A published data set keeps its files where its authors put them (docs/reference/kpr.md 5.1). Everything else,
+our own files included, follows one rule: for a picture FOLDER/NAME.jpg
     external_annotation/<keypoints>/FOLDER/NAME.jpg_keypoints.json
     masks/<masks>/FOLDER/NAME.jpg.png        part labels, or
     masks/<masks>/FOLDER/NAME.jpg.npy        36 fields, where the name <masks> ends in "fields"

@@ -1,6 +1,6 @@
 """Market-1501 and Occluded-Duke, as published: the same layout and file names.
 
-Source: spec kpr.md 5.1.
+Source: docs/reference/kpr.md 5.1.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Occluded-ReID and Partial-ReID: queries with hidden bodies, a gallery of whole ones, nothing to train on.
 
-Source: spec kpr.md 5.1.
+Source: docs/reference/kpr.md 5.1.
 """
 
 import re

@@ -4,7 +4,7 @@ Reads what `kprtrack data build` or the authors' code made below PoseTrack21/occ
     {train,val}_dataset_sampling.json               which annotations belong to the data set
     images/anns/{train,val}_reid_crops_anns.json    path and size of their crops, keypoints of others
     masks/{train,val}/VIDEO/CROP.npy                human parsing, 36 fields; or part labels, see `masks`
-The person's own keypoints come from posetrack_data. Source: spec kpr.md 5.1, 5.3.
+The person's own keypoints come from posetrack_data. Source: docs/reference/kpr.md 5.1, 5.3.
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
 """PoseTrack21's annotated people, and by what rule crops of them are chosen.
 
-Source: spec kpr.md 5.3. Where the spec leaves the rule open, ours is: "evenly spaced" takes the rounded
-steps from first to last in the order of the files; the 1000 identities come from numpy's default generator
-with seed 0; of equally occluded crops the one with the smaller annotation id becomes the query; images that
-say they are not labelled give no crops.
+Source: docs/reference/kpr.md 5.3. Where the source leaves the rule open, ours is: "evenly spaced" takes the
+rounded steps from first to last in the order of the files; the 1000 identities come from numpy's default
+generator with seed 0; of equally occluded crops the one with the smaller annotation id becomes the query;
+images that say they are not labelled give no crops.
 """
 
 from collections import defaultdict

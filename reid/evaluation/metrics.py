@@ -1,6 +1,6 @@
 """How well an encoder finds people again: mAP and CMC of queries ranked against a gallery.
 
-Source: spec kpr.md 5.4 and 6.
+Source: docs/reference/kpr.md 5.4 and 6.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,6 +1,7 @@
 """How scores fall with the share of other people in the query images: the data of the paper's Fig. 7.
 
-Source: KPR (Somers et al., ECCV 2024), eq. 3; for the official report spec kpr.md 6, "Occlusion report".
+Source: KPR (Somers et al., ECCV 2024), eq. 3; for the official report docs/reference/kpr.md 6, "Occlusion
+report".
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """k-reciprocal re-ranking: two images are near if they have the same neighbours.
 
 Source: Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding,
-CVPR 2017; spec kpr.md 6. Off by default; KPR's authors advise against it on their Occluded-PoseTrack-ReID.
+CVPR 2017; docs/reference/kpr.md 6. Off by default; KPR's authors advise against it on their
+Occluded-PoseTrack-ReID.
 """
 
 from dataclasses import dataclass

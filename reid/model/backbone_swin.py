@@ -33,7 +33,7 @@ class SwinStages(nn.Module):
     """Tokens [N, H/4, W/4, width] -> the four stage maps, channels last, each normalised.
 
     semantic_weight: SOLIDER's balance of looks (0) and meaning (1); None: the weights have no such layer.
-    Source: spec kpr.md 1.2, 1.3.
+    Source: docs/reference/kpr.md 1.2, 1.3.
     """
 
     def __init__(self, shape: SwinShape, semantic_weight: float | None, drop_path: float) -> None:

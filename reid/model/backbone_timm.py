@@ -26,7 +26,7 @@ class TimmStages(nn.Module):
     """Tokens [N, H/4, W/4, width] -> the four stage maps, channels last, not normalised.
 
     Windows larger than a stage's map shrink to it, so the image size is part of a transformer's shape.
-    Source: spec kpr.md 1.2.
+    Source: docs/reference/kpr.md 1.2.
     """
 
     def __init__(self, name: str, image_size: tuple[int, int], drop_path: float) -> None:

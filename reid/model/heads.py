@@ -29,7 +29,7 @@ class StageFusion(nn.Module):
     The published order is upsample, concatenate, convolve. A 1x1 convolution and bilinear upsampling commute,
     so each stage is convolved at its own size with its share of the weight: the same for an eighth of the
     work.
-    Source: spec kpr.md 1.6.
+    Source: docs/reference/kpr.md 1.6.
     """
 
     def __init__(self, stage_widths: tuple[int, ...], width: int) -> None:
@@ -62,7 +62,10 @@ def _at_size(stage_map: torch.Tensor, size: torch.Size) -> torch.Tensor:
 
 
 class PartClassifier(nn.Module):
-    """Which part each position shows: logits [N, K + 1, h, w], 0 is background. Source: spec kpr.md 1.7."""
+    """Which part each position shows: logits [N, K + 1, h, w], 0 is background.
+
+    Source: docs/reference/kpr.md 1.7.
+    """
 
     def __init__(self, width: int, parts: int) -> None:
         super().__init__()
@@ -76,7 +79,10 @@ class PartClassifier(nn.Module):
 
 
 class Reduction(nn.Module):
-    """Pooled features [..., width] -> [..., D]: linear, batch norm, ReLU. Source: spec kpr.md 1.9."""
+    """Pooled features [..., width] -> [..., D]: linear, batch norm, ReLU.
+
+    Source: docs/reference/kpr.md 1.9.
+    """
 
     def __init__(self, width: int, dimensions: int) -> None:
         super().__init__()
@@ -92,7 +98,10 @@ class Reduction(nn.Module):
 
 
 class IdentityHead(nn.Module):
-    """Batch-norm neck and identity logits; the norm's bias stays frozen. Source: spec kpr.md 1.10."""
+    """Batch-norm neck and identity logits; the norm's bias stays frozen.
+
+    Source: docs/reference/kpr.md 1.10.
+    """
 
     def __init__(self, dimensions: int, identities: int) -> None:
         super().__init__()
@@ -109,7 +118,7 @@ class IdentityHead(nn.Module):
 def pool_masked_mean(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Mean of masked features over all positions: [N, C, h, w], [N, h, w] -> [N, C].
 
-    Not divided by the mask's own mass (spec kpr.md 1.8).
+    Not divided by the mask's own mass (docs/reference/kpr.md 1.8).
     """
     # Sums over thousands of positions are kept out of half precision, here and in pool_parts.
     with torch.autocast(features.device.type, enabled=False):
@@ -120,7 +129,7 @@ def pool_masked_mean(features: torch.Tensor, masks: torch.Tensor) -> torch.Tenso
 def pool_parts(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Mean of features weighted by each part's mask: [N, C, h, w], [N, K, h, w] -> [N, K, C].
 
-    Source: spec kpr.md 1.8.
+    Source: docs/reference/kpr.md 1.8.
     """
     with torch.autocast(features.device.type, enabled=False):
         weights = _at_least_float32(masks).flatten(2)
@@ -129,7 +138,10 @@ def pool_parts(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 def parts_in_sight(logits: torch.Tensor) -> torch.Tensor:
-    """Whether some position shows each class most: [N, K + 1, h, w] -> [N, K + 1] bool (spec kpr.md 1.12)."""
+    """Whether some position shows each class most: [N, K + 1, h, w] -> [N, K + 1] bool.
+
+    Source: docs/reference/kpr.md 1.12.
+    """
     strongest = logits.flatten(2).argmax(dim=1)
     classes = torch.arange(logits.shape[1], device=logits.device)
     return (strongest[:, None, :] == classes[None, :, None]).any(dim=2)

@@ -1,6 +1,6 @@
 """Weights to begin a training with: an encoder's, or a backbone's from ImageNet or SOLIDER.
 
-Source: spec kpr.md 1.2.
+Source: docs/reference/kpr.md 1.2.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The appearance encoder KPR: crops and keypoint prompts in, one feature per body part out.
 
 Somers, Alahi, De Vleeschouwer: Keypoint Promptable Re-Identification, ECCV 2024. Numbers follow the published
-weights, which differ from the paper in places (spec kpr.md 8).
+weights, which differ from the paper in places (docs/reference/kpr.md 8).
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ SMALL_WIDTHS = {
 }
 BACKBONES = (*SWIN_SHAPES, *SMALL_WIDTHS, *TIMM_NAMES)
 _PATCH = 4
-_CAMERA_SCALE = 3.0  # TransReID's coefficient (spec kpr.md 1.5)
+_CAMERA_SCALE = 3.0  # TransReID's coefficient (docs/reference/kpr.md 1.5)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Kpr(nn.Module):
         small = config.backbone in SMALL_WIDTHS
         self.image_tokens = ConvStem(widths[0]) if small else PatchTokens(3, widths[0])
         self.prompt_tokens = PatchTokens(config.prompts().channels, widths[0])
-        # A prompt says nothing until it has been trained (spec kpr.md 1.4).
+        # A prompt says nothing until it has been trained (docs/reference/kpr.md 1.4).
         for parameter in self.prompt_tokens.conv.parameters():
             nn.init.zeros_(parameter)
         self.camera_tokens = nn.Parameter(torch.empty(config.cameras, widths[0])) if config.cameras else None
@@ -209,7 +209,7 @@ class Kpr(nn.Module):
 
 
 def empty_prompt(conv: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
-    """Heatmaps that point at nobody, one for all images: background 1, else 0 (spec kpr.md 0, fact 3)."""
+    """Heatmaps that point at nobody, one for all images: background 1, else 0 (docs/reference/kpr.md 2.5)."""
     prompt = images.new_zeros((1, conv.in_channels, *images.shape[2:]))
     prompt[:, 0] = 1
     return prompt

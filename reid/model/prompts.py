@@ -26,7 +26,7 @@ class PromptConfig:
     groups: str = "cck8"  # name in kprtrack.core.skeleton.PROMPT_GROUPS
     mean: tuple[float, float, float] = IMAGENET_MEAN  # of RGB in [0, 1]
     std: tuple[float, float, float] = IMAGENET_STD
-    min_confidence: float = 0.3  # keypoints at or below it are not drawn (spec kpr.md 2.3)
+    min_confidence: float = 0.3  # keypoints at or below it are not drawn (docs/reference/kpr.md 2.3)
     positives: bool = True  # draw the person's own keypoints; False leaves everybody unprompted
     negatives: bool = True  # draw the keypoints of other people inside the box
 
@@ -62,7 +62,7 @@ def make_prompts(
     doubles: [N, N] bool, detections that show one person twice; they are no negatives of each other.
     Everybody else's keypoints inside a box are that person's negatives. A person without a usable keypoint of
     their own gets the empty prompt (background 1 everywhere) and counts as unprompted.
-    Source: spec kpr.md 2.3-2.6; tracking_and_evaluation.md 5, "prompt rules".
+    Source: docs/reference/kpr.md 2.3-2.6; docs/reference/tracking_and_evaluation.md 5, "prompt rules".
     """
     rows = np.arange(len(boxes)) if rows is None else rows
     corners = whole_pixel_boxes(boxes[rows], image.shape[0], image.shape[1])
@@ -126,7 +126,7 @@ def draw_heatmaps(
     own: [17, 3] and others: [M, 17, 3], x y confidence in pixels of the resized crop. A group's channel is
     the highest of its keypoints' bumps, the negative channel of all bumps of others, background what is left.
     out: zeroed array to draw into.
-    Source: spec kpr.md 2.3-2.5.
+    Source: docs/reference/kpr.md 2.3-2.5.
     """
     if out is None:
         out = np.zeros((config.channels, config.height, config.width), np.float32)
@@ -142,7 +142,8 @@ def draw_heatmaps(
 def gaussian_bump(width: int) -> tuple[np.ndarray, int]:
     """The square stamp of one keypoint, peak 1, and its radius in pixels, for crops `width` pixels wide.
 
-    Radius width/11, deviation a quarter of the stamp's side (spec kpr.md 2.3; the paper says 0.1 width).
+    Radius width/11, deviation a quarter of the stamp's side (docs/reference/kpr.md 2.3; the paper says 0.1
+    width).
     """
     radius_px = int(width / 11)
     deviation_px = (2 * radius_px + 1) / 4

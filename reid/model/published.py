@@ -1,4 +1,7 @@
-"""The published KPR checkpoints: how their tensors are called, and which model they fit (spec kpr.md 7)."""
+"""The published KPR checkpoints: how their tensors are called, and which model they fit.
+
+Source: docs/reference/kpr.md 7.
+"""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +17,8 @@ from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD
 
 _BACKBONE = "backbone_appearance_feature_extractor."
 _AT = "^" + re.escape(_BACKBONE)
-SOLIDER_SEMANTIC_WEIGHT = 0.2  # of every training recipe (spec kpr.md 1.3); the tensors do not tell it
+# Of every training recipe (docs/reference/kpr.md 1.3); the tensors do not tell it
+SOLIDER_SEMANTIC_WEIGHT = 0.2
 _HALF = (0.5, 0.5, 0.5)
 
 # Tensors that no computation reads, or that are stored a second time under another name.
@@ -52,7 +56,8 @@ _RENAMES = [
     )
 ]
 
-# File name of each published checkpoint -> crop height, mean, deviation, which no tensor tells (spec 4.2).
+# File name of each published checkpoint -> crop height, mean, deviation, which no tensor tells
+# (docs/reference/kpr.md 4.2).
 _KNOWN = {
     "kpr_market_IN": (384, IMAGENET_MEAN, IMAGENET_STD),
     "kpr_occ_duke_IN": (256, IMAGENET_MEAN, IMAGENET_STD),

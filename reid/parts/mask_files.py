@@ -2,7 +2,7 @@
 
 36 fields: .npy, [36, h, w] in [0, 1], of any number type. Labels: each pixel a row of LABELS, as .png of 8
 bits or as .npy [h, w]. A label belongs to the field FIELD_OF_LABEL, so every part grouping reads both forms.
-Source: spec kpr.md 3.1, 5.1.
+Source: docs/reference/kpr.md 3.1, 5.1.
 """
 
 import io

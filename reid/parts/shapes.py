@@ -15,11 +15,11 @@ LABELS = (
     *("background", "head", "torso", "left_upper_arm", "right_upper_arm", "left_forearm", "right_forearm"),
     *("left_thigh", "right_thigh", "left_shank", "right_shank", "left_foot", "right_foot", "bag", "hips"),
 )
-# The human-parsing field (spec kpr.md 3.1) that stands for a label: under every published grouping it is in
-# the part that the label belongs to. Background has none.
+# The human-parsing field (docs/reference/kpr.md 3.1) that stands for a label: under every published grouping
+# it is in the part that the label belongs to. Background has none.
 FIELD_OF_LABEL = (-1, 29, 24, 25, 26, 27, 28, 18, 20, 17, 19, 15, 16, 24, 23)
 
-MIN_CONFIDENCE = 0.3  # keypoints at or below it are not drawn, as in the prompts (spec kpr.md 2.3)
+MIN_CONFIDENCE = 0.3  # keypoints at or below it are not drawn, as in the prompts (docs/reference/kpr.md 2.3)
 
 _FACE = [0, 1, 2, 3, 4]
 _NOSE, _HEAD_BOTTOM, _HEAD_TOP = 0, 1, 2  # the last two in PoseTrack's skeleton

@@ -1,6 +1,6 @@
 """Human-parsing masks -> the part that each position of the encoder's map should show.
 
-Source: spec kpr.md 3.1.
+Source: docs/reference/kpr.md 3.1.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Crop -> what the encoder is shown: occluded, shifted and erased at random in training, plain in evaluation.
 
 The order is the official one, resize, occlude, shift, normalise, erase; the paper occludes last. No crop is
-mirrored. Source: spec kpr.md 4.3.
+mirrored. Source: docs/reference/kpr.md 4.3.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """BIPO: another person of the batch is pasted over a training crop; image, masks and prompts follow.
 
 The person behind stays the one to recognise, the pasted one becomes a negative prompt. This is the official
-form, which differs from the paper in places (spec kpr.md 4.4, 8): the identity comes from the batch but its
-picture from a bank, the pasted person is always in front and never scaled.
+form, which differs from the paper in places (docs/reference/kpr.md 4.4, 8): the identity comes from the batch
+but its picture from a bank, the pasted person is always in front and never scaled.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,10 +27,10 @@ _SHOWS = 0.001  # opacity; below it a keypoint of the pasted person is not part 
 class OcclusionConfig:
     """How often and how people are pasted over others."""
 
-    probability: float = 0.2  # 0.05 in some recipes (spec kpr.md 4.2); the paper says 0.3
+    probability: float = 0.2  # 0.05 in some recipes (docs/reference/kpr.md 4.2); the paper says 0.3
     crops_per_identity: int = 5  # in the bank
-    # The official code makes negatives even of keypoints that the pasted person lacks, all at one place (spec
-    # kpr.md 0, fact 17). False, as the paper has it: only of those it shows.
+    # The official code makes negatives even of keypoints that the pasted person lacks, all at one place
+    # (docs/reference/kpr.md 4.4). False, as the paper has it: only of those it shows.
     phantom_keypoints: bool = True
 
     def __post_init__(self) -> None:

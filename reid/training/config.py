@@ -1,4 +1,4 @@
-"""What a training is made of; the defaults are the published recipe (spec kpr.md 4.1)."""
+"""What a training is made of; the defaults are the published recipe (docs/reference/kpr.md 4.1)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -43,7 +43,7 @@ class PromptUse:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """One learning rate for all parameters, see ScheduleConfig (spec kpr.md 0, fact 14)."""
+    """One learning rate for all parameters, see ScheduleConfig (docs/reference/kpr.md 4.1)."""
 
     name: Literal["sgd", "adamw"] = "sgd"
     momentum: float = 0.9  # of sgd
@@ -90,7 +90,8 @@ class ReidTrainConfig:
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    frozen_prompt_epochs: int = 0  # in which the prompt tokeniser does not learn yet (spec 4.2 "fixbase")
+    # In which the prompt tokeniser does not learn yet (docs/reference/kpr.md 4.2)
+    frozen_prompt_epochs: int = 0
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"  # the published weights: fp16
     seed: int = 1
     scoring: ScoringConfig = field(default_factory=ScoringConfig)

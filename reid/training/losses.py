@@ -1,7 +1,7 @@
 """What training minimises: who it is (identity, triplet) and where each part is (part prediction).
 
 The identity and triplet losses are GiLt (Somers et al., BPBReID, WACV 2023), as KPR trains with them.
-Source: spec kpr.md 3.
+Source: docs/reference/kpr.md 3.
 """
 
 from dataclasses import dataclass, field, fields
@@ -13,7 +13,7 @@ from kprtrack.core.errors import UserError
 from reid.model.heads import PerHead
 from reid.model.kpr import KprOutput
 
-LABEL_SMOOTHING = 0.1  # of all three losses (spec kpr.md 3)
+LABEL_SMOOTHING = 0.1  # of all three losses (docs/reference/kpr.md 3)
 _NEVER_ZERO = 1e-16
 
 
@@ -61,7 +61,7 @@ def kpr_loss(
     as reid.parts.targets makes them; None only where the part prediction does not count.
     Raises: UserError if part labels are missing.
     """
-    # float32 throughout: the official code lets half precision into the distances (spec kpr.md 3).
+    # float32 throughout: the official code lets half precision into the distances (docs/reference/kpr.md 3).
     with torch.autocast(identities.device.type, enabled=False):
         visible = _visibility(output) if config.visible_only else None
         losses = gilt_loss(output.reduced, output.identity_logits, identities, visible, config)
@@ -133,7 +133,7 @@ def triplet_loss(
 
     features: [N, D] or [N, K, D]; visible: [N] or [N, K]. Each anchor is held against its farthest positive
     and its nearest negative; an anchor that lacks either counts nothing, and a batch without any gives 0.
-    Source: spec kpr.md 3; Hermans et al. 2017, eq. 5.
+    Source: docs/reference/kpr.md 3; Hermans et al. 2017, eq. 5.
     """
     if features.ndim == 2:
         features, visible = features[:, None], None if visible is None else visible[:, None]
@@ -186,7 +186,7 @@ def part_prediction_loss(
 
 
 def _visibility(output: KprOutput) -> PerHead:
-    """Visibility of every description; all but the parts always are (spec kpr.md 1.12)."""
+    """Visibility of every description; all but the parts always are (docs/reference/kpr.md 1.12)."""
     parts = output.visible[:, 1:]
     always = torch.ones_like(parts[:, 0])
     return PerHead(

@@ -45,7 +45,7 @@ class IdentitySampler(Sampler[list[Draw]]):
     whatever their number. Each identity's crops are cut into groups; one with too few crops gives one group
     with repetitions, a remainder waits for another epoch. The epoch ends when too few identities are left for
     a batch.
-    Source: spec kpr.md 4.1.
+    Source: docs/reference/kpr.md 4.1.
 
     identities: [S] of the data set's rows.
     Raises: UserError if there are fewer identities than a batch needs, or the processes cannot share them.

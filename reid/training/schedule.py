@@ -10,7 +10,7 @@ from kprtrack.core.errors import UserError
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Source: spec kpr.md 4.1."""
+    """Source: docs/reference/kpr.md 4.1."""
 
     peak: float = 0.008  # SOLIDER: 2e-4
     floor: float = 1.6e-5  # where the warm-up starts and the cosine ends
@@ -38,7 +38,8 @@ def learning_rate(epoch: int, config: ScheduleConfig) -> float:
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group the same rate.
 
-    The official recipe asks for twice the rate on biases and its scheduler undoes that (spec kpr.md 0, 14).
+    The official recipe asks for twice the rate on biases and its scheduler undoes that
+    (docs/reference/kpr.md 4.1).
     """
     for group in optimiser.param_groups:
         group["lr"] = rate

@@ -11,7 +11,7 @@ _AS_BUILT = ("relative_position_index", "relative_coords_table", "attn_mask", "n
 
 
 def fill(name: str, shape: Sequence[int]) -> np.ndarray | None:
-    """The value of one published KPR tensor (fixtures' fill rule); None: left as built."""
+    """The value of one published KPR tensor (tests/golden/README.md); None: left as built."""
     if name.endswith(_AS_BUILT):
         return None
     noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(tuple(shape), dtype=np.float32)

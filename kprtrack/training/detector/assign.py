@@ -1,7 +1,7 @@
 """Which cells of a YOLOX answer for which box: SimOTA.
 
-Source: YOLOX (Ge et al., 2021, section 2.2) and OTA (Ge et al., CVPR 2021); constants: spec
-detector_and_pose.md 1.9.
+Source: YOLOX (Ge et al., 2021, section 2.2) and OTA (Ge et al., CVPR 2021); constants:
+docs/reference/detector_and_pose.md 1.9.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 Each picture is warped once, straight from the file to its place on the canvas. What is random comes from the
 example's own generator. Regions that were not labelled move with the picture, and people of whom hardly
 anything is left become such regions: they are nobody's fault.
-Source: YOLOX (spec detector_and_pose.md 1.9); worse cameras: our own.
+Source: YOLOX (docs/reference/detector_and_pose.md 1.9); worse cameras: our own.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from kprtrack.detectors.letterbox import PADDING_GREY, letterbox_ratio, resized_
 from kprtrack.training.annotations import corners_of
 from kprtrack.training.degradations import WorseCamera, worsened
 
-_LEAST_SIDE_PX = 1.0  # a thinner box cannot be learnt from (spec 1.9)
+_LEAST_SIDE_PX = 1.0  # a thinner box cannot be learnt from (docs/reference/detector_and_pose.md 1.9)
 _MIXUP_SCALE = (0.5, 1.5)
 _HSV = np.array((5, 30, 30))  # greatest shift of hue (of 180), saturation and value
 _HUES = 180

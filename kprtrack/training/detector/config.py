@@ -1,4 +1,7 @@
-"""What training a detector is made of; the defaults are YOLOX's own (spec detector_and_pose.md 1.9)."""
+"""What training a detector is made of; the defaults are YOLOX's own.
+
+Source: docs/reference/detector_and_pose.md 1.9.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

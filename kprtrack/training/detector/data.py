@@ -20,7 +20,7 @@ from kprtrack.training.detector.augment import Example, Labels, Picture, example
 from kprtrack.training.detector.config import DetectorDistil, DetectorTrainConfig
 from kprtrack.training.sampler import Draw
 
-_SAME_SIZE_BATCHES = 10  # before another size is drawn (spec detector_and_pose.md 1.9)
+_SAME_SIZE_BATCHES = 10  # before another size is drawn (docs/reference/detector_and_pose.md 1.9)
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _FLAGS = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2}
 
@@ -142,7 +142,10 @@ def read_picture(image: LabelledImage, coarse: int = 1) -> np.ndarray:
 
 
 def _picture(image: LabelledImage, distil: DetectorDistil) -> Picture:
-    """With people as targets: boxes cut off at the picture; those beside it are left out (spec 1.9)."""
+    """With people as targets: boxes cut off at the picture; those beside it are left out.
+
+    Source: docs/reference/detector_and_pose.md 1.9.
+    """
     least, greatest = np.zeros(2, np.float32), np.array((image.width, image.height), np.float32)
     boxes = np.concatenate([np.clip(part, least, greatest) for part in np.split(image.boxes, 2, axis=1)], 1)
     inside = (boxes[:, 2:] > boxes[:, :2]).all(1)

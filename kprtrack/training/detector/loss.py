@@ -1,6 +1,6 @@
 """What a YOLOX learns by: box, object and class losses over the cells that answer for boxes.
 
-Source: YOLOX (Ge et al., 2021); weights and targets: spec detector_and_pose.md 1.9. Added here:
+Source: YOLOX (Ge et al., 2021); weights and targets: docs/reference/detector_and_pose.md 1.9. Added here:
 
 - Cells in ignored regions that answer for nobody do not count in the object loss.
 - A box of a teacher counts as much as the teacher was certain: its score is the object target, which draws

@@ -1,6 +1,6 @@
 """The learning rate of YOLOX: a quadratic warm-up, half a cosine, then constant while nothing is augmented.
 
-Source: YOLOX's "yoloxwarmcos" (spec detector_and_pose.md 1.9).
+Source: YOLOX's "yoloxwarmcos" (docs/reference/detector_and_pose.md 1.9).
 """
 
 import math

@@ -31,8 +31,9 @@ from kprtrack.training.loop import Task, run_training
 from kprtrack.training.sampler import EpochSampler, load_batches
 from reid.training.run_folder import STATE
 
-_PREPROCESS: Preprocess = "megvii"  # how pixels are given to the network (spec detector_and_pose.md 1.5)
-_SCORED_FROM, _NMS_IOU = 0.01, 0.65  # as YOLOX is evaluated (spec 1.6)
+# How pixels are given to the network (docs/reference/detector_and_pose.md 1.5)
+_PREPROCESS: Preprocess = "megvii"
+_SCORED_FROM, _NMS_IOU = 0.01, 0.65  # as YOLOX is evaluated (docs/reference/detector_and_pose.md 1.6)
 
 
 def train(config: DetectorTrainConfig, *, quiet: bool = False) -> Path:

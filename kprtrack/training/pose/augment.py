@@ -2,7 +2,8 @@
 
 One affine map takes the frame to the network's input, so that the picture is resampled once. All chance comes
 from the generator that is handed in.
-Source: window and half body as in spec detector_and_pose.md 2.7; light, sight and hiding are our own.
+Source: window and half body as in docs/reference/detector_and_pose.md 2.7; light, sight and hiding are our
+own.
 """
 
 from collections.abc import Callable

@@ -16,7 +16,7 @@ from reid.training.config import ComputingConfig
 
 # These may change when a run goes on: they decide where and how fast, or only how it began.
 _NOT_THE_RESULT = ("out", "computing", "init")
-_WARMUP_SHARE = 1e-3  # of the peak: where the warm-up starts (spec detector_and_pose.md 2.7)
+_WARMUP_SHARE = 1e-3  # of the peak: where the warm-up starts (docs/reference/detector_and_pose.md 2.7)
 _DROP = 0.1
 
 

@@ -17,7 +17,8 @@ from kprtrack.training.pose.config import PoseOptimiser, PoseTrainConfig
 from reid.training.run_folder import STATE
 
 _TRUNK_FIRST = "conv1.weight"  # in classifiers, whose trunk has no prefix
-# What stands in a classifier behind the branch that a pose network reads (spec detector_and_pose.md 2.2).
+# What stands in a classifier behind the branch that a pose network reads
+# (docs/reference/detector_and_pose.md 2.2).
 _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.", "stage4.2.fuse_layers.")
 
 

@@ -1,7 +1,7 @@
 """From keypoints to the heatmaps a pose network learns, one encoding per decoding.
 
 Points are input pixels, [N, K, 2]; a keypoint whose Gaussian misses the map, or that is not visible, has
-weight 0 and an empty map. A Gaussian's peak is 1. Source: spec detector_and_pose.md 2.7.
+weight 0 and an empty map. A Gaussian's peak is 1. Source: docs/reference/detector_and_pose.md 2.7.
 """
 
 from collections.abc import Callable
