@@ -1,7 +1,7 @@
 """What the documentation site adds to the Markdown files in docs/; mkdocs calls the functions named on_*.
 
-The CLI reference is written from the parsers, folders in the navigation become the pages they hold, links out of
-docs/ lead to the repository, and a page that would load anything from another server fails the strict build.
+The CLI reference is written from the parsers, folders in the navigation become the pages they hold, links out
+of docs/ lead to the repository, and a page that would load from another server fails the strict build.
 """
 
 import argparse
@@ -20,7 +20,9 @@ SUBCOMMANDS_MARK = "<!-- subcommands -->"  # where the page has the generated pa
 log = logging.getLogger("mkdocs.hooks.docs_site")
 
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)#:\s]+)(?=[)#])")
-_LOADED = re.compile(r"<(?:script|img|iframe|source|video|link)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
+_LOADED = re.compile(
+    r"<(?:script|img|iframe|source|video|link)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>"
+)
 
 
 def on_config(config: Any) -> Any:
@@ -38,14 +40,16 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
 
 def on_post_page(output: str, *, page: Any, config: Any) -> str:
     """Keep the page from loading anything from elsewhere."""
-    output = output.replace(' data-md-component="source"', "")  # the theme's script would ask GitHub for stars
+    output = output.replace(
+        ' data-md-component="source"', ""
+    )  # the theme's script would ask GitHub for stars
     for tag in external_resources(output):
         log.warning("%s loads from another server: %s", page.file.src_uri, tag)
     return output
 
 
 def expand_folders(nav: list[Any], docs: Path = DOCS) -> list[Any]:
-    """Replace each `folder/` entry by its pages in order of their names; drop it and its section if it has none.
+    """Replace each `folder/` entry by its pages, sorted by name; drop sections that are left empty.
 
     Args:
         nav: The navigation as mkdocs.yml writes it: paths, or one-entry dicts from a title to a path or list.
@@ -96,7 +100,7 @@ def external_resources(html: str) -> list[str]:
 
 
 def cli_reference(subcommands: Mapping[str, Callable[[], argparse.ArgumentParser]] | None = None) -> str:
-    """Describe all subcommands of `kprtrack` in Markdown: usage, arguments and options as their parsers have them.
+    """Describe the usage, arguments and options of all subcommands of `kprtrack` in Markdown.
 
     Args:
         subcommands: Name to a function that makes the parser; by default those of kprtrack.
@@ -117,7 +121,9 @@ def _describe(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
     yield _sentence(parser.description or "", end=".")
     yield f"```text\n{_usage(parser)}\n```"
     below: list[tuple[str, argparse.ArgumentParser]] = []
-    tables: dict[str, list[str]] = {"": []}  # by title of the group; argparse's own two groups share one table
+    tables: dict[str, list[str]] = {
+        "": []
+    }  # by title of the group; argparse's own two groups share one table
     for group in parser._action_groups:
         title = "" if group.title in ("positional arguments", "options") else group.title or ""
         for action in group._group_actions:
