@@ -49,7 +49,7 @@ class Sequence:
     name: str
     labelled: np.ndarray  # [F] bool, frames whose poses are annotated; boxes are scored in all F
     ignore_regions: tuple[tuple[np.ndarray, ...], ...]  # for each of F frames its polygons, each [V, 2] x y
-    truth: People
+    ground_truth: People
     tracks: People
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class Sequence:
 class Timeline:
     """Which track followed each true person when, at IoU 0.5, for the picture of identities."""
 
-    truth_ids: np.ndarray  # [G] int64
+    gt_ids: np.ndarray  # [G] int64
     track_ids: np.ndarray  # [G, F] int64, the matched track's id; MISSED: seen by nobody; ABSENT: not there
 
 
@@ -80,7 +80,7 @@ class Evaluation:
     """All that is known about one tracker's files: what `kprtrack eval` prints, writes and draws."""
 
     benchmark: str  # "posetrack21", "mot", "tracks"
-    truth: str  # where the truth was read
+    ground_truth: str  # where the truth was read
     results: str  # where the tracks were read
     measures: Mapping[str, Measure]  # by name, see below
     timelines: Mapping[str, Timeline]  # by name of the sequence

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from kprtrack.core.datatypes import Tracks as Tracks
     from kprtrack.io import read_tracks as read_tracks
     from kprtrack.pipeline import Networks as Networks
-    from kprtrack.pipeline import follow as follow
     from kprtrack.pipeline import observe as observe
+    from kprtrack.pipeline import track as track
     from kprtrack.run import track_video as track_video
     from kprtrack.trackers.bytetrack import ByteTrack as ByteTrack
     from kprtrack.trackers.kpr import KprTracker as KprTracker
@@ -43,7 +43,7 @@ _HOMES = {
     "Tracks": "kprtrack.core.datatypes",
     "build_networks": "kprtrack.build",
     "build_tracker": "kprtrack.build",
-    "follow": "kprtrack.pipeline",
+    "track": "kprtrack.pipeline",
     "load_config": "kprtrack.config",
     "observe": "kprtrack.pipeline",
     "open_source": "kprtrack.video.source",

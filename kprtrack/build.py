@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, WeightsError, unknown_name
+from kprtrack.core.renamed import COMPONENTS
 from kprtrack.detectors import DETECTORS
 from kprtrack.hub.store import ModelFile, find
 from kprtrack.inference.devices import EngineName, Runtime, usable_cores
 from kprtrack.pipeline import Networks
 from kprtrack.poses import POSES
-from kprtrack.reid_encoders import EMBEDDERS
+from kprtrack.reid_encoders import REID_ENCODERS
 from kprtrack.trackers import TRACKERS, Tracker
 
-GIVEN = "given"  # boxes or keypoints from a file instead of a network
+FILE = "file"  # boxes or keypoints from a file instead of a network
 NO_REID = "none"  # no encoder: position and pose alone
 
 TAKE_ONNX = ("heatmap", "onnx", "ultralytics")
@@ -36,20 +37,20 @@ DEFAULT_WEIGHTS = {
 
 def detector_names() -> list[str]:
     """What `--detector` takes."""
-    return [*DETECTORS, GIVEN]
+    return [*DETECTORS, FILE]
 
 
 def pose_names() -> list[str]:
     """What `--pose` takes."""
-    return [*POSES, GIVEN]
+    return [*POSES, FILE]
 
 
-def embedder_names() -> list[str]:
+def reid_encoder_names() -> list[str]:
     """What `--reid` takes."""
-    return [*EMBEDDERS, NO_REID]
+    return [*REID_ENCODERS, NO_REID]
 
 
-def build_tracker(part: Part, fps: float) -> Tracker:
+def build_tracker(part: ComponentConfig, fps: float) -> Tracker:
     """A tracker for one video of `fps` frames per second."""
     if part.name not in TRACKERS:
         raise unknown_name("tracker", part.name, TRACKERS)
@@ -71,13 +72,13 @@ def build_networks(config: TrackConfig) -> Networks:
         estimate_poses = open_pose_estimator(config.pose, files["pose"], runtime)
         embed = _embed(config.reid, files["reid"], runtime)
     opened: dict[str, object] = {"detector": detect, "pose": estimate_poses, "reid": embed}
-    facts = {role: _facts(part, files[role]) | _runs_in(opened[role]) for role, part in parts.items()}
-    facts["runtime"] = {"device": runtime.device, "precision": runtime.precision}
+    metadata = {role: _facts(part, files[role]) | _runs_in(opened[role]) for role, part in parts.items()}
+    metadata["runtime"] = {"device": runtime.device, "precision": runtime.precision}
     guard = enough_memory(config, runtime)
-    return Networks(guard(detect), guard(estimate_poses), guard(embed), facts)
+    return Networks(guard(detect), guard(estimate_poses), guard(embed), metadata)
 
 
-def weights_of(role: str, part: Part) -> ModelFile | None:
+def weights_of(role: str, part: ComponentConfig) -> ModelFile | None:
     """The weights file a part runs on; None for `--reid none`.
 
     Raises: UserError if the part has no published weights and none are named, WeightsError if they are
@@ -85,14 +86,14 @@ def weights_of(role: str, part: Part) -> ModelFile | None:
     """
     if part.name == NO_REID:
         return None
-    if part.name == GIVEN and part.weights is None:
-        raise UserError(f"--{role} given needs a file: --{role}-weights FILE (kprtrack JSON, MOT or COCO).")
+    if part.name == FILE and part.weights is None:
+        raise UserError(f"--{role} file needs a file: --{role}-weights FILE (kprtrack JSON, MOT or COCO).")
     name = part.weights or DEFAULT_WEIGHTS.get(part.name)
     if name is None:
         raise UserError(
             f"--{role} {part.name} has no weights of its own: name a file with --{role}-weights FILE."
         )
-    if part.name == GIVEN:
+    if part.name == FILE:
         return ModelFile(Path(name), None, "")
     if part.name not in TAKE_ONNX and Path(name).suffix in (".onnx", ".xml"):
         takers = " or ".join(f"--{role} {taker}" for role, taker in (("pose", "heatmap"), ("reid", "onnx")))
@@ -123,41 +124,41 @@ def check_names(config: TrackConfig) -> None:
     for kind, part, known in (
         ("detector", config.detector, detector_names()),
         ("pose estimator", config.pose, pose_names()),
-        ("reid encoder", config.reid, embedder_names()),
+        ("reid encoder", config.reid, reid_encoder_names()),
     ):
         if part.name not in known:
-            raise unknown_name(kind, part.name, known)
+            raise unknown_name(kind, part.name, known, COMPONENTS)
 
 
 def open_detector(
-    part: Part, file: ModelFile | None, runtime: Runtime
+    part: ComponentConfig, file: ModelFile | None, runtime: Runtime
 ) -> Callable[[list[Frame]], list[Detections]]:
     """A detector with its weights. Raises: as build_networks."""
     assert file is not None
-    if part.name == GIVEN:
-        from kprtrack.detectors.file import load_given_detections
+    if part.name == FILE:
+        from kprtrack.detectors.file import load_file_detections
 
-        given = load_given_detections(file.path)
-        return lambda frames: given.for_frames([frame.number for frame in frames])
+        stored = load_file_detections(file.path)
+        return lambda frames: stored.for_frames([frame.number for frame in frames])
     detector = DETECTORS[part.name](file.path, options_of(part, file), runtime)
     return _OnFrames(detector)
 
 
 def open_pose_estimator(
-    part: Part, file: ModelFile | None, runtime: Runtime
+    part: ComponentConfig, file: ModelFile | None, runtime: Runtime
 ) -> Callable[[list[Frame], list[Detections]], list[Poses]]:
     """A pose estimator with its weights. Raises: as build_networks."""
     assert file is not None
-    if part.name == GIVEN:
-        from kprtrack.poses.file import load_given_poses
+    if part.name == FILE:
+        from kprtrack.poses.file import load_file_poses
 
-        given = load_given_poses(file.path)
-        return lambda frames, people: given.for_frames([frame.number for frame in frames], people)
+        stored = load_file_poses(file.path)
+        return lambda frames, people: stored.for_frames([frame.number for frame in frames], people)
     estimator = POSES[part.name](file.path, options_of(part, file), runtime)
     return _OnFrames(estimator)
 
 
-def options_of(part: Part, file: ModelFile) -> Mapping[str, Any]:
+def options_of(part: ComponentConfig, file: ModelFile) -> Mapping[str, Any]:
     """The settings that belong to published weights, under those the user gave."""
     published = file.entry.settings if file.entry else {}
     fixed = ("size", "width")  # said by the part's name
@@ -190,12 +191,12 @@ def runtime_of(config: TrackConfig) -> Runtime:
 
 
 def _embed(
-    part: Part, file: ModelFile | None, runtime: Runtime
+    part: ComponentConfig, file: ModelFile | None, runtime: Runtime
 ) -> Callable[[list[Frame], list[Detections], list[Poses]], list[Appearance]]:
     if file is None:
         return lambda frames, people, poses: [empty_appearance(len(found)) for found in people]
-    embedder = EMBEDDERS[part.name](file.path, options_of(part, file), runtime)
-    return _OnFrames(embedder)
+    reid_encoder = REID_ENCODERS[part.name](file.path, options_of(part, file), runtime)
+    return _OnFrames(reid_encoder)
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def _runs_in(opened: object) -> dict[str, str]:
     return {"runs_in": found} if found else {}
 
 
-def _facts(part: Part, file: ModelFile | None) -> dict[str, Any]:
+def _facts(part: ComponentConfig, file: ModelFile | None) -> dict[str, Any]:
     """What the results say of a part, so that a run can be repeated."""
     if file is None:
         return {"name": part.name}

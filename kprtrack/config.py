@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.core.renamed import SETTINGS
 from kprtrack.core.settings import assigned, fitting, read_settings
 from kprtrack.core.settings import configure as configure
 
 
 @dataclass(frozen=True)
-class Part:
+class ComponentConfig:
     """One exchangeable part of the pipeline."""
 
     name: str  # key of DETECTORS, POSES, EMBEDDERS or TRACKERS
@@ -30,10 +31,10 @@ class Part:
 class TrackConfig:
     """Everything that decides what comes out, besides the video itself."""
 
-    detector: Part = Part("yolox-nano")
-    pose: Part = Part("small")
-    reid: Part = Part("kpr")
-    tracker: Part = Part("kpr")
+    detector: ComponentConfig = ComponentConfig("yolox-nano")
+    pose: ComponentConfig = ComponentConfig("small")
+    reid: ComponentConfig = ComponentConfig("kpr")
+    tracker: ComponentConfig = ComponentConfig("kpr")
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     precision: str = "fp32"  # fp32, fp16, bf16
     runtime: str = "auto"  # of the networks of torch on a CPU: auto, torch, onnxruntime, openvino
@@ -48,9 +49,13 @@ PARTS = ("detector", "pose", "reid", "tracker")
 DEFAULT_PRESET = "small"
 PRESETS: dict[str, TrackConfig] = {
     DEFAULT_PRESET: TrackConfig(),
-    "balanced": TrackConfig(Part("yolox-m"), Part("hrnet-w32"), Part("kpr", "kpr-multi")),
+    "balanced": TrackConfig(
+        ComponentConfig("yolox-m"), ComponentConfig("hrnet-w32"), ComponentConfig("kpr", "kpr-multi")
+    ),
     "accurate": TrackConfig(
-        Part("yolox-x"), Part("hrnet-w48", "hrnet-w48-coco-384-udp"), Part("kpr", "kpr-multi")
+        ComponentConfig("yolox-x"),
+        ComponentConfig("hrnet-w48", "hrnet-w48-coco-384-udp"),
+        ComponentConfig("kpr", "kpr-multi"),
     ),
 }
 
@@ -69,7 +74,7 @@ def merge(config: TrackConfig, values: Mapping[str, Any]) -> TrackConfig:
     changes: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
-            raise unknown_name("setting", key, known)
+            raise unknown_name("setting", key, known, SETTINGS)
         if key in PARTS:
             changes[key] = _merge_part(key, getattr(config, key), value)
         else:
@@ -86,7 +91,7 @@ def override(config: TrackConfig, assignments: list[str]) -> TrackConfig:
     return config
 
 
-def _merge_part(role: str, old: Part, value: Any) -> Part:
+def _merge_part(role: str, old: ComponentConfig, value: Any) -> ComponentConfig:
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping):
@@ -94,5 +99,7 @@ def _merge_part(role: str, old: Part, value: Any) -> Part:
     options = dict(value)
     name, weights = options.pop("name", old.name), options.pop("weights", None)
     if name != old.name:
-        return Part(name, weights, options)  # options of another network say nothing about this one
-    return Part(name, weights or old.weights, {**old.options, **options})
+        return ComponentConfig(
+            name, weights, options
+        )  # options of another network say nothing about this one
+    return ComponentConfig(name, weights or old.weights, {**old.options, **options})

@@ -22,7 +22,7 @@ class Networks:
     detect: Callable[[list[Frame]], list[Detections]]
     estimate_poses: Callable[[list[Frame], list[Detections]], list[Poses]]
     embed: Callable[[list[Frame], list[Detections], list[Poses]], list[Appearance]]
-    facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # by role: name, file, sha256, options
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)  # by role: name, file, sha256, options
 
 
 def observe(frames: Iterable[Frame], networks: Networks, batch_size: int = 8) -> Iterator[Observation]:
@@ -30,8 +30,8 @@ def observe(frames: Iterable[Frame], networks: Networks, batch_size: int = 8) ->
     for batch in _batches(frames, batch_size):
         detections = networks.detect(batch)
         poses = networks.estimate_poses(batch, detections)
-        looks = networks.embed(batch, detections, poses)
-        for frame, people, pose, look in zip(batch, detections, poses, looks, strict=True):
+        embeddings = networks.embed(batch, detections, poses)
+        for frame, people, pose, look in zip(batch, detections, poses, embeddings, strict=True):
             yield Observation(frame.number, frame.time_s, people, pose, look)
 
 
@@ -51,19 +51,19 @@ def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
         yield batch
 
 
-def follow(observations: Iterable[Observation], tracker: Tracker) -> Iterator[Tracks]:
+def track(observations: Iterable[Observation], tracker: Tracker) -> Iterator[Tracks]:
     """Who is who in each frame, in order.
 
     A tracker that recognises a returning person only after a second look corrects the frames of that second
-    too: tracks come out `tracker.settle_s` seconds late and are final.
+    too: tracks come out `tracker.output_delay_s` seconds late and are final.
     """
-    settling = Settling(tracker)
+    settling = DelayedOutput(tracker)
     for seen in observations:
         yield from settling.add(tracker.update(seen))
     yield from settling.rest()
 
 
-class Settling:
+class DelayedOutput:
     """Holds tracks back until their identities are final."""
 
     def __init__(self, tracker: Tracker) -> None:
@@ -73,12 +73,12 @@ class Settling:
     def add(self, tracks: Tracks) -> Iterator[Tracks]:
         """Take the tracks of the newest frame; the frames that have become final."""
         self._held.append(tracks)
-        while self._held[0].time_s <= tracks.time_s - self._tracker.settle_s:
-            yield self._tracker.settle(self._held.popleft())
+        while self._held[0].time_s <= tracks.time_s - self._tracker.output_delay_s:
+            yield self._tracker.finalize(self._held.popleft())
             if not self._held:
                 return
 
     def rest(self) -> Iterator[Tracks]:
         """The frames still held, when no more will come."""
         while self._held:
-            yield self._tracker.settle(self._held.popleft())
+            yield self._tracker.finalize(self._held.popleft())

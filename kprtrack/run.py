@@ -22,12 +22,12 @@ from kprtrack.io import (
     TracksWriter,
     open_observations_writer,
     open_writer,
-    refuse_observations_output,
-    refuse_output,
+    validate_observations_output,
+    validate_output,
 )
-from kprtrack.pipeline import Networks, Settling, observe
+from kprtrack.pipeline import DelayedOutput, Networks, observe
 from kprtrack.trackers import Tracker
-from kprtrack.video.annotated import DrawnVideo
+from kprtrack.video.annotated import AnnotatedVideoWriter
 from kprtrack.video.inputs import TruncatedVideo, VideoInfo
 from kprtrack.video.source import Source, open_source
 
@@ -62,7 +62,7 @@ class Summary:
         """Add one frame."""
         self.frames += 1
         self.sightings += len(seen)
-        self.prompted += int(seen.looks.prompted.sum())
+        self.prompted += int(seen.embeddings.prompted.sum())
 
 
 def track_video(
@@ -91,11 +91,13 @@ def track_video(
         video = stack.enter_context(clip.open())
         tracker = build_tracker(config.tracker, video.info.fps / clip.stride)
         paths = [Path(path) for path in (out, video_out) if path]
-        _refuse_replacing(paths, clip, config)
+        _validate_replacing(paths, clip, config)
         if out:
-            refuse_output(Path(out), format)
+            validate_output(Path(out), format)
         drawn = (
-            stack.enter_context(DrawnVideo(Path(video_out), video.info, clip.stride)) if video_out else None
+            stack.enter_context(AnnotatedVideoWriter(Path(video_out), video.info, clip.stride))
+            if video_out
+            else None
         )
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
@@ -118,8 +120,8 @@ def observe_video(
     clip, config, summary = _clip(source), config or TrackConfig(), Summary(Path(out))
     with ExitStack() as stack:
         video = stack.enter_context(clip.open())
-        _refuse_replacing([Path(out)], clip, config)
-        refuse_observations_output(Path(out))
+        _validate_replacing([Path(out)], clip, config)
+        validate_observations_output(Path(out))
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
         writer = stack.enter_context(open_observations_writer(Path(out), header))
@@ -132,7 +134,7 @@ def observe_video(
     return summary
 
 
-def follow_file(
+def track_observations(
     observations: ObservationFile,
     out: str | Path,
     config: TrackConfig | None = None,
@@ -154,10 +156,10 @@ def draw_file(tracks: TrackFile, source: str | int | Path, out: str | Path, *, q
     """Draw stored tracks on their video. Frames without a record stay as they are."""
     summary, clip = Summary(Path(out)), Clip(source)
     by_frame = {frame.frame_number: frame for frame in tracks.frames}
-    _refuse_replacing([Path(out)], clip, TrackConfig())
+    _validate_replacing([Path(out)], clip, TrackConfig())
     with (
         clip.open() as video,
-        DrawnVideo(Path(out), video.info, clip.stride) as drawn,
+        AnnotatedVideoWriter(Path(out), video.info, clip.stride) as drawn,
         Progress(video.expected_frames, video.info.name, quiet) as progress,
         _early_end(summary),
     ):
@@ -177,7 +179,7 @@ def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Netwo
     file = Path(str(clip.source))
     video["sha256"] = sha256_of(file, remember=False) if file.is_file() else None
     span = {"start_s": clip.start_s, "end_s": clip.end_s, "stride": clip.stride}
-    return RunHeader(video, networks.facts, {**asdict(config), **span, "kprtrack": __version__})
+    return RunHeader(video, networks.metadata, {**asdict(config), **span, "kprtrack": __version__})
 
 
 def _watched(
@@ -185,7 +187,7 @@ def _watched(
     networks: Networks,
     config: TrackConfig,
     summary: Summary,
-    drawn: DrawnVideo | None,
+    drawn: AnnotatedVideoWriter | None,
     quiet: bool,
 ) -> Iterator[Observation]:
     """What the networks see, counted and with progress shown."""
@@ -208,7 +210,7 @@ class _Outputs:
 
     summary: Summary
     writer: TracksWriter | None = None
-    drawn: DrawnVideo | None = None
+    drawn: AnnotatedVideoWriter | None = None
 
     def write(self, frames: Iterable[Tracks]) -> None:
         """Append frames."""
@@ -227,7 +229,7 @@ class _Outputs:
 
 def _follow(observations: Iterable[Observation], tracker: Tracker, outputs: _Outputs) -> None:
     """Track and write; what was observed before an error is written, too."""
-    settling = Settling(tracker)
+    settling = DelayedOutput(tracker)
     try:
         with _early_end(outputs.summary):
             for seen in observations:
@@ -255,7 +257,7 @@ def _early_end(summary: Summary) -> Iterator[None]:
         summary.seconds = time.monotonic() - started_s
 
 
-def _refuse_replacing(outs: list[Path], clip: Clip, config: TrackConfig) -> None:
+def _validate_replacing(outs: list[Path], clip: Clip, config: TrackConfig) -> None:
     """Raises: UserError if a result would take the place of what it is made from."""
     inputs = [clip.source, config.detector.weights, config.pose.weights, config.reid.weights]
     files = [Path(str(name)).expanduser() for name in inputs if name is not None]

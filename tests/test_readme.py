@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from support import paths
 
-from kprtrack.build import detector_names, embedder_names, pose_names
-from kprtrack.cli.main import VERBS
+from kprtrack.build import detector_names, pose_names, reid_encoder_names
+from kprtrack.cli.main import SUBCOMMANDS
 from kprtrack.config import PRESETS, load_config
 from kprtrack.hub.catalog import CATALOGUE
 from kprtrack.pipeline import Networks
@@ -47,21 +47,23 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_commands_name_only_options_that_exist(command: str) -> None:
     words = shlex.split(command)
-    verb = words.pop(0) if words[0] in VERBS else "track"
+    verb = words.pop(0) if words[0] in SUBCOMMANDS else "track"
     if "--help" in words:
         return
-    options = VERBS[verb]().parse_args(words)
+    options = SUBCOMMANDS[verb]().parse_args(words)
     for role, known in (
         ("detector", detector_names()),
         ("pose", pose_names()),
-        ("reid", embedder_names()),
+        ("reid", reid_encoder_names()),
         ("tracker", list(TRACKERS)),
         ("preset", list(PRESETS)),
     ):
         assert getattr(options, role, None) in (None, *known)
 
 
-@pytest.mark.parametrize("name", [*detector_names(), *pose_names(), *embedder_names(), *TRACKERS, *PRESETS])
+@pytest.mark.parametrize(
+    "name", [*detector_names(), *pose_names(), *reid_encoder_names(), *TRACKERS, *PRESETS]
+)
 def test_everything_to_choose_from_is_told(name: str) -> None:
     family, _, size = name.rpartition("-")
     assert f"`{name}`" in README or (

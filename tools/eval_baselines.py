@@ -37,7 +37,7 @@ class PlainPerson:
 class PlainFrame:
     """One annotated frame."""
 
-    truth: list[PlainPerson]
+    ground_truth: list[PlainPerson]
     tracks: list[PlainPerson]
     regions: list[np.ndarray]  # each [V, 2]
 
@@ -51,16 +51,16 @@ def frames_of(sequence: Sequence) -> list[PlainFrame]:
                 PlainPerson(int(side.ids[row]), side.keypoints[row, SCORED], float(side.head_sizes[row]))
                 for row in np.flatnonzero(side.frames == number)
             ]
-            for side in (sequence.truth, sequence.tracks)
+            for side in (sequence.ground_truth, sequence.tracks)
         ]
         frames.append(PlainFrame(*sides, list(sequence.ignore_regions[number])))
     return frames
 
 
-def read_frames(truth: Path, results: Path) -> list[PlainFrame]:
+def read_frames(ground_truth: Path, results: Path) -> list[PlainFrame]:
     """The annotated frames of a pair of pose files."""
     sides = []
-    content = json.loads(truth.read_bytes())
+    content = json.loads(ground_truth.read_bytes())
     for annotations in (content["annotations"], json.loads(results.read_bytes())["annotations"]):
         people = defaultdict(list)
         for person in annotations:
@@ -82,20 +82,20 @@ def plain_keypoint_hota(frames: List[PlainFrame], *, fixed: bool = False) -> Sco
     Where the official program crashes, in a frame without truth, predicted joints are false positives.
     """
     frames = [_without_ignored(frame) for frame in frames]
-    truth_joints, track_joints = defaultdict(_no_joints), defaultdict(_no_joints)
+    gt_joints, track_joints = defaultdict(_no_joints), defaultdict(_no_joints)
     for frame in frames:
-        for people, joints in ((frame.truth, truth_joints), (frame.tracks, track_joints)):
+        for people, joints in ((frame.ground_truth, gt_joints), (frame.tracks, track_joints)):
             for person in people:
                 joints[person.id] += _present(person)
-    everything = sum(truth_joints.values(), _no_joints())
+    everything = sum(gt_joints.values(), _no_joints())
     misses_of_empty_frames = _no_joints()
     hits, closeness = np.zeros((len(ALPHAS), JOINTS)), np.zeros((len(ALPHAS), JOINTS))
     found = _no_joints()  # true joints of frames with predictions
     runs = defaultdict(list)  # (alpha, joint, true id) -> [track id, length]
     for frame in frames:
-        wanted = sum((_present(person) for person in frame.truth), _no_joints())
+        wanted = sum((_present(person) for person in frame.ground_truth), _no_joints())
         if not frame.tracks and track_joints:
-            misses_of_empty_frames += wanted if fixed or not frame.truth else everything
+            misses_of_empty_frames += wanted if fixed or not frame.ground_truth else everything
             continue
         found += wanted
         _match(frame, hits, closeness, runs)
@@ -104,7 +104,7 @@ def plain_keypoint_hota(frames: List[PlainFrame], *, fixed: bool = False) -> Sco
         "HOTA_FN": found + misses_of_empty_frames - hits,
         "HOTA_FP": sum(track_joints.values(), _no_joints()) - hits,
         "LocA": np.maximum(1e-10, closeness) / np.maximum(1e-10, hits),
-        **_association(hits, runs, truth_joints, track_joints),
+        **_association(hits, runs, gt_joints, track_joints),
     }
     columns = _final(scores)
     return {
@@ -124,13 +124,13 @@ def plain_combined(sequences: List[Scores]) -> Scores:
     return _final(combined)
 
 
-def read_boxes(truth: Path, results: Path) -> dict:
+def read_boxes(ground_truth: Path, results: Path) -> dict:
     """What TrackEval's metrics take, from a folder of posetrack_mot and a file of results.
 
     In frames with regions, results that match no true box and lie in a region are left out.
     """
-    images = json.loads((truth / "image_info.json").read_bytes())
-    sides = [np.loadtxt(file, delimiter=",", ndmin=2) for file in (truth / "gt" / "gt.txt", results)]
+    images = json.loads((ground_truth / "image_info.json").read_bytes())
+    sides = [np.loadtxt(file, delimiter=",", ndmin=2) for file in (ground_truth / "gt" / "gt.txt", results)]
     data = {"num_timesteps": len(images), "gt_ids": [], "tracker_ids": [], "similarity_scores": []}
     for number, image in enumerate(images, 1):
         (true_ids, true_boxes), (ids, boxes) = (
@@ -175,7 +175,7 @@ def _without_ignored(frame: PlainFrame) -> PlainFrame:
         return frame
     regions = [shapely.Polygon(region) for region in frame.regions]
     sides: list[list[PlainPerson]] = []
-    for people in (frame.truth, frame.tracks):
+    for people in (frame.ground_truth, frame.tracks):
         sides.append([])
         for person in people:
             ignored = [any(region.contains(shapely.Point(xy)) for region in regions) for xy in person.points]
@@ -185,20 +185,22 @@ def _without_ignored(frame: PlainFrame) -> PlainFrame:
     return PlainFrame(*sides, frame.regions)
 
 
-def _similarity(truth: PlainPerson, track: PlainPerson) -> np.ndarray:
+def _similarity(ground_truth: PlainPerson, track: PlainPerson) -> np.ndarray:
     """[15]: 1 at the same place, 0 half a head away."""
     similarity = _no_joints()
-    for joint in np.flatnonzero(_present(truth) * _present(track)):
-        distance = np.linalg.norm(truth.points[joint] - track.points[joint]) / truth.head_size
+    for joint in np.flatnonzero(_present(ground_truth) * _present(track)):
+        distance = np.linalg.norm(ground_truth.points[joint] - track.points[joint]) / ground_truth.head_size
         similarity[joint] = max(0, 1 - distance / 0.5001)
     return similarity
 
 
 def _match(frame: PlainFrame, hits: np.ndarray, closeness: np.ndarray, runs: dict) -> None:
     """Adds a frame's hits."""
-    if not frame.truth or not frame.tracks:
+    if not frame.ground_truth or not frame.tracks:
         return
-    similarity = np.array([[_similarity(truth, track) for track in frame.tracks] for truth in frame.truth])
+    similarity = np.array(
+        [[_similarity(ground_truth, track) for track in frame.tracks] for ground_truth in frame.ground_truth]
+    )
     for joint in range(JOINTS):
         rows, columns = linear_sum_assignment(-similarity[:, :, joint])
         for number, alpha in enumerate(ALPHAS):
@@ -208,20 +210,20 @@ def _match(frame: PlainFrame, hits: np.ndarray, closeness: np.ndarray, runs: dic
                 hits[number, joint] += 1
                 closeness[number, joint] += similarity[row, column, joint]
                 track = frame.tracks[column].id
-                history = runs[number, joint, frame.truth[row].id]
+                history = runs[number, joint, frame.ground_truth[row].id]
                 if history and history[-1][0] == track:
                     history[-1][1] += 1
                 else:
                     history.append([track, 1])
 
 
-def _association(hits: np.ndarray, runs: dict, truth_joints: dict, track_joints: dict) -> Scores:
+def _association(hits: np.ndarray, runs: dict, gt_joints: dict, track_joints: dict) -> Scores:
     scores = {name: np.zeros(hits.shape) for name in ("AssA", "AssRe", "AssPr", "FragA")}
-    for (number, joint, truth), history in runs.items():
+    for (number, joint, ground_truth), history in runs.items():
         at, matched = (number, joint), Counter()
         for track, length in history:
             matched[track] += length
-        truths = truth_joints[truth][joint]
+        truths = gt_joints[ground_truth][joint]
         for track, count in matched.items():
             tracks = track_joints[track][joint]
             scores["AssA"][at] += count * count / max(1, truths + tracks - count)

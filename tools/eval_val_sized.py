@@ -56,13 +56,13 @@ def _write(folder: Path, number: int, rng: np.random.Generator) -> None:
     joints[:, :, _EARS] = seen_joints[:, :, _EARS] = 0
     images = _images(name, number, rng)
     labelled = np.array([image["is_labeled"] for image in images])
-    truth_ids = np.broadcast_to(np.arange(PEOPLE), there.shape)
+    gt_ids = np.broadcast_to(np.arange(PEOPLE), there.shape)
 
     mot = folder / "truth" / "posetrack_mot" / "mot" / "val" / name
     _write_json(mot / "image_info.json", images)
-    _write_mot(mot / "gt" / "gt.txt", boxes, there, truth_ids, np.ones(there.shape))
+    _write_mot(mot / "gt" / "gt.txt", boxes, there, gt_ids, np.ones(there.shape))
     _write_mot(folder / "boxes" / f"{name}.txt", seen_boxes, seen, ids, scores.mean(2))
-    people = _annotations(images, there & labelled[:, None], truth_ids, boxes, joints)
+    people = _annotations(images, there & labelled[:, None], gt_ids, boxes, joints)
     for number_of, person in enumerate(people):
         person |= {"id": images[0]["id"] * 100 + number_of, "category_id": 1}
         x, y, width, height = person["bbox"]

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from kprtrack import build
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Detections, Frame
 
 _PEOPLE, _BATCH = 1200, 16
@@ -34,14 +34,14 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("pose_weights")
     options = parser.parse_args()
-    found, truth = keypoints(options.annotations, options.images, options.pose_weights)
+    found, ground_truth = keypoints(options.annotations, options.images, options.pose_weights)
     middle = found[:, 5:7, :2].mean(1)
-    head = np.linalg.norm(truth[:, _NECK, :2] - truth[:, _TOP, :2], axis=1)
-    good = (truth[:, [_NECK, _TOP], 2] > 0).all(1) & (found[:, [0, 5, 6], 2] > _SURE).all(1)
+    head = np.linalg.norm(ground_truth[:, _NECK, :2] - ground_truth[:, _TOP, :2], axis=1)
+    good = (ground_truth[:, [_NECK, _TOP], 2] > 0).all(1) & (found[:, [0, 5, 6], 2] > _SURE).all(1)
     for ours, theirs in ((5, 9), (6, 8)):
-        good &= np.linalg.norm(found[:, ours, :2] - truth[:, theirs, :2], axis=1) < _NEAR * head
+        good &= np.linalg.norm(found[:, ours, :2] - ground_truth[:, theirs, :2], axis=1) < _NEAR * head
     good &= head > _SMALLEST_HEAD_PX
-    found, truth, middle, head = (each[good] for each in (found, truth, middle, head))
+    found, ground_truth, middle, head = (each[good] for each in (found, ground_truth, middle, head))
     fitted = np.random.default_rng(1).random(len(head)) < 0.5
     print(f"{fitted.sum()} people fitted, {(~fitted).sum()} measured")
     for name, joint, towards in (
@@ -49,7 +49,7 @@ def main() -> None:
         ("TOP_TO_EARS", _TOP, found[:, 3:5, :2].mean(1)),
         ("TOP_TO_NOSE", _TOP, found[:, 0, :2]),
     ):
-        way, goal = towards - middle, truth[:, joint, :2] - middle
+        way, goal = towards - middle, ground_truth[:, joint, :2] - middle
         share = least_absolute(way[fitted], goal[fitted])
         error = np.linalg.norm(share * way - goal, axis=1)[~fitted] / head[~fitted]
         print(f"{name} = {share:.2f}: median error {np.median(error):.2f} head sizes")
@@ -59,7 +59,7 @@ def keypoints(annotations: Path, images: Path, pose_weights: str) -> tuple[np.nd
     """[N, 17, 3] of the network and [N, 14, 3] as annotated, of people drawn at random."""
     entries = json.loads(annotations.read_text())["images"]
     chosen = [entries[row] for row in np.random.default_rng(0).permutation(len(entries))[:_PEOPLE]]
-    config = TrackConfig(pose=Part("heatmap", pose_weights))
+    config = TrackConfig(pose=ComponentConfig("heatmap", pose_weights))
     file = build.weights_of("pose", config.pose)
     estimate = build.open_pose_estimator(config.pose, file, build.runtime_of(config))
     found = []

@@ -1,4 +1,4 @@
-"""Draws the clip of `kprtrack demo` and writes its truth: kprtrack/demo/clip.mp4 and truth.json.gz.
+"""Draws the clip of `kprtrack demo` and writes its truth: kprtrack/demo/clip.mp4 and ground_truth.json.gz.
 
     python tools/make_demo_clip.py                       as they ship
     python tools/make_demo_clip.py --seed 4 --out DIR    another one, to look at
@@ -44,10 +44,10 @@ def main() -> None:
         root = Path(folder)
         write_sequence(root, config, scene.name, scene.frames(), video=True)
         shutil.copyfile(root / "videos" / f"{scene.name}.mp4", options.out / "clip.mp4")
-        truth = (root / "tracks" / f"{scene.name}.json").read_bytes()
+        ground_truth = (root / "tracks" / f"{scene.name}.json").read_bytes()
     # Without the time of day: the same truth is the same file.
-    (options.out / "truth.json.gz").write_bytes(gzip.compress(truth, mtime=0))
-    for file in ("clip.mp4", "truth.json.gz"):
+    (options.out / "ground_truth.json.gz").write_bytes(gzip.compress(ground_truth, mtime=0))
+    for file in ("clip.mp4", "ground_truth.json.gz"):
         print(options.out / file, (options.out / file).stat().st_size, "bytes")
 
 

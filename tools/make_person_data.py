@@ -101,7 +101,7 @@ def build(options: argparse.Namespace) -> None:
         if source not in options.without:
             settings = {"version": VERSION, "seed": options.seed, "count": counts.get(source)}
             entries += write_source(options.out, source, _pictures(source, study, counts), settings)
-    facts = {
+    metadata = {
         "seed": options.seed,
         "without": sorted(options.without),
         "held_out": {
@@ -113,7 +113,7 @@ def build(options: argparse.Namespace) -> None:
             "synthetic": f"scenes of seeds from {FIRST_SEED[True]} on",
         },
     }
-    summary = write_lists(options.out, entries, facts)
+    summary = write_lists(options.out, entries, metadata)
     for name, counted in summary["lists"].items():
         print(f"{name}: {counted['total']}")
 

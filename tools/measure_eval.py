@@ -130,10 +130,10 @@ def _trackeval(folder: Path) -> Scores:
     from eval_baselines import read_boxes
     from trackeval.metrics import HOTA
 
-    metric, truth = HOTA(), folder / "truth" / "posetrack_mot" / "mot" / "val"
-    names = sorted(path.name for path in truth.iterdir())
+    metric, ground_truth = HOTA(), folder / "truth" / "posetrack_mot" / "mot" / "val"
+    names = sorted(path.name for path in ground_truth.iterdir())
     scores = {
-        name: metric.eval_sequence(read_boxes(truth / name, folder / "boxes" / f"{name}.txt"))
+        name: metric.eval_sequence(read_boxes(ground_truth / name, folder / "boxes" / f"{name}.txt"))
         for name in names
     }
     return metric.combine_sequences(scores)

@@ -51,7 +51,7 @@ def main() -> None:
 def _network(name: str, options: argparse.Namespace) -> None:
     import torch
 
-    from kprtrack.inference.compile import compiled, relative_difference
+    from kprtrack.inference.compile import compile_model, relative_difference
     from kprtrack.inference.devices import Runtime
 
     torch.set_num_threads(options.threads)
@@ -71,7 +71,7 @@ def _network(name: str, options: argparse.Namespace) -> None:
     ways: dict[str, Callable[[], Sequence[torch.Tensor]]] = {"torch, as trained": as_trained}
     for engine in _installed():
         runtime = Runtime(threads=options.threads, engine=engine)
-        found = compiled(network, example, runtime, free_axes=free_axes)
+        found = compile_model(network, example, runtime, free_axes=free_axes)
         ways[found.runs_in] = torch.inference_mode()(lambda run=found.run: run(*rows))
     wanted = as_trained()
     times = in_turns(ways, options.rounds)

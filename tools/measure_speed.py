@@ -117,13 +117,13 @@ def _tracker(options: argparse.Namespace) -> None:
     from speed_scenes import random_walk
 
     from kprtrack.build import build_tracker
-    from kprtrack.config import Part, load_config
+    from kprtrack.config import ComponentConfig, load_config
     from kprtrack.core.datatypes import Observation
 
     settings = {
-        "kpr": Part("kpr"),
+        "kpr": ComponentConfig("kpr"),
         "kpr, configs/track/paper.py": load_config(ROOT / "configs" / "track" / "paper.py").tracker,
-        "bytetrack": Part("bytetrack"),
+        "bytetrack": ComponentConfig("bytetrack"),
     }
     for count, published in PUBLISHED_BYTETRACK_MS.items():
         plain = PlainByteTrack()

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.build import open_detector, open_pose_estimator, weights_of
-from kprtrack.config import Part
+from kprtrack.config import ComponentConfig
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.geometry import iou
 from kprtrack.inference.devices import Runtime, usable_cores
@@ -67,7 +67,7 @@ def _detectors(options: argparse.Namespace, runtime: Runtime) -> None:
     for canvas in options.canvas:
         for who, weights in _both(options, "small-detector"):
             settings = {"min_score": 0.01, "input_height": canvas, "input_width": canvas, "padding": "full"}
-            part = Part("yolox-nano", weights, settings)
+            part = ComponentConfig("yolox-nano", weights, settings)
             detect = open_detector(part, weights_of("detector", part), runtime)
             found = list(_detected(detect, images))
             false = false_people(list(_detected(detect, empty)), empty)
@@ -109,12 +109,12 @@ def _poses(options: argparse.Namespace, runtime: Runtime) -> None:
     print("|---|---|---|---|---|---|")
     for name, people in groups.items():
         for who, weights in _both(options, "small-pose"):
-            part = Part("small" if who == "small" else "heatmap", weights)
+            part = ComponentConfig("small" if who == "small" else "heatmap", weights)
             estimate = open_pose_estimator(part, weights_of("pose", part), runtime)
             found = np.concatenate(list(_estimated(estimate, people)))
-            truth = np.stack([person.keypoints for person in people])
+            ground_truth = np.stack([person.keypoints for person in people])
             areas = np.array([np.prod(person.box[2:] - person.box[:2]) for person in people])
-            scores = score_poses(found, truth, areas)
+            scores = score_poses(found, ground_truth, areas)
             body = np.nanmean(list(scores.pckh_joints.values())[_FACE:])
             joints = ", ".join(
                 f"{joint} {100 * value:.0f}" for joint, value in scores.pckh_joints.items() if value == value

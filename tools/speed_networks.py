@@ -9,7 +9,7 @@ from speed_clock import Times, Timing, in_turns, medians, timed
 from speed_scenes import five_people, picture, skeletons
 
 from kprtrack.build import build_networks, build_tracker
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector, suppress
 from kprtrack.detectors.yolox_network import Yolox, YoloxSize, decode
@@ -17,7 +17,7 @@ from kprtrack.inference.backends import open_engine
 from kprtrack.inference.devices import Runtime
 from kprtrack.pipeline import Networks, observe
 from kprtrack.poses.hrnet import Hrnet, HrnetConfig, HrnetPose
-from kprtrack.reid_encoders.kpr import KprEmbedder, KprEmbedderConfig
+from kprtrack.reid_encoders.kpr import KprEncoder, KprEncoderConfig
 from kprtrack.video.source import open_source
 from reid.model.kpr import Kpr, KprConfig
 from reid.model.prompts import make_prompts
@@ -64,7 +64,7 @@ def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
     """`people` prompted crops of one frame through KPR on SwinV2-B: one by one, and in one batch."""
     torch.manual_seed(0)
     model = Kpr(KprConfig()).eval()
-    embedder = KprEmbedder(model, KprEmbedderConfig(), Runtime(batch=people))
+    reid_encoder = KprEncoder(model, KprEncoderConfig(), Runtime(batch=people))
     image, boxes = picture(HEIGHT, WIDTH), np.concatenate([five_people(WIDTH, HEIGHT, 0)] * 2)[:people]
     found = Detections(boxes, np.ones(len(boxes), np.float32))
     keypoints = skeletons(boxes, np.random.default_rng(0))
@@ -76,7 +76,7 @@ def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
             model.embed(crop[None], heatmap[None], vectors="foreground+parts")
 
     poses = [Poses(keypoints)]
-    return in_turns({"plain": one_by_one, "ours": lambda: embedder([image], [found], poses)}, rounds)
+    return in_turns({"plain": one_by_one, "ours": lambda: reid_encoder([image], [found], poses)}, rounds)
 
 
 def engines(shared: Path, threads: int, rounds: int) -> dict[str, dict[str, Timing]]:
@@ -131,7 +131,7 @@ def stages(networks: Networks, clip: list[Frame], fps: float) -> tuple[dict[str,
         watched("pose", networks.estimate_poses),
         watched("reid", networks.embed),
     )
-    update, people = watched("tracker", build_tracker(Part("kpr"), fps).update), 0
+    update, people = watched("tracker", build_tracker(ComponentConfig("kpr"), fps).update), 0
 
     def all_of_it() -> None:
         nonlocal people
@@ -152,7 +152,7 @@ def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
     runtime, rng = Runtime(), np.random.default_rng(0)
     detect = YoloxDetector(Yolox("s", 80).eval(), YoloxConfig(size="s"), runtime)
     pose = HrnetPose(Hrnet(32).eval(), HrnetConfig(), runtime)
-    embed = KprEmbedder(Kpr(KprConfig()), KprEmbedderConfig(), runtime)
+    embed = KprEncoder(Kpr(KprConfig()), KprEncoderConfig(), runtime)
     background = picture(HEIGHT, WIDTH)
 
     def boxes(batch: list[Frame]) -> list[Detections]:
@@ -174,9 +174,9 @@ def _real(shared: Path, frames: int) -> tuple[Networks, list[Frame], float]:
     """YOLOX-nano, PP-TinyPose and OSNet on a street video."""
     weights = shared / "real" / "weights"
     config = TrackConfig(
-        detector=Part("yolox-nano", str(weights / "yolox_nano_torch_from_onnx.pth")),
-        pose=Part("heatmap", str(weights / "tinypose_256x192_fp16.xml")),
-        reid=Part("onnx", str(weights / "osnet_x0_25_msmt17.onnx")),
+        detector=ComponentConfig("yolox-nano", str(weights / "yolox_nano_torch_from_onnx.pth")),
+        pose=ComponentConfig("heatmap", str(weights / "tinypose_256x192_fp16.xml")),
+        reid=ComponentConfig("onnx", str(weights / "osnet_x0_25_msmt17.onnx")),
         device="cpu",
     )
     video = open_source(shared / "real" / "videos" / "rknn_people_walking.mp4")

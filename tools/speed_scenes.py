@@ -43,8 +43,8 @@ def random_walk(count: int, frames: int, seed: int = 0) -> Iterator[Observation]
         scores = np.where(
             rng.random(count) < 0.8, rng.uniform(0.72, 0.95, count), rng.uniform(0.15, 0.55, count)
         )
-        looks = own_looks + 0.6 * rng.standard_normal(own_looks.shape, dtype=np.float32)
-        looks /= np.linalg.norm(looks, axis=2, keepdims=True)
+        embeddings = own_looks + 0.6 * rng.standard_normal(own_looks.shape, dtype=np.float32)
+        embeddings /= np.linalg.norm(embeddings, axis=2, keepdims=True)
         visible = rng.random((count, _PARTS)) < 0.8
         visible[:, 0] = True
         yield Observation(
@@ -52,7 +52,7 @@ def random_walk(count: int, frames: int, seed: int = 0) -> Iterator[Observation]
             frame / 30,
             Detections(boxes, scores.astype(np.float32)),
             Poses(skeletons(boxes, rng)),
-            Appearance(looks, visible, np.ones(count, bool)),
+            Appearance(embeddings, visible, np.ones(count, bool)),
         )
 
 

@@ -13,27 +13,27 @@ tracker = dict(
     # Detections: ByteTrack's split into confident and doubtful; a person begins 0.1 above the split.
     high_score=0.6,
     low_score=0.1,
-    birth_score=0.7,
-    birth_s=0.0,  # ByteTrack: two frames
-    sprout_score=0.7,  # nobody begins in hindsight
+    new_track_score=0.7,
+    min_track_age_s=0.0,  # ByteTrack: two frames
+    tentative_score=0.7,  # nobody begins in hindsight
     # Equation 2, and the moving average of section "KPRTrack details" (its weight is unsaid; 0.9: TrackLab).
     metric="cosine",
-    strangers_distance=1.0,  # distances as they are
+    inter_identity_distance=1.0,  # distances as they are
     momentum=0.9,
-    max_covered=None,  # every match is learned
+    max_occlusion=None,  # every match is learned
     # "Solely on appearance": no motion, no overlap, no pose.
     appearance_weight=1.0,
     box_weight=0.0,
     pose_weight=0.0,
-    veto_distance=None,
+    gating_distance=None,
     # "Only pairs with a distance below 0.2"; the paper knows one threshold, so every stage has it.
     match_cost=0.2,
     low_match_cost=0.2,
-    birth_match_cost=0.2,
+    tentative_match_cost=0.2,
     # ByteTrack's life cycle. The memory is unsaid: ByteTrack's own is 1 s, TrackLab's part tracker, in whose
     # framework the paper's figures were made, remembers 300 frames.
     recent_s=None,
     max_lost_s=10.0,
-    recognise_distance=None,
-    settle_s=0.0,
+    reid_max_distance=None,
+    output_delay_s=0.0,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import UserError, unknown_name
 
 DEFAULT = "default"
@@ -66,7 +66,7 @@ def _without_motion(config: TrackConfig) -> TrackConfig:
     return replace(config, tracker=_with(config.tracker, {"box_weight": 0.0, "pose_weight": 0.0}))
 
 
-def _with(part: Part, options: Mapping[str, object]) -> Part:
+def _with(part: ComponentConfig, options: Mapping[str, object]) -> ComponentConfig:
     return replace(part, options={**part.options, **options})
 
 

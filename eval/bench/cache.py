@@ -10,11 +10,11 @@ from typing import Any
 from eval.bench.ablations import Row
 from eval.workers import Tell
 from kprtrack import __version__
-from kprtrack.build import GIVEN, weights_of
+from kprtrack.build import FILE, weights_of
 from kprtrack.config import TrackConfig
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses
 from kprtrack.core.errors import InputError
-from kprtrack.detectors.file import load_given_detections
+from kprtrack.detectors.file import load_file_detections
 from kprtrack.io import (
     SUFFIXES,
     ObservationFile,
@@ -23,7 +23,7 @@ from kprtrack.io import (
     read_observations,
 )
 from kprtrack.pipeline import Networks, observe
-from kprtrack.poses.file import load_given_poses
+from kprtrack.poses.file import load_file_poses
 from kprtrack.run import Clip, run_header
 from kprtrack.video.decoder import Span
 from kprtrack.video.images import ImageFiles
@@ -72,7 +72,7 @@ def network_key(config: TrackConfig) -> str:
     Tracker, device, batch sizes and threads are left out: they decide nothing, or digits that are noise.
     Raises: WeightsError and UserError if weights are missing.
     """
-    facts: dict[str, object] = {
+    metadata: dict[str, object] = {
         "kprtrack": __version__,
         "precision": config.precision,
         "runtime": config.runtime,
@@ -81,9 +81,9 @@ def network_key(config: TrackConfig) -> str:
         part = getattr(config, role)
         file = weights_of(role, part)
         # A given file is one video's content, see `with_content`.
-        sha256 = None if file is None or part.name == GIVEN else file.sha256
-        facts[role] = {"name": part.name, "sha256": sha256, "options": dict(part.options)}
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        sha256 = None if file is None or part.name == FILE else file.sha256
+        metadata[role] = {"name": part.name, "sha256": sha256, "options": dict(part.options)}
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 class Observer:
@@ -131,7 +131,7 @@ def with_content(video: BenchVideo, config: TrackConfig) -> BenchVideo:
     if video.content:
         return video
     config = for_video(config, video)
-    given = [Path(str(part.weights)) for part in (config.detector, config.pose) if part.name == GIVEN]
+    given = [Path(str(part.weights)) for part in (config.detector, config.pose) if part.name == FILE]
     whole = hashlib.sha256()
     for path in [*video.files, *given]:
         with path.open("rb") as file:
@@ -144,7 +144,7 @@ def for_video(config: TrackConfig, video: BenchVideo) -> TrackConfig:
     changes: dict[str, Any] = {}
     for role in ("detector", "pose"):
         part = getattr(config, role)
-        if part.name == GIVEN:
+        if part.name == FILE:
             changes[role] = replace(part, weights=str(_given_file(role, Path(str(part.weights)), video)))
     return replace(config, **changes)
 
@@ -193,21 +193,21 @@ def _complete(path: Path, content: str) -> ObservationFile | None:
 
 def _with_given_people(networks: Networks, config: TrackConfig) -> Networks:
     """`networks`, made for another video, with the files of this one for what is given."""
-    facts = dict(networks.facts)
-    if config.detector.name == GIVEN:
+    metadata = dict(networks.metadata)
+    if config.detector.name == FILE:
         path = Path(str(config.detector.weights))
-        boxes = load_given_detections(path)
-        facts["detector"] = {**facts["detector"], "file": path.name}
+        boxes = load_file_detections(path)
+        metadata["detector"] = {**metadata["detector"], "file": path.name}
         networks = replace(networks, detect=lambda frames: boxes.for_frames([f.number for f in frames]))
-    if config.pose.name == GIVEN:
+    if config.pose.name == FILE:
         path = Path(str(config.pose.weights))
-        poses = load_given_poses(path)
-        facts["pose"] = {**facts["pose"], "file": path.name}
+        poses = load_file_poses(path)
+        metadata["pose"] = {**metadata["pose"], "file": path.name}
         networks = replace(
             networks,
             estimate_poses=lambda frames, people: poses.for_frames([f.number for f in frames], people),
         )
-    return replace(networks, facts=facts)
+    return replace(networks, metadata=metadata)
 
 
 def _with_known_people(networks: Networks, seen: ObservationFile) -> Networks:

@@ -13,7 +13,7 @@ from eval.bench.cache import FPS, BenchVideo, Builder, Observer, bench_videos, n
 from eval.benchmarks.from_tracks import MIN_JOINT_SCORE, without_doubtful_joints
 from eval.benchmarks.score_posetrack21 import score_posetrack21
 from eval.datatypes import Evaluation
-from eval.report.output import refuse_folder, write_whole
+from eval.report.output import validate_folder, write_whole
 from eval.workers import Tell, Worker, Workers, cores
 from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
@@ -23,7 +23,7 @@ from kprtrack.core.errors import OutputError, UserError
 from kprtrack.core.progress import Progress
 from kprtrack.io import ObservationFile, RunHeader, open_writer
 from kprtrack.io.header import compact_json, plain
-from kprtrack.pipeline import Networks, follow
+from kprtrack.pipeline import Networks, track
 
 OBSERVATIONS, POSES, BOXES, SETTINGS = "observations", "pose", "mot", "settings.json"
 
@@ -116,7 +116,7 @@ class _Bench:
             open_writer(pose_file, header, "posetrack21", images=video.images) as poses,
             open_writer(box_file, header, "mot") as boxes,
         ):
-            for tracks in follow(seen, build_tracker(tracker, FPS)):
+            for tracks in track(seen, build_tracker(tracker, FPS)):
                 poses.write(without_doubtful_joints(tracks, self.min_joint_score))
                 boxes.write(tracks)
 
@@ -139,7 +139,7 @@ def _make_folders(out: Path, rows: list[Row], keys: Mapping[str, str]) -> None:
     folders = [out / OBSERVATIONS / key for key in keys.values()]
     folders += [out / row.name / kind for row in rows for kind in (POSES, BOXES)]
     for folder in folders:
-        refuse_folder(folder, "--out")
+        validate_folder(folder, "--out")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

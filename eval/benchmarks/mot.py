@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.benchmarks.mot_table import MotTable, read_mot_table
-from eval.benchmarks.pairing import by_stem, refuse_missing, unused_note
+from eval.benchmarks.pairing import by_stem, unused_note, validate_missing
 from eval.datatypes import People, Sequence
 from eval.metrics.similarity import box_similarities, matched_pairs
 from kprtrack.core.errors import InputError
@@ -24,7 +24,7 @@ class MotFiles:
     """Where the two sides of a sequence are."""
 
     name: str
-    truth: Path
+    ground_truth: Path
     results: Path
 
 
@@ -36,24 +36,24 @@ class MotSequence:
     has_classes: bool  # whether MOT16's rules were applied
 
 
-def find_mot_sequences(truth: Path, results: Path) -> tuple[list[MotFiles], tuple[str, ...]]:
+def find_mot_sequences(ground_truth: Path, results: Path) -> tuple[list[MotFiles], tuple[str, ...]]:
     """The files of all sequences by name, and notes for the reader.
 
     truth: a folder of NAME/gt/gt.txt or NAME.txt, one such sequence's folder, or a file.
     results: a folder of NAME.txt; with a single sequence also a file of any name.
     Raises: InputError naming what is missing.
     """
-    truths = _truth_files(truth)
+    truths = _truth_files(ground_truth)
     if results.is_file():
         if len(truths) > 1:
             raise InputError(
-                f"{results} is one file, but {truth} has {len(truths)} sequences. Give a folder."
+                f"{results} is one file, but {ground_truth} has {len(truths)} sequences. Give a folder."
             )
         return [MotFiles(name, file, results) for name, file in truths.items()], ()
     if not results.is_dir():
         raise InputError(f"There is no file or folder {results}.")
     found = by_stem(results.glob("*.txt"))
-    refuse_missing(truths, found, results)
+    validate_missing(truths, found, results)
     return [MotFiles(name, file, found[name]) for name, file in truths.items()], unused_note(truths, found)
 
 
@@ -65,39 +65,41 @@ def read_mot_sequence(files: MotFiles) -> MotSequence:
     Raises: InputError naming file and line.
     Source: MOT16 (Milan et al., 2016), as TrackEval applies it.
     """
-    truth, tracks = read_mot_table(files.truth), read_mot_table(files.results)
-    tracks.refuse(
+    ground_truth, tracks = read_mot_table(files.ground_truth), read_mot_table(files.results)
+    tracks.reject(
         np.any(tracks.rest[:, :1] >= PEDESTRIAN + 1, axis=1),
         "a class above 1; only pedestrians are scored. Remove all others, or write -1 in column 8.",
     )
-    frame_count = _frame_count(files.truth, truth, tracks)
-    classes = _classes(truth)
-    scored = np.trunc(truth.confidences) != 0
+    frame_count = _frame_count(files.ground_truth, ground_truth, tracks)
+    classes = _classes(ground_truth)
+    scored = np.trunc(ground_truth.confidences) != 0
     judged = np.ones(len(tracks), bool)
     if classes is not None:
-        everybody = truth.people(np.ones(len(truth), bool)), tracks.people(judged)
+        everybody = ground_truth.people(np.ones(len(ground_truth), bool)), tracks.people(judged)
         pairs = box_similarities(_sequence(files.name, frame_count, *everybody))
         matched = matched_pairs(pairs)
         distractors = _MOT20_DISTRACTORS if files.name.startswith("MOT20") else _DISTRACTORS
-        on_distractors = matched[np.isin(classes[pairs.truth_rows[matched]], distractors)]
+        on_distractors = matched[np.isin(classes[pairs.gt_rows[matched]], distractors)]
         judged[pairs.track_rows[on_distractors]] = False
         scored &= classes == PEDESTRIAN
-    sequence = _sequence(files.name, frame_count, truth.people(scored), tracks.people(judged))
+    sequence = _sequence(files.name, frame_count, ground_truth.people(scored), tracks.people(judged))
     return MotSequence(sequence, classes is not None)
 
 
-def _truth_files(truth: Path) -> dict[str, Path]:
+def _truth_files(ground_truth: Path) -> dict[str, Path]:
     """Ground truth by the name of its sequence."""
-    if truth.is_file():
-        return {_name_of(truth): truth}
-    if not truth.is_dir():
-        raise InputError(f"There is no file or folder {truth}.")
-    if (truth / "gt" / "gt.txt").is_file():
-        return {truth.resolve().name: truth / "gt" / "gt.txt"}
-    found = {file.parents[1].name: file for file in sorted(truth.glob("*/gt/gt.txt"))}
-    found = found or by_stem(truth.glob("*.txt"))
+    if ground_truth.is_file():
+        return {_name_of(ground_truth): ground_truth}
+    if not ground_truth.is_dir():
+        raise InputError(f"There is no file or folder {ground_truth}.")
+    if (ground_truth / "gt" / "gt.txt").is_file():
+        return {ground_truth.resolve().name: ground_truth / "gt" / "gt.txt"}
+    found = {file.parents[1].name: file for file in sorted(ground_truth.glob("*/gt/gt.txt"))}
+    found = found or by_stem(ground_truth.glob("*.txt"))
     if not found:
-        raise InputError(f"{truth} has neither NAME/gt/gt.txt nor NAME.txt. Name the folder that has them.")
+        raise InputError(
+            f"{ground_truth} has neither NAME/gt/gt.txt nor NAME.txt. Name the folder that has them."
+        )
     return found
 
 
@@ -106,18 +108,18 @@ def _name_of(file: Path) -> str:
     return file.resolve().parents[1].name if is_gt else file.stem
 
 
-def _sequence(name: str, frame_count: int, truth: People, tracks: People) -> Sequence:
-    return Sequence(name, np.ones(frame_count, bool), ((),) * frame_count, truth, tracks)
+def _sequence(name: str, frame_count: int, ground_truth: People, tracks: People) -> Sequence:
+    return Sequence(name, np.ones(frame_count, bool), ((),) * frame_count, ground_truth, tracks)
 
 
-def _frame_count(path: Path, truth: MotTable, tracks: MotTable) -> int:
+def _frame_count(path: Path, ground_truth: MotTable, tracks: MotTable) -> int:
     """What seqinfo.ini says; without it, up to the last frame with a box.
 
     Raises: InputError for a box after the end.
     """
     info = path.parent.parent / "seqinfo.ini"
     if path.parent.name != "gt" or not info.is_file():
-        return int(max(truth.frames.max(initial=-1), tracks.frames.max(initial=-1))) + 1
+        return int(max(ground_truth.frames.max(initial=-1), tracks.frames.max(initial=-1))) + 1
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(info, encoding="utf-8-sig")
@@ -125,22 +127,22 @@ def _frame_count(path: Path, truth: MotTable, tracks: MotTable) -> int:
     except (configparser.Error, ValueError) as error:
         message = str(error).splitlines()[0]
         raise InputError(f"{info} must have seqLength in its section [Sequence]: {message}.") from error
-    for table in (truth, tracks):
-        table.refuse(table.frames >= count, f"{info.name} says that the sequence ends with frame {count}.")
+    for table in (ground_truth, tracks):
+        table.reject(table.frames >= count, f"{info.name} says that the sequence ends with frame {count}.")
     return count
 
 
-def _classes(truth: MotTable) -> np.ndarray | None:
+def _classes(ground_truth: MotTable) -> np.ndarray | None:
     """[N] classes of the ground truth; None if it has none, as in MOT15.
 
     Raises: InputError for an unknown class in a file that has them.
     """
-    if not truth.rest.shape[1]:
+    if not ground_truth.rest.shape[1]:
         return None
-    column = truth.rest[:, 0]
+    column = ground_truth.rest[:, 0]
     known = (column % 1 == 0) & (column >= PEDESTRIAN) & (column <= _CLASSES)
-    may_have = truth.rest.shape[1] == _COLUMNS_AFTER_FLAG and (column != -1).any()
+    may_have = ground_truth.rest.shape[1] == _COLUMNS_AFTER_FLAG and (column != -1).any()
     if may_have or known.all():
-        truth.refuse(~known, f"its class, column 8, must be a whole number from 1 to {_CLASSES}.")
+        ground_truth.reject(~known, f"its class, column 8, must be a whole number from 1 to {_CLASSES}.")
         return column.astype(np.int64)
     return None

@@ -31,7 +31,7 @@ class MotTable:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def refuse(self, bad: np.ndarray, what: str) -> None:
+    def reject(self, bad: np.ndarray, what: str) -> None:
         """Raises: InputError about the first row of `bad` [N], if there is one."""
         for row in np.flatnonzero(bad)[:1]:
             place = f"line {self.lines[row]} (frame {self.frames[row] + 1}, id {self.ids[row]})"
@@ -88,16 +88,16 @@ def read_mot_table(path: Path) -> MotTable:
         confidences=cells[:, _FLAG].copy() if cells.shape[1] > _FLAG else np.ones(len(cells)),
         rest=cells[:, _CLASS:].copy(),
     )
-    _refuse_twins(table)
+    _validate_twins(table)
     return table
 
 
-def _refuse_twins(table: MotTable) -> None:
+def _validate_twins(table: MotTable) -> None:
     order = np.lexsort((table.ids, table.frames))
     again = (np.diff(table.frames[order]) == 0) & (np.diff(table.ids[order]) == 0)
     twins = np.zeros(len(table), bool)
     twins[order[1:][again]] = True
-    table.refuse(twins, "this id already has a box in this frame. Keep one of the two.")
+    table.reject(twins, "this id already has a box in this frame. Keep one of the two.")
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:

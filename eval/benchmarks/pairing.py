@@ -19,13 +19,15 @@ def by_stem(files: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def refuse_missing(truth: Collection[str], results: Mapping[str, Path], folder: Path) -> None:
+def validate_missing(ground_truth: Collection[str], results: Mapping[str, Path], folder: Path) -> None:
     """Raises: InputError naming the first sequence of the truth that has no result, and what is like it."""
-    missing = [name for name in truth if name not in results]
+    missing = [name for name in ground_truth if name not in results]
     if not missing:
         return
     more = f" ({len(missing) - 1} more are missing)" if len(missing) > 1 else ""
-    nearest = difflib.get_close_matches(missing[0], [name for name in results if name not in truth], n=1)
+    nearest = difflib.get_close_matches(
+        missing[0], [name for name in results if name not in ground_truth], n=1
+    )
     hint = f" Is it '{results[nearest[0]].name}'? Rename it." if nearest else ""
     raise InputError(
         f"{folder} has no result for the sequence '{missing[0]}'{more}.{hint} "
@@ -33,9 +35,9 @@ def refuse_missing(truth: Collection[str], results: Mapping[str, Path], folder: 
     )
 
 
-def unused_note(truth: Collection[str], results: Mapping[str, Path]) -> tuple[str, ...]:
+def unused_note(ground_truth: Collection[str], results: Mapping[str, Path]) -> tuple[str, ...]:
     """A note on results without truth, if there are any."""
-    unused = [path.name for name, path in results.items() if name not in truth]
+    unused = [path.name for name, path in results.items() if name not in ground_truth]
     if not unused:
         return ()
     some = ", ".join(unused[:_SHOWN]) + (", ..." if len(unused) > _SHOWN else "")

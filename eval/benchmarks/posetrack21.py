@@ -21,15 +21,15 @@ class SequenceFiles:
     """Where the truth and the tracks of one sequence lie."""
 
     name: str
-    truth_poses: Path
+    gt_poses: Path
     track_poses: Path
-    truth_boxes: Path | None  # folder with image_info.json and gt/gt.txt; None: the boxes of truth_poses
+    gt_boxes: Path | None  # folder with image_info.json and gt/gt.txt; None: the boxes of truth_poses
     track_boxes: Path | None  # text; None: the boxes of track_poses
 
     @property
     def size(self) -> int:
         """Bytes of the pose files, a measure of the work."""
-        return self.truth_poses.stat().st_size + self.track_poses.stat().st_size
+        return self.gt_poses.stat().st_size + self.track_poses.stat().st_size
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class SequencePair:
 
     poses: Sequence
     boxes: Sequence | None  # None where the pose file of the tracks has no boxes and no text was given
-    truth_has_person_ids: bool
+    gt_has_person_ids: bool
     tracks_have_person_ids: bool
 
     @property
     def have_person_ids(self) -> bool:
         """Whether people can be told across videos on both sides."""
-        return self.truth_has_person_ids and self.tracks_have_person_ids
+        return self.gt_has_person_ids and self.tracks_have_person_ids
 
 
 def read_sequences(
-    truth: Path, results: Path, *, split: str = "val", box_results: Path | None = None
+    ground_truth: Path, results: Path, *, split: str = "val", box_results: Path | None = None
 ) -> list[SequenceFiles]:
     """The files of all sequences of a split, by name; the truth says which there are.
 
@@ -58,74 +58,84 @@ def read_sequences(
     box_results: a text file for each sequence; None takes the boxes of the json files.
     Raises: InputError, UserError for an unknown split.
     """
-    paths = _truth_files(truth, split)
+    paths = _truth_files(ground_truth, split)
     names = [path.stem for path in paths]
     poses = _result_files(results, names, ".json", inside="sequences")
     boxes = _result_files(box_results, names, ".txt", inside="data") if box_results else [None] * len(names)
-    truth_boxes = _truth_box_folders(truth / _BOXES / split, names)
-    return [SequenceFiles(*files) for files in zip(names, paths, poses, truth_boxes, boxes, strict=True)]
+    gt_boxes = _truth_box_folders(ground_truth / _BOXES / split, names)
+    return [SequenceFiles(*files) for files in zip(names, paths, poses, gt_boxes, boxes, strict=True)]
 
 
 def read_sequence(files: SequenceFiles) -> SequencePair:
     """One sequence. Raises: InputError naming file, frame and person."""
-    truth = read_truth_poses(files.truth_poses)
-    tracks = read_track_poses(files.track_poses, truth)
-    poses = Sequence(files.name, truth.labelled, truth.ignore_regions, truth.people, tracks.people)
+    ground_truth = read_truth_poses(files.gt_poses)
+    tracks = read_track_poses(files.track_poses, ground_truth)
+    poses = Sequence(
+        files.name, ground_truth.labelled, ground_truth.ignore_regions, ground_truth.people, tracks.people
+    )
     has_boxes = files.track_boxes is not None or tracks.has_boxes or not len(tracks.people)
     return SequencePair(
         poses,
-        _boxes(files, truth, poses) if has_boxes else None,
-        truth.has_person_ids,
+        _boxes(files, ground_truth, poses) if has_boxes else None,
+        ground_truth.has_person_ids,
         tracks.has_person_ids,
     )
 
 
-def _boxes(files: SequenceFiles, truth: PoseFile, poses: Sequence) -> Sequence:
+def _boxes(files: SequenceFiles, ground_truth: PoseFile, poses: Sequence) -> Sequence:
     """The box side: truth from posetrack_mot if it is there, tracks from the text if it is there."""
-    if files.truth_boxes:
+    if files.gt_boxes:
         ids: list[object]
-        ids, regions = read_image_info(files.truth_boxes / "image_info.json")
-        truth_people = _box_text(files.truth_boxes / "gt" / "gt.txt", len(ids))
-    elif truth.has_boxes or not len(truth.people):
-        ids, regions, truth_people = list(truth.image_ids), truth.ignore_regions, truth.people
+        ids, regions = read_image_info(files.gt_boxes / "image_info.json")
+        gt_people = _box_text(files.gt_boxes / "gt" / "gt.txt", len(ids))
+    elif ground_truth.has_boxes or not len(ground_truth.people):
+        ids, regions, gt_people = (
+            list(ground_truth.image_ids),
+            ground_truth.ignore_regions,
+            ground_truth.people,
+        )
     else:
         raise InputError(
-            f"{truth.path} has no boxes (bbox), and there is no posetrack_mot beside posetrack_data."
+            f"{ground_truth.path} has no boxes (bbox), and there is no posetrack_mot beside posetrack_data."
         )
     if files.track_boxes:
         tracks = _box_text(files.track_boxes, len(ids))
     else:
         frame_of = {image_id: frame for frame, image_id in enumerate(ids)}
-        frames = np.array([frame_of.get(image_id, -1) for image_id in truth.image_ids])
+        frames = np.array([frame_of.get(image_id, -1) for image_id in ground_truth.image_ids])
         listed = frames[frames >= 0]
         if len(listed) < len(ids) or (np.diff(listed) < 0).any():
             raise InputError(
-                f"{files.truth_boxes}/image_info.json lists other images than {truth.path}, or in another"
+                f"{files.gt_boxes}/image_info.json lists other images than {ground_truth.path}, or in another"
                 " order, so boxes of pose files have no place in it. Give box files with --box-results."
             )
         frames = frames[poses.tracks.frames]
         tracks = replace(poses.tracks, frames=frames).at(frames >= 0)
-    return Sequence(files.name, np.ones(len(ids), bool), regions, truth_people, tracks)
+    return Sequence(files.name, np.ones(len(ids), bool), regions, gt_people, tracks)
 
 
 def _box_text(path: Path, frame_count: int) -> People:
     """The boxes of gt.txt or of a result."""
     table = read_mot_table(path)
-    table.refuse(table.frames >= frame_count, f"after the last frame of the sequence, {frame_count}.")
+    table.reject(table.frames >= frame_count, f"after the last frame of the sequence, {frame_count}.")
     foreign = np.any(table.rest[:, :1] > _GREATEST_CLASS, axis=1)
-    table.refuse(foreign, "a class above 1. Remove all but people, or write -1 in column 8.")
+    table.reject(foreign, "a class above 1. Remove all but people, or write -1 in column 8.")
     return table.people(np.ones(len(table), bool))
 
 
-def _truth_files(truth: Path, split: str) -> list[Path]:
-    poses = truth / _POSES
-    if not truth.is_dir():
-        raise InputError(f"There is no folder {truth}. Name the root of PoseTrack21, which holds {_POSES}.")
+def _truth_files(ground_truth: Path, split: str) -> list[Path]:
+    poses = ground_truth / _POSES
+    if not ground_truth.is_dir():
+        raise InputError(
+            f"There is no folder {ground_truth}. Name the root of PoseTrack21, which holds {_POSES}."
+        )
     if not poses.is_dir():
-        above = next((folder.parent for folder in (truth, *truth.parents) if folder.name == _POSES), None)
+        above = next(
+            (folder.parent for folder in (ground_truth, *ground_truth.parents) if folder.name == _POSES), None
+        )
         hint = f" Did you mean {above}?" if above else ""
         raise InputError(
-            f"{truth} does not hold the folder {_POSES}. Name the root of PoseTrack21: it holds"
+            f"{ground_truth} does not hold the folder {_POSES}. Name the root of PoseTrack21: it holds"
             f" {_POSES}/{split}/*.json and {_BOXES}/{split}/*.{hint}"
         )
     splits = {path.name: path for path in poses.iterdir() if path.is_dir()}

@@ -11,9 +11,9 @@ import orjson
 from eval.benchmarks.posetrack21_validation import (
     Annotations,
     Entry,
-    refuse_coco_order,
-    refuse_other_images,
-    refuse_repeated,
+    validate_coco_order,
+    validate_other_images,
+    validate_repeated,
     whether_posetrack_joints,
 )
 from eval.datatypes import POSETRACK_JOINTS, People
@@ -55,11 +55,11 @@ def read_truth_poses(path: Path) -> PoseFile:
     return _pose_file(found, labelled, regions, head_sizes=_head_sizes(found, labelled[found.frames]))
 
 
-def read_track_poses(path: Path, truth: PoseFile) -> PoseFile:
+def read_track_poses(path: Path, ground_truth: PoseFile) -> PoseFile:
     """The result for a sequence. Raises: InputError naming file, frame and person."""
     data = load_json(path)
     _, ids = _images(data, path)
-    refuse_other_images(path, ids, truth.path, truth.image_ids)
+    validate_other_images(path, ids, ground_truth.path, ground_truth.image_ids)
     joints_are_named = whether_posetrack_joints(path, data)
     found = _annotations(data, path, ids)
     for row, entry in enumerate(found.entries):
@@ -68,9 +68,9 @@ def read_track_poses(path: Path, truth: PoseFile) -> PoseFile:
                 f"{found.place(row)} has no keypoints. Write 17 x (x, y, visible), 0 0 0 if unknown."
             )
     nobody_knows = np.full(len(found), np.nan)
-    result = _pose_file(found, truth.labelled, truth.ignore_regions, head_sizes=nobody_knows)
+    result = _pose_file(found, ground_truth.labelled, ground_truth.ignore_regions, head_sizes=nobody_knows)
     if not joints_are_named:
-        refuse_coco_order(path, result.people.keypoints)
+        validate_coco_order(path, result.people.keypoints)
     return result
 
 
@@ -164,12 +164,12 @@ def _pose_file(
 ) -> PoseFile:
     """The arrays of checked annotations."""
     ids = found.whole("track_id")
-    refuse_repeated(found, "track_id", ids)
+    validate_repeated(found, "track_id", ids)
     has_boxes = any("bbox" in entry for entry in found.entries)
     has_person_ids = found.all_have("person_id")
     person_ids = found.whole("person_id") if has_person_ids else np.full(len(found), -1)
     if has_person_ids:
-        refuse_repeated(found, "person_id", person_ids)
+        validate_repeated(found, "person_id", person_ids)
     keypoints = found.numbers("keypoints", 3 * POSETRACK_JOINTS, default=_NO_JOINTS)
     people = People(
         frames=found.frames,

@@ -24,26 +24,26 @@ def why_skipped(scored: List[SequenceScores]) -> dict[frozenset[str], str]:
 
     Raises: InputError if some of the pose files have boxes and others none.
     """
-    facts = {one.name: one.facts for one in scored}
+    metadata = {one.name: one.metadata for one in scored}
     skipped = {}
-    boxless = [name for name, fact in facts.items() if not fact.has_boxes]
+    boxless = [name for name, fact in metadata.items() if not fact.has_boxes]
     if boxless:
-        if any(fact.has_boxes and fact.has_tracks for fact in facts.values()):
+        if any(fact.has_boxes and fact.has_tracks for fact in metadata.values()):
             raise InputError(
                 f"The pose file of {boxless[0]} has no boxes (bbox), but others have. Write them in all, or"
                 " give --box-results."
             )
         skipped[_BOX_SIDE] = "Boxes are not scored: the pose files have none (bbox). Give --box-results."
     nameless = [
-        (name, "results" if fact.truth_has_person_ids else "truth")
-        for name, fact in facts.items()
-        if not (fact.truth_has_person_ids and fact.tracks_have_person_ids)
+        (name, "results" if fact.gt_has_person_ids else "truth")
+        for name, fact in metadata.items()
+        if not (fact.gt_has_person_ids and fact.tracks_have_person_ids)
     ]
     if nameless:
         name, whose = nameless[0]
         skipped[_ACROSS] = (
             "Cross-video HOTA is not scored: everybody needs a person_id, and in"
-            f" {len(nameless)} of {len(facts)} sequences some have none, first in the {whose} of {name}."
+            f" {len(nameless)} of {len(metadata)} sequences some have none, first in the {whose} of {name}."
         )
     return skipped
 
@@ -55,14 +55,14 @@ def notes(
     yield from _two_ways_of_counting(scored, measures)
     yield from _where_the_official_program_stops(scored, measures)
     if measures.keys() & _BOX_SIDE:
-        if not files[0].truth_boxes:
+        if not files[0].gt_boxes:
             yield (
                 "Boxes of the truth are those of posetrack_data, for there is no posetrack_mot, whose boxes"
                 " the official program takes."
             )
         if not files[0].track_boxes:
             yield "Boxes of the tracks are those of their pose files, for no --box-results were given."
-    copies = [one.facts.copies_track_ids for one in scored if one.facts.has_tracks]
+    copies = [one.metadata.copies_track_ids for one in scored if one.metadata.has_tracks]
     if measures.keys() & _ACROSS and len(copies) > 1 and all(copies):
         yield (
             "Every person_id of the results is the track_id. If those begin anew in each video, cross-video"
@@ -71,7 +71,7 @@ def notes(
 
 
 def _two_ways_of_counting(scored: List[SequenceScores], measures: Mapping[str, Measure]) -> Iterator[str]:
-    unanswered = sum(one.facts.unanswered_frames for one in scored)
+    unanswered = sum(one.metadata.unanswered_frames for one in scored)
     modes = (("Keypoint", KEYPOINT_MEASURES), ("Cross-video", CROSS_VIDEO_MEASURES))
     for title, (official, fixed) in modes:
         if unanswered and {official, fixed} <= measures.keys():
@@ -87,13 +87,13 @@ def _two_ways_of_counting(scored: List[SequenceScores], measures: Mapping[str, M
 def _where_the_official_program_stops(
     scored: List[SequenceScores], measures: Mapping[str, Measure]
 ) -> Iterator[str]:
-    empty = sum(one.facts.frames_without_truth for one in scored)
+    empty = sum(one.metadata.frames_without_gt for one in scored)
     if empty:
         yield (
             "The official program stops at a labelled frame in which nobody is annotated, or everybody is"
             f" ignored. Here the joints tracked in it are false positives. Such frames in all: {empty}."
         )
-    silent = [one.name for one in scored if not one.facts.has_tracks_to_score]
+    silent = [one.name for one in scored if not one.metadata.has_tracks_to_score]
     if silent and measures.keys() & _ACROSS:
         yield (
             "The official cross-video HOTA stops at a sequence without tracks in labelled frames. Here its"

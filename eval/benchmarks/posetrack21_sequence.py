@@ -26,11 +26,11 @@ class SequenceFacts:
     """What a reader must know of a sequence to read its scores rightly."""
 
     unanswered_frames: int  # labelled, with truth and without tracks, in a sequence with tracks elsewhere
-    frames_without_truth: int  # labelled
+    frames_without_gt: int  # labelled
     has_tracks: bool
     has_tracks_to_score: bool  # in labelled frames, outside ignored regions
     has_boxes: bool
-    truth_has_person_ids: bool
+    gt_has_person_ids: bool
     tracks_have_person_ids: bool
     copies_track_ids: bool  # there are people and every person id is the track id
 
@@ -40,7 +40,7 @@ class SequenceScores:
     """Scores of a sequence by measure, at least those wanted, and what scores of all sequences need of it."""
 
     name: str
-    facts: SequenceFacts
+    metadata: SequenceFacts
     scores: dict[str, Scores]
     cross_video: PoseMatches | None
     ap: ApParts | None
@@ -81,15 +81,15 @@ class SequenceScorer:
 
 def _facts(pair: SequencePair, poses: Sequence) -> SequenceFacts:
     """poses: those of the pair without what is ignored."""
-    with_truth = np.unique(poses.truth.frames)
+    with_gt = np.unique(poses.ground_truth.frames)
     tracks = pair.poses.tracks
     return SequenceFacts(
-        unanswered_frames=len(np.setdiff1d(with_truth, poses.tracks.frames)) if len(poses.tracks) else 0,
-        frames_without_truth=len(poses.labelled) - len(with_truth),
+        unanswered_frames=len(np.setdiff1d(with_gt, poses.tracks.frames)) if len(poses.tracks) else 0,
+        frames_without_gt=len(poses.labelled) - len(with_gt),
         has_tracks=len(tracks) > 0,
         has_tracks_to_score=len(poses.tracks) > 0,
         has_boxes=pair.boxes is not None,
-        truth_has_person_ids=pair.truth_has_person_ids,
+        gt_has_person_ids=pair.gt_has_person_ids,
         tracks_have_person_ids=pair.tracks_have_person_ids,
         copies_track_ids=len(tracks) > 0 and bool((tracks.person_ids == tracks.ids).all()),
     )

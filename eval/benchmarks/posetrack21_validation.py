@@ -84,10 +84,10 @@ class Annotations:
         if fits and np.isfinite(values).all():
             return values.astype(np.float64, copy=False)
         for row, numbers in enumerate(lists):
-            self._refuse_list(row, name, numbers, count)
+            self._validate_list(row, name, numbers, count)
         return np.array(lists, np.float64).reshape(len(lists), count)
 
-    def _refuse_list(self, row: int, name: str, numbers: object, count: int) -> None:
+    def _validate_list(self, row: int, name: str, numbers: object, count: int) -> None:
         if not isinstance(numbers, list) or len(numbers) != count:
             has = f"{len(numbers)} numbers" if isinstance(numbers, list) else repr(numbers)[:40]
             hint = _LENGTH_HINTS.get(len(numbers), "") if isinstance(numbers, list) else ""
@@ -101,7 +101,7 @@ class Annotations:
                 )
 
 
-def refuse_repeated(found: Annotations, name: str, ids: np.ndarray) -> None:
+def validate_repeated(found: Annotations, name: str, ids: np.ndarray) -> None:
     """Raises: InputError if an id is twice in a frame."""
     order = np.lexsort((ids, found.frames))
     again = (np.diff(found.frames[order]) == 0) & (np.diff(ids[order]) == 0)
@@ -113,11 +113,11 @@ def refuse_repeated(found: Annotations, name: str, ids: np.ndarray) -> None:
         )
 
 
-def refuse_other_images(path: Path, ids: list[int], truth: Path, wanted: list[int]) -> None:
+def validate_other_images(path: Path, ids: list[int], ground_truth: Path, wanted: list[int]) -> None:
     """Raises: InputError unless the images are those of the truth, in the same order."""
     if ids == wanted:
         return
-    must = f"List the images of {truth} all, in the same order."
+    must = f"List the images of {ground_truth} all, in the same order."
     if len(ids) != len(wanted):
         there = set(ids)
         missing = next((image_id for image_id in wanted if image_id not in there), None)
@@ -151,7 +151,7 @@ def whether_posetrack_joints(path: Path, data: object) -> bool:
     return bool(named)
 
 
-def refuse_coco_order(path: Path, keypoints: np.ndarray) -> None:
+def validate_coco_order(path: Path, keypoints: np.ndarray) -> None:
     """Raises: InputError if nearly all have ears, which PoseTrack21 does not label, and necks above noses."""
     people = keypoints[(keypoints[:, [_NOSE, _NECK, *_EARS]] > 0).all((1, 2))]
     if len(people) < max(_ENOUGH_PEOPLE, _NEARLY_ALL * len(keypoints)):

@@ -9,14 +9,16 @@ from eval.metrics.boxes import box_scores, combine_boxes
 from eval.metrics.timeline import timeline
 
 
-def score_mot(truth: Path, results: Path, *, on_sequence: Callable[[str], None] | None = None) -> Evaluation:
+def score_mot(
+    ground_truth: Path, results: Path, *, on_sequence: Callable[[str], None] | None = None
+) -> Evaluation:
     """Box HOTA, CLEAR and Identity of tracks in MOTChallenge's text format, as TrackEval gives them.
 
     truth, results: folders or two files, as `find_mot_sequences` says.
     on_sequence: called with the name of each sequence when it is scored.
     Raises: InputError naming file and line; then nothing is scored.
     """
-    files, notes = find_mot_sequences(truth, results)
+    files, notes = find_mot_sequences(ground_truth, results)
     read = [read_mot_sequence(each) for each in files]
     scores, timelines = {}, {}
     for sequence in (each.sequence for each in read):
@@ -26,7 +28,7 @@ def score_mot(truth: Path, results: Path, *, on_sequence: Callable[[str], None] 
             on_sequence(sequence.name)
     return Evaluation(
         benchmark="mot",
-        truth=str(truth),
+        ground_truth=str(ground_truth),
         results=str(results),
         measures=measures(scores, combine_boxes(scores)),
         timelines=timelines,

@@ -34,7 +34,7 @@ _MOST_PROCESSES = 61  # that Windows can wait for
 
 
 def score_posetrack21(
-    truth: Path,
+    ground_truth: Path,
     results: Path,
     *,
     split: str = "val",
@@ -53,7 +53,7 @@ def score_posetrack21(
     for name in sorted(only or ()):
         if name not in MEASURES:
             raise unknown_name("measure", name, MEASURES)
-    files = read_sequences(truth, results, split=split, box_results=box_results)
+    files = read_sequences(ground_truth, results, split=split, box_results=box_results)
     scorer = SequenceScorer(frozenset(MEASURES) if only is None else only, timelines=only is None)
     scored = _score_all(files, scorer, processes=processes, on_sequence=on_sequence)
     skipped = why_skipped(scored)
@@ -63,7 +63,7 @@ def score_posetrack21(
     known = _measures(scored, scorer.wanted.difference(*skipped))
     return Evaluation(
         benchmark="posetrack21",
-        truth=str(truth),
+        ground_truth=str(ground_truth),
         results=str(results),
         measures=known,
         timelines={one.name: one.timeline for one in scored if one.timeline},

@@ -12,7 +12,7 @@ from eval.metrics.timeline import timeline
 
 
 def score_tracks(
-    truth: Path, tracks: Path, *, on_sequence: Callable[[str], None] | None = None
+    ground_truth: Path, tracks: Path, *, on_sequence: Callable[[str], None] | None = None
 ) -> Evaluation:
     """HOTA, CLEAR and Identity of boxes, and of poses by OKS where all files have keypoints.
 
@@ -20,7 +20,7 @@ def score_tracks(
     on_sequence: called with the name of each video when it is scored.
     Raises: InputError naming the file and what is wrong; then nothing is scored.
     """
-    files, notes = find_track_files(truth, tracks)
+    files, notes = find_track_files(ground_truth, tracks)
     pairs = [read_track_pair(name, *paths) for name, paths in files.items()]
     with_poses = all(pair.has_poses for pair in pairs)
     scores, timelines = {}, {}
@@ -34,7 +34,7 @@ def score_tracks(
     combined = combine_boxes(scores) | (combine_person_scores(scores, "oks") if with_poses else {})
     return Evaluation(
         benchmark="tracks",
-        truth=str(truth),
+        ground_truth=str(ground_truth),
         results=str(tracks),
         measures=measures(scores, combined),
         timelines=timelines,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.benchmarks.pairing import by_stem, refuse_missing, unused_note
+from eval.benchmarks.pairing import by_stem, unused_note, validate_missing
 from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError
 from kprtrack.io import POSETRACK_SKELETON, SUFFIXES, TrackFile, read_tracks
@@ -23,44 +23,46 @@ class TrackPair:
     notes: tuple[str, ...]
 
 
-def find_track_files(truth: Path, tracks: Path) -> tuple[dict[str, tuple[Path, Path]], tuple[str, ...]]:
+def find_track_files(
+    ground_truth: Path, tracks: Path
+) -> tuple[dict[str, tuple[Path, Path]], tuple[str, ...]]:
     """Pairs of files by name, and notes for the reader: two files, or two folders paired by name.
 
     Raises: InputError naming what is missing.
     """
-    for path in (truth, tracks):
+    for path in (ground_truth, tracks):
         if not path.exists():
             raise InputError(f"There is no file or folder {path}.")
-    if truth.is_dir() != tracks.is_dir():
-        folder, file = (truth, tracks) if truth.is_dir() else (tracks, truth)
+    if ground_truth.is_dir() != tracks.is_dir():
+        folder, file = (ground_truth, tracks) if ground_truth.is_dir() else (tracks, ground_truth)
         raise InputError(f"{folder} is a folder, but {file} is a file. Give two files or two folders.")
-    if not truth.is_dir():
-        return {tracks.stem: (truth, tracks)}, ()
-    sides = [by_stem(file for file in side.iterdir() if _readable(file)) for side in (truth, tracks)]
+    if not ground_truth.is_dir():
+        return {tracks.stem: (ground_truth, tracks)}, ()
+    sides = [by_stem(file for file in side.iterdir() if _readable(file)) for side in (ground_truth, tracks)]
     if not sides[0]:
-        raise InputError(f"{truth} has no result files ({', '.join(SUFFIXES)}).")
-    refuse_missing(sides[0], sides[1], tracks)
+        raise InputError(f"{ground_truth} has no result files ({', '.join(SUFFIXES)}).")
+    validate_missing(sides[0], sides[1], tracks)
     pairs = {name: (file, sides[1][name]) for name, file in sides[0].items()}
     return pairs, unused_note(*sides)
 
 
-def read_track_pair(name: str, truth_path: Path, tracks_path: Path) -> TrackPair:
+def read_track_pair(name: str, gt_path: Path, tracks_path: Path) -> TrackPair:
     """The people of both files in the frames that either has.
 
     Raises: InputError, UserError as reading does; InputError if the files are of pictures of different size.
     """
-    truth, tracks = read_tracks(truth_path), read_tracks(tracks_path)
-    _refuse_other_size(truth, truth_path, tracks, tracks_path)
-    numbers = np.unique([frame.frame_number for file in (truth, tracks) for frame in file.frames])
+    ground_truth, tracks = read_tracks(gt_path), read_tracks(tracks_path)
+    _validate_other_size(ground_truth, gt_path, tracks, tracks_path)
+    numbers = np.unique([frame.frame_number for file in (ground_truth, tracks) for frame in file.frames])
     sequence = Sequence(
         name,
         np.ones(len(numbers), bool),
         ((),) * len(numbers),
-        _people(truth, numbers),
+        _people(ground_truth, numbers),
         _people(tracks, numbers),
     )
-    has_poses = all((side.keypoints != 0).any() for side in (sequence.truth, sequence.tracks))
-    return TrackPair(sequence, has_poses, _doubts(truth, truth_path, tracks, tracks_path))
+    has_poses = all((side.keypoints != 0).any() for side in (sequence.ground_truth, sequence.tracks))
+    return TrackPair(sequence, has_poses, _doubts(ground_truth, gt_path, tracks, tracks_path))
 
 
 def _readable(file: Path) -> bool:
@@ -96,11 +98,13 @@ def _people(file: TrackFile, numbers: np.ndarray) -> People:
     )
 
 
-def _refuse_other_size(truth: TrackFile, truth_path: Path, tracks: TrackFile, tracks_path: Path) -> None:
-    sizes = [_size(file.header.video) for file in (truth, tracks)]
+def _validate_other_size(
+    ground_truth: TrackFile, gt_path: Path, tracks: TrackFile, tracks_path: Path
+) -> None:
+    sizes = [_size(file.header.video) for file in (ground_truth, tracks)]
     if None not in sizes and sizes[0] != sizes[1]:
         raise InputError(
-            f"{truth_path} is of a video of {sizes[0]} pixels, {tracks_path} of one of {sizes[1]}. "
+            f"{gt_path} is of a video of {sizes[0]} pixels, {tracks_path} of one of {sizes[1]}. "
             "Both must be of the same video."
         )
 
@@ -109,22 +113,22 @@ def _size(video: Mapping[str, object]) -> str | None:
     return f"{video['width']} x {video['height']}" if "width" in video and "height" in video else None
 
 
-def _doubts(truth: TrackFile, truth_path: Path, tracks: TrackFile, tracks_path: Path) -> tuple[str, ...]:
+def _doubts(ground_truth: TrackFile, gt_path: Path, tracks: TrackFile, tracks_path: Path) -> tuple[str, ...]:
     """What speaks against the two being of the same frames, for the reader to judge."""
     notes = []
-    both = f"{truth_path.name} and {tracks_path.name}"
+    both = f"{gt_path.name} and {tracks_path.name}"
     for key, what in (("sha256", "content (sha256)"), ("frames", "number of frames")):
-        values = [file.header.video.get(key) for file in (truth, tracks)]
+        values = [file.header.video.get(key) for file in (ground_truth, tracks)]
         if None not in values and values[0] != values[1]:
             notes.append(f"{both} were made from videos of different {what}; is it the same video?")
-    for file, path in ((truth, truth_path), (tracks, tracks_path)):
+    for file, path in ((ground_truth, gt_path), (tracks, tracks_path)):
         if file.complete is False:
             notes.append(f"{path.name} was cut short: the frames after its end count as empty.")
-    known = {frame.frame_number for frame in truth.frames}
+    known = {frame.frame_number for frame in ground_truth.frames}
     beyond = sum(len(frame) for frame in tracks.frames if frame.frame_number not in known)
     if beyond:
         notes.append(
-            f"{tracks_path.name} has {beyond} of its boxes in frames that {truth_path.name} lacks; "
+            f"{tracks_path.name} has {beyond} of its boxes in frames that {gt_path.name} lacks; "
             "they count as wrong. Was it made with another stride, or of another part of the video?"
         )
     return tuple(notes)

@@ -89,11 +89,11 @@ def _trackeval_data(pairs: Similarities) -> dict[str, object]:
     frames = range(pairs.frame_count)
     return {
         "num_timesteps": pairs.frame_count,
-        "num_gt_ids": int(pairs.truth_ids.max(initial=-1)) + 1,
+        "num_gt_ids": int(pairs.gt_ids.max(initial=-1)) + 1,
         "num_tracker_ids": int(pairs.track_ids.max(initial=-1)) + 1,
-        "num_gt_dets": len(pairs.truth_ids),
+        "num_gt_dets": len(pairs.gt_ids),
         "num_tracker_dets": len(pairs.track_ids),
-        "gt_ids": [pairs.truth_in(frame) for frame in frames],
+        "gt_ids": [pairs.gt_in(frame) for frame in frames],
         "tracker_ids": [pairs.tracks_in(frame) for frame in frames],
         "similarity_scores": [pairs.matrix(frame) for frame in frames],
     }

@@ -21,8 +21,8 @@ _HIT_BONUS = 1000.0  # so that the number of hits comes before their similarity
 
 def cross_video_parts(poses: Sequence) -> PoseMatches:
     """What a sequence, `without_ignored` applied, adds to the scores of all."""
-    truth_ids, track_ids = poses.truth.person_ids, poses.tracks.person_ids
-    return pose_matches(poses, truth_ids, track_ids, solve=solve_each_threshold)
+    gt_ids, track_ids = poses.ground_truth.person_ids, poses.tracks.person_ids
+    return pose_matches(poses, gt_ids, track_ids, solve=solve_each_threshold)
 
 
 def cross_video_hota(parts: List[PoseMatches]) -> KeypointHota:
@@ -42,24 +42,28 @@ def solve_each_threshold(similarity: np.ndarray) -> np.ndarray:
 
 def _together(parts: List[PoseMatches]) -> PoseMatches:
     """One matching of all sequences: identities are shared, and runs go on from one to the next."""
-    truth_ids = np.unique(np.concatenate([part.truth_ids for part in parts]))
+    gt_ids = np.unique(np.concatenate([part.gt_ids for part in parts]))
     track_ids = np.unique(np.concatenate([part.track_ids for part in parts]))
-    truth_joints = np.zeros((len(truth_ids), JOINTS), np.int64)
+    gt_joints = np.zeros((len(gt_ids), JOINTS), np.int64)
     track_joints = np.zeros((len(track_ids), JOINTS), np.int64)
     runs = []
     for part in parts:
-        truth = np.searchsorted(truth_ids, part.truth_ids)
+        ground_truth = np.searchsorted(gt_ids, part.gt_ids)
         tracks = np.searchsorted(track_ids, part.track_ids)
-        truth_joints[truth] += part.truth_joints
+        gt_joints[ground_truth] += part.gt_joints
         track_joints[tracks] += part.track_joints
-        runs.append(replace(part.runs, truth=truth[part.runs.truth], track=tracks[part.runs.track]))
+        runs.append(
+            replace(
+                part.runs, ground_truth=ground_truth[part.runs.ground_truth], track=tracks[part.runs.track]
+            )
+        )
     all_runs = Runs(*(np.concatenate([getattr(some, field.name) for some in runs]) for field in fields(Runs)))
     return PoseMatches(
-        truth_ids,
+        gt_ids,
         track_ids,
-        truth_joints,
+        gt_joints,
         track_joints,
-        joined(all_runs, len(truth_ids)),
+        joined(all_runs, len(gt_ids)),
         np.sum([part.similarity for part in parts], 0),
         np.sum([part.overcount for part in parts], 0),
     )

@@ -23,11 +23,11 @@ def without_ignored(sequence: Sequence) -> Sequence:
     kept = np.flatnonzero(sequence.labelled)
     regions = [sequence.ignore_regions[frame] for frame in kept]
     new_number = np.cumsum(sequence.labelled) - 1
-    truth, tracks = (
+    ground_truth, tracks = (
         _cleaned(people.at(sequence.labelled[people.frames]), new_number, regions)
-        for people in (sequence.truth, sequence.tracks)
+        for people in (sequence.ground_truth, sequence.tracks)
     )
-    return Sequence(sequence.name, np.ones(len(kept), bool), ((),) * len(kept), truth, tracks)
+    return Sequence(sequence.name, np.ones(len(kept), bool), ((),) * len(kept), ground_truth, tracks)
 
 
 def _cleaned(people: People, new_number: np.ndarray, regions: List[tuple[np.ndarray, ...]]) -> People:

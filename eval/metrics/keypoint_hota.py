@@ -34,7 +34,7 @@ class KeypointHota(NamedTuple):
 
 def keypoint_hota(poses: Sequence) -> KeypointHota:
     """Scores of one sequence, `without_ignored` applied; total: mean of joints, sum of counts."""
-    return hota_of(pose_matches(poses, poses.truth.ids, poses.tracks.ids, solve=solve_once))
+    return hota_of(pose_matches(poses, poses.ground_truth.ids, poses.tracks.ids, solve=solve_once))
 
 
 def combine_keypoint_hota(sequences: List[KeypointHota]) -> KeypointHota:
@@ -57,7 +57,7 @@ def hota_of(matches: PoseMatches) -> KeypointHota:
     """Scores of one matching."""
     sums = _association(matches)
     hits = sums["HOTA_TP"]
-    fixed = matches.truth_joints.sum(0) - hits
+    fixed = matches.gt_joints.sum(0) - hits
     sums["HOTA_FP"] = matches.track_joints.sum(0) - hits
     return KeypointHota(
         *(_with_total(_final(sums | {"HOTA_FN": misses})) for misses in (fixed + matches.overcount, fixed))
@@ -69,16 +69,16 @@ def _association(matches: PoseMatches) -> dict[str, np.ndarray]:
     runs = matches.runs
     cell = runs.threshold * JOINTS + runs.joint
     hits = by_cell(cell, runs.length)
-    together = cell * len(matches.truth_ids) + runs.truth
+    together = cell * len(matches.gt_ids) + runs.ground_truth
     together = together * len(matches.track_ids) + runs.track
     _, first, which = np.unique(together, return_index=True, return_inverse=True)
     matched = np.bincount(which, runs.length, minlength=len(first))
-    truth = matches.truth_joints[runs.truth[first], runs.joint[first]]
+    ground_truth = matches.gt_joints[runs.ground_truth[first], runs.joint[first]]
     tracks = matches.track_joints[runs.track[first], runs.joint[first]]
-    union = np.maximum(1, truth + tracks - matched)
+    union = np.maximum(1, ground_truth + tracks - matched)
     sums = {
         "AssA": by_cell(cell[first], matched**2 / union),
-        "AssRe": by_cell(cell[first], matched**2 / np.maximum(1, truth)),
+        "AssRe": by_cell(cell[first], matched**2 / np.maximum(1, ground_truth)),
         "AssPr": by_cell(cell[first], matched**2 / np.maximum(1, tracks)),
         "FragA": by_cell(cell, runs.length**2 / union[which]),
     }

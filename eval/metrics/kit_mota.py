@@ -34,9 +34,9 @@ def kit_mota(sequence: Sequence, *, ignore_regions: bool = True) -> Scores:
     ignore_regions: predictions that match nobody and lie in an ignored region are not counted.
     Source: docs/reference/tracking_and_evaluation.md 2.5.
     """
-    truth = replace(sequence.truth, boxes=np.trunc(sequence.truth.boxes))
+    ground_truth = replace(sequence.ground_truth, boxes=np.trunc(sequence.ground_truth.boxes))
     tracks = replace(sequence.tracks, boxes=sequence.tracks.boxes - _PIXEL)
-    shifted = replace(sequence, truth=truth, tracks=tracks)
+    shifted = replace(sequence, ground_truth=ground_truth, tracks=tracks)
     return _scores(shifted, ignore_regions=ignore_regions)
 
 
@@ -59,14 +59,14 @@ def _scores(sequence: Sequence, *, ignore_regions: bool) -> Scores:
     possible = distances <= 1 - MIN_SIMILARITY
     matches = _follow(pairs, distances, possible)
     found = len(matches.pairs)
-    tracked = _mask(len(pairs.truth_ids), pairs.truth_rows[matches.pairs])
+    tracked = _mask(len(pairs.gt_ids), pairs.gt_rows[matches.pairs])
     counted = _mask(len(pairs.track_ids), pairs.track_rows[matches.pairs])
     counted[~counted] = ~_in_regions(sequence, ~counted) if ignore_regions else True
     # IDP alone, not IDF1, still counts an ignored prediction that could have been matched.
     for_idp = counted | _mask(len(counted), pairs.track_rows[possible])
     identity_matches = _identity_matches(pairs, possible)
     counts = {
-        **_lives(pairs.truth_ids, tracked),
+        **_lives(pairs.gt_ids, tracked),
         "num_objects": len(tracked),
         "num_predictions": int(counted.sum()),
         "num_detections": found,
@@ -85,25 +85,25 @@ def _scores(sequence: Sequence, *, ignore_regions: bool) -> Scores:
 
 def _follow(pairs: Similarities, distances: np.ndarray, possible: np.ndarray) -> _Matches:
     """Frame by frame: first everybody's last partner, however long ago, then the best of the others."""
-    partner = np.full(pairs.truth_ids.max(initial=-1) + 1, _NOBODY)  # the last one of each true person
+    partner = np.full(pairs.gt_ids.max(initial=-1) + 1, _NOBODY)  # the last one of each true person
     owner = np.full(pairs.track_ids.max(initial=-1) + 1, _NOBODY)  # the last that came new to each track
     chosen = [np.zeros(0, np.int64)]
     switches = ascends = transfers = migrates = 0
     for frame in np.flatnonzero(np.diff(pairs.starts)).tolist():
-        truth, tracks = pairs.truth_in(frame), pairs.tracks_in(frame)
+        ground_truth, tracks = pairs.gt_in(frame), pairs.tracks_in(frame)
         open_ = pairs.matrix(frame, possible)
-        rows, columns = _last_partners(partner[truth], tracks, open_)
+        rows, columns = _last_partners(partner[ground_truth], tracks, open_)
         chosen.append(pairs.cells[frame] + rows * len(tracks) + columns)
         rows, columns = _cheapest(pairs.matrix(frame, distances), open_, rows, columns)
         chosen.append(pairs.cells[frame] + rows * len(tracks) + columns)
-        new_truth, new_tracks = truth[rows], tracks[columns]
-        switched = partner[new_truth] != _NOBODY
-        transferred = (owner[new_tracks] != _NOBODY) & (owner[new_tracks] != new_truth)
+        new_gt, new_tracks = ground_truth[rows], tracks[columns]
+        switched = partner[new_gt] != _NOBODY
+        transferred = (owner[new_tracks] != _NOBODY) & (owner[new_tracks] != new_gt)
         switches += int(switched.sum())
         ascends += int((switched & (owner[new_tracks] == _NOBODY)).sum())
         transfers += int(transferred.sum())
         migrates += int((transferred & ~switched).sum())
-        partner[new_truth], owner[new_tracks] = new_tracks, new_truth
+        partner[new_gt], owner[new_tracks] = new_tracks, new_gt
     return _Matches(pairs.pairs_at(np.concatenate(chosen)), switches, ascends, transfers, migrates)
 
 
@@ -158,10 +158,10 @@ def _lives(ids: np.ndarray, tracked: np.ndarray) -> dict[str, int]:
 
 def _identity_matches(pairs: Similarities, possible: np.ndarray) -> int:
     """Frames right under the best one-to-one matching of whole identities."""
-    shape = pairs.truth_ids.max(initial=-1) + 1, pairs.track_ids.max(initial=-1) + 1
+    shape = pairs.gt_ids.max(initial=-1) + 1, pairs.track_ids.max(initial=-1) + 1
     together = np.zeros(shape, np.int64)
-    truth, tracks = pairs.truth_rows[possible], pairs.track_rows[possible]
-    np.add.at(together, (pairs.truth_ids[truth], pairs.track_ids[tracks]), 1)
+    ground_truth, tracks = pairs.gt_rows[possible], pairs.track_rows[possible]
+    np.add.at(together, (pairs.gt_ids[ground_truth], pairs.track_ids[tracks]), 1)
     return int(together[linear_sum_assignment(together, maximize=True)].sum())
 
 

@@ -19,20 +19,20 @@ def person_hota(pairs: Similarities) -> Scores:
     Source: docs/reference/tracking_and_evaluation.md 2.2 (Luiten et al., IJCV 2021; Döring et al., CVPR
     2022).
     """
-    sizes = np.bincount(pairs.truth_ids), np.bincount(pairs.track_ids)
+    sizes = np.bincount(pairs.gt_ids), np.bincount(pairs.track_ids)
     matched = best_pairs(pairs, _alignment(pairs, *sizes) * pairs.values)
     similarity = pairs.values[matched]
-    truth_ids = pairs.truth_ids[pairs.truth_rows[matched]]
+    gt_ids = pairs.gt_ids[pairs.gt_rows[matched]]
     track_ids = pairs.track_ids[pairs.track_rows[matched]]
     hits = similarity >= THRESHOLDS[:, None] - EPSILON  # [19, M]
     right = hits.sum(axis=1).astype(float)
     found = {
         "HOTA_TP": right,
-        "HOTA_FN": len(pairs.truth_ids) - right,
+        "HOTA_FN": len(pairs.gt_ids) - right,
         "HOTA_FP": len(pairs.track_ids) - right,
         "LocA": _localisation((hits * similarity).sum(axis=1), right),
     }
-    shares = _association(hits, truth_ids, track_ids, sizes)
+    shares = _association(hits, gt_ids, track_ids, sizes)
     return _final(found | {name: total / np.maximum(1, right) for name, total in shares.items()})
 
 
@@ -46,31 +46,31 @@ def combine_person_hota(by_sequence: Mapping[str, Scores]) -> Scores:
     return _final(found | {name: total / np.maximum(1, right) for name, total in shares.items()})
 
 
-def _alignment(pairs: Similarities, truth_sizes: np.ndarray, track_sizes: np.ndarray) -> np.ndarray:
+def _alignment(pairs: Similarities, gt_sizes: np.ndarray, track_sizes: np.ndarray) -> np.ndarray:
     """[K] how much of their lives the two identities of a pair spend together, before any matching."""
-    row_sums = np.bincount(pairs.truth_rows, pairs.values, minlength=len(pairs.truth_ids))
+    row_sums = np.bincount(pairs.gt_rows, pairs.values, minlength=len(pairs.gt_ids))
     column_sums = np.bincount(pairs.track_rows, pairs.values, minlength=len(pairs.track_ids))
-    rivals = column_sums[pairs.track_rows] + row_sums[pairs.truth_rows] - pairs.values
+    rivals = column_sums[pairs.track_rows] + row_sums[pairs.gt_rows] - pairs.values
     shares = np.divide(pairs.values, rivals, out=np.zeros(len(rivals)), where=rivals > EPSILON)
-    truth_ids, track_ids = pairs.truth_ids[pairs.truth_rows], pairs.track_ids[pairs.track_rows]
-    couple = truth_ids * len(track_sizes) + track_ids
+    gt_ids, track_ids = pairs.gt_ids[pairs.gt_rows], pairs.track_ids[pairs.track_rows]
+    couple = gt_ids * len(track_sizes) + track_ids
     together = np.bincount(couple, shares)[couple] if len(couple) else shares
-    return together / (truth_sizes[truth_ids] + track_sizes[track_ids] - together)
+    return together / (gt_sizes[gt_ids] + track_sizes[track_ids] - together)
 
 
 def _association(
-    hits: np.ndarray, truth_ids: np.ndarray, track_ids: np.ndarray, sizes: tuple[np.ndarray, np.ndarray]
+    hits: np.ndarray, gt_ids: np.ndarray, track_ids: np.ndarray, sizes: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """[19] sums over hits [19, M] of what each says of its couple: _WEIGHTED, not yet divided by the hits."""
-    order = np.argsort(truth_ids, kind="stable")  # each truth's matches in order of time
-    truth_ids, track_ids = truth_ids[order], track_ids[order]
+    order = np.argsort(gt_ids, kind="stable")  # each truth's matches in order of time
+    gt_ids, track_ids = gt_ids[order], track_ids[order]
     alpha, match = np.nonzero(hits[:, order])
-    codes = truth_ids * len(sizes[1]) + track_ids
+    codes = gt_ids * len(sizes[1]) + track_ids
     couples, couple = np.unique(codes, return_inverse=True)
     cell = alpha * len(couples) + couple[match]  # a couple at a threshold
     times = np.bincount(cell, minlength=len(THRESHOLDS) * len(couples)).reshape(len(THRESHOLDS), -1)
-    truth_size, track_size = (size[ids] for size, ids in zip(sizes, _split(couples, sizes), strict=True))
-    either = np.maximum(1, truth_size + track_size - times)  # [19, couples]
+    gt_size, track_size = (size[ids] for size, ids in zip(sizes, _split(couples, sizes), strict=True))
+    either = np.maximum(1, gt_size + track_size - times)  # [19, couples]
     # A run lasts until the truth's next hit is on another track; misses in between do not end it.
     firsts = np.flatnonzero(np.diff(cell, prepend=-1))
     lengths = np.diff(np.append(firsts, len(cell)))
@@ -78,7 +78,7 @@ def _association(
     squares = times.astype(float) ** 2
     return {
         "AssA": (squares / either).sum(axis=1),
-        "AssRe": (squares / np.maximum(1, truth_size)).sum(axis=1),
+        "AssRe": (squares / np.maximum(1, gt_size)).sum(axis=1),
         "AssPr": (squares / np.maximum(1, track_size)).sum(axis=1),
         "FragA": np.bincount(alpha[firsts], runs, minlength=len(THRESHOLDS)),
     }

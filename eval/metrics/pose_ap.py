@@ -19,7 +19,7 @@ class ApParts:
     scores: np.ndarray  # [N, 15] float64
     found: np.ndarray  # [N, 15] bool, a joint with a position
     right: np.ndarray  # [N, 15] bool, within half a head of the true joint of the person it belongs to
-    truth_joints: np.ndarray  # [15] int64, how many there were to be found
+    gt_joints: np.ndarray  # [15] int64, how many there were to be found
 
 
 def pose_ap_parts(sequence: Sequence) -> ApParts:
@@ -31,14 +31,14 @@ def pose_ap_parts(sequence: Sequence) -> ApParts:
     Source: docs/reference/tracking_and_evaluation.md 2.4; on the frames and joints of keypoint HOTA (2.1).
     """
     sequence = without_ignored(sequence)
-    truth, tracks = sequence.truth, sequence.tracks
-    (true_points, wanted), (points, found) = _joints(truth), _joints(tracks)
-    of_track, of_truth = pairs_of_same_frame(tracks, truth, len(sequence.labelled))
-    offset = points[of_track] - true_points[of_truth]  # [pairs, 15, 2]
-    near = np.hypot(*offset.transpose(2, 0, 1)) <= _MAX_DISTANCE * truth.head_sizes[of_truth, None]
-    hits = near & found[of_track] & wanted[of_truth]  # [pairs, 15]
-    share = hits.sum(1) / np.maximum(wanted.sum(1), 1)[of_truth]
-    for owner, other in ((of_track, of_truth), (of_truth, of_track)):
+    ground_truth, tracks = sequence.ground_truth, sequence.tracks
+    (true_points, wanted), (points, found) = _joints(ground_truth), _joints(tracks)
+    of_track, of_gt = pairs_of_same_frame(tracks, ground_truth, len(sequence.labelled))
+    offset = points[of_track] - true_points[of_gt]  # [pairs, 15, 2]
+    near = np.hypot(*offset.transpose(2, 0, 1)) <= _MAX_DISTANCE * ground_truth.head_sizes[of_gt, None]
+    hits = near & found[of_track] & wanted[of_gt]  # [pairs, 15]
+    share = hits.sum(1) / np.maximum(wanted.sum(1), 1)[of_gt]
+    for owner, other in ((of_track, of_gt), (of_gt, of_track)):
         best = _first_best(share, owner, other)
         share[np.delete(np.arange(len(share)), best)] = 0
     kept = share > 0
@@ -73,7 +73,7 @@ def _first_best(share: np.ndarray, owner: np.ndarray, other: np.ndarray) -> np.n
 
 
 def _of_joint(pool: tuple[ApParts, ...], joint: int) -> tuple[float, float, float]:
-    wanted = sum(int(part.truth_joints[joint]) for part in pool)
+    wanted = sum(int(part.gt_joints[joint]) for part in pool)
     if not wanted:
         return np.nan, np.nan, np.nan
     scores, right = (

@@ -24,7 +24,7 @@ class Runs:
     """Hits in a row: one truth identity matched to one track at one joint and threshold, earliest first."""
 
     threshold: np.ndarray  # [R] int64, row of THRESHOLDS
-    truth: np.ndarray  # [R] int64, row of truth_ids
+    ground_truth: np.ndarray  # [R] int64, row of truth_ids
     track: np.ndarray  # [R] int64, row of track_ids
     joint: np.ndarray  # [R] int64
     length: np.ndarray  # [R] int64, hits
@@ -34,66 +34,64 @@ class Runs:
 class PoseMatches:
     """All that HOTA needs of a sequence's matching; those of several sequences can be joined."""
 
-    truth_ids: np.ndarray  # [G] int64, rising
+    gt_ids: np.ndarray  # [G] int64, rising
     track_ids: np.ndarray  # [P] int64, rising
-    truth_joints: np.ndarray  # [G, 15] joints present in all frames
+    gt_joints: np.ndarray  # [G, 15] joints present in all frames
     track_joints: np.ndarray  # [P, 15]
     runs: Runs
     similarity: np.ndarray  # [19, 15] sum over hits
     overcount: np.ndarray  # [15] misses that the official program adds to those there are
 
 
-def pose_matches(
-    poses: Sequence, truth_ids: np.ndarray, track_ids: np.ndarray, *, solve: Solver
-) -> PoseMatches:
+def pose_matches(poses: Sequence, gt_ids: np.ndarray, track_ids: np.ndarray, *, solve: Solver) -> PoseMatches:
     """Matches every joint of every frame.
 
     truth_ids, track_ids: the identity of every row of truth and tracks.
     """
-    truth, tracks = poses.truth, poses.tracks
-    truth_names, truth_of = np.unique(truth_ids, return_inverse=True)
+    ground_truth, tracks = poses.ground_truth, poses.tracks
+    gt_names, gt_of = np.unique(gt_ids, return_inverse=True)
     track_names, track_of = np.unique(track_ids, return_inverse=True)
-    truth_points, track_points = _points(truth), _points(tracks)
+    gt_points, track_points = _points(ground_truth), _points(tracks)
     per_frame = np.bincount(tracks.frames, minlength=len(poses.labelled))
-    present = np.isfinite(truth_points[:, :, 0])
+    present = np.isfinite(gt_points[:, :, 0])
 
-    truth_row, track_row = pairs_of_same_frame(truth, tracks, len(poses.labelled))
-    similarity = _similarity(truth_points, track_points, truth.head_sizes, truth_row, track_row)
-    pair, joint, hits = _solve_all(similarity, truth_row, track_row, truth.frames, solve)
+    gt_row, track_row = pairs_of_same_frame(ground_truth, tracks, len(poses.labelled))
+    similarity = _similarity(gt_points, track_points, ground_truth.head_sizes, gt_row, track_row)
+    pair, joint, hits = _solve_all(similarity, gt_row, track_row, ground_truth.frames, solve)
     # In order of truth identity, then time, the runs of a threshold lie side by side.
-    order = np.lexsort((truth_row[pair], joint, truth_of[truth_row[pair]]))
+    order = np.lexsort((gt_row[pair], joint, gt_of[gt_row[pair]]))
     pair, joint, hits = pair[order], joint[order], hits[order]
     threshold, hit = np.nonzero(hits.T)
     runs = Runs(
         threshold,
-        truth_of[truth_row[pair]][hit],
+        gt_of[gt_row[pair]][hit],
         track_of[track_row[pair]][hit],
         joint[hit],
         np.ones(len(hit), np.int64),
     )
     cell = threshold * JOINTS + joint[hit]
     return PoseMatches(
-        truth_names,
+        gt_names,
         track_names,
-        _joints_by_id(truth_of, len(truth_names), present),
+        _joints_by_id(gt_of, len(gt_names), present),
         _joints_by_id(track_of, len(track_names), np.isfinite(track_points[:, :, 0])),
-        joined(runs, len(truth_names)),
+        joined(runs, len(gt_names)),
         by_cell(cell, similarity[pair, joint][hit]),
-        _overcount(truth.frames, present, per_frame),
+        _overcount(ground_truth.frames, present, per_frame),
     )
 
 
-def joined(runs: Runs, truth_count: int) -> Runs:
+def joined(runs: Runs, gt_count: int) -> Runs:
     """The same hits with as few runs as possible; a gap does not end one, another track does."""
     if not len(runs.length):
         return runs
-    cell = (runs.threshold * truth_count + runs.truth) * JOINTS + runs.joint
+    cell = (runs.threshold * gt_count + runs.ground_truth) * JOINTS + runs.joint
     order = np.argsort(cell, kind="stable")
     cell, track = cell[order], runs.track[order]
     starts = np.flatnonzero(np.r_[True, (np.diff(cell) != 0) | (np.diff(track) != 0)])
     first = order[starts]
     length = np.add.reduceat(runs.length[order], starts)
-    return Runs(runs.threshold[first], runs.truth[first], runs.track[first], runs.joint[first], length)
+    return Runs(runs.threshold[first], runs.ground_truth[first], runs.track[first], runs.joint[first], length)
 
 
 def by_cell(cell: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -109,22 +107,22 @@ def _points(people: People) -> np.ndarray:
 
 
 def _similarity(
-    truth: np.ndarray,
+    ground_truth: np.ndarray,
     tracks: np.ndarray,
     head_sizes: np.ndarray,
-    truth_row: np.ndarray,
+    gt_row: np.ndarray,
     track_row: np.ndarray,
 ) -> np.ndarray:
     """[K, 15] in [0, 1]: 1 at the same place, 0 half a head away or where a joint is missing."""
-    away = truth[truth_row] - tracks[track_row]
+    away = ground_truth[gt_row] - tracks[track_row]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # huge places, heads without size
-        distance = np.sqrt(np.square(away).sum(2)) / head_sizes[truth_row, None]
+        distance = np.sqrt(np.square(away).sum(2)) / head_sizes[gt_row, None]
     return np.fmax(1 - distance / REACH, 0)
 
 
 def _solve_all(
     similarity: np.ndarray,
-    truth_row: np.ndarray,
+    gt_row: np.ndarray,
     track_row: np.ndarray,
     frames: np.ndarray,
     solve: Solver,
@@ -132,7 +130,7 @@ def _solve_all(
     """[M] pairs, [M] joints, [M, 19] hits of all joints of all frames."""
     pair, joint = np.nonzero(similarity)
     strength = similarity[pair, joint]
-    mine = truth_row[pair] * JOINTS + joint
+    mine = gt_row[pair] * JOINTS + joint
     order = np.lexsort((-strength, mine))
     pair, joint, strength, mine = pair[order], joint[order], strength[order], mine[order]
     best = np.r_[True, np.diff(mine) != 0][: len(mine)]
@@ -142,16 +140,16 @@ def _solve_all(
     theirs = track_row[pair] * JOINTS + joint
     wanted = np.bincount(theirs[best], minlength=theirs.max(initial=0) + 1)
     contested = rivals | (best & (wanted[theirs] > 1))
-    cell = frames[truth_row[pair]] * JOINTS + joint
+    cell = frames[gt_row[pair]] * JOINTS + joint
     hard = np.zeros(cell.max(initial=0) + 1, bool)
     hard[cell[contested]] = True
     easy = best & ~hard[cell]
     found = [(pair[easy], joint[easy], strength[easy, None] >= LEAST_HIT)]
-    truth_starts = np.searchsorted(frames, np.arange(cell.max(initial=0) // JOINTS + 2))
-    pair_starts = np.searchsorted(truth_row, truth_starts)
+    gt_starts = np.searchsorted(frames, np.arange(cell.max(initial=0) // JOINTS + 2))
+    pair_starts = np.searchsorted(gt_row, gt_starts)
     for frame, j in zip(*np.divmod(np.flatnonzero(hard), JOINTS), strict=True):
         start, stop = pair_starts[frame : frame + 2]
-        people = truth_starts[frame + 1] - truth_starts[frame]
+        people = gt_starts[frame + 1] - gt_starts[frame]
         hits = solve(similarity[start:stop, j].reshape(people, -1)).reshape(stop - start, -1)
         hit = np.flatnonzero(hits.any(1))
         found.append((start + hit, np.full(len(hit), j), hits[hit]))

@@ -23,12 +23,12 @@ class Similarities:
     Crowds have a hundred times as many pairs that do not touch: those are left out, their similarity is 0.
     """
 
-    truth_ids: np.ndarray  # [G] int64, identities counted from 0 without gaps
+    gt_ids: np.ndarray  # [G] int64, identities counted from 0 without gaps
     track_ids: np.ndarray  # [P] int64, likewise
-    truth_starts: np.ndarray  # [F + 1] int64, frame f has the truth from truth_starts[f] on
+    gt_starts: np.ndarray  # [F + 1] int64, frame f has the truth from truth_starts[f] on
     track_starts: np.ndarray  # [F + 1] int64, likewise
     starts: np.ndarray  # [F + 1] int64, likewise for the K pairs
-    truth_rows: np.ndarray  # [K] int64, rows of the truth
+    gt_rows: np.ndarray  # [K] int64, rows of the truth
     track_rows: np.ndarray  # [K] int64
     cells: np.ndarray  # [F + 1] int64, likewise for the cells of all frames' matrices [g, p], row by row
     places: np.ndarray  # [K] int64, the cell of each pair, rising
@@ -44,9 +44,9 @@ class Similarities:
         """Frames in which both sides have people, alike or not."""
         return np.flatnonzero(np.diff(self.cells)).tolist()
 
-    def truth_in(self, frame: int) -> np.ndarray:
+    def gt_in(self, frame: int) -> np.ndarray:
         """[g] identities in one frame."""
-        return self.truth_ids[self.truth_starts[frame] : self.truth_starts[frame + 1]]
+        return self.gt_ids[self.gt_starts[frame] : self.gt_starts[frame + 1]]
 
     def tracks_in(self, frame: int) -> np.ndarray:
         """[p] identities in one frame."""
@@ -56,7 +56,7 @@ class Similarities:
         """[g, p] similarity in one frame, or what else is known of every pair: `values` [K]; 0 elsewhere."""
         here = slice(self.starts[frame], self.starts[frame + 1])
         some = self.values if values is None else values
-        matrix = np.zeros((len(self.truth_in(frame)), len(self.tracks_in(frame))), some.dtype)
+        matrix = np.zeros((len(self.gt_in(frame)), len(self.tracks_in(frame))), some.dtype)
         matrix.reshape(-1)[self.places[here] - self.cells[frame]] = some[here]
         return matrix
 
@@ -70,10 +70,10 @@ class Similarities:
 
 def box_similarities(sequence: Sequence) -> Similarities:
     """Intersection over union of all boxes that touch."""
-    truth, tracks = _edges(sequence.truth), _edges(sequence.tracks)
+    ground_truth, tracks = _edges(sequence.ground_truth), _edges(sequence.tracks)
 
-    def alike(truth_rows: np.ndarray, track_rows: np.ndarray) -> np.ndarray:
-        return _paired_iou(truth.take(truth_rows, axis=1), tracks.take(track_rows, axis=1))
+    def alike(gt_rows: np.ndarray, track_rows: np.ndarray) -> np.ndarray:
+        return _paired_iou(ground_truth.take(gt_rows, axis=1), tracks.take(track_rows, axis=1))
 
     return _compare(sequence, alike)
 
@@ -83,17 +83,17 @@ def pose_similarities(sequence: Sequence) -> Similarities:
 
     The rows of keypoints must be in COCO's order. A person's size is the area of the true box.
     """
-    truth = _with_confidence(sequence.truth, 0)
+    ground_truth = _with_confidence(sequence.ground_truth, 0)
     tracks = _with_confidence(sequence.tracks, _FAR)
-    areas = sequence.truth.boxes[:, 2] * sequence.truth.boxes[:, 3]
+    areas = sequence.ground_truth.boxes[:, 2] * sequence.ground_truth.boxes[:, 3]
 
-    def alike(truth_rows: np.ndarray, track_rows: np.ndarray) -> np.ndarray:
-        ends = np.flatnonzero(np.diff(sequence.truth.frames[truth_rows], append=-1)) + 1
+    def alike(gt_rows: np.ndarray, track_rows: np.ndarray) -> np.ndarray:
+        ends = np.flatnonzero(np.diff(sequence.ground_truth.frames[gt_rows], append=-1)) + 1
         values = [np.zeros(0)]
         for start, end in pairwise([0, *ends.tolist()]):
-            here = slice(truth_rows[start], truth_rows[end - 1] + 1)
+            here = slice(gt_rows[start], gt_rows[end - 1] + 1)
             there = slice(track_rows[start], track_rows[end - 1] + 1)
-            values.append(np.nan_to_num(oks(truth[here], tracks[there], areas[here], 0)).ravel())
+            values.append(np.nan_to_num(oks(ground_truth[here], tracks[there], areas[here], 0)).ravel())
         return np.concatenate(values)
 
     return _compare(sequence, alike)
@@ -129,7 +129,7 @@ def with_tracks(pairs: Similarities, stay: np.ndarray) -> Similarities:
     people = replace(
         pairs, track_ids=_without_gaps(pairs.track_ids[stay]), track_starts=new_rows[pairs.track_starts]
     )
-    return _with_pairs(people, pairs.truth_rows[some], new_rows[pairs.track_rows[some]], pairs.values[some])
+    return _with_pairs(people, pairs.gt_rows[some], new_rows[pairs.track_rows[some]], pairs.values[some])
 
 
 def _compare(sequence: Sequence, alike: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Similarities:
@@ -137,28 +137,28 @@ def _compare(sequence: Sequence, alike: Callable[[np.ndarray, np.ndarray], np.nd
     borders = np.arange(len(sequence.labelled) + 1)
     none = np.zeros(0, np.int64)
     empty = Similarities(
-        truth_ids=_without_gaps(sequence.truth.ids),
+        gt_ids=_without_gaps(sequence.ground_truth.ids),
         track_ids=_without_gaps(sequence.tracks.ids),
-        truth_starts=np.searchsorted(sequence.truth.frames, borders),
+        gt_starts=np.searchsorted(sequence.ground_truth.frames, borders),
         track_starts=np.searchsorted(sequence.tracks.frames, borders),
         starts=none,
         cells=none,
-        truth_rows=none,
+        gt_rows=none,
         track_rows=none,
         places=none,
         values=np.zeros(0),
     )
     parts = [(none, none, np.zeros(0))]
-    sizes = np.diff(empty.truth_starts) * np.diff(empty.track_starts)
+    sizes = np.diff(empty.gt_starts) * np.diff(empty.track_starts)
     # Some frames at once: fast, and the pairs of a crowd that do not touch never fill the memory.
     blocks = np.flatnonzero(np.diff(np.cumsum(sizes) // _BLOCK)) + 1
     for first, last in pairwise([0, *blocks.tolist(), len(sizes)]):
-        truth_rows, track_rows = _rows_of_pairs(
-            empty.truth_starts[first : last + 1], empty.track_starts[first : last + 1]
+        gt_rows, track_rows = _rows_of_pairs(
+            empty.gt_starts[first : last + 1], empty.track_starts[first : last + 1]
         )
-        values = alike(truth_rows, track_rows)
+        values = alike(gt_rows, track_rows)
         some = values > 0
-        parts.append((truth_rows[some], track_rows[some], values[some]))
+        parts.append((gt_rows[some], track_rows[some], values[some]))
     return _with_pairs(empty, *(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
@@ -192,32 +192,32 @@ def _paired_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return values
 
 
-def _rows_of_pairs(truth_starts: np.ndarray, track_starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _rows_of_pairs(gt_starts: np.ndarray, track_starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows of truth and tracks of all pairs in some frames, in each truth by truth."""
     widths = np.diff(track_starts)
-    counts = np.diff(truth_starts) * widths
+    counts = np.diff(gt_starts) * widths
     cell = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     width = np.repeat(widths, counts)
     return (
-        np.repeat(truth_starts[:-1], counts) + cell // width,
+        np.repeat(gt_starts[:-1], counts) + cell // width,
         np.repeat(track_starts[:-1], counts) + cell % width,
     )
 
 
 def _with_pairs(
-    people: Similarities, truth_rows: np.ndarray, track_rows: np.ndarray, values: np.ndarray
+    people: Similarities, gt_rows: np.ndarray, track_rows: np.ndarray, values: np.ndarray
 ) -> Similarities:
     """The people of a Similarities with these pairs, in the order of the truth, then of the tracks."""
     widths = np.diff(people.track_starts)
-    cells = np.concatenate(([0], np.cumsum(np.diff(people.truth_starts) * widths)))
-    frames = np.searchsorted(people.truth_starts, truth_rows, side="right") - 1
-    places = cells[frames] + (truth_rows - people.truth_starts[frames]) * widths[frames]
+    cells = np.concatenate(([0], np.cumsum(np.diff(people.gt_starts) * widths)))
+    frames = np.searchsorted(people.gt_starts, gt_rows, side="right") - 1
+    places = cells[frames] + (gt_rows - people.gt_starts[frames]) * widths[frames]
     places += track_rows - people.track_starts[frames]
     return replace(
         people,
         starts=np.searchsorted(frames, np.arange(len(cells))),
         cells=cells,
-        truth_rows=truth_rows,
+        gt_rows=gt_rows,
         track_rows=track_rows,
         places=places,
         values=values,

@@ -16,18 +16,18 @@ def timeline(sequence: Sequence) -> Timeline:
     the memory as it is.
     """
     pairs = box_similarities(sequence)
-    truth_ids, track_ids = np.unique(sequence.truth.ids), np.unique(sequence.tracks.ids)
-    followed = np.full((len(truth_ids), pairs.frame_count), ABSENT)
-    followed[pairs.truth_ids, sequence.truth.frames] = MISSED
-    before = np.full(len(truth_ids), MISSED)  # each person's track in the frame before
+    gt_ids, track_ids = np.unique(sequence.ground_truth.ids), np.unique(sequence.tracks.ids)
+    followed = np.full((len(gt_ids), pairs.frame_count), ABSENT)
+    followed[pairs.gt_ids, sequence.ground_truth.frames] = MISSED
+    before = np.full(len(gt_ids), MISSED)  # each person's track in the frame before
     for frame in pairs.shared_frames:
-        truth, tracks, similarity = pairs.truth_in(frame), pairs.tracks_in(frame), pairs.matrix(frame)
-        weights = similarity + _CONTINUES * (before[truth][:, None] == tracks)
+        ground_truth, tracks, similarity = pairs.gt_in(frame), pairs.tracks_in(frame), pairs.matrix(frame)
+        weights = similarity + _CONTINUES * (before[ground_truth][:, None] == tracks)
         weights[similarity < MIN_SIMILARITY - EPSILON] = 0
         rows, columns = linear_sum_assignment(weights, maximize=True)
         real = weights[rows, columns] > EPSILON
-        people, theirs = truth[rows[real]], tracks[columns[real]]
+        people, theirs = ground_truth[rows[real]], tracks[columns[real]]
         before[:] = MISSED
         before[people] = theirs
         followed[people, frame] = track_ids[theirs]
-    return Timeline(truth_ids, followed)
+    return Timeline(gt_ids, followed)

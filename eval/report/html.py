@@ -58,7 +58,7 @@ def _page(
     title = f"Tracking scores: {evaluation.benchmark}"
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>Truth: <code>{escape(evaluation.truth)}</code><br>"
+        f"<p>Truth: <code>{escape(evaluation.ground_truth)}</code><br>"
         f"Tracks: <code>{escape(evaluation.results)}</code><br>"
         "Shares in percent; IDs and other counts are whole numbers, fewer is better.</p>",
     ]

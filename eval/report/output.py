@@ -7,7 +7,7 @@ from kprtrack.core.errors import OutputError
 from kprtrack.io.frame_file import part_path, reason
 
 
-def refuse_file(path: Path, option: str) -> None:
+def validate_file(path: Path, option: str) -> None:
     """Raises: OutputError if it is plain that `path`, the value of this option, cannot be written."""
     folder = path.parent
     if path.is_dir():
@@ -19,7 +19,7 @@ def refuse_file(path: Path, option: str) -> None:
             raise OutputError(f"{option} {path}: {place} is write-protected. Choose another file.")
 
 
-def refuse_folder(path: Path, option: str) -> None:
+def validate_folder(path: Path, option: str) -> None:
     """Raises: OutputError if it is plain that no folder can be made or filled at `path`."""
     there = next(place for place in (path, *path.absolute().parents) if place.exists())
     if not there.is_dir():

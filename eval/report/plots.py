@@ -23,7 +23,7 @@ _THRESHOLDS = [0.05 * i for i in range(1, 20)]
 _DPI = 110
 
 
-def draw_pictures(evaluation: Evaluation) -> dict[str, bytes]:
+def draw_plots(evaluation: Evaluation) -> dict[str, bytes]:
     """Name -> PNG of every picture there are numbers for: "thresholds", "sequences", "identities"."""
     figures = {
         "thresholds": _draw_thresholds(evaluation.measures, shown_measures([evaluation])),

@@ -13,7 +13,7 @@ _GROUP_GAP = " | "
 def report(evaluation: Evaluation, *, width: int = 100, per_sequence: bool | None = None) -> str:
     """One tracker's tables, what their words mean, and notes; lines have `width` characters at most."""
     tables = evaluation_tables(evaluation, per_sequence=per_sequence)
-    head = [f"truth   {evaluation.truth}", f"tracks  {evaluation.results}"]
+    head = [f"truth   {evaluation.ground_truth}", f"tracks  {evaluation.results}"]
     return _document(head, tables, evaluation.notes, width)
 
 
@@ -21,7 +21,7 @@ def comparison(evaluations: Mapping[str, Evaluation], *, width: int = 100) -> st
     """One table of several runs, what its words mean, and the runs' notes."""
     first = next(iter(evaluations.values()))
     notes = dict.fromkeys(note for evaluation in evaluations.values() for note in evaluation.notes)
-    return _document([f"truth  {first.truth}"], comparison_tables(evaluations), tuple(notes), width)
+    return _document([f"truth  {first.ground_truth}"], comparison_tables(evaluations), tuple(notes), width)
 
 
 def _document(head: Sequence[str], tables: Sequence[Table], notes: Sequence[str], width: int) -> str:

@@ -99,7 +99,7 @@ def _draw_sequence(axes: "Axes", timeline: Timeline, people: np.ndarray) -> None
         axes.scatter(at, np.full(len(at), y - 0.45), marker="v", s=16, color="black", zorder=4)
     axes.set_xlim(-0.5, frames - 0.5)
     axes.set_ylim(len(people) - 0.4, -0.75)
-    axes.set_yticks(range(len(people)), [f"person {i}" for i in timeline.truth_ids[people]], fontsize=7)
+    axes.set_yticks(range(len(people)), [f"person {i}" for i in timeline.gt_ids[people]], fontsize=7)
     axes.tick_params(axis="x", labelsize=7)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -26,7 +26,7 @@ import orjson
 
 from eval.report.output import make_folder, write_whole
 from eval.synthetic.crops import write_crops
-from eval.synthetic.files import truth_path, write_sequence
+from eval.synthetic.files import gt_path, write_sequence
 from eval.synthetic.frame import SyntheticConfig, SyntheticFrame
 from eval.synthetic.scene import Scene, sequence_name
 from kprtrack.core.errors import InputError, OutputError
@@ -59,8 +59,8 @@ def write_benchmark(
     for number in range(config.sequences):
         name = sequence_name(config, number)
         film = root / "videos" / f"{name}.mp4"
-        if not truth_path(root, config.split, name).exists() or (videos and not film.exists()):
-            truth_path(root, config.split, name).unlink(missing_ok=True)
+        if not gt_path(root, config.split, name).exists() or (videos and not film.exists()):
+            gt_path(root, config.split, name).unlink(missing_ok=True)
             write_sequence(root, config, name, Scene(config, number).frames(), video=videos)
         if on_sequence:
             on_sequence(name)
@@ -72,7 +72,7 @@ def write_reid_crops(root: Path, config: SyntheticConfig) -> None:
     Raises: InputError if a sequence of the config is not there, OutputError.
     """
     names = [sequence_name(config, number) for number in range(config.sequences)]
-    missing = [name for name in names if not truth_path(root, config.split, name).exists()]
+    missing = [name for name in names if not gt_path(root, config.split, name).exists()]
     if missing:
         raise InputError(f"{root} lacks {missing[0]}. Write the benchmark first, with the same settings.")
     write_crops(root, config.split, names)

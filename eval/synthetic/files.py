@@ -27,7 +27,7 @@ _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 Entry = dict[str, object]
 
 
-def truth_path(root: Path, split: str, name: str) -> Path:
+def gt_path(root: Path, split: str, name: str) -> Path:
     """The file that is written last: where it exists, the sequence is complete."""
     return root / "posetrack_data" / split / f"{name}.json"
 
@@ -43,7 +43,7 @@ def write_sequence(
         shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder)
     folders = (root / "coco" / split, root / "tracks", root / "videos", boxes / "gt")
-    for folder in (*folders, truth_path(root, split, name).parent):
+    for folder in (*folders, gt_path(root, split, name).parent):
         make_folder(folder)
     images: list[Entry] = []
     annotations: list[Entry] = []
@@ -68,7 +68,7 @@ def write_sequence(
     sizes = [image | {"width": config.width, "height": config.height} for image in images]
     in_coco = {"images": sizes, "annotations": coco, "categories": [_category(KEYPOINTS, edges)]}
     write_whole(root / "coco" / split / f"{name}.json", orjson.dumps(in_coco))
-    write_whole(truth_path(root, split, name), orjson.dumps({**shared, "annotations": annotations}))
+    write_whole(gt_path(root, split, name), orjson.dumps({**shared, "annotations": annotations}))
 
 
 def _write_pictures(frame: SyntheticFrame, folders: dict[str, Path], quality: int) -> None:

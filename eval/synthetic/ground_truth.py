@@ -42,7 +42,7 @@ class Truth:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def truth_of(people: list[Drawn], canvas: Canvas, camera: Camera, pan: int, oversample: int) -> Truth:
+def gt_of(people: list[Drawn], canvas: Canvas, camera: Camera, pan: int, oversample: int) -> Truth:
     """The truth of all who are seen enough, in pixels of the picture: `oversample` of the canvas make one."""
     owner = canvas.owner[::oversample, ::oversample]
     height, width = owner.shape

@@ -24,7 +24,7 @@ _GESTURES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Act:
+class Action:
     """What somebody does with the arms, from when to when."""
 
     start_s: float
@@ -38,7 +38,7 @@ class Role:
     """One person's part in a story."""
 
     knots: list[Knot]
-    acts: list[Act] = field(default_factory=list)
+    acts: list[Action] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _together(stage: Stage, z: float) -> list[Role]:
         Role(_walk(stage, (middle, offset, z + depth), (speed, -0.08)), acts)
         for offset, depth, acts in (
             (0.0, 0.0, []),
-            (0.18, 0.6, [Act(0.2 * stage.duration_s, 0.8 * stage.duration_s, "talk")]),
+            (0.18, 0.6, [Action(0.2 * stage.duration_s, 0.8 * stage.duration_s, "talk")]),
         )
     ]
 
@@ -139,7 +139,7 @@ def _hug(stage: Stage, z: float) -> list[Role]:
             (end + 0.5, *passing),
             (stage.duration_s, *leave),
         ]
-        roles.append(Role(knots, [Act(start - 0.35, end, "hug", facing)]))
+        roles.append(Role(knots, [Action(start - 0.35, end, "hug", facing)]))
     return roles
 
 
@@ -201,8 +201,8 @@ def _chat(stage: Stage, z: float) -> list[Role]:
     right = [(0.0, x + 0.45, z + 0.2), (leave, x + 0.45, z + 0.2)]
     goes = [(stage.duration_s, x + 0.45 + way * 1.3 * (stage.duration_s - leave), z + 1.0)]
     return [
-        Role(left, [Act(-1, leave, "talk", 1.2), Act(leave, stage.duration_s + 1, "wave", way * 1.2)]),
-        Role(right + goes, [Act(-1, leave, "folded", -1.7)]),
+        Role(left, [Action(-1, leave, "talk", 1.2), Action(leave, stage.duration_s + 1, "wave", way * 1.2)]),
+        Role(right + goes, [Action(-1, leave, "folded", -1.7)]),
     ]
 
 
@@ -213,7 +213,10 @@ def _stand(stage: Stage, z: float) -> list[Role]:
     half = stage.duration_s * 0.55
     knots = [(0.0, x, z), (stage.duration_s, x, z)]
     return [
-        Role(knots, [Act(-1, half, gesture, facing), Act(half, stage.duration_s + 1, "phone", facing + 1.6)])
+        Role(
+            knots,
+            [Action(-1, half, gesture, facing), Action(half, stage.duration_s + 1, "phone", facing + 1.6)],
+        )
     ]
 
 

@@ -61,7 +61,7 @@ TEAM_EVERY = 4  # of so many consecutive identities the first two wear the kit o
 
 
 @dataclass(frozen=True)
-class Look:
+class PersonAppearance:
     """How one person looks, in every video."""
 
     build: Build
@@ -105,7 +105,7 @@ class Look:
         return replace(self.legs, cut=0.97, under=self.shoe.colour) if trousers else self.skin
 
 
-def look_of(person: int, seed: int) -> Look:
+def look_of(person: int, seed: int) -> PersonAppearance:
     """The look of an identity: the same number and seed give the same person.
 
     Of `TEAM_EVERY` identities in a row two wear the same kit and differ in face, hair, shoes and number.
@@ -121,7 +121,7 @@ def _pick(rng: np.random.Generator, options: tuple[T, ...]) -> T:
     return options[int(rng.integers(len(options)))]
 
 
-def _random_look(rng: np.random.Generator) -> Look:
+def _random_look(rng: np.random.Generator) -> PersonAppearance:
     skin, hair, cloth = _pick(rng, _SKINS), _pick(rng, _HAIRS), _pick(rng, _CLOTHS)
     other = _pick(rng, tuple(c for c in _CLOTHS if _distance(c, cloth) > 120))
     leg_cloth = _pick(rng, tuple(c for c in _LEGS if _distance(c, cloth) > 50))
@@ -133,7 +133,7 @@ def _random_look(rng: np.random.Generator) -> Look:
         leg_cloth = shirt.colour
     sleeve_pattern = pattern if pattern in ("hoops", "checks") else "plain"
     cut_legs = {"trousers": 3.0, "shorts": 0.72}.get(leg_style, 0.2)
-    return Look(
+    return PersonAppearance(
         build=Build(
             float(rng.uniform(1.58, 1.92)), float(rng.uniform(0.88, 1.22)), float(rng.uniform(0.9, 1.08))
         ),
@@ -153,7 +153,7 @@ def _random_look(rng: np.random.Generator) -> Look:
     )
 
 
-def _in_kit(look: Look, person: int, rng: np.random.Generator, seed: int) -> Look:
+def _in_kit(look: PersonAppearance, person: int, rng: np.random.Generator, seed: int) -> PersonAppearance:
     shirt, other, pattern, shorts = _KITS[(person // TEAM_EVERY + seed) % len(_KITS)]
     paint = Paint(shirt, other, pattern, 0.26, number=int(rng.integers(1, 10)))
     if pattern in ("stripes", "hoops", "sash"):  # a number of the pattern's colour would not show

@@ -9,12 +9,12 @@ import numpy as np
 from eval.synthetic.body import Joints, Motion, move
 from eval.synthetic.drawing import PARTS_PER_PERSON, Canvas, draw_prop, draw_tube
 from eval.synthetic.frame import FIRST_OF_SPLIT, SyntheticConfig, SyntheticFrame
-from eval.synthetic.ground_truth import Drawn, truth_of
+from eval.synthetic.ground_truth import Drawn, gt_of
 from eval.synthetic.motion import Stage, cast_stories, play, stand_about
-from eval.synthetic.people import Look, look_of
+from eval.synthetic.people import PersonAppearance, look_of
 from eval.synthetic.places import PLACES
 from eval.synthetic.props import make_place
-from eval.synthetic.shapes import Camera, Tailor
+from eval.synthetic.shapes import Camera, GarmentBuilder
 
 OVERSAMPLE = 2  # pixels drawn for each pixel of the picture, per side
 _FOCAL = 1.5  # relative to the picture's height
@@ -38,7 +38,7 @@ _SHADOW_LINES = (  # from, to (rows of _SHADOW_JOINTS), metres wide
 @dataclass(frozen=True)
 class _Actor:
     person: int
-    look: Look
+    look: PersonAppearance
     joints: Joints
     motion: Motion
 
@@ -94,41 +94,43 @@ class Scene:
         self._cast_shadows(canvas, joints, pan)
         drawn = []
         for row, (actor, pose) in enumerate(zip(self._actors, joints, strict=True)):
-            tailor = Tailor(pose, actor.look, float(actor.motion.yaw[index]), camera=self._camera, pan=pan)
+            tailor = GarmentBuilder(
+                pose, actor.look, float(actor.motion.yaw[index]), camera=self._camera, pan=pan
+            )
             tubes = tailor.tubes() if pose["pelvis"][2] > _NEAREST_M else []
             for tube in tubes:
                 draw_tube(canvas, tube, row + 1, self._place.light)
             drawn.append(Drawn(row + 1, actor.person, pose, tubes))
         owner = canvas.owner[::OVERSAMPLE, ::OVERSAMPLE]
-        truth = truth_of(drawn, canvas, self._camera, pan, OVERSAMPLE)
-        mask = self._annotated(owner // PARTS_PER_PERSON, truth.ids)
+        ground_truth = gt_of(drawn, canvas, self._camera, pan, OVERSAMPLE)
+        mask = self._annotated(owner // PARTS_PER_PERSON, ground_truth.ids)
         return SyntheticFrame(
             sequence=self.name,
             video=self._video,
             number=index,
             time_s=float(self._times_s[index]),
-            labelled=self._is_labelled(index) and len(truth.ids) > 0,
+            labelled=self._is_labelled(index) and len(ground_truth.ids) > 0,
             image=self._photograph(canvas.colour, index),
             mask=mask,
             parts=np.where(mask > 0, owner % PARTS_PER_PERSON, 0).astype(np.uint8),
             ignore_regions=self._ignored(pan),
-            **truth.arrays(),
+            **ground_truth.arrays(),
         )
 
     def _cast(self, number: int) -> list[_Actor]:
         """People and what they do. Neighbouring sequences share half of their people."""
         config = self._config
         first = FIRST_OF_SPLIT[config.split] + config.first_person(number) + 1
-        looks = [look_of(first + k, config.seed) for k in range(config.people)]
+        embeddings = [look_of(first + k, config.seed) for k in range(config.people)]
         half = config.width / (2 * _FOCAL * config.height)
         swept = half * (1 + 2 * _PAN)
         stage = Stage(config.frames / config.fps, half, swept, self._place.hideouts, self._rng)
         roles = cast_stories(config.people, stage, number * 4)
         self._rng.shuffle(roles)
-        motions = play(roles, stage, self._times_s, [look.build.height_m for look in looks])
+        motions = play(roles, stage, self._times_s, [look.build.height_m for look in embeddings])
         return [
             _Actor(first + k, look, move(motion, look.build), motion)
-            for k, (look, motion) in enumerate(zip(looks, motions, strict=True))
+            for k, (look, motion) in enumerate(zip(embeddings, motions, strict=True))
         ]
 
     def _pan(self, room: int, *, moving: bool) -> np.ndarray:
@@ -153,7 +155,7 @@ class Scene:
             x, z = middle + 0.5 * k - 1.5 + rng.uniform(-0.15, 0.15), depth + rng.uniform(-0.4, 0.4)
             motion = stand_about(float(x), float(z), float(rng.uniform(0, 2 * np.pi)))
             pose = {name: joint[0] for name, joint in move(motion, look.build).items()}
-            for tube in Tailor(pose, look, float(motion.yaw[0]), camera=camera, pan=0).tubes():
+            for tube in GarmentBuilder(pose, look, float(motion.yaw[0]), camera=camera, pan=0).tubes():
                 draw_tube(canvas, tube, 1, self._place.light)
         rows, columns = np.nonzero(canvas.owner)
         if not len(rows):

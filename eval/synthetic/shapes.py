@@ -10,7 +10,7 @@ import numpy as np
 from eval.synthetic.body import SIDES, forward
 from eval.synthetic.drawing import Tube
 from eval.synthetic.patterns import Paint
-from eval.synthetic.people import Look
+from eval.synthetic.people import PersonAppearance
 
 # Body parts of the label maps; 0 is background.
 PARTS = (
@@ -50,14 +50,20 @@ class Shape(NamedTuple):
 _ROUND = Shape()
 
 
-class Tailor:
+class GarmentBuilder:
     """Dresses one person in one frame: joints in metres to tubes in pixels.
 
     joints: [3] each. yaw: of the chest. pan: the camera's.
     """
 
     def __init__(
-        self, joints: Mapping[str, np.ndarray], look: Look, yaw: float, *, camera: Camera, pan: float
+        self,
+        joints: Mapping[str, np.ndarray],
+        look: PersonAppearance,
+        yaw: float,
+        *,
+        camera: Camera,
+        pan: float,
     ) -> None:
         self._joints, self._look, self._yaw = joints, look, yaw
         self._camera, self._pan = camera, pan

@@ -19,10 +19,10 @@ from eval.metrics.kit_mota import combine_kit_mota, kit_mota
 from eval.metrics.person_hota import combine_person_hota, person_hota
 from eval.workers import Tell, Worker
 from kprtrack.build import build_tracker
-from kprtrack.config import Part
+from kprtrack.config import ComponentConfig
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.io import SUFFIXES, ObservationFile, read_observations, read_tracks
-from kprtrack.pipeline import follow
+from kprtrack.pipeline import track
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Video:
 
     name: str
     observations: Path
-    truth: Path  # a ground truth file of PoseTrack21, or tracks
+    ground_truth: Path  # a ground truth file of PoseTrack21, or tracks
 
 
-def videos_to_tune(observations: Path, truth: Path, metric: Metric) -> list[Video]:
+def videos_to_tune(observations: Path, ground_truth: Path, metric: Metric) -> list[Video]:
     """The observations in a folder with their truth, by name.
 
     truth: PoseTrack21's root, a folder of track files of the same names, or for one video its file.
@@ -78,15 +78,15 @@ def videos_to_tune(observations: Path, truth: Path, metric: Metric) -> list[Vide
         raise InputError(
             f"{observations} holds no observations (.npz). Make them: `kprtrack observe` or `bench`.{hint}"
         )
-    if truth.is_file() and len(files) > 1:
-        raise UserError(f"{truth} is one video's truth, but {observations} holds {len(files)} videos.")
-    videos = [Video(file.stem, file, _truth_of(truth, file.stem)) for file in files]
+    if ground_truth.is_file() and len(files) > 1:
+        raise UserError(f"{ground_truth} is one video's truth, but {observations} holds {len(files)} videos.")
+    videos = [Video(file.stem, file, _truth_of(ground_truth, file.stem)) for file in files]
     for video in videos:
         if not read_observations(video.observations).complete:
             raise InputError(f"{video.observations} was cut short. Make it again, or move it away.")
-        if metric.joints and not _is_posetrack(video.truth):
+        if metric.joints and not _is_posetrack(video.ground_truth):
             raise UserError(
-                f"Keypoint HOTA needs PoseTrack21's ground truth with head boxes, not {video.truth}."
+                f"Keypoint HOTA needs PoseTrack21's ground truth with head boxes, not {video.ground_truth}."
             )
     return videos
 
@@ -96,7 +96,7 @@ class Trying:
     """Makes what tries settings on one video after the other; truths are read once."""
 
     metric: str
-    tracker: Part
+    tracker: ComponentConfig
 
     def __call__(self, number: int) -> Worker[tuple[Video, Mapping[str, object]], tuple[str, Any]]:
         metric, truths = METRICS[self.metric], dict[str, Sequence]()
@@ -104,7 +104,7 @@ class Trying:
         def try_settings(job: tuple[Video, Mapping[str, object]], tell: Tell) -> tuple[str, Any]:
             video, settings = job
             if video.name not in truths:
-                truths[video.name] = read_truth(video, joints=metric.joints)
+                truths[video.name] = read_gt(video, joints=metric.joints)
             tracker = replace(self.tracker, options={**self.tracker.options, **settings})
             tracks = followed(read_observations(video.observations), tracker)
             tell(1)
@@ -113,62 +113,64 @@ class Trying:
         return try_settings
 
 
-def followed(seen: ObservationFile, tracker: Part) -> People:
+def followed(seen: ObservationFile, tracker: ComponentConfig) -> People:
     """Who was tracked in stored observations."""
     fps = float(str(seen.header.video.get("fps", 0.0))) / float(str(seen.header.config.get("stride", 1)))
-    return people_of(follow(seen, build_tracker(tracker, fps)))
+    return people_of(track(seen, build_tracker(tracker, fps)))
 
 
-def read_truth(video: Video, *, joints: bool) -> Sequence:
+def read_gt(video: Video, *, joints: bool) -> Sequence:
     """The truth of a video beside no tracks. Raises: InputError naming file and place of what is wrong."""
-    if not _is_posetrack(video.truth):
-        frames = read_tracks(video.truth).frames
+    if not _is_posetrack(video.ground_truth):
+        frames = read_tracks(video.ground_truth).frames
         count = max((tracks.frame_number for tracks in frames), default=-1) + 1
         return _sequence(video.name, people_of(frames, 0.0), ((),) * count)
-    split = video.truth.parent
+    split = video.ground_truth.parent
     folder = split.parents[1] / "posetrack_mot" / "mot" / split.name / video.name
     if not joints and folder.is_dir():
         boxes = read_mot_table(folder / "gt" / "gt.txt")
         _, regions = read_image_info(folder / "image_info.json")
         return _sequence(video.name, boxes.people(np.ones(len(boxes), bool)), regions)
-    poses = read_truth_poses(video.truth)
+    poses = read_truth_poses(video.ground_truth)
     alone = _sequence(video.name, poses.people, poses.ignore_regions)
     return replace(alone, labelled=poses.labelled) if joints else alone
 
 
-def _sequence(name: str, truth: People, regions: tuple[tuple[np.ndarray, ...], ...]) -> Sequence:
-    return Sequence(name, np.ones(len(regions), bool), regions, truth, truth.at(np.zeros(0, np.int64)))
+def _sequence(name: str, ground_truth: People, regions: tuple[tuple[np.ndarray, ...], ...]) -> Sequence:
+    return Sequence(
+        name, np.ones(len(regions), bool), regions, ground_truth, ground_truth.at(np.zeros(0, np.int64))
+    )
 
 
-def _beside(truth: Sequence, tracks: People, video: Video) -> Sequence:
+def _beside(ground_truth: Sequence, tracks: People, video: Video) -> Sequence:
     """Truth and tracks of one length. Raises: InputError if the observations are of a longer video."""
     frames = int(tracks.frames.max(initial=-1)) + 1
-    missing = frames - len(truth.labelled)
+    missing = frames - len(ground_truth.labelled)
     if missing <= 0:
-        return replace(truth, tracks=tracks)
-    if _is_posetrack(video.truth):
+        return replace(ground_truth, tracks=tracks)
+    if _is_posetrack(video.ground_truth):
         raise InputError(
-            f"{video.observations} has people in frame {frames - 1}, but {video.truth} has only"
-            f" {len(truth.labelled)} frames: they are not of the same video."
+            f"{video.observations} has people in frame {frames - 1}, but {video.ground_truth} has only"
+            f" {len(ground_truth.labelled)} frames: they are not of the same video."
         )
     # A file of tracks ends with its last person; the video goes on.
     labelled = np.ones(frames, bool)
-    return replace(truth, tracks=tracks, labelled=labelled, ignore_regions=((),) * frames)
+    return replace(ground_truth, tracks=tracks, labelled=labelled, ignore_regions=((),) * frames)
 
 
-def _truth_of(truth: Path, name: str) -> Path:
-    if truth.is_file():
-        return truth
-    found = [*truth.glob(f"posetrack_data/*/{name}.json")]
-    found += [path for suffix in SUFFIXES if (path := truth / f"{name}{suffix}").is_file()]
+def _truth_of(ground_truth: Path, name: str) -> Path:
+    if ground_truth.is_file():
+        return ground_truth
+    found = [*ground_truth.glob(f"posetrack_data/*/{name}.json")]
+    found += [path for suffix in SUFFIXES if (path := ground_truth / f"{name}{suffix}").is_file()]
     if len(found) != 1:
         what = "no truth of" if not found else f"{len(found)} truths of"
         raise InputError(
-            f"{truth} has {what} {name}. Wanted: PoseTrack21's root, with posetrack_data/SPLIT/{name}.json,"
+            f"{ground_truth} has {what} {name}. Give a PoseTrack21 root (posetrack_data/SPLIT/{name}.json),"
             f" or a folder with the true tracks as {name}.json (or {', '.join(list(SUFFIXES)[1:])})."
         )
     return found[0]
 
 
-def _is_posetrack(truth: Path) -> bool:
-    return truth.parent.parent.name == "posetrack_data"
+def _is_posetrack(ground_truth: Path) -> bool:
+    return ground_truth.parent.parent.name == "posetrack_data"

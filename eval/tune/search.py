@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from eval.report.output import refuse_file, write_whole
+from eval.report.output import validate_file, write_whole
 from eval.tune.log import TrialLog
 from eval.tune.score import METRICS, Trying, Video, videos_to_tune
 from eval.tune.space import Space, space_of
 from eval.workers import Workers
 from kprtrack import __version__
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.progress import Progress
 from kprtrack.io.header import plain
@@ -46,7 +46,7 @@ class TuneResult:
 # One argument for every question that the command line asks.
 def run_tune(  # noqa: PLR0913
     observations: Path,
-    truth: Path,
+    ground_truth: Path,
     config: TrackConfig,
     *,
     trials: int = 100,
@@ -71,12 +71,12 @@ def run_tune(  # noqa: PLR0913
         raise UserError(f"trials must be at least 1, not {trials}.")
     if out.suffix != ".json":
         raise UserError(f"The best settings are written as .json, not as '{out.name}'.")
-    refuse_file(out, "--out")
+    validate_file(out, "--out")
     space = space_of(config.tracker)
     space.values(config.tracker.options)  # misspelt options are told now
-    videos = videos_to_tune(observations, truth, METRICS[metric])
+    videos = videos_to_tune(observations, ground_truth, METRICS[metric])
     search = _Search(config.tracker, space, metric, seed, videos)
-    log = TrialLog(out.with_suffix(".trials.jsonl"), search.origin(truth))
+    log = TrialLog(out.with_suffix(".trials.jsonl"), search.origin(ground_truth))
     done = search.run(log, trials, quiet=quiet, processes=processes)
     best = max(done, key=lambda trial: trial.tuned)  # of equals the first
     options = {**config.tracker.options, **best.settings}
@@ -87,13 +87,13 @@ def run_tune(  # noqa: PLR0913
 
 @dataclass(frozen=True)
 class _Search:
-    tracker: Part
+    tracker: ComponentConfig
     space: Space
     metric: str
     seed: int
     videos: list[Video]
 
-    def origin(self, truth: Path) -> dict[str, object]:
+    def origin(self, ground_truth: Path) -> dict[str, object]:
         """What must be the same for the trials of a log to be those of this search."""
         sizes = {video.name: video.observations.stat().st_size for video in self.videos}
         return {
@@ -101,7 +101,7 @@ class _Search:
             "metric": self.metric,
             "seed": self.seed,
             "tracker": {"name": self.tracker.name, **self.tracker.options},
-            "truth": str(truth),
+            "truth": str(ground_truth),
             "observations": sizes,
             "ranges": dict(self.space.ranges),
         }

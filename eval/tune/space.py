@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kprtrack.config import Part, configure
+from kprtrack.config import ComponentConfig, configure
 from kprtrack.core.errors import unknown_name
 from kprtrack.trackers.bytetrack import ByteTrackConfig
 from kprtrack.trackers.kpr_config import KprTrackerConfig
@@ -43,31 +43,31 @@ class Space:
         return round(drawn) if isinstance(low, int) else round(float(drawn), _DIGITS)
 
 
-# Left out: what is learned from the video (strangers_distance) and the memory, which is endless on purpose.
+# Left out: what is learned from the video (inter_identity_distance) and max_lost_s, unlimited on purpose.
 SPACES: dict[str, Space] = {
     "kpr": Space(
         KprTrackerConfig,
         {
             "high_score": (0.4, 0.8),  # never below the highest low_score
             "low_score": (0.05, 0.4),
-            "birth_score": (0.4, 0.9),
-            "birth_s": (0.0, 0.5),
-            "sprout_score": (0.1, 0.8),
+            "new_track_score": (0.4, 0.9),
+            "min_track_age_s": (0.0, 0.5),
+            "tentative_score": (0.1, 0.8),
             "momentum": (0.5, 0.98),
-            "max_covered": (0.2, 1.0),
+            "max_occlusion": (0.2, 1.0),
             "appearance_weight": (0.0, 3.0),
             "box_weight": (0.1, 3.0),
             "pose_weight": (0.0, 2.0),
             "match_cost": (0.3, 0.95),
             "low_match_cost": (0.3, 0.95),
-            "birth_match_cost": (0.3, 0.95),
-            "veto_distance": (0.3, 1.5),
+            "tentative_match_cost": (0.3, 0.95),
+            "gating_distance": (0.3, 1.5),
             "recent_s": (0.2, 10.0),
-            "recognise_distance": (0.2, 1.2),
-            "recognise_margin": (0.0, 0.4),
-            "recognise_sights": (1, 8),
-            "newcomer_s": (0.0, 4.0),
-            "settle_s": (0.0, 4.0),
+            "reid_max_distance": (0.2, 1.2),
+            "reid_min_margin": (0.0, 0.4),
+            "reid_min_updates": (1, 8),
+            "reid_window_s": (0.0, 4.0),
+            "output_delay_s": (0.0, 4.0),
         },
     ),
     "bytetrack": Space(
@@ -77,7 +77,7 @@ SPACES: dict[str, Space] = {
 }
 
 
-def space_of(tracker: Part) -> Space:
+def space_of(tracker: ComponentConfig) -> Space:
     """What may be tuned of this tracker. Raises: UserError for a tracker that nobody knows."""
     if tracker.name not in SPACES:
         raise unknown_name("tracker to tune", tracker.name, SPACES)

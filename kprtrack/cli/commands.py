@@ -13,7 +13,7 @@ from kprtrack.config import (
     DEFAULT_PRESET,
     PARTS,
     PRESETS,
-    Part,
+    ComponentConfig,
     TrackConfig,
     load_config,
     merge,
@@ -114,13 +114,15 @@ def _one_by_one(
 
 def _follow(options: argparse.Namespace) -> int:
     from kprtrack.io import read_observations
-    from kprtrack.run import follow_file
+    from kprtrack.run import track_observations
 
     config = config_of(options)
     if options.print_config:
         return print_config(config)
     out = _out_path(_needed(options.out, "tracks.json"))
-    summary = follow_file(read_observations(Path(options.observations)), out, config, format=options.format)
+    summary = track_observations(
+        read_observations(Path(options.observations)), out, config, format=options.format
+    )
     return tell_tracks(summary, None, quiet=options.quiet)
 
 
@@ -226,7 +228,7 @@ def config_of(options: argparse.Namespace) -> TrackConfig:
         if name:
             config = merge(config, {role: {"name": name}})
         if weights:
-            part: Part = getattr(config, role)
+            part: ComponentConfig = getattr(config, role)
             config = merge(config, {role: {"name": part.name, "weights": weights}})
     named = ("device", "precision", "runtime", "batch", "threads")
     given = {key: getattr(options, key, None) for key in named}

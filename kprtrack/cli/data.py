@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kprtrack.cli.commands import config_of, print_config, print_text
-from kprtrack.cli.reid import assignments, encoder_of, needed, refuse_reports
+from kprtrack.cli.reid import assignments, encoder_of, needed, validate_reports
 from kprtrack.core.errors import InputError, UserError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _features(options: argparse.Namespace, root: Path) -> int:
         raise UserError(f"--out {out}: name it {out.with_suffix('.safetensors')}.")
     if options.vectors == "parts":
         raise UserError("--vectors parts has no feature of the whole person. Leave it out, or say whole.")
-    refuse_reports(options, out)
+    validate_reports(options, out)
     from reid.datasets import open_dataset
     from reid.training.distillation import name_of, save_features
 

@@ -63,7 +63,7 @@ def _data() -> Parser:
     return parser
 
 
-DATA_VERBS: dict[str, Callable[[], Parser]] = {"data": _data}
+DATA_SUBCOMMANDS: dict[str, Callable[[], Parser]] = {"data": _data}
 
 
 def _action(

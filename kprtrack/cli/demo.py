@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Both are drawn by tools/make_demo_clip.py.
 CLIP = Path(__file__).parents[1] / "demo" / "clip.mp4"
-TRUTH = CLIP.with_name("truth.json.gz")
+TRUTH = CLIP.with_name("ground_truth.json.gz")
 FPS = 25.0
 PICTURED = 187  # the frame of frame.png: two stand close together, one comes from behind the tree
 _SCORES = (
@@ -23,7 +23,7 @@ _SCORES = (
     ("HOTA", "box_hota", "HOTA"),
     ("HOTA of poses", "oks_hota", "HOTA"),
 )
-TRACKS, DRAWN, PICTURE, COMPARED = "tracks.json", "tracks.mp4", "frame.png", "truth.json"
+TRACKS, DRAWN, PICTURE, COMPARED = "tracks.json", "tracks.mp4", "frame.png", "ground_truth.json"
 
 
 def run(verb: str, options: argparse.Namespace) -> int:
@@ -32,12 +32,12 @@ def run(verb: str, options: argparse.Namespace) -> int:
     if options.print_config:
         return print_config(config)
     from eval.benchmarks.score_tracks import score_tracks
-    from eval.report.output import make_folder, refuse_folder, write_whole
+    from eval.report.output import make_folder, validate_folder, write_whole
     from kprtrack.build import build_networks, build_tracker
     from kprtrack.run import track_video
 
     folder = Path(options.out).expanduser()
-    refuse_folder(folder, "--out")
+    validate_folder(folder, "--out")
     build_tracker(config.tracker, FPS)  # a wrong setting is told before the networks are loaded
     networks = build_networks(config)
     make_folder(folder)
@@ -82,7 +82,7 @@ def _report(folder: Path, summary: "Summary", evaluation: "Evaluation") -> str:
     (timeline,) = evaluation.timelines.values()
     scores = {name: measure.combined for name, measure in evaluation.measures.items()}
     lines = {
-        "people": f"{len(summary.ids)} found, {len(timeline.truth_ids)} are in the clip",
+        "people": f"{len(summary.ids)} found, {len(timeline.gt_ids)} are in the clip",
         "scores": ", ".join(
             f"{name} {100 * np.mean(scores[measure][field]):.1f}"  # percent; of HOTA over its thresholds
             for name, measure, field in _SCORES

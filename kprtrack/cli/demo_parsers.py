@@ -23,4 +23,4 @@ def _demo() -> Parser:
     return parser
 
 
-DEMO_VERBS: dict[str, Callable[[], Parser]] = {"demo": _demo}
+DEMO_SUBCOMMANDS: dict[str, Callable[[], Parser]] = {"demo": _demo}

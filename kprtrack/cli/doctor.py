@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from kprtrack.build import GIVEN, NO_REID, weights_of
+from kprtrack.build import FILE, NO_REID, weights_of
 from kprtrack.cli.prompt_quality import PromptQuality, prompt_quality
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import UserError
 from kprtrack.hub.catalog import CATALOGUE, PUBLISHED_PIPELINE
 from kprtrack.hub.store import where
@@ -108,7 +108,7 @@ def format_report(checks: list[Check]) -> str:
     return "\n".join(lines)
 
 
-def prompts(pose: Part, reid: Part, *, weights_in_place: bool) -> Check:
+def prompts(pose: ComponentConfig, reid: ComponentConfig, *, weights_in_place: bool) -> Check:
     """Whether this pair of pose estimator and encoder can use keypoint prompts at all."""
     name = "prompts"
     if reid.name == NO_REID:
@@ -126,7 +126,7 @@ def prompts(pose: Part, reid: Part, *, weights_in_place: bool) -> Check:
         return Check(
             name, False, "need the weights of both the pose estimator and the encoder", "see the lines above"
         )
-    source = "the keypoints given" if pose.name == GIVEN else f"the keypoints of '{pose.name}'"
+    source = "the keypoints given" if pose.name == FILE else f"the keypoints of '{pose.name}'"
     return Check(name, True, f"the encoder is prompted with {source}")
 
 
@@ -241,14 +241,14 @@ def _store() -> Check:
     return Check("model folder", True, f"{folder}, {free / 1e9:.0f} GB free", advice)
 
 
-def _model(role: str, part: Part) -> Check:
+def _model(role: str, part: ComponentConfig) -> Check:
     try:
         file = weights_of(role, part)
     except UserError as error:
         return Check(role, False, f"{part.name}: no usable weights", str(error))
     if file is None:
         return Check(role, True, part.name)
-    if part.name == GIVEN:
+    if part.name == FILE:
         there = file.path.is_file()
         return Check(role, there, f"given: {file.path}", "" if there else "no such file")
     return Check(role, True, f"{part.name}: {file.path} ({file.trust})")

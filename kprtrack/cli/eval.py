@@ -27,11 +27,11 @@ def _eval(options: argparse.Namespace) -> int:
         from kprtrack.cli import reid as commands_reid
 
         return commands_reid.run("eval", options)
-    truth = _needed(options.truth, "the truth is: --truth")
+    ground_truth = _needed(options.ground_truth, "the truth is: --ground-truth")
     results = _needed(options.results, "the tracks are: --results")
-    _refuse_missing(truth, results, folders=options.action == "posetrack21")
-    _refuse_reports(options, truth, results)
-    evaluation = _SCORERS[options.action](truth, results, options)
+    _validate_missing(ground_truth, results, folders=options.action == "posetrack21")
+    _validate_reports(options, ground_truth, results)
+    evaluation = _SCORERS[options.action](ground_truth, results, options)
 
     from eval.report.html import evaluation_html
     from eval.report.json import evaluation_json
@@ -47,15 +47,15 @@ def _eval(options: argparse.Namespace) -> int:
     return 0
 
 
-def _posetrack21(truth: Path, results: Path, options: argparse.Namespace) -> "Evaluation":
+def _posetrack21(ground_truth: Path, results: Path, options: argparse.Namespace) -> "Evaluation":
     from eval.benchmarks.score_posetrack21 import score_posetrack21
 
     boxes = Path(options.box_results) if options.box_results else None
     if boxes:
-        _refuse_missing(boxes, folders=True)
-    _refuse_below_one(options.processes, "--processes")
+        _validate_missing(boxes, folders=True)
+    _validate_below_one(options.processes, "--processes")
     return score_posetrack21(
-        truth,
+        ground_truth,
         results,
         split=options.split,
         box_results=boxes,
@@ -64,16 +64,16 @@ def _posetrack21(truth: Path, results: Path, options: argparse.Namespace) -> "Ev
     )
 
 
-def _mot(truth: Path, results: Path, options: argparse.Namespace) -> "Evaluation":
+def _mot(ground_truth: Path, results: Path, options: argparse.Namespace) -> "Evaluation":
     from eval.benchmarks.score_mot import score_mot
 
-    return score_mot(truth, results, on_sequence=_show_sequence(options))
+    return score_mot(ground_truth, results, on_sequence=_show_sequence(options))
 
 
-def _tracks(truth: Path, results: Path, options: argparse.Namespace) -> "Evaluation":
+def _tracks(ground_truth: Path, results: Path, options: argparse.Namespace) -> "Evaluation":
     from eval.benchmarks.score_tracks import score_tracks
 
-    return score_tracks(truth, results, on_sequence=_show_sequence(options))
+    return score_tracks(ground_truth, results, on_sequence=_show_sequence(options))
 
 
 _SCORERS: dict[str, Callable[[Path, Path, argparse.Namespace], "Evaluation"]] = {
@@ -88,8 +88,8 @@ def _bench(options: argparse.Namespace) -> int:
     if options.print_config:
         return print_config(config)
     out = _needed(options.out, "everything goes: --out")
-    _refuse_below_one(options.processes, "--processes")
-    _refuse_reports(options)
+    _validate_below_one(options.processes, "--processes")
+    _validate_reports(options)
     from eval.bench.ablations import DEFAULT, rows_of
     from eval.bench.run import MIN_JOINT_SCORE, run_bench
 
@@ -123,7 +123,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _root(options: argparse.Namespace) -> Path:
     root = _needed(options.root, "the benchmark is: --root")
-    _refuse_missing(root, folders=True)
+    _validate_missing(root, folders=True)
     return root
 
 
@@ -142,16 +142,16 @@ def _tune(options: argparse.Namespace) -> int:
     if options.print_config:
         return print_config(config)
     observations = Path(options.observations)
-    truth = _needed(options.truth, "the truth is: --truth")
+    ground_truth = _needed(options.ground_truth, "the truth is: --ground-truth")
     out = _needed(options.out, "the best settings go: --out")
-    _refuse_missing(observations, folders=True)
-    _refuse_missing(truth)
-    _refuse_below_one(options.processes, "--processes")
+    _validate_missing(observations, folders=True)
+    _validate_missing(ground_truth)
+    _validate_below_one(options.processes, "--processes")
     from eval.tune.search import run_tune
 
     result = run_tune(
         observations,
-        truth,
+        ground_truth,
         config,
         trials=options.trials,
         seed=options.seed,
@@ -174,7 +174,7 @@ def _needed(value: str | None, where: str) -> Path:
     return Path(value).expanduser()
 
 
-def _refuse_missing(*paths: Path, folders: bool = False) -> None:
+def _validate_missing(*paths: Path, folders: bool = False) -> None:
     for path in paths:
         if not path.exists():
             raise InputError(f"There is no {path}. Check the path.")
@@ -182,14 +182,14 @@ def _refuse_missing(*paths: Path, folders: bool = False) -> None:
             raise InputError(f"{path} is a file. Name the folder that holds it.")
 
 
-def _refuse_below_one(number: int | None, option: str) -> None:
+def _validate_below_one(number: int | None, option: str) -> None:
     if number is not None and number < 1:
         raise UserError(f"{option} is {number}. Give 1 or more.")
 
 
-def _refuse_reports(options: argparse.Namespace, *inputs: Path) -> None:
+def _validate_reports(options: argparse.Namespace, *inputs: Path) -> None:
     """All that can be known about the reports' places is known before the work starts."""
-    from eval.report.output import refuse_file, refuse_folder
+    from eval.report.output import validate_file, validate_folder
 
     taken = {path.resolve(): "is an input" for path in inputs}
     for option in ("json", "html"):
@@ -197,12 +197,12 @@ def _refuse_reports(options: argparse.Namespace, *inputs: Path) -> None:
         if not value or (option == "json" and value == STANDARD_OUTPUT):
             continue
         path = Path(value)
-        refuse_file(path, f"--{option}")
+        validate_file(path, f"--{option}")
         if path.resolve() in taken:
             raise UserError(f"--{option} {path} {taken[path.resolve()]}. Choose another file.")
         taken[path.resolve()] = f"is the file of --{option}, too"
     if options.plots:
-        refuse_folder(Path(options.plots), "--plots")
+        validate_folder(Path(options.plots), "--plots")
 
 
 def _deliver(
@@ -226,9 +226,9 @@ def _deliver(
         write_whole(Path(options.json), json())
     if not (options.html or options.plots):
         return
-    from eval.report.plots import draw_pictures
+    from eval.report.plots import draw_plots
 
-    pictures = draw_pictures(pictured)
+    pictures = draw_plots(pictured)
     if options.html:
         write_whole(Path(options.html), html(pictures))
     if options.plots:

@@ -25,7 +25,9 @@ def _eval() -> Parser:
     posetrack = _action(
         actions, "posetrack21", "PoseTrack21: keypoint and box HOTA, MOTA, IDF1, AP, identities across videos"
     )
-    posetrack.add_argument("--truth", metavar="ROOT", help="folder with posetrack_data/ and posetrack_mot/")
+    posetrack.add_argument(
+        "--ground-truth", metavar="ROOT", help="folder with posetrack_data/ and posetrack_mot/"
+    )
     posetrack.add_argument("--split", default="val", metavar="NAME", help="val (default) or train")
     posetrack.add_argument("--results", metavar="DIR", help="folder with a pose .json for each sequence")
     posetrack.add_argument(
@@ -35,7 +37,9 @@ def _eval() -> Parser:
     )
     _add_processes(posetrack, "as many as there are cores")
     mot = _action(actions, "mot", "MOTChallenge: box HOTA, MOTA, IDF1")
-    mot.add_argument("--truth", metavar="DIR", help="folder of NAME/gt/gt.txt or NAME.txt, or one such file")
+    mot.add_argument(
+        "--ground-truth", metavar="DIR", help="folder of NAME/gt/gt.txt or NAME.txt, or one such file"
+    )
     mot.add_argument("--results", metavar="DIR", help="folder with NAME.txt for each sequence, or one file")
     tracks = _action(actions, "tracks", "result files of `kprtrack`: box HOTA, pose HOTA (OKS), MOTA, IDF1")
     tracks.add_argument("truth", metavar="TRUTH.json", help="tracks taken as true, or a folder of them")
@@ -98,7 +102,7 @@ def _tune() -> Parser:
     parser = new_parser("tune", "Search tracker settings on observations; no network runs.")
     parser.add_argument("observations", metavar="OBS_DIR", help="folder with what `kprtrack observe` wrote")
     parser.add_argument(
-        "--truth", metavar="PATH", help="folder of PoseTrack21, or of track files of the same names"
+        "--ground-truth", metavar="PATH", help="folder of PoseTrack21, or of track files of the same names"
     )
     parser.add_argument("--trials", type=int, default=100, metavar="N", help="settings to try (default 100)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the search (default 0)")
@@ -112,7 +116,7 @@ def _tune() -> Parser:
     return parser
 
 
-EVALUATION_VERBS: dict[str, Callable[[], Parser]] = {"eval": _eval, "bench": _bench, "tune": _tune}
+EVALUATION_SUBCOMMANDS: dict[str, Callable[[], Parser]] = {"eval": _eval, "bench": _bench, "tune": _tune}
 
 
 def _action(

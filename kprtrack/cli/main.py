@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from kprtrack import __version__
-from kprtrack.cli.data_parsers import DATA_VERBS
-from kprtrack.cli.demo_parsers import DEMO_VERBS
-from kprtrack.cli.eval_parsers import EVALUATION_VERBS
+from kprtrack.cli.data_parsers import DATA_SUBCOMMANDS
+from kprtrack.cli.demo_parsers import DEMO_SUBCOMMANDS
+from kprtrack.cli.eval_parsers import EVALUATION_SUBCOMMANDS
 from kprtrack.cli.options import (
     ActionParser,
     Parser,
@@ -23,9 +23,9 @@ from kprtrack.cli.options import (
     add_tracker,
     new_parser,
 )
-from kprtrack.cli.reid_parsers import REID_VERBS
+from kprtrack.cli.reid_parsers import REID_SUBCOMMANDS
 from kprtrack.cli.summary import INTERRUPTED, say
-from kprtrack.cli.train_parsers import TRAINING_VERBS
+from kprtrack.cli.train_parsers import TRAINING_SUBCOMMANDS
 from kprtrack.core.errors import UserError
 
 BUG = 1
@@ -96,8 +96,8 @@ def _run(words: list[str]) -> int:
     if words[0] in ("-V", "--version"):
         sys.stdout.write(f"kprtrack {__version__}\n")
         return 0
-    verb = words.pop(0) if words[0] in VERBS else "track"
-    parser = VERBS[verb]()
+    verb = words.pop(0) if words[0] in SUBCOMMANDS else "track"
+    parser = SUBCOMMANDS[verb]()
     # Intermixed: a video may stand after an option, too. Parsers with commands of their own cannot do it.
     actions = verb in ("models", "eval", "bench", "data")
     options = parser.parse_args(words) if actions else parser.parse_intermixed_args(words)
@@ -106,15 +106,15 @@ def _run(words: list[str]) -> int:
 
 def _runner(verb: str) -> Callable[[str, argparse.Namespace], int]:
     """What runs the verb, imported only now."""
-    if verb in EVALUATION_VERBS:
+    if verb in EVALUATION_SUBCOMMANDS:
         from kprtrack.cli.eval import run
-    elif verb in REID_VERBS:
+    elif verb in REID_SUBCOMMANDS:
         from kprtrack.cli.reid import run
-    elif verb in DATA_VERBS:
+    elif verb in DATA_SUBCOMMANDS:
         from kprtrack.cli.data import run
-    elif verb in DEMO_VERBS:
+    elif verb in DEMO_SUBCOMMANDS:
         from kprtrack.cli.demo import run
-    elif verb in TRAINING_VERBS:
+    elif verb in TRAINING_SUBCOMMANDS:
         from kprtrack.cli.train import run
     else:
         from kprtrack.cli.commands import run
@@ -216,7 +216,7 @@ def _doctor() -> Parser:
     return parser
 
 
-VERBS: dict[str, Callable[[], Parser]] = {
+SUBCOMMANDS: dict[str, Callable[[], Parser]] = {
     "track": _track,
     "observe": _observe,
     "follow": _follow,
@@ -224,11 +224,11 @@ VERBS: dict[str, Callable[[], Parser]] = {
     "convert": _convert,
     "models": _models,
     "doctor": _doctor,
-    **EVALUATION_VERBS,
-    **REID_VERBS,
-    **DATA_VERBS,
-    **DEMO_VERBS,
-    **TRAINING_VERBS,
+    **EVALUATION_SUBCOMMANDS,
+    **REID_SUBCOMMANDS,
+    **DATA_SUBCOMMANDS,
+    **DEMO_SUBCOMMANDS,
+    **TRAINING_SUBCOMMANDS,
 }
 
 

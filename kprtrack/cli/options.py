@@ -3,6 +3,7 @@
 import argparse
 
 from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.core.renamed import OPTIONS
 
 
 class Parser(argparse.ArgumentParser):
@@ -14,7 +15,7 @@ class Parser(argparse.ArgumentParser):
             known = [
                 option for action in self._actions for option in action.option_strings if option[:2] == "--"
             ]
-            raise unknown_name("option", unknown.partition("=")[0], known)
+            raise unknown_name("option", unknown.partition("=")[0], known, OPTIONS)
         raise UserError(f"{message}. `{self.prog} --help` lists the options.")
 
 
@@ -89,8 +90,8 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
         help="small (default): in the package; balanced, accurate: published weights",
     )
     for role, names in (
-        ("detector", "yolox-{nano,tiny,s,m,l,x}, ultralytics, given"),
-        ("pose", "small, hrnet-w32, hrnet-w48, heatmap (ONNX or OpenVINO), mmpose, given"),
+        ("detector", "yolox-{nano,tiny,s,m,l,x}, ultralytics, file"),
+        ("pose", "small, hrnet-w32, hrnet-w48, heatmap (ONNX or OpenVINO), mmpose, file"),
         ("reid", "kpr, onnx, none"),
     ):
         group.add_argument(f"--{role}", metavar="NAME", help=names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kprtrack.cli.commands import STANDARD_OUTPUT, print_text
 from kprtrack.cli.summary import say
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.core.settings import assigned
 
@@ -60,26 +60,26 @@ def encoder_of(options: argparse.Namespace) -> "CropEncoder":
     )
 
 
-def refuse_reports(options: argparse.Namespace, *outputs: Path) -> None:
+def validate_reports(options: argparse.Namespace, *outputs: Path) -> None:
     """All that can be known about the files to be written is known before the work starts."""
-    from eval.report.output import refuse_file, refuse_folder
+    from eval.report.output import validate_file, validate_folder
 
     for out in outputs:
-        refuse_file(out, "--out")
+        validate_file(out, "--out")
     json = getattr(options, "json", None)
     if json and json != STANDARD_OUTPUT:
         path = Path(json)
-        refuse_file(path, "--json")
+        validate_file(path, "--json")
         if path.resolve() in [out.resolve() for out in outputs]:
             raise UserError(f"--json {path} is the file of --out, too. Choose another.")
     if getattr(options, "plots", None):
-        refuse_folder(Path(options.plots), "--plots")
+        validate_folder(Path(options.plots), "--plots")
 
 
 def _eval_reid(options: argparse.Namespace) -> int:
     config = _score_config(options)
     root = Path(needed(options.root, "the data set is: --root DIR")).expanduser()
-    refuse_reports(options)
+    validate_reports(options)
     from reid.datasets import open_dataset
     from reid.evaluation.protocols import score
     from reid.evaluation.report.text import score_json, score_report
@@ -167,13 +167,13 @@ def _compare(options: argparse.Namespace) -> int:
     out = Path(needed(options.out, "the picture goes: --out matrix.png")).expanduser()
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: the picture is a PNG file. Name it {out.with_suffix('.png')}.")
-    refuse_reports(options, out)
+    validate_reports(options, out)
     from kprtrack.reid_encoders.crops import at_precision, known_vectors, open_kpr
     from reid.evaluation.report.crop_overlay import take_portraits
-    from reid.evaluation.report.similarity_plot import draw_similarities, refuse_too_many
+    from reid.evaluation.report.similarity_plot import draw_similarities, validate_too_many
     from reid.evaluation.similarity import compare_crops, similarity_json
 
-    refuse_too_many(len(images))
+    validate_too_many(len(images))
     vectors, runtime = known_vectors(options.vectors), _runtime_of(options)
     crops = _prompted_crops(images, options)
     kpr = open_kpr(weights, assignments(options.set, "image_height=384"), runtime)
@@ -215,12 +215,12 @@ def _estimated(pictures: "Sequence[np.ndarray]", options: argparse.Namespace) ->
     """The skeleton of whoever fills each picture, [1, 17, 3] each."""
     import numpy as np
 
-    from kprtrack.build import GIVEN, check_names, open_pose_estimator, runtime_of, weights_of
+    from kprtrack.build import FILE, check_names, open_pose_estimator, runtime_of, weights_of
     from kprtrack.core.datatypes import Detections, Frame
 
-    config = replace(_track_config(options), pose=Part(options.pose, options.pose_weights))
-    if options.pose == GIVEN:
-        raise UserError("--pose given reads keypoints of videos. For crops use --keypoints FILE ....")
+    config = replace(_track_config(options), pose=ComponentConfig(options.pose, options.pose_weights))
+    if options.pose == FILE:
+        raise UserError("--pose file reads keypoints of videos. For crops use --keypoints FILE ....")
     check_names(config)
     estimate = open_pose_estimator(config.pose, weights_of("pose", config.pose), runtime_of(config))
     frames = [Frame(number, 0.0, picture) for number, picture in enumerate(pictures)]

@@ -86,4 +86,4 @@ def _compare() -> Parser:
     return parser
 
 
-REID_VERBS: dict[str, Callable[[], Parser]] = {"compare": _compare}
+REID_SUBCOMMANDS: dict[str, Callable[[], Parser]] = {"compare": _compare}

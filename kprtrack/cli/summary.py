@@ -37,8 +37,8 @@ def tell(summary: "Summary", found: str = "", *lines: str, quiet: bool) -> int:
     stopped = summary.stopped
     if not quiet:
         speed = summary.frames / summary.seconds if summary.seconds else 0.0
-        facts = [_count(summary.frames, "frame"), found, f"{speed:.1f} frames/s"]
-        for line in (f"{summary.out}: {', '.join(filter(None, facts))}", *lines):
+        metadata = [_count(summary.frames, "frame"), found, f"{speed:.1f} frames/s"]
+        for line in (f"{summary.out}: {', '.join(filter(None, metadata))}", *lines):
             say(line)
     if stopped is None:
         return 0

@@ -40,7 +40,7 @@ def run(verb: str, options: argparse.Namespace) -> int:
         print_text(training.settings)
         return 0
     if options.resume:
-        _refuse_to_begin(training.out)
+        _validate_to_begin(training.out)
     if options.processes < 1:
         raise UserError(f"--processes is {options.processes}. Give 1 or more.")
     if options.processes > 1:
@@ -92,7 +92,7 @@ _TRAININGS: dict[str, Callable[[str, list[str], bool], _Training]] = {
 }
 
 
-def _refuse_to_begin(out: str | None) -> None:
+def _validate_to_begin(out: str | None) -> None:
     from reid.training.run_folder import STATE
 
     state = Path(out or "").expanduser() / STATE

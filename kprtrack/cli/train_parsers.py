@@ -36,4 +36,4 @@ def _train() -> Parser:
     return parser
 
 
-TRAINING_VERBS: dict[str, Callable[[], Parser]] = {"train": _train}
+TRAINING_SUBCOMMANDS: dict[str, Callable[[], Parser]] = {"train": _train}

@@ -6,16 +6,16 @@ import lap
 import numpy as np
 
 
-class Pairing(NamedTuple):
+class Assignment(NamedTuple):
     """Who goes with whom: rows[i] with columns[i]. All four are sorted, int64, columns by their row."""
 
     rows: np.ndarray  # [K]
     columns: np.ndarray  # [K]
-    free_rows: np.ndarray  # [A - K]
-    free_columns: np.ndarray  # [B - K]
+    unmatched_rows: np.ndarray  # [A - K]
+    unmatched_columns: np.ndarray  # [B - K]
 
 
-def pair(cost: np.ndarray, max_cost: float) -> Pairing:
+def pair(cost: np.ndarray, max_cost: float) -> Assignment:
     """The one-to-one pairing with the greatest sum of (max_cost - cost), over pairs below `max_cost` only.
 
     This is not "the cheapest pairing, then drop the dear pairs": a pair at the limit or above, infinite or
@@ -30,7 +30,7 @@ def pair(cost: np.ndarray, max_cost: float) -> Pairing:
         raise ValueError(f"max_cost must be finite, not {max_cost}")
     if not cost.size:
         nobody = np.zeros(0, np.int64)
-        return Pairing(nobody, nobody, np.arange(count_a), np.arange(count_b))
+        return Assignment(nobody, nobody, np.arange(count_a), np.arange(count_b))
     gain = np.subtract(max_cost, cost, dtype=np.float64)
     np.fmax(gain, 0, out=gain)  # turns NaN to 0 too
     best = gain.argmax(1)
@@ -43,7 +43,7 @@ def pair(cost: np.ndarray, max_cost: float) -> Pairing:
     if np.bincount(columns, minlength=1).max() > 1:
         solved, columns = _solve(gain[rows] / best_gain.max())
         rows = rows[solved]
-    return Pairing(rows, columns, _others(count_a, rows), _others(count_b, columns))
+    return Assignment(rows, columns, _others(count_a, rows), _others(count_b, columns))
 
 
 def _solve(gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

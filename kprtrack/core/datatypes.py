@@ -72,12 +72,12 @@ class Observation:
     time_s: float
     detections: Detections
     poses: Poses
-    looks: Appearance
+    embeddings: Appearance
 
     def __post_init__(self) -> None:
         count = len(self.detections)
         check_shape("Observation.poses", self.poses.keypoints, (count, len(KEYPOINTS), 3))
-        check_shape("Observation.looks", self.looks.features, (count, None, None))
+        check_shape("Observation.looks", self.embeddings.features, (count, None, None))
 
     def __len__(self) -> int:
         return len(self.detections)

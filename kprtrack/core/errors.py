@@ -7,7 +7,7 @@ UserError                 a wrong option, value or configuration     exit code 2
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class UserError(Exception):
@@ -34,9 +34,29 @@ class OutputError(UserError):
     exit_code = 5
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """A UserError that names the wrong value, the nearest known one and all known ones."""
+def unknown_name(
+    kind: str, name: str, known: Iterable[str], renamed: Mapping[str, str] | None = None
+) -> UserError:
+    """Describe an unknown name: the value, the nearest known name and all known names.
+
+    Args:
+        kind: What was named, such as "option" or "detector".
+        name: The unknown name; a dotted key may be given with its prefix.
+        known: All known names.
+        renamed: Former names and their successors.
+
+    Returns:
+        The error, to be raised by the caller.
+
+    Example:
+        >>> print(unknown_name("detector", "yolox-nan", ["yolox-nano", "file"]))
+        Unknown detector 'yolox-nan'. Did you mean 'yolox-nano'? Known: file, yolox-nano.
+    """
     names = sorted(known)
+    prefix, dot, last = name.rpartition(".")
+    successor = (renamed or {}).get(last)
+    if successor and prefix + dot + successor in names:
+        return UserError(f"'{name}' is now '{prefix}{dot}{successor}'.")
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
     return UserError(f"Unknown {kind} '{name}'.{hint} Known: {', '.join(names)}.")

@@ -91,7 +91,7 @@ def _scaled_keypoints(
     )
 
 
-def covered(boxes: np.ndarray) -> np.ndarray:
+def occluded_fraction(boxes: np.ndarray) -> np.ndarray:
     """How much of each person is hidden behind the others, judged by boxes alone.
 
     The person whose feet (y2) are lower in the picture stands in front; of two whose feet are equally low, as

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from kprtrack.core.errors import InputError, UserError, unknown_name
+from kprtrack.core.renamed import SETTINGS
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ def configure(kind: type[T], options: Mapping[str, Any], **fixed: Any) -> T:
     values = dict(fixed)
     for key, value in options.items():
         if key not in known:
-            raise unknown_name("option", key, known)
+            raise unknown_name("option", key, known, SETTINGS)
         values[key] = fitting(key, value, hints[key])
     return kind(**values)
 
@@ -41,7 +42,7 @@ def updated(config: T, options: Mapping[str, Any], prefix: str = "") -> T:
     changes = {}
     for key, value in options.items():
         if key not in hints:
-            raise unknown_name("setting", prefix + key, [prefix + name for name in hints])
+            raise unknown_name("setting", prefix + key, [prefix + name for name in hints], SETTINGS)
         old = getattr(config, key)
         within = dataclasses.is_dataclass(old) and isinstance(value, Mapping)
         changes[key] = (

@@ -31,7 +31,7 @@ def _ultralytics(weights: Path, options: Mapping[str, Any], runtime: Runtime) ->
 
 
 # Each makes a detector from a weights file and the options of its config dataclass. Boxes from a file
-# (`--detector given`) need no network and are wired in build.py.
+# (`--detector file`) need no network and are wired in build.py.
 DETECTORS: dict[str, Callable[[Path, Mapping[str, Any], Runtime], Detector]] = {
     **{f"yolox-{size}": partial(_yolox, size) for size in ("nano", "tiny", "s", "m", "l", "x")},
     "ultralytics": _ultralytics,

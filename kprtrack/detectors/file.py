@@ -8,11 +8,11 @@ import numpy as np
 
 from kprtrack.core.datatypes import Detections
 from kprtrack.io import read_people
-from kprtrack.io.columns import PeopleFile, refuse, refuse_bad_numbers
+from kprtrack.io.columns import PeopleFile, reject, validate_bad_numbers
 
 
 @dataclass(frozen=True)
-class GivenDetections:
+class FileDetections:
     """Boxes by frame number, best score first; a frame that the file lacks has no people."""
 
     boxes: np.ndarray  # [N, 4] float32, x1 y1 x2 y2, pixels; ordered by frame, then score
@@ -26,7 +26,7 @@ class GivenDetections:
         return [Detections(self.boxes[a:b], self.scores[a:b]) for a, b in zip(starts, ends, strict=True)]
 
 
-def load_given_detections(path: Path, format: str | None = None) -> GivenDetections:
+def load_file_detections(path: Path, format: str | None = None) -> FileDetections:
     """The boxes in a file of any format in READERS; identities are ignored, a missing score is 1.
 
     Raises: InputError naming file and place of a box that is missing, empty or not finite, or of a score
@@ -35,23 +35,23 @@ def load_given_detections(path: Path, format: str | None = None) -> GivenDetecti
     file = checked_people(read_people(path, format))
     people = file.people
     order = best_first(file)
-    return GivenDetections(
+    return FileDetections(
         people.boxes[order].astype(np.float32), filled_scores(file)[order], people.frame[order].copy()
     )
 
 
 def checked_people(file: PeopleFile) -> PeopleFile:
     """`file`, if a detector could have found its people. Raises: InputError as load_given_detections."""
-    refuse_bad_numbers(file)
+    validate_bad_numbers(file)
     sizes = file.people.boxes[:, 2:] - file.people.boxes[:, :2]
-    refuse(
+    reject(
         file,
         (sizes <= 0).any(axis=1),
         "a box without area",
         "Boxes are left, top, width, height.",
     )
     scores = file.people.scores
-    refuse(
+    reject(
         file, (scores < 0) | (scores > 1), "a score outside 0 to 1", "Scale the scores, or leave them out."
     )
     return file

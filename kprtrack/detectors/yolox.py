@@ -18,7 +18,7 @@ from kprtrack.detectors.letterbox import Preprocess, letterbox, letterbox_ratio,
 from kprtrack.detectors.validation import check_image, sound_detections
 from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, SHAPES, Yolox, YoloxSize, decode
 from kprtrack.detectors.yolox_weights import PERSON_CLASS, load_yolox_weights, stored_input_px
-from kprtrack.inference.compile import TORCH_TYPES, compiled, noise
+from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
 from kprtrack.inference.devices import Runtime
 
 Padding = Literal["trimmed", "full"]
@@ -71,7 +71,7 @@ class YoloxDetector:
         """Takes a copy of the network; of several classes only the first, person, is read."""
         self._dtype = TORCH_TYPES[runtime.precision]
         example = [noise(2, 3, *_EXAMPLE_HW) * 255]
-        self._network = compiled(network, example, runtime, dtype=self._dtype, free_axes=(0, 2, 3))
+        self._network = compile_model(network, example, runtime, dtype=self._dtype, free_axes=(0, 2, 3))
         self.runs_in = self._network.runs_in
         self._config, self._runtime = config, runtime
 

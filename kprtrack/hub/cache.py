@@ -101,7 +101,7 @@ def put(aside: Path, target: Path, name: str, sha256: str) -> None:
     _remember_hash(str(target.resolve()), [stat.st_size, stat.st_mtime_ns, sha256])
 
 
-def refuse_changed(path: Path, name: str, sha256: str) -> None:
+def validate_changed(path: Path, name: str, sha256: str) -> None:
     """Compare a stored file with its record; a file without one (laid there by hand) is recorded now.
 
     Raises: WeightsError if the file is no longer the one first seen.

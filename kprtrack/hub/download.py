@@ -33,7 +33,7 @@ def fetch(
     Raises: WeightsError if the server cannot be reached, breaks off or sends something else; OutputError if
     `part` cannot be written.
     """
-    _refuse_plain_http(url, allow_localhost=allow_localhost)
+    _validate_plain_http(url, allow_localhost=allow_localhost)
     opener = urllib.request.build_opener(_SecureRedirects(allow_localhost=allow_localhost))
     for _ in range(TRIES):
         before = _size(part)
@@ -155,14 +155,14 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         try:
-            _refuse_plain_http(newurl, allow_localhost=self._allow_localhost)
+            _validate_plain_http(newurl, allow_localhost=self._allow_localhost)
         except WeightsError:
             fp.close()
             raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _refuse_plain_http(url: str, *, allow_localhost: bool) -> None:
+def _validate_plain_http(url: str, *, allow_localhost: bool) -> None:
     parts = urlsplit(url)
     local = allow_localhost and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
     if parts.scheme != "https" and not local:

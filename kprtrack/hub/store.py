@@ -13,8 +13,8 @@ from kprtrack.hub.cache import (
     own_files,
     prepare_store,
     put,
-    refuse_changed,
     sha256_of,
+    validate_changed,
     where,
 )
 from kprtrack.hub.catalog import CATALOGUE, Kind, ModelEntry
@@ -87,7 +87,7 @@ def find(name_or_path: str | Path) -> ModelFile:
     own = own_files().get(name)
     if own is not None:
         sha256 = sha256_of(own)
-        refuse_changed(own, name, sha256)
+        validate_changed(own, name, sha256)
         return ModelFile(own, None, sha256)
     if path.name != name or name.endswith(SUFFIXES):
         raise WeightsError(f"No file of weights at {path}.")
@@ -217,7 +217,7 @@ def _fetch_and_check(
         part.replace(rejected)
         raise WeightsError(_mismatch(entry, rejected, sha256))
     if entry.sha256 is None:
-        refuse_changed(target, entry.name, sha256)  # an earlier copy may have been seen and removed
+        validate_changed(target, entry.name, sha256)  # an earlier copy may have been seen and removed
     put(part, target, entry.name, sha256)
     return ModelFile(target, entry, sha256)
 
@@ -243,7 +243,7 @@ def _installed(entry: ModelEntry) -> ModelFile:
     if not _matches(entry, sha256):
         raise WeightsError(_mismatch(entry, path, sha256))
     if not entry.in_package:
-        refuse_changed(path, entry.name, sha256)
+        validate_changed(path, entry.name, sha256)
     return ModelFile(path, entry, sha256)
 
 

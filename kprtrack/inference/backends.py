@@ -61,8 +61,8 @@ def run_exported(model: bytes, name: EngineName, runtime: Runtime) -> Callable[.
         import openvino
 
         core = _only_core(openvino)
-        compiled = core.compile_model(core.read_model(model), "CPU", _openvino_options(runtime, parts))
-        return _in_parts([_openvino_run(compiled) for _ in range(parts)])
+        compile_model = core.compile_model(core.read_model(model), "CPU", _openvino_options(runtime, parts))
+        return _in_parts([_openvino_run(compile_model) for _ in range(parts)])
     import onnxruntime
 
     session = _onnx_session(onnxruntime, model, runtime, parts)
@@ -162,13 +162,15 @@ def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
         if len(model.inputs) != 1:
             raise WeightsError(f"{weights} has {len(model.inputs)} inputs; expected one image.")
         parts = _parts(runtime)
-        compiled = _compile_any_batch(core, model, _openvino_options(runtime, parts))
-        if compiled is None:
-            parts, compiled = 1, core.compile_model(weights, "CPU", _openvino_options(runtime, 1))
+        compile_model = _compile_any_batch(core, model, _openvino_options(runtime, parts))
+        if compile_model is None:
+            parts, compile_model = 1, core.compile_model(weights, "CPU", _openvino_options(runtime, 1))
     except RuntimeError as error:
         raise WeightsError(f"OpenVINO cannot use {weights}: {error}") from error
-    shape = tuple(axis.get_length() if axis.is_static else None for axis in compiled.input().partial_shape)
-    return Engine(_in_parts([_openvino_run(compiled) for _ in range(parts)]), shape)
+    shape = tuple(
+        axis.get_length() if axis.is_static else None for axis in compile_model.input().partial_shape
+    )
+    return Engine(_in_parts([_openvino_run(compile_model) for _ in range(parts)]), shape)
 
 
 def _openvino_options(runtime: Runtime, parts: int) -> dict[str, Any]:
@@ -201,8 +203,8 @@ def _compile_any_batch(core: Any, model: Any, options: dict[str, Any]) -> Any | 
         return None
 
 
-def _openvino_run(compiled: Any) -> _Run:
-    request = compiled.create_infer_request()
+def _openvino_run(compile_model: Any) -> _Run:
+    request = compile_model.create_infer_request()
 
     def run(*inputs: np.ndarray) -> list[np.ndarray]:
         request.infer(list(inputs), share_inputs=True)

@@ -53,7 +53,7 @@ class Compiled:
     runs_in: str  # such as "torch 2.11.0": what computes it
 
 
-def compiled(
+def compile_model(
     network: nn.Module,
     example: Sequence[Tensor],
     runtime: Runtime,

@@ -7,7 +7,7 @@ from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.io.annotations import people_from_annotations
 from kprtrack.io.coco import open_coco
 from kprtrack.io.columns import PeopleFile, to_track_file
-from kprtrack.io.frame_file import PART_SUFFIX, refuse_target
+from kprtrack.io.frame_file import PART_SUFFIX, validate_target
 from kprtrack.io.header import (
     COCO_SKELETON,
     FORMAT,
@@ -48,9 +48,9 @@ __all__ = [
     "read_observations",
     "read_people",
     "read_tracks",
-    "refuse_observations_output",
     "refuse_output",
     "suffix_of",
+    "validate_observations_output",
     "write_observations",
 ]
 
@@ -111,22 +111,22 @@ def open_writer(
 
 def open_observations_writer(path: Path, header: RunHeader) -> ObservationWriter:
     """An open file of observations, whose suffix must be .npz. Raises: UserError, OutputError."""
-    refuse_observations_output(path)
+    validate_observations_output(path)
     return ObservationWriter(path, header)
 
 
-def refuse_output(path: Path, format: str | None = None) -> None:
+def validate_output(path: Path, format: str | None = None) -> None:
     """Raise what `open_writer` would, before hours of work; leaves the file alone."""
-    refuse_target(path, in_place=_format(path, format) in STREAMED)
+    validate_target(path, in_place=_format(path, format) in STREAMED)
 
 
-def refuse_observations_output(path: Path) -> None:
+def validate_observations_output(path: Path) -> None:
     """Raise what `open_observations_writer` would; leaves the file alone."""
     if path.suffix.lower() != ".npz":
         raise UserError(
             f"Observations are stored as .npz, not as '{path.name}'. Use {path.with_suffix('.npz')}."
         )
-    refuse_target(path, in_place=False)
+    validate_target(path, in_place=False)
 
 
 def read_people(path: Path, format: str | None = None) -> PeopleFile:

@@ -9,7 +9,7 @@ import numpy as np
 from kprtrack.core.datatypes import Tracks
 from kprtrack.io.columns import KEYPOINT_NUMBERS
 from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_to_json
-from kprtrack.io.text_writer import Ending, FrameLog, Layout, TextWriter, left_top_size, rounded_time
+from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size, rounded_time
 
 VISIBLE_SCORE = 0.3  # from this confidence on a keypoint counts as visible (v = 2), below as hidden (v = 1)
 PERSON = 1  # the category id of people in COCO and PoseTrack
@@ -23,7 +23,7 @@ def open_coco(path: Path, header: RunHeader) -> TracksWriter:
         lines = [compact_json(entry | {"id": next(annotation_ids)}) for entry in _annotations(tracks)]
         return b"".join((b",\n" if log.people or index else b"") + line for index, line in enumerate(lines))
 
-    def footer(log: FrameLog, ending: Ending) -> bytes:
+    def footer(log: FrameLog, ending: Footer) -> bytes:
         images = [_image(log.numbers[i], log.times[i], header.video) for i in range(ending.kept)]
         info = {"description": "people tracked by kprtrack", "complete": ending.complete, "note": ending.note}
         info["run"] = header_to_json(header)

@@ -85,16 +85,16 @@ def to_track_file(file: PeopleFile) -> TrackFile:
     Raises: InputError naming file and place of the first box, size, keypoint or identity that cannot be.
     """
     people = file.people
-    refuse_bad_numbers(file)
+    validate_bad_numbers(file)
     sizes = people.boxes[:, 2:] - people.boxes[:, :2]
-    refuse(file, (sizes < 0).any(axis=1), "a negative width or height", "Boxes are left, top, width, height.")
-    refuse(
+    reject(file, (sizes < 0).any(axis=1), "a negative width or height", "Boxes are left, top, width, height.")
+    reject(
         file,
         people.ids < 1,
         "no track id",
         "Tracks need ids from 1 on; for boxes without them use --detections.",
     )
-    _refuse_twins(file)
+    _validate_twins(file)
     starts = np.searchsorted(people.frame, file.frame_numbers, side="left")
     ends = np.searchsorted(people.frame, file.frame_numbers, side="right")
     scores = np.where(np.isnan(people.scores), 1, people.scores)
@@ -111,19 +111,19 @@ def to_track_file(file: PeopleFile) -> TrackFile:
     return TrackFile(file.header, frames, file.complete)
 
 
-def refuse_bad_numbers(file: PeopleFile) -> None:
+def validate_bad_numbers(file: PeopleFile) -> None:
     """Raises: InputError where a box is not finite, or a keypoint or score is infinite or not a number."""
     people = file.people
     flat = people.keypoints.reshape(len(people), KEYPOINT_NUMBERS)
     scalars = np.stack([people.scores, people.distances, people.margins])
     wild_box, wild_point = (~(np.abs(values) < LARGEST).all(axis=1) for values in (people.boxes, flat))
-    refuse(file, wild_box, "a box that is missing or not finite", "Remove that person.")
-    refuse(file, wild_point, "a keypoint that is not finite", "Write unknown keypoints as 0, 0, 0.")
+    reject(file, wild_box, "a box that is missing or not finite", "Remove that person.")
+    reject(file, wild_point, "a keypoint that is not finite", "Write unknown keypoints as 0, 0, 0.")
     wild_scalar = (np.abs(scalars) >= LARGEST).any(axis=0)
-    refuse(file, wild_scalar, "a score or distance that is not finite", "Scores lie between 0 and 1.")
+    reject(file, wild_scalar, "a score or distance that is not finite", "Scores lie between 0 and 1.")
 
 
-def refuse(file: PeopleFile, bad: np.ndarray, what: str, advice: str) -> None:
+def reject(file: PeopleFile, bad: np.ndarray, what: str, advice: str) -> None:
     """Raises: InputError about the first row of `bad` [N], if there is one."""
     rows = np.flatnonzero(bad)
     if not len(rows):
@@ -166,7 +166,7 @@ def coco_keypoints(file: PeopleFile) -> np.ndarray:
     return keypoints
 
 
-def _refuse_twins(file: PeopleFile) -> None:
+def _validate_twins(file: PeopleFile) -> None:
     people = file.people
     order = np.lexsort((people.ids, people.frame))
     frame, ids = people.frame[order], people.ids[order]
@@ -176,7 +176,7 @@ def _refuse_twins(file: PeopleFile) -> None:
     if len(rows):
         row = rows[0]
         what = f"track id {people.ids[row]} stands twice in frame {people.frame[row]}"
-        refuse(file, twins, what, "One person can be in one place only: remove one of the two.")
+        reject(file, twins, what, "One person can be in one place only: remove one of the two.")
 
 
 def _float32(*columns: np.ndarray) -> list[np.ndarray]:

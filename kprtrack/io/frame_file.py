@@ -104,7 +104,7 @@ def open_output(path: Path, *, in_place: bool) -> FileIO:
 
     Raises: OutputError if there is no such folder, no permission, or something else in the way.
     """
-    refuse_target(path, in_place=in_place)
+    validate_target(path, in_place=in_place)
     opened = path if in_place else part_path(path)
     try:
         return FileIO(opened, "w" if in_place else "w+")
@@ -138,7 +138,7 @@ def reason(error: OSError) -> str:
     return text
 
 
-def refuse_target(path: Path, *, in_place: bool) -> None:
+def validate_target(path: Path, *, in_place: bool) -> None:
     """Raises: OutputError if it is plain that no result can be written there."""
     folder = path.parent
     if path.is_dir():

@@ -9,7 +9,7 @@ from kprtrack.core.errors import InputError
 from kprtrack.io.columns import PeopleFile
 from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_from_json, header_to_json
 from kprtrack.io.kprtrack_json import ending_to_json, frame_to_json, people_from_frames
-from kprtrack.io.text_writer import Ending, FrameLog, Layout, TextWriter
+from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter
 
 
 def open_jsonl(path: Path, header: RunHeader) -> TracksWriter:
@@ -54,5 +54,5 @@ def _line(tracks: Tracks, log: FrameLog) -> bytes:
     return compact_json(frame_to_json(tracks)) + b"\n"
 
 
-def _footer(log: FrameLog, ending: Ending) -> bytes:
+def _footer(log: FrameLog, ending: Footer) -> bytes:
     return compact_json(ending_to_json(log, ending)) + b"\n"

@@ -21,7 +21,7 @@ from kprtrack.io.columns import (
 )
 from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_from_json, header_to_json
 from kprtrack.io.text_writer import (
-    Ending,
+    Footer,
     FrameLog,
     Layout,
     TextWriter,
@@ -255,10 +255,10 @@ def _array_frame(tracks: Tracks, log: FrameLog) -> bytes:
     return (b",\n" if len(log) else b"") + compact_json(frame_to_json(tracks))
 
 
-def _footer(log: FrameLog, ending: Ending) -> bytes:
+def _footer(log: FrameLog, ending: Footer) -> bytes:
     return b"\n]," + compact_json(ending_to_json(log, ending))[1:] + b"\n"
 
 
-def ending_to_json(log: FrameLog, ending: Ending) -> dict[str, object]:
+def ending_to_json(log: FrameLog, ending: Footer) -> dict[str, object]:
     """What stands at the end of `.json` and `.jsonl`."""
     return {"tracks": log.summary(ending.kept), "complete": ending.complete, "note": ending.note}

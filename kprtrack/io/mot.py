@@ -8,7 +8,7 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.io.columns import PeopleFile, ids_from_one, people_columns
 from kprtrack.io.header import RunHeader, TracksWriter
-from kprtrack.io.text_writer import Ending, FrameLog, Layout, TextWriter, left_top_size
+from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size
 
 LEAST_COLUMNS = 6  # frame, id, left, top, width, height; then score and what nobody reads
 
@@ -93,5 +93,5 @@ def _frame(tracks: Tracks, log: FrameLog) -> bytes:
     return "".join(lines).encode()
 
 
-def _footer(log: FrameLog, ending: Ending) -> bytes:
+def _footer(log: FrameLog, ending: Footer) -> bytes:
     return b""

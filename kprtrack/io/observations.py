@@ -59,7 +59,7 @@ class ObservationWriter:
             raise ValueError(f"frame {seen.frame_number} comes after frame {self._last_frame}")
         self._last_frame = seen.frame_number
         self._waiting.append(seen)
-        self._waiting_bytes += seen.looks.features.nbytes
+        self._waiting_bytes += seen.embeddings.features.nbytes
         if len(self._waiting) == CHUNK_FRAMES or self._waiting_bytes >= CHUNK_BYTES:
             self._write_waiting()
 
@@ -201,9 +201,9 @@ def _columns(frames: list[Observation]) -> dict[str, np.ndarray]:
         "boxes": np.concatenate([seen.detections.boxes for seen in filled]).astype(np.float32),
         "scores": np.concatenate([seen.detections.scores for seen in filled]).astype(np.float32),
         "keypoints": np.concatenate([seen.poses.keypoints for seen in filled]).astype(np.float32),
-        "features": np.concatenate([seen.looks.features for seen in filled]).astype(np.float32),
-        "visible": np.concatenate([seen.looks.visible for seen in filled]).astype(bool),
-        "prompted": np.concatenate([seen.looks.prompted for seen in filled]).astype(bool),
+        "features": np.concatenate([seen.embeddings.features for seen in filled]).astype(np.float32),
+        "visible": np.concatenate([seen.embeddings.visible for seen in filled]).astype(bool),
+        "prompted": np.concatenate([seen.embeddings.prompted for seen in filled]).astype(bool),
     }
 
 
@@ -222,8 +222,8 @@ def _observations(arrays: dict[str, np.ndarray]) -> Iterator[Observation]:
         boxes, scores, keypoints, features, visible, prompted = (
             arrays[key][start:end] for key in _ARRAYS[3:]
         )
-        looks = Appearance(features, visible, prompted)
-        yield Observation(int(number), float(time), Detections(boxes, scores), Poses(keypoints), looks)
+        embeddings = Appearance(features, visible, prompted)
+        yield Observation(int(number), float(time), Detections(boxes, scores), Poses(keypoints), embeddings)
 
 
 def _npy(array: np.ndarray) -> bytes:

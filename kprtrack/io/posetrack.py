@@ -18,7 +18,7 @@ from kprtrack.io.header import (
     compact_json,
     header_to_json,
 )
-from kprtrack.io.text_writer import Ending, FrameLog, Layout, TextWriter, left_top_size, rounded_time
+from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size, rounded_time
 
 NOSE, LEFT_EAR, RIGHT_EAR, LEFT_SHOULDER, RIGHT_SHOULDER = (
     KEYPOINTS.index(name) for name in ("nose", "left_ear", "right_ear", "left_shoulder", "right_shoulder")
@@ -65,7 +65,7 @@ def open_posetrack(path: Path, header: RunHeader, *, images: Sequence[Image] | N
         ]
         return b"".join((b",\n" if log.people or index else b"") + line for index, line in enumerate(lines))
 
-    def footer(log: FrameLog, ending: Ending) -> bytes:
+    def footer(log: FrameLog, ending: Footer) -> bytes:
         shown: Sequence[Image] = images or [
             _image(path.stem, video, image_id(log.numbers[i]), log, i, ending.kept)
             for i in range(ending.kept)

@@ -21,7 +21,7 @@ from kprtrack.io.header import (
     TracksWriter,
     header_from_json,
 )
-from kprtrack.io.text_writer import Ending, FrameLog, Layout, TextWriter, left_top_size
+from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size
 
 BOX_COLUMNS = ("x", "y", "width", "height")
 NEEDED_COLUMNS = ("frame", *BOX_COLUMNS)
@@ -216,7 +216,7 @@ def _csv_lines(tracks: Tracks, log: FrameLog) -> bytes:
     return text.getvalue().encode()
 
 
-def _csv_end(log: FrameLog, ending: Ending) -> bytes:
+def _csv_end(log: FrameLog, ending: Footer) -> bytes:
     return b""
 
 

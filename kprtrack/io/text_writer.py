@@ -61,7 +61,7 @@ class FrameLog:
 
 
 @dataclass(frozen=True)
-class Ending:
+class Footer:
     """How a file ends."""
 
     kept: int  # frames, from the first on
@@ -75,7 +75,7 @@ class Layout:
 
     head: bytes
     frame: Callable[[Tracks, FrameLog], bytes]  # the log holds the frames before this one
-    footer: Callable[[FrameLog, Ending], bytes]
+    footer: Callable[[FrameLog, Footer], bytes]
 
 
 class TextWriter:
@@ -129,7 +129,7 @@ class TextWriter:
         whole = len(self._log)
 
         def footer(kept: int) -> bytes:
-            ending = Ending(kept, complete and kept == whole, note if kept == whole else "the disk was full")
+            ending = Footer(kept, complete and kept == whole, note if kept == whole else "the disk was full")
             return self._layout.footer(self._log, ending)
 
         return self._file.finish(whole, footer)

@@ -43,7 +43,7 @@ def _mmpose(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Pose
 
 
 # Each makes a pose estimator from a weights file and the options of its config dataclass. Keypoints from a
-# file (`--pose given`) need no network and are wired in build.py.
+# file (`--pose file`) need no network and are wired in build.py.
 POSES: dict[str, Callable[[Path, Mapping[str, Any], Runtime], PoseEstimator]] = {
     "small": _small,
     "hrnet-w32": partial(_hrnet, 32),

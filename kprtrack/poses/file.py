@@ -12,14 +12,14 @@ from kprtrack.core.errors import InputError
 from kprtrack.core.geometry import iou
 from kprtrack.detectors.file import best_first, checked_people
 from kprtrack.io import read_people
-from kprtrack.io.columns import PeopleFile, coco_keypoints, refuse
+from kprtrack.io.columns import PeopleFile, coco_keypoints, reject
 
 MIN_IOU = 0.5
 _MAX_COST = 1 - MIN_IOU + 1e-6  # pair() wants costs below its limit; an IoU of exactly 0.5 still fits
 
 
 @dataclass(frozen=True)
-class GivenPoses:
+class FilePoses:
     """Keypoints by frame number, in the order that GivenDetections of the same file has."""
 
     keypoints: np.ndarray  # [N, 17, 3] float32, x y confidence, pixels
@@ -43,7 +43,7 @@ class GivenPoses:
         return poses
 
 
-def load_given_poses(path: Path, format: str | None = None) -> GivenPoses:
+def load_file_poses(path: Path, format: str | None = None) -> FilePoses:
     """The poses in a file of any format in READERS but MOT; a missing box is put around the keypoints.
 
     Raises: InputError naming file and place of a wrong keypoint or box, or if there are no keypoints.
@@ -55,11 +55,11 @@ def load_given_poses(path: Path, format: str | None = None) -> GivenPoses:
     order = best_first(file)
     keypoints = coco_keypoints(file)
     negative = np.any(keypoints[..., 2] < 0, axis=1)
-    refuse(
+    reject(
         file, np.asarray(negative), "a keypoint with a negative score", "Write unknown keypoints as 0, 0, 0."
     )
     people = file.people
-    return GivenPoses(
+    return FilePoses(
         keypoints[order].astype(np.float32),
         people.boxes[order].astype(np.float32),
         people.frame[order].copy(),

@@ -16,7 +16,7 @@ from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.datatypes import Detections, Images, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.inference.compile import TORCH_TYPES, compiled, noise
+from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
 from kprtrack.inference.devices import Runtime
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
@@ -99,7 +99,7 @@ class HrnetPose:
         self._batch = runtime.batch
         self._layout = config.layout()
         example = [noise(2, 3, config.input_height, config.input_width)]
-        self._network = compiled(network, example, runtime, dtype=self._dtype)
+        self._network = compile_model(network, example, runtime, dtype=self._dtype)
         self.runs_in = self._network.runs_in
         self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(_STD, device=self._device).view(1, 3, 1, 1)

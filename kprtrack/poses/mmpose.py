@@ -221,9 +221,9 @@ class _StandIn(ModuleType):
         if attribute.startswith("__"):
             raise AttributeError(attribute)
 
-        def refuse(*_arguments: object, **_options: object) -> None:
+        def reject(*_arguments: object, **_options: object) -> None:
             raise UserError(
                 f"This mmpose model needs {self.__name__}.{attribute}: install {self.__name__.split('.')[0]}."
             )
 
-        return type(attribute, (), {"__new__": refuse})
+        return type(attribute, (), {"__new__": reject})

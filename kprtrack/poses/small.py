@@ -21,7 +21,7 @@ from kprtrack.core.checkpoints import header_json, read_checkpoint
 from kprtrack.core.datatypes import Detections, Images, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.inference.compile import TORCH_TYPES, compiled, noise
+from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
 from kprtrack.inference.devices import Runtime
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import TopDown, estimate_poses
@@ -132,7 +132,7 @@ class SmallPoseEstimator:
         self._batch = runtime.batch
         self._layout = config.layout(network.shape)
         example = noise(2, 3, network.shape.input_height, network.shape.input_width)
-        self._network = compiled(network, [example], runtime, dtype=self._dtype)
+        self._network = compile_model(network, [example], runtime, dtype=self._dtype)
         self.runs_in = self._network.runs_in
 
     def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:

@@ -10,7 +10,7 @@ from kprtrack.core.datatypes import Detections, Images, Poses
 from kprtrack.inference.devices import Runtime
 
 
-class Embedder(Protocol):
+class ReidEncoder(Protocol):
     """Describes how every detected person looks."""
 
     def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
@@ -18,13 +18,13 @@ class Embedder(Protocol):
         ...
 
 
-def _kpr(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Embedder:
-    from kprtrack.reid_encoders.kpr import KprEmbedderConfig, load_kpr
+def _kpr(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> ReidEncoder:
+    from kprtrack.reid_encoders.kpr import KprEncoderConfig, load_kpr
 
-    return load_kpr(configure(KprEmbedderConfig, options), weights, runtime)
+    return load_kpr(configure(KprEncoderConfig, options), weights, runtime)
 
 
-def _onnx(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Embedder:
+def _onnx(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> ReidEncoder:
     from kprtrack.reid_encoders.onnx import OnnxConfig, load_onnx
 
     return load_onnx(configure(OnnxConfig, options), weights, runtime)
@@ -32,4 +32,7 @@ def _onnx(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Embedd
 
 # Each makes an encoder from a weights file and the options of its config dataclass. No encoder at all
 # (`--reid none`) is wired in build.py.
-EMBEDDERS: dict[str, Callable[[Path, Mapping[str, Any], Runtime], Embedder]] = {"kpr": _kpr, "onnx": _onnx}
+REID_ENCODERS: dict[str, Callable[[Path, Mapping[str, Any], Runtime], ReidEncoder]] = {
+    "kpr": _kpr,
+    "onnx": _onnx,
+}

@@ -8,22 +8,22 @@ import numpy as np
 import torch
 
 from kprtrack.build import options_of, weights_of
-from kprtrack.config import Part, configure
+from kprtrack.config import ComponentConfig, configure
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Poses
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.hub.store import ModelFile
 from kprtrack.inference.devices import Runtime
-from kprtrack.reid_encoders import EMBEDDERS, Embedder
+from kprtrack.reid_encoders import REID_ENCODERS, ReidEncoder
 from reid.crop import Crop
 from reid.datasets import ReidSample
 from reid.datasets.crops import read_crop
 from reid.evaluation.embed import embed_samples, labels_of
 from reid.evaluation.metrics import Embedded
-from reid.evaluation.report.crop_overlay import Portrait, plain_portrait, take_portraits
+from reid.evaluation.report.crop_overlay import CropOverlay, plain_portrait, take_portraits
 from reid.model.kpr import Kpr, Vectors
 from reid.model.prompts import PromptConfig
-from reid.model.weights import View, load
+from reid.model.weights import InputSpec, load
 
 KPR = "kpr"
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -37,7 +37,7 @@ class CropEncoder:
     name: str  # of its weights
     parts: int  # it tells apart; 0: none
     encode: Callable[[Sequence[ReidSample], OnCrops], Embedded]
-    take_portraits: Callable[[Sequence[ReidSample]], list[Portrait]]
+    take_portraits: Callable[[Sequence[ReidSample]], list[CropOverlay]]
 
 
 @dataclass(frozen=True)
@@ -67,24 +67,24 @@ def open_encoder(
     if name == KPR:
         compared = known_vectors(vectors)
         return _kpr(open_kpr(weights, settings, runtime), runtime, vectors=compared, workers=workers)
-    if name not in EMBEDDERS:
-        raise unknown_name("reid encoder", name, EMBEDDERS)
+    if name not in REID_ENCODERS:
+        raise unknown_name("reid encoder", name, REID_ENCODERS)
     if vectors:
         raise UserError(f"--vectors chooses among the features of KPR; --reid {name} has one alone.")
     file, options = _found(name, weights, settings)
-    return _any(file.path.name, EMBEDDERS[name](file.path, options, runtime), runtime)
+    return _any(file.path.name, REID_ENCODERS[name](file.path, options, runtime), runtime)
 
 
 def open_kpr(weights: str, settings: Mapping[str, Any], runtime: Runtime) -> OpenKpr:
     """A KPR from a file or the model store. Raises: as open_encoder."""
-    from kprtrack.reid_encoders.kpr import KprEmbedderConfig
+    from kprtrack.reid_encoders.kpr import KprEncoderConfig
 
     for key in ("prompts", "negatives", "vectors"):
         if key in settings:
             raise UserError(f"{key} is no setting here. Use the option --{key}.")
     file, options = _found(KPR, weights, settings)
-    config = configure(KprEmbedderConfig, options)
-    view = View(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
+    config = configure(KprEncoderConfig, options)
+    view = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
     model = load(file.path, runtime.device, view=view)
     return OpenKpr(
         file.path.name, model, replace(model.config.prompts(), min_confidence=config.min_confidence)
@@ -107,7 +107,7 @@ def known_vectors(name: str | None) -> Vectors:
 
 
 def _found(name: str, weights: str, settings: Mapping[str, Any]) -> tuple[ModelFile, Mapping[str, Any]]:
-    part = Part(name, weights, settings)
+    part = ComponentConfig(name, weights, settings)
     file = weights_of("reid", part)
     assert file is not None  # only `none` has no weights
     return file, options_of(part, file)
@@ -126,7 +126,7 @@ def _kpr(kpr: OpenKpr, runtime: Runtime, *, vectors: Vectors, workers: int) -> C
                 on_batch=on_crops,
             )
 
-    def portraits(samples: Sequence[ReidSample]) -> list[Portrait]:
+    def portraits(samples: Sequence[ReidSample]) -> list[CropOverlay]:
         crops = [read_crop(sample, None) for sample in samples]
         cameras = [sample.camera for sample in samples] if kpr.model.config.cameras else None
         with at_precision(runtime):
@@ -135,27 +135,27 @@ def _kpr(kpr: OpenKpr, runtime: Runtime, *, vectors: Vectors, workers: int) -> C
     return CropEncoder(kpr.name, kpr.model.config.parts, encode, portraits)
 
 
-def _any(name: str, embedder: Embedder, runtime: Runtime) -> CropEncoder:
+def _any(name: str, reid_encoder: ReidEncoder, runtime: Runtime) -> CropEncoder:
     def encode(samples: Sequence[ReidSample], on_crops: OnCrops) -> Embedded:
-        looks = []
+        embeddings = []
         for start in range(0, len(samples), runtime.batch):
             crops = [read_crop(sample, None) for sample in samples[start : start + runtime.batch]]
-            looks += _look(embedder, crops)
+            embeddings += _look(reid_encoder, crops)
             on_crops(len(crops))
         features, visible = (
-            np.concatenate([getattr(look, name) for look in looks]) for name in ("features", "visible")
+            np.concatenate([getattr(look, name) for look in embeddings]) for name in ("features", "visible")
         )
         return Embedded(features, visible, labels_of(samples))
 
-    def portraits(samples: Sequence[ReidSample]) -> list[Portrait]:
+    def portraits(samples: Sequence[ReidSample]) -> list[CropOverlay]:
         return [plain_portrait(read_crop(sample, None), PromptConfig()) for sample in samples]
 
     return CropEncoder(name, 0, encode, portraits)
 
 
-def _look(embedder: Embedder, crops: Sequence[Crop]) -> list[Appearance]:
+def _look(reid_encoder: ReidEncoder, crops: Sequence[Crop]) -> list[Appearance]:
     """Looks of crops, each a picture with one box that fills it."""
     boxes = [np.array([[0, 0, crop.image.shape[1], crop.image.shape[0]]], np.float32) for crop in crops]
     people = [Detections(box, np.ones(1, np.float32)) for box in boxes]
     poses = [Poses(crop.keypoints[:1].astype(np.float32)) for crop in crops]
-    return embedder([crop.image for crop in crops], people, poses)
+    return reid_encoder([crop.image for crop in crops], people, poses)

@@ -13,11 +13,11 @@ from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Detections, Images, Poses
 from kprtrack.core.errors import UserError
 from kprtrack.core.geometry import oks
-from kprtrack.inference.compile import compiled, noise
+from kprtrack.inference.compile import compile_model, noise
 from kprtrack.inference.devices import Runtime
 from reid.model.kpr import Kpr
 from reid.model.prompts import Prompts, make_prompts
-from reid.model.weights import View, load
+from reid.model.weights import InputSpec, load
 
 SAME_POSE = 0.85  # object keypoint similarity that two people, however close, do not reach
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -26,7 +26,7 @@ Described = Literal["foreground+parts", "parts", "foreground"]
 
 
 @dataclass(frozen=True)
-class KprEmbedderConfig:
+class KprEncoderConfig:
     """How people are shown to the encoder, and what is told about its weights."""
 
     prompts: bool = True  # tell the encoder whom to look at by the person's keypoints
@@ -51,10 +51,10 @@ class KprEmbedderConfig:
             raise UserError(f"vectors must be one of {', '.join(get_args(Described))}, not '{self.vectors}'.")
 
 
-class KprEmbedder:
+class KprEncoder:
     """Describes people by the parts of their body; people of several frames share a batch."""
 
-    def __init__(self, model: Kpr, config: KprEmbedderConfig, runtime: Runtime) -> None:
+    def __init__(self, model: Kpr, config: KprEncoderConfig, runtime: Runtime) -> None:
         """Takes a copy of the model."""
         self._config = model.config
         self._vectors = config.vectors
@@ -66,7 +66,7 @@ class KprEmbedder:
         )
         shape = self._prompts
         example = [noise(2, channels, shape.height, shape.width) for channels in (3, shape.channels)]
-        self._network = compiled(PartVectors(model, config.vectors), example, runtime)
+        self._network = compile_model(PartVectors(model, config.vectors), example, runtime)
         self.runs_in = self._network.runs_in
         self._runtime = runtime
 
@@ -164,16 +164,16 @@ def _doubles(boxes: np.ndarray, keypoints: np.ndarray, min_confidence: float) ->
     return oks(keypoints, keypoints, areas, min_confidence) > SAME_POSE
 
 
-def load_kpr(config: KprEmbedderConfig, weights: Path, runtime: Runtime) -> KprEmbedder:
+def load_kpr(config: KprEncoderConfig, weights: Path, runtime: Runtime) -> KprEncoder:
     """The embedder with weights of this project (.safetensors) or a published checkpoint (.pth.tar).
 
     Raises: WeightsError if the weights are missing, damaged or for another network; UserError if an option
     contradicts them or is missing.
     """
-    view = View(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
+    view = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
     model = load(weights, runtime.device, view=view)
     for name in ("parts", "prompt_groups"):
         wanted, found = getattr(config, name), getattr(model.config, name)
         if wanted is not None and wanted != found:
             raise UserError(f"{weights} has {name} = {found}, not {wanted}. Leave the option out.")
-    return KprEmbedder(model, config, runtime)
+    return KprEncoder(model, config, runtime)

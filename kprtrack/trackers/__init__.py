@@ -11,7 +11,7 @@ class Tracker(Protocol):
     """Follows people through one video, frame by frame."""
 
     @property
-    def settle_s(self) -> float:
+    def output_delay_s(self) -> float:
         """For how long after a frame its identities may still be corrected; 0: never."""
         ...
 
@@ -19,7 +19,7 @@ class Tracker(Protocol):
         """The people of this frame with their identities. Frames come in order of time."""
         ...
 
-    def settle(self, tracks: Tracks) -> Tracks:
+    def finalize(self, tracks: Tracks) -> Tracks:
         """`tracks` of an earlier frame with the corrections known by now."""
         ...
 

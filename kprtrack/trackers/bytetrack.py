@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kprtrack.core.assignment import Pairing, pair
+from kprtrack.core.assignment import Assignment, pair
 from kprtrack.core.datatypes import Observation, Tracks
 from kprtrack.core.errors import UserError
 from kprtrack.core.geometry import iou_inclusive
@@ -54,7 +54,7 @@ class ByteTrackConfig:
 class ByteTrack:
     """Follows people through one video by boxes and scores; looks and poses are passed through."""
 
-    settle_s = 0.0  # identities are final at once
+    output_delay_s = 0.0  # identities are final at once
 
     def __init__(self, config: ByteTrackConfig, fps: float) -> None:
         """fps: updates per second of video (the frame rate divided by the stride)."""
@@ -96,7 +96,7 @@ class ByteTrack:
         self._sort_out(was_lost, was_expired)
         return self._report(seen)
 
-    def settle(self, tracks: Tracks) -> Tracks:
+    def finalize(self, tracks: Tracks) -> Tracks:
         """`tracks` as they are."""
         return tracks
 
@@ -111,17 +111,17 @@ class ByteTrack:
         """Stages 1 and 2; the high detections nobody took."""
         pool = np.flatnonzero(self._tracks["confirmed"])
         found = self._match(pool, boxes, high, scores, max_cost=self._config.match_thresh)
-        left = pool[found.free_rows]
+        left = pool[found.unmatched_rows]
         left = left[~self._tracks["lost"][left]]
         found_low = self._match(left, boxes, low, None, max_cost=_LOW_MAX_COST)
-        self._tracks["lost"][left[found_low.free_rows]] = True
-        return high[found.free_columns]
+        self._tracks["lost"][left[found_low.unmatched_rows]] = True
+        return high[found.unmatched_columns]
 
     def _continue_unconfirmed(self, boxes: np.ndarray, scores: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """Stage 3; the high detections still left."""
         newcomers = np.flatnonzero(~self._tracks["confirmed"])
         found = self._match(newcomers, boxes, rest, scores, max_cost=_UNCONFIRMED_MAX_COST)
-        return rest[found.free_columns]
+        return rest[found.unmatched_columns]
 
     def _match(
         self,
@@ -131,7 +131,7 @@ class ByteTrack:
         scores: np.ndarray | None,
         *,
         max_cost: float,
-    ) -> Pairing:
+    ) -> Assignment:
         """Pair these rows of tracks with these rows of detections, and carry the pairs into the tracks."""
         likeness = iou_inclusive(self._motion.boxes[tracks], boxes[detections])
         if scores is not None and self._config.fuse_score:
@@ -220,6 +220,6 @@ class ByteTrack:
             keypoints=seen.poses.keypoints[rows],
             distances=unknown,
             margins=unknown.copy(),
-            visible=seen.looks.visible[rows],
-            prompted=seen.looks.prompted[rows],
+            visible=seen.embeddings.visible[rows],
+            prompted=seen.embeddings.prompted[rows],
         )

@@ -7,12 +7,12 @@ import numpy as np
 from kprtrack.core.appearance import part_distance
 from kprtrack.core.datatypes import Observation
 from kprtrack.core.geometry import iou, oks
-from kprtrack.trackers.distance_scale import DistanceScale, alone
+from kprtrack.trackers.distance_scale import DistanceScale, unambiguous
 from kprtrack.trackers.kpr_config import KprTrackerConfig
-from kprtrack.trackers.track_store import People
+from kprtrack.trackers.track_store import TrackStore
 
 CROWD = 32  # people compared at once
-SAME_SPREAD = 3.0  # clear looks of one person differ by less than this times their mean difference
+INTRA_IDENTITY_SPREAD = 3.0  # clear looks of one person differ by less than this times their mean difference
 CONTINUES = 1.5  # times this, if position leaves no doubt: only a cut in the film shows somebody else there
 # Below it a keypoint is a guess: the threshold of KPR's prompts (docs/reference/kpr.md 2.3)
 KEYPOINT_CONFIDENCE = 0.3
@@ -21,37 +21,40 @@ KEYPOINT_CONFIDENCE = 0.3
 class PairCost:
     """Compares people with detections; learns the encoder's scale on the way."""
 
-    def __init__(self, config: KprTrackerConfig, people: People, scale: DistanceScale) -> None:
-        self._config, self._people, self._scale = config, people, scale
+    def __init__(self, config: KprTrackerConfig, store: TrackStore, scale: DistanceScale) -> None:
+        self._config, self._tracks, self._scale = config, store, scale
 
     def compare(
-        self, rows: np.ndarray, seen: Observation, clear: np.ndarray, last_s: float | None
+        self, rows: np.ndarray, observation: Observation, unoccluded: np.ndarray, last_s: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Part distance and cost of the people `rows` against every detection, [T, N] each; else inf.
 
         clear: [N] bool, whose looks can be trusted. last_s: time of the frame before.
         """
-        shape = (len(self._people), len(seen))
+        shape = (len(self._tracks), len(observation))
         distance, cost = np.full((2, *shape), np.inf, np.float32)
         overlap = np.zeros(shape, np.float32)
-        boxes = self._people.motion.boxes.astype(np.float32)
-        for mine, near in self._neighbourhoods(rows, boxes, seen.detections.boxes):
-            block = self._compare_block(mine, near, boxes[mine], seen)
+        boxes = self._tracks.motion.boxes.astype(np.float32)
+        for track_rows, near in self._neighbourhoods(rows, boxes, observation.detections.boxes):
+            block = self._compare_block(track_rows, near, boxes[track_rows], observation)
             if block[0].shape == shape:
                 distance, cost, overlap = block
                 break
-            place = mine[:, None], near
+            place = track_rows[:, None], near
             distance[place], cost[place], overlap[place] = block
-        learned, followed = self._people.sights > 0, self._people.last_seen_s == last_s
-        if self._config.veto_distance is not None:
+        has_embedding, just_updated = self._tracks.updates > 0, self._tracks.last_seen_s == last_s
+        if self._config.gating_distance is not None:
             # Never below what the encoder says of one and the same person.
-            limit = max(self._config.veto_distance * self._scale.strangers, SAME_SPREAD * self._scale.same)
+            limit = max(
+                self._config.gating_distance * self._scale.inter_identity,
+                INTRA_IDENTITY_SPREAD * self._scale.intra_identity,
+            )
             # Who walks behind a pillar looks different at once, but nobody else stands where they must be.
-            limits = np.where(followed[:, None] & alone(overlap), CONTINUES * limit, limit)
-            cost[learned[:, None] & clear & np.isfinite(distance) & (distance > limits)] = np.inf
+            limits = np.where(just_updated[:, None] & unambiguous(overlap), CONTINUES * limit, limit)
+            cost[has_embedding[:, None] & unoccluded & np.isfinite(distance) & (distance > limits)] = np.inf
         if self._scale.learning:
-            here = np.ix_(learned & followed, clear)
-            self._scale.learn(distance[here], overlap[here])
+            here = np.ix_(has_embedding & just_updated, unoccluded)
+            self._scale.update(distance[here], overlap[here])
         return distance, cost
 
     def _neighbourhoods(
@@ -72,24 +75,28 @@ class PairCost:
             yield group, np.flatnonzero((seen_boxes[:, 2] > left) & (seen_boxes[:, 0] < right))
 
     def _compare_block(
-        self, rows: np.ndarray, columns: np.ndarray, boxes: np.ndarray, seen: Observation
+        self, rows: np.ndarray, columns: np.ndarray, boxes: np.ndarray, observation: Observation
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Part distance, cost and overlap, [R, C]. The cost is the weighted mean over the cues both have."""
         config, scale = self._config, self._scale
-        looks = seen.looks if len(columns) == len(seen) else seen.looks[columns]
-        distance = part_distance(self._people.looks_of(rows), looks, config.metric)
-        overlap = iou(boxes, seen.detections.boxes[columns])
-        cues = [(config.appearance_weight * scale.trust, distance / scale.strangers)]
+        embeddings = (
+            observation.embeddings if len(columns) == len(observation) else observation.embeddings[columns]
+        )
+        distance = part_distance(self._tracks.embeddings_of(rows), embeddings, config.metric)
+        overlap = iou(boxes, observation.detections.boxes[columns])
+        cues = [(config.appearance_weight * scale.discriminability, distance / scale.inter_identity)]
         if config.box_weight:
             cues.append((config.box_weight, 1 - overlap))
         if config.pose_weight:
-            cues.append((config.pose_weight, self._pose_cost(rows, boxes, seen.poses.keypoints[columns])))
+            cues.append(
+                (config.pose_weight, self._pose_cost(rows, boxes, observation.poses.keypoints[columns]))
+            )
         return distance, _weighted_mean(cues), overlap
 
     def _pose_cost(self, rows: np.ndarray, boxes: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
         """1 - OKS with the last pose, carried along with the box, [R, C]; NaN without common keypoints."""
-        moved = self._people.keypoints[rows]
-        shift = boxes - self._people.keypoint_boxes[rows]
+        moved = self._tracks.keypoints[rows]
+        shift = boxes - self._tracks.keypoint_boxes[rows]
         moved[:, :, :2] += ((shift[:, :2] + shift[:, 2:]) / 2)[:, None]
         areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
         return 1 - oks(moved, keypoints, areas, KEYPOINT_CONFIDENCE)

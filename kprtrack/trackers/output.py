@@ -4,36 +4,36 @@ import numpy as np
 
 from kprtrack.core.datatypes import Observation, Tracks
 
-NOBODY = -1  # a detection that belongs to no person
+UNMATCHED = -1  # a detection that belongs to no person
 
 
-def people_at(
-    seen: Observation, ids: np.ndarray, rows: np.ndarray, distances: np.ndarray, margins: np.ndarray
+def tracks_at(
+    observation: Observation, ids: np.ndarray, rows: np.ndarray, distances: np.ndarray, margins: np.ndarray
 ) -> Tracks:
     """The detections `rows` as tracks; ids, distances and margins are [N], one a detection."""
     return Tracks(
-        frame_number=seen.frame_number,
-        time_s=seen.time_s,
+        frame_number=observation.frame_number,
+        time_s=observation.time_s,
         ids=ids[rows],
-        boxes=seen.detections.boxes[rows],
-        scores=seen.detections.scores[rows],
-        keypoints=seen.poses.keypoints[rows],
+        boxes=observation.detections.boxes[rows],
+        scores=observation.detections.scores[rows],
+        keypoints=observation.poses.keypoints[rows],
         distances=distances[rows],
         margins=margins[rows],
-        visible=seen.looks.visible[rows],
-        prompted=seen.looks.prompted[rows],
+        visible=observation.embeddings.visible[rows],
+        prompted=observation.embeddings.prompted[rows],
     )
 
 
-def certainty(distance: np.ndarray, person_of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def certainty(distance: np.ndarray, track_of_detection: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance [N] of each detection to its person, and how much farther the nearest other person is."""
-    distances, margins = np.full((2, len(person_of)), np.nan, np.float32)
-    rows = np.flatnonzero(person_of != NOBODY)
+    distances, margins = np.full((2, len(track_of_detection)), np.nan, np.float32)
+    rows = np.flatnonzero(track_of_detection != UNMATCHED)
     if len(rows):
-        mine = person_of[rows]
-        distances[rows] = distance[mine, rows]
+        track_rows = track_of_detection[rows]
+        distances[rows] = distance[track_rows, rows]
         others = distance[:, rows]
-        others[mine, np.arange(len(rows))] = np.inf
+        others[track_rows, np.arange(len(rows))] = np.inf
         known = np.isfinite(distances[rows])
         margins[rows[known]] = others.min(0)[known] - distances[rows[known]]
     distances[~np.isfinite(distances)] = np.nan

@@ -8,7 +8,7 @@ import numpy as np
 from kprtrack.core.datatypes import Tracks
 
 
-class Hindsight:
+class RetroactiveCorrector:
     """Remembers the last `memory_s` seconds so that tracks can be corrected before they are final.
 
     A person in doubt has a negative id. `rename` gives it a positive one when it proves to be a person, and
@@ -18,12 +18,12 @@ class Hindsight:
     def __init__(self, memory_s: float) -> None:
         self._memory_s = memory_s
         self._names: dict[int, tuple[int, float]] = {}  # id -> id it turned out to be, when
-        self._doubtful: dict[int, Tracks] = {}  # frame number -> people in doubt
+        self._tentative: dict[int, Tracks] = {}  # frame number -> people in doubt
         self._before_s = self._now_s = -np.inf  # the last two times at which something was remembered
 
-    def doubt(self, tracks: Tracks) -> None:
+    def add_tentative(self, tracks: Tracks) -> None:
         """Remember people of this frame who may turn out to be none; all ids are negative."""
-        self._doubtful[tracks.frame_number] = tracks
+        self._tentative[tracks.frame_number] = tracks
         self._forget(tracks.time_s)
 
     def rename(self, old: int, new: int, time_s: float) -> None:
@@ -33,10 +33,10 @@ class Hindsight:
 
     def apply(self, tracks: Tracks) -> Tracks:
         """The tracks of a frame as they look now; call once a frame, in order."""
-        doubtful = self._doubtful.pop(tracks.frame_number, None)
-        if doubtful is not None:
-            proven = np.array([self._name(number) > 0 for number in doubtful.ids.tolist()], bool)
-            tracks = _join(tracks, doubtful, proven)
+        tentative = self._tentative.pop(tracks.frame_number, None)
+        if tentative is not None:
+            proven = np.array([self._name(number) > 0 for number in tentative.ids.tolist()], bool)
+            tracks = _join(tracks, tentative, proven)
         ids = np.array([self._name(number) for number in tracks.ids.tolist()], np.int64)
         # Two rows cannot be one person: the one that was in doubt gives way.
         first = np.sort(np.unique(ids, return_index=True)[1])
@@ -55,8 +55,8 @@ class Hindsight:
         oldest_s = self._before_s - 2 * self._memory_s
         for number in list(takewhile(lambda number: self._names[number][1] < oldest_s, self._names)):
             del self._names[number]
-        for frame in list(takewhile(lambda frame: self._doubtful[frame].time_s < oldest_s, self._doubtful)):
-            del self._doubtful[frame]
+        for frame in list(takewhile(lambda frame: self._tentative[frame].time_s < oldest_s, self._tentative)):
+            del self._tentative[frame]
 
 
 _ARRAYS = tuple(field.name for field in fields(Tracks) if field.name not in ("frame_number", "time_s"))

@@ -26,7 +26,7 @@ from reid.training.engine import keep_memory, seed_batch
 from reid.training.log import TrainLog
 from reid.training.run_folder import BEST, LATEST, STATE, alone_in, open_folder, write_description
 from reid.training.schedule import set_learning_rate
-from reid.training.state import Learner, Position, load_state, save_state, write_whole
+from reid.training.state import TrainingProgress, TrainState, load_state, save_state, write_whole
 
 _EMA_RAMP = 2000  # updates in which the average's memory grows (docs/reference/detector_and_pose.md 1.9)
 _HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -109,12 +109,12 @@ class Run:
     folder: Path
     same: Mapping[str, Any]  # what a run must still be when it goes on
     average: Average
-    learner: Learner
+    learner: TrainState
 
-    def save(self, position: Position) -> None:
+    def save(self, position: TrainingProgress) -> None:
         save_state(self.folder / STATE, self.learner, position, self.same)
 
-    def speed(self, position: Position) -> float:
+    def speed(self, position: TrainingProgress) -> float:
         """Pictures a second in this epoch."""
         return position.batch * self.task.sampler.batch / max(position.seconds, 1e-9)
 
@@ -143,7 +143,7 @@ def run_training(
     with alone_in(folder):
         average = Average(task.network, config.ema_decay)
         scaler = torch.amp.GradScaler(_device(task.network).type) if config.precision == "fp16" else None
-        run = Run(task, config, folder, same, average, Learner(average, task.optimiser, scaler))
+        run = Run(task, config, folder, same, average, TrainState(average, task.optimiser, scaler))
         position = _begin(run, settings)
         first = position.epoch + position.batch / len(task.sampler)
         log = TrainLog(folder, config.epochs, first=first, quiet=quiet)
@@ -154,7 +154,7 @@ def run_training(
     return folder
 
 
-def _one_epoch(run: Run, position: Position, log: TrainLog, stop: StopRequest) -> Position:
+def _one_epoch(run: Run, position: TrainingProgress, log: TrainLog, stop: StopRequest) -> TrainingProgress:
     """Train on the batches of an epoch that are left."""
     task, batches = run.task, len(run.task.sampler)
     task.network.train()
@@ -181,7 +181,7 @@ def _one_epoch(run: Run, position: Position, log: TrainLog, stop: StopRequest) -
     return position
 
 
-def _step(run: Run, batch: Any, position: Position) -> dict[str, float]:
+def _step(run: Run, batch: Any, position: TrainingProgress) -> dict[str, float]:
     """Learn from one batch; the loss and what else is logged of it."""
     task, optimiser = run.task, run.task.optimiser
     seed_batch(*task.sampler.seed_of(position.epoch, position.batch))
@@ -217,7 +217,7 @@ def _descend(run: Run, loss: Tensor) -> None:
         optimiser.step()
 
 
-def _end_epoch(run: Run, position: Position, log: TrainLog) -> Position:
+def _end_epoch(run: Run, position: TrainingProgress, log: TrainLog) -> TrainingProgress:
     """Score where it is due, keep the weights, tell; the beginning of the next epoch."""
     task, result = run.task, run.average.result()
     row: dict[str, float] = {
@@ -239,14 +239,14 @@ def _end_epoch(run: Run, position: Position, log: TrainLog) -> Position:
             write_whole(run.folder / BEST, content)
             best = found
     write_whole(run.folder / LATEST, content)
-    position = Position(position.epoch + 1, rows=(*position.rows, row), best=best)
+    position = TrainingProgress(position.epoch + 1, rows=(*position.rows, row), best=best)
     # Last: a run that ends before this does the epoch's end again, with the same result.
     log.end_epoch(position.rows)
     run.save(position)
     return position
 
 
-def _begin(run: Run, settings: Mapping[str, Any]) -> Position:
+def _begin(run: Run, settings: Mapping[str, Any]) -> TrainingProgress:
     """Where an earlier run in the folder stopped, or the beginning."""
     if _device(run.task.network).type == "cpu":
         keep_memory()
@@ -259,8 +259,8 @@ def _begin(run: Run, settings: Mapping[str, Any]) -> Position:
                     kept[name] = torch.empty_like(parameter).copy_(value)
         return position
     write_description(run.folder, settings)
-    run.save(Position())
-    return Position()
+    run.save(TrainingProgress())
+    return TrainingProgress()
 
 
 def _check(config: LoopConfig, device: torch.device) -> None:
@@ -278,7 +278,7 @@ def _score_is_due(config: LoopConfig, epoch: int) -> bool:
     return epoch + 1 == config.epochs or bool(every and (epoch + 1) % every == 0)
 
 
-def _save_is_due(config: LoopConfig, position: Position, since_s: float) -> bool:
+def _save_is_due(config: LoopConfig, position: TrainingProgress, since_s: float) -> bool:
     every = config.save_every_batches
     return since_s >= 60 * config.save_every_min or bool(every and position.batch % every == 0)
 

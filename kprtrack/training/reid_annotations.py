@@ -38,10 +38,8 @@ def crop_networks(config: TrackConfig, *, detects: bool) -> tuple[EstimatePoses,
     parts = {"pose": config.pose} | ({"detector": config.detector} if detects else {})
     for role, part in parts.items():
         known = build.pose_names() if role == "pose" else build.detector_names()
-        if part.name == build.GIVEN or part.name not in known:
-            raise unknown_name(
-                f"{role} for crops", part.name, [name for name in known if name != build.GIVEN]
-            )
+        if part.name == build.FILE or part.name not in known:
+            raise unknown_name(f"{role} for crops", part.name, [name for name in known if name != build.FILE])
     files = {role: build.weights_of(role, part) for role, part in parts.items()}
     runtime = build.runtime_of(config)
     guard = build.enough_memory(config, runtime)

@@ -11,7 +11,7 @@ from kprtrack.video.inputs import VideoInfo
 from kprtrack.video.writer import VideoWriter
 
 
-class DrawnVideo:
+class AnnotatedVideoWriter:
     """A video with its tracks drawn; keeps the frames whose tracks are not final yet.
 
     stride: every so many frames of the source are drawn. Raises: as VideoWriter does.
@@ -28,7 +28,7 @@ class DrawnVideo:
         self._trails = Trails()
         self._kept: deque[Frame] = deque()
 
-    def __enter__(self) -> "DrawnVideo":
+    def __enter__(self) -> "AnnotatedVideoWriter":
         return self
 
     def __exit__(self, *_: object) -> None:

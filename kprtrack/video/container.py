@@ -64,7 +64,7 @@ def open_container(source: str, timeout_s: float) -> tuple[InputContainer, Video
     """
     shown = without_secrets(source)
     if not is_stream(source):
-        _refuse_unreadable_file(Path(source))
+        _validate_unreadable_file(Path(source))
     address = "pipe:0" if source == STANDARD_INPUT else source
     # Over TCP: a camera's UDP packets get lost behind most firewalls, and every loss smears the picture.
     options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
@@ -118,7 +118,7 @@ def shape_of_pixels(stream: VideoStream, turn: Turn) -> Fraction | None:
     return 1 / shape if shape and turn.swap else shape or None
 
 
-def _refuse_unreadable_file(path: Path) -> None:
+def _validate_unreadable_file(path: Path) -> None:
     if not path.exists():
         raise missing(path)
     if path.is_file() and path.stat().st_size == 0:

@@ -95,7 +95,7 @@ class ContainerVideo:
             silent = "://" in self._source and timed_out(asked, self._timeout_s)
             why = f"nothing came for {self._timeout_s:g} s" if silent else reason(error)
             raise self._stopped(number + 1, why) from error
-        self._refuse_early_end(number + 1, end_s)
+        self._validate_early_end(number + 1, end_s)
 
     def close(self) -> None:
         """Let go of the file or connection."""
@@ -214,7 +214,7 @@ class ContainerVideo:
     def _duration_s(self, picture: VideoFrame) -> float:
         return float(picture.duration * self._tick) if picture.duration else 1 / self._fps
 
-    def _refuse_early_end(self, frames_read: int, end_s: float) -> None:
+    def _validate_early_end(self, frames_read: int, end_s: float) -> None:
         stated_s = self.info.duration_s
         if stated_s is not None and stated_s - end_s > max(0.2, 3 / self._fps):
             raise self._stopped(frames_read, f"the file ends there, {stated_s - end_s:.1f} s early")

@@ -157,7 +157,7 @@ def _expand(name: str) -> list[str]:
 def _expand_folder(folder: Path) -> list[str]:
     files = _visible_files(folder)
     videos, images = _split(files)
-    _refuse_mixture(str(folder), folder, videos, images)
+    _validate_mixture(str(folder), folder, videos, images)
     if not videos and not images:
         inside = (
             "; subfolders are not searched, name them" if any(p.is_dir() for p in folder.iterdir()) else ""
@@ -170,7 +170,7 @@ def _expand_pattern(pattern: str) -> list[str]:
     matches = _naturally_sorted(_matches(pattern))
     files = [path for path in matches if path.is_file()]
     videos, images = _split(files)
-    _refuse_mixture(pattern, Path(pattern).parent, videos, images)
+    _validate_mixture(pattern, Path(pattern).parent, videos, images)
     if images:
         return [pattern]
     folders = [path for path in matches if path.is_dir() and any(_split(_visible_files(path)))]
@@ -187,7 +187,7 @@ def _matches(pattern: str) -> list[Path]:
     return matches
 
 
-def _refuse_mixture(name: str, folder: Path, videos: Sequence[Path], images: Sequence[Path]) -> None:
+def _validate_mixture(name: str, folder: Path, videos: Sequence[Path], images: Sequence[Path]) -> None:
     if videos and images:
         raise InputError(
             f"'{name}' holds both {len(videos)} videos and {len(images)} images. Say which: "

@@ -68,7 +68,7 @@ class VideoWriter:
         self._frames = 0
         self._closed = False
         muxer, encoder = self._format()
-        self._refuse_unwritable()
+        self._validate_unwritable()
         try:
             # A hybrid mp4 can be played up to its last second even if the power fails while writing.
             options = {"movflags": "hybrid_fragmented"} if muxer in ("mp4", "mov") else {}
@@ -138,7 +138,7 @@ class VideoWriter:
             )
         return muxer, encoder
 
-    def _refuse_unwritable(self) -> None:
+    def _validate_unwritable(self) -> None:
         folder = self._path.parent
         if not folder.is_dir():
             raise OutputError(f"'{self._path}' cannot be written: there is no folder '{folder}'.")

@@ -22,7 +22,7 @@ _BATCH_IDENTITIES = 16  # of the published recipes
 class CheckReport:
     """What was found. It goes well with training and scoring if there are no `problems`."""
 
-    facts: tuple[str, ...]
+    metadata: tuple[str, ...]
     notes: tuple[str, ...]  # not wrong, but worth knowing
     problems: tuple[str, ...]
 
@@ -31,7 +31,7 @@ class CheckReport:
         notes = [f"note: {line}" for line in self.notes]
         problems = [f"problem: {line}" for line in self.problems]
         verdict = "See the problems above." if problems else "Everything that was looked at is fine."
-        return "\n".join((*self.facts, *notes, *problems, verdict))
+        return "\n".join((*self.metadata, *notes, *problems, verdict))
 
 
 @dataclass
@@ -81,12 +81,12 @@ def _see(sample: ReidSample, found: _Findings) -> None:
     named = {"pictures": sample.image, "keypoints": sample.keypoints, "human parsing": sample.masks}
     for kind, path in named.items():
         if isinstance(path, Path):
-            found.look(kind, lambda path=path: _refuse_missing(path))  # type: ignore[misc]
+            found.look(kind, lambda path=path: _validate_missing(path))  # type: ignore[misc]
         elif path is not None:
             found.counts[kind] += 1
 
 
-def _refuse_missing(path: Path) -> None:
+def _validate_missing(path: Path) -> None:
     if not path.exists():
         raise InputError(f"There is no {path}.")
 

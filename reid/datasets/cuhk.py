@@ -11,11 +11,11 @@ from pathlib import Path
 from reid.datasets.layout import (
     OWN_KEYPOINTS,
     OWN_MASKS,
-    Beside,
+    AnnotationPaths,
     named,
     pictures_below,
-    refuse_empty,
     split_identities,
+    validate_empty,
 )
 from reid.datasets.sample import ReidData
 
@@ -32,7 +32,7 @@ def cuhk03(
     masks: str | None = OWN_MASKS,
 ) -> ReidData:
     """Pictures IIII_NN.jpg in any folder below `root`."""
-    return _open("cuhk03", Beside(root, keypoints, masks), _CUHK03, 5, train_identities, seed)
+    return _open("cuhk03", AnnotationPaths(root, keypoints, masks), _CUHK03, 5, train_identities, seed)
 
 
 def cuhk01(
@@ -44,11 +44,16 @@ def cuhk01(
     masks: str | None = OWN_MASKS,
 ) -> ReidData:
     """Pictures IIIICCC.jpg in any folder below `root`."""
-    return _open("cuhk01", Beside(root, keypoints, masks), _CUHK01, 3, train_identities, seed)
+    return _open("cuhk01", AnnotationPaths(root, keypoints, masks), _CUHK01, 3, train_identities, seed)
 
 
 def _open(
-    name: str, beside: Beside, pattern: re.Pattern[str], second_camera: int, train_identities: int, seed: int
+    name: str,
+    beside: AnnotationPaths,
+    pattern: re.Pattern[str],
+    second_camera: int,
+    train_identities: int,
+    seed: int,
 ) -> ReidData:
     found = named(pictures_below(beside.root), pattern, beside.root)
     samples = [
@@ -56,7 +61,7 @@ def _open(
     ]
     chosen = split_identities((each.identity for each in samples), train_identities, seed)
     test = [each for each in samples if each.identity not in chosen]
-    return refuse_empty(
+    return validate_empty(
         ReidData(
             name,
             train=tuple(each for each in samples if each.identity in chosen),

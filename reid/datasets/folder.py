@@ -18,10 +18,10 @@ from kprtrack.core.errors import UserError
 from reid.datasets.layout import (
     OWN_KEYPOINTS,
     OWN_MASKS,
-    Beside,
+    AnnotationPaths,
     pictures_below,
-    refuse_empty,
     split_identities,
+    validate_empty,
 )
 from reid.datasets.sample import ReidData, ReidSample
 
@@ -42,17 +42,19 @@ def folder(
     masks: str | None = OWN_MASKS,
 ) -> ReidData:
     """The people below `root`. identity, camera: regular expressions with one group, None: as said above."""
-    beside = Beside(root, keypoints, masks)
+    beside = AnnotationPaths(root, keypoints, masks)
     patterns = (_pattern("identity", identity), _pattern("camera", camera))
     given = all((root / name).is_dir() for name in _SETS[1:])
     if not given:
         found = _read(root, ".", *patterns)
-        return refuse_empty(_split(_samples(beside, found), train_share, seed), root, trains=train_share > 0)
+        return validate_empty(
+            _split(_samples(beside, found), train_share, seed), root, trains=train_share > 0
+        )
     with_train = (root / _SETS[0]).is_dir()
     sets = {name: _read(root, name, *patterns) for name in (_SETS if with_train else _SETS[1:])}
     samples = iter(_samples(beside, [one for found in sets.values() for one in found]))
     parts = {name: tuple(next(samples) for _ in found) for name, found in sets.items()}
-    return refuse_empty(
+    return validate_empty(
         ReidData(
             "folder",
             parts.get("train", ()),
@@ -119,7 +121,7 @@ def _camera(path: Path) -> str:
     return path.parts[1] if len(path.parts) > 2 else ""
 
 
-def _samples(beside: Beside, found: list[_Named]) -> list[ReidSample]:
+def _samples(beside: AnnotationPaths, found: list[_Named]) -> list[ReidSample]:
     """With numbers for names, in their order."""
     people = {name: number for number, name in enumerate(sorted({person for _, person, _ in found}))}
     cameras = {name: number for number, name in enumerate(sorted({seen_by for _, _, seen_by in found}))}

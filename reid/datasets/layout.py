@@ -23,7 +23,7 @@ PICTURES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
-class Beside:
+class AnnotationPaths:
     """Where the keypoints and masks of the pictures below `root` are; None: there are none.
 
     keypoints, masks: names of folders as above, or absolute paths.
@@ -105,7 +105,7 @@ def split_identities(identities: Iterable[int], count: int, seed: int) -> frozen
     return frozenset(np.random.default_rng(seed).permutation(names)[:count].tolist())
 
 
-def refuse_empty(data: ReidData, root: Path, *, trains: bool = True) -> ReidData:
+def validate_empty(data: ReidData, root: Path, *, trains: bool = True) -> ReidData:
     """The data set itself. Raises: InputError if a set of it is empty; trains: whether it has `train`."""
     for name in ("train", "query", "gallery") if trains else ("query", "gallery"):
         if not getattr(data, name):

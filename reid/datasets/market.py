@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kprtrack.core.errors import InputError
 from reid.datasets.keypoint_files import read_keypoints
-from reid.datasets.layout import Beside, named, pictures_below, refuse_empty
+from reid.datasets.layout import AnnotationPaths, named, pictures_below, validate_empty
 from reid.datasets.sample import ReidData, ReidSample
 
 MASKS = "pifpaf_maskrcnn_filtering"
@@ -24,7 +24,9 @@ def market1501(
 ) -> ReidData:
     """The folder Market-1501-v15.09.15, or the one that holds it."""
     published = (MASKS, lambda picture: picture.with_suffix(".npy"))
-    return _open("market1501", root, Beside(_inside(root), keypoints, masks, published), only_posed=False)
+    return _open(
+        "market1501", root, AnnotationPaths(_inside(root), keypoints, masks, published), only_posed=False
+    )
 
 
 def occluded_duke(
@@ -40,15 +42,18 @@ def occluded_duke(
     """
     published = (MASKS, lambda picture: picture.with_name(f"{picture.name}.confidence_fields.npy"))
     return _open(
-        "occluded_duke", root, Beside(_inside(root), keypoints, masks, published), only_posed=only_posed
+        "occluded_duke",
+        root,
+        AnnotationPaths(_inside(root), keypoints, masks, published),
+        only_posed=only_posed,
     )
 
 
-def _open(name: str, root: Path, beside: Beside, *, only_posed: bool) -> ReidData:
+def _open(name: str, root: Path, beside: AnnotationPaths, *, only_posed: bool) -> ReidData:
     train, query, gallery = (_samples(beside, folder) for folder in _FOLDERS)
     if only_posed:
         train = tuple(each for each in train if _has_skeleton(each))
-    return refuse_empty(ReidData(name, train, query, gallery, "default"), root)
+    return validate_empty(ReidData(name, train, query, gallery, "default"), root)
 
 
 def _inside(root: Path) -> Path:
@@ -59,7 +64,7 @@ def _inside(root: Path) -> Path:
     return inner[0] if len(inner) == 1 else root
 
 
-def _samples(beside: Beside, folder: str) -> tuple[ReidSample, ...]:
+def _samples(beside: AnnotationPaths, folder: str) -> tuple[ReidSample, ...]:
     found = named(pictures_below(beside.root, folder), _NAME, beside.root / folder)
     return tuple(
         beside.sample(path, int(match[1]), int(match[2]) - 1)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from reid.datasets.layout import Beside, named, pictures_below, refuse_empty
+from reid.datasets.layout import AnnotationPaths, named, pictures_below, validate_empty
 from reid.datasets.market import MARKET_KEYPOINTS, MASKS
 from reid.datasets.sample import ReidData, ReidSample
 
@@ -20,7 +20,9 @@ def occluded_reid(
     root: Path, *, keypoints: str | None = MARKET_KEYPOINTS, masks: str | None = MASKS
 ) -> ReidData:
     """The folder Occluded_REID: occluded_body_images/001/001_01.tif and so on."""
-    beside = Beside(root, keypoints, masks, (MASKS, lambda picture: _without_folder(picture, ".npy")))
+    beside = AnnotationPaths(
+        root, keypoints, masks, (MASKS, lambda picture: _without_folder(picture, ".npy"))
+    )
 
     def sample(picture: Path, identity: int, camera: int) -> ReidSample:
         return ReidSample(
@@ -36,7 +38,7 @@ def occluded_reid(
 
 def partial_reid(root: Path, *, keypoints: str | None = _BESIDE, masks: str | None = _BESIDE) -> ReidData:
     """The folder Partial_REID: occluded_body_images/001_001.jpg and so on, its annotations beside them."""
-    elsewhere = Beside(root, keypoints, masks)
+    elsewhere = AnnotationPaths(root, keypoints, masks)
 
     def sample(picture: Path, identity: int, camera: int) -> ReidSample:
         path = root / picture
@@ -63,7 +65,7 @@ def _open(name: str, root: Path, sample: Callable[[Path, int, int], ReidSample])
         )
         for camera, folder in enumerate(_FOLDERS)
     )
-    return refuse_empty(ReidData(name, (), query, gallery, "default"), root, trains=False)
+    return validate_empty(ReidData(name, (), query, gallery, "default"), root, trains=False)
 
 
 def _without_folder(picture: Path, suffix: str | None = None) -> Path:

@@ -14,7 +14,7 @@ import numpy as np
 from kprtrack.core.atomic_file import read_table
 from kprtrack.core.errors import InputError
 from kprtrack.core.skeleton import KEYPOINTS
-from reid.datasets.layout import refuse_empty
+from reid.datasets.layout import validate_empty
 from reid.datasets.posetrack_people import (
     Person,
     occlusion_level,
@@ -62,7 +62,7 @@ def occluded_posetrack(root: Path, *, masks: str | None = PUBLISHED_MASKS) -> Re
         gallery=tuple(sample for annotation, sample in val.items() if annotation not in queries),
         protocol="mot_inter_intra_video",
     )
-    return refuse_empty(data, root)
+    return validate_empty(data, root)
 
 
 def _read(root: Path, split: str, masks: str | None, videos: dict[str, int]) -> dict[int, ReidSample]:

@@ -24,7 +24,7 @@ from kprtrack.core.errors import InputError, OutputError, UserError
 from reid.crop import Crop, zero_outside
 from reid.datasets.crops import read_crop, read_fields
 from reid.datasets.keypoint_files import keypoints_json
-from reid.datasets.layout import OWN_KEYPOINTS, Beside
+from reid.datasets.layout import OWN_KEYPOINTS, AnnotationPaths
 from reid.datasets.sample import ReidData, ReidSample
 from reid.parts.shapes import MIN_CONFIDENCE
 from reid.training.bipo import Occluder, cut_occluder, paste
@@ -71,7 +71,7 @@ def write_pasted(
     else.
     """
     jobs = _jobs(data, out, seed, which)
-    _refuse_missing_masks(jobs)
+    _validate_missing_masks(jobs)
     _begin(data, out, {"data": data.name, "pasted": which, "seed": seed})
     todo = [each for each in jobs if not each.picture.exists()]
     for done, job in enumerate(todo, start=1):
@@ -86,7 +86,7 @@ def write_pasted(
 def _jobs(data: ReidData, out: Path, seed: int, which: PastedSets) -> list[_Job]:
     if data.protocol not in (_BY_CAMERAS, _EVERYBODY):
         raise UserError(f"The protocol {data.protocol} of {data.name} needs more than people and cameras.")
-    beside, jobs = Beside(out, OWN_KEYPOINTS, None), []
+    beside, jobs = AnnotationPaths(out, OWN_KEYPOINTS, None), []
     for number, (name, samples) in enumerate((("query", data.query), ("gallery", data.gallery))):
         pasted = which in (name, "both")
         if pasted and len({each.identity for each in samples}) < 2:
@@ -107,7 +107,7 @@ def _name(sample: ReidSample, row: int, protocol: str, suffix: str) -> str:
     return f"{sample.identity:04}{camera}_{row:05}_{stem}{suffix}"
 
 
-def _refuse_missing_masks(jobs: Sequence[_Job]) -> None:
+def _validate_missing_masks(jobs: Sequence[_Job]) -> None:
     """All that a later crop would miss is told before the first is written."""
     for job in jobs:
         if job.sample.keypoints is None:

@@ -34,7 +34,7 @@ def embed_samples(
     """
     if not samples:
         raise UserError("There is no crop to embed.")
-    _refuse_unknown_cameras(model, samples)
+    _validate_unknown_cameras(model, samples)
     device = next(model.parameters()).device
     loader = DataLoader(
         PlainExamples(samples, prompts or model.config.prompts()),
@@ -81,7 +81,7 @@ class PlainExamples(Dataset[Example]):
         return plain_example(read_crop(self._samples[row], None), self._prompts)
 
 
-def _refuse_unknown_cameras(model: Kpr, samples: Sequence[ReidSample]) -> None:
+def _validate_unknown_cameras(model: Kpr, samples: Sequence[ReidSample]) -> None:
     known = model.config.cameras
     for each in samples if known else ():
         if not 0 <= each.camera < known:

@@ -89,7 +89,7 @@ def evaluate(
     Raises: UserError for features that cannot be compared, or if no query has a match.
     """
     keep = _protocol(protocol)
-    _refuse_incomparable(query, gallery, metric)
+    _validate_incomparable(query, gallery, metric)
     a, b = (prepare(side.features, side.visible, metric) for side in (query, gallery))
     if reranking:
         pairs = ((a, b), (a, a), (b, b))
@@ -210,7 +210,7 @@ def _scores(places: list[np.ndarray], query: Labels, gallery: Labels, protocol: 
     return RankScores(float(precision[scored].mean()), np.cumsum(reached) / scored.sum(), precision, first)
 
 
-def _refuse_incomparable(query: Embedded, gallery: Embedded, metric: Metric) -> None:
+def _validate_incomparable(query: Embedded, gallery: Embedded, metric: Metric) -> None:
     if query.features.shape[1:] != gallery.features.shape[1:]:
         sizes = ["{} parts of {} numbers".format(*side.features.shape[1:]) for side in (query, gallery)]
         raise UserError(

@@ -46,7 +46,7 @@ def scores_per_level(
 
     level: [Q], occlusion of each query; the last range includes its upper bound.
     """
-    _refuse_misaligned(scores, level)
+    _validate_misaligned(scores, level)
     place = np.digitize(level, bounds[1:-1])
     inside = (level >= bounds[0]) & (level <= bounds[-1])
     return [
@@ -57,7 +57,7 @@ def scores_per_level(
 
 def decile_report(scores: RankScores, level: np.ndarray) -> list[LevelScores]:
     """The queries by descending occlusion in ten lines of equally many, each query in one."""
-    _refuse_misaligned(scores, level)
+    _validate_misaligned(scores, level)
     queries = np.arange(len(level))
     return [
         _level(scores, np.isin(queries, rows), level[rows].min(), level[rows].max())
@@ -71,7 +71,7 @@ def official_decile_report(scores: RankScores, level: np.ndarray) -> list[LevelS
     A line holds the queries above the least occlusion of its chunk and up to the greatest. So those at a
     lower bound fall into the next line if that one reaches up to it, else into none.
     """
-    _refuse_misaligned(scores, level)
+    _validate_misaligned(scores, level)
     lines = []
     for rows in _descending_tenths(level):
         low, high = level[rows].min(), level[rows].max()
@@ -97,7 +97,7 @@ def _level(scores: RankScores, members: np.ndarray, low: float, high: float) -> 
     )
 
 
-def _refuse_misaligned(scores: RankScores, level: np.ndarray) -> None:
+def _validate_misaligned(scores: RankScores, level: np.ndarray) -> None:
     if level.shape != scores.first_match.shape:
         raise UserError(f"{len(level)} occlusion levels for {len(scores.first_match)} queries.")
     if not np.isfinite(level).all():

@@ -122,7 +122,7 @@ def score(data: ReidData, encode: Encode, config: ScoreConfig) -> ReidScores:
     Raises: UserError for an unknown protocol, prompts that no crop has, or no query with a match.
     """
     protocol = config.protocol or data.protocol
-    _refuse_early(data, config, protocol)
+    _validate_early(data, config, protocol)
     levels, notes = _levels(data, config)
     rows: list[Row] = []
     first: tuple[Embedded, Embedded] | None = None
@@ -159,7 +159,7 @@ def _settings(config: ScoreConfig) -> list[tuple[str, _Shown]]:
     return {"on": [prompted], "off": [unprompted], "both": [prompted, unprompted]}[config.prompts]
 
 
-def _refuse_early(data: ReidData, config: ScoreConfig, protocol: str) -> None:
+def _validate_early(data: ReidData, config: ScoreConfig, protocol: str) -> None:
     """All that can be known before the encoder runs."""
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)

@@ -21,7 +21,7 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class View:
+class InputSpec:
     """What published checkpoints may not tell; None: as the file or its name says."""
 
     height: int | None = None  # pixels of the crop
@@ -47,7 +47,7 @@ def save(path: Path, model: Kpr) -> None:
         raise OutputError(f"Cannot write weights to {path}: {error.strerror or error}.") from error
 
 
-def load(path: Path, device: str = "cpu", *, view: View | None = None) -> Kpr:
+def load(path: Path, device: str = "cpu", *, view: InputSpec | None = None) -> Kpr:
     """The encoder in `path`, ready to embed: written by `save` or a published checkpoint.
 
     view: what the file does not tell, see View; refused where the file itself says otherwise.
@@ -55,7 +55,7 @@ def load(path: Path, device: str = "cpu", *, view: View | None = None) -> Kpr:
     checkpoint of unknown name needs its crop size, mean and deviation said.
     """
     checkpoint = read_checkpoint(path)
-    view = view or View()
+    view = view or InputSpec()
     if is_published(checkpoint.tensors):
         tensors = own_tensors(checkpoint.tensors)
         config = _published_config(tensors, checkpoint, path, view)
@@ -67,7 +67,7 @@ def load(path: Path, device: str = "cpu", *, view: View | None = None) -> Kpr:
     return model.eval().to(device)
 
 
-def convert(source: Path, target: Path, *, view: View | None = None) -> KprConfig:
+def convert(source: Path, target: Path, *, view: InputSpec | None = None) -> KprConfig:
     """Rewrites a published checkpoint as .safetensors that say their own shape; returns that shape.
 
     Raises: as load and save.
@@ -91,7 +91,7 @@ def _stored_config(checkpoint: Checkpoint, path: Path) -> KprConfig:
         raise WeightsError(f"{path} describes an impossible model: {error}") from error
 
 
-def _agreed(config: KprConfig, view: View, path: Path) -> KprConfig:
+def _agreed(config: KprConfig, view: InputSpec, path: Path) -> KprConfig:
     """`config`, unless the user asks for another view than the weights were saved with."""
     for name, wanted in asdict(view).items():
         if wanted is not None and wanted != getattr(config, name):
@@ -102,7 +102,7 @@ def _agreed(config: KprConfig, view: View, path: Path) -> KprConfig:
 
 
 def _published_config(
-    tensors: Mapping[str, torch.Tensor], checkpoint: Checkpoint, path: Path, view: View
+    tensors: Mapping[str, torch.Tensor], checkpoint: Checkpoint, path: Path, view: InputSpec
 ) -> KprConfig:
     """Shape from the tensors; crop size, mean and deviation from the user, else the file, else its name."""
     height, mean, std = known_view(path.name) or (None, None, None)

@@ -163,7 +163,7 @@ def settings_of(config: ReidTrainConfig) -> dict[str, Any]:
     return values
 
 
-def deciding_settings(config: ReidTrainConfig) -> dict[str, Any]:
+def resume_relevant_config(config: ReidTrainConfig) -> dict[str, Any]:
     """The settings that a run must keep when it goes on."""
     values = settings_of(config)
     for name in _NOT_THE_RESULT:

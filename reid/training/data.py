@@ -32,7 +32,7 @@ class Batch:
     shown: Example
     identities: torch.Tensor  # [N] int64, from 0
     cameras: torch.Tensor  # [N] int64
-    taught: torch.Tensor | None  # [N, D] float32, the teacher's features; None: there is no teacher
+    teacher_features: torch.Tensor | None  # [N, D] float32, the teacher's features; None: there is no teacher
 
 
 class TrainingExamples(Dataset[Taught]):
@@ -46,16 +46,16 @@ class TrainingExamples(Dataset[Taught]):
         if not samples:
             raise UserError(f"The data set {config.data.name} has nothing to train on. Choose another.")
         if config.needs_masks:
-            _refuse_missing_masks(samples)
+            _validate_missing_masks(samples)
         self.names, rows = np.unique([each.identity for each in samples], return_inverse=True)
         self.identities = rows.reshape(-1)  # [S] from 0
-        _refuse_single_crops(self.identities, config)
+        _validate_single_crops(self.identities, config)
         self.cameras = 1 + max(each.camera for each in samples)
         self._samples = samples
         self._masks_of = config.part_groups if config.loss.part_prediction else None
         self._prompts = config.shown()
         self._augment = Augment(config.augment, self._prompts, self._bank(config))
-        self.taught = _taught(samples, config)  # [S, D]
+        self.teacher_features = _taught(samples, config)  # [S, D]
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -63,14 +63,16 @@ class TrainingExamples(Dataset[Taught]):
     def __getitem__(self, draw: Draw) -> Taught:
         sample = self._samples[draw.row]
         example = self._augment(read_crop(sample, self._masks_of), draw.others, draw.generator())
-        taught = None if self.taught is None else torch.from_numpy(self.taught[draw.row])
-        return example, int(self.identities[draw.row]), sample.camera, taught
+        teacher_features = (
+            None if self.teacher_features is None else torch.from_numpy(self.teacher_features[draw.row])
+        )
+        return example, int(self.identities[draw.row]), sample.camera, teacher_features
 
     def fingerprint(self) -> str:
         """Tells another training set apart: who is on which picture, and what the teacher says of them."""
         lines = (f"{each.image.name} {each.identity} {each.camera}" for each in self._samples)
         found = hashlib.sha256("\n".join(lines).encode())
-        found.update(b"" if self.taught is None else self.taught.tobytes())
+        found.update(b"" if self.teacher_features is None else self.teacher_features.tobytes())
         return found.hexdigest()[:16]
 
     def _bank(self, config: ReidTrainConfig) -> OccluderBank | None:
@@ -135,8 +137,8 @@ def quiet_worker(number: int) -> None:
 
 
 def _collate(made: list[Taught]) -> Batch:
-    examples, identities, cameras, taught = zip(*made, strict=True)
-    features = None if taught[0] is None else torch.stack(taught)
+    examples, identities, cameras, teacher_features = zip(*made, strict=True)
+    features = None if teacher_features[0] is None else torch.stack(teacher_features)
     return Batch(stack(examples), torch.tensor(identities), torch.tensor(cameras), features)
 
 
@@ -147,7 +149,7 @@ def _taught(samples: Sequence[ReidSample], config: ReidTrainConfig) -> np.ndarra
     return load_features(Path(teacher).expanduser(), samples, Path(root or "").expanduser())
 
 
-def _refuse_single_crops(identities: np.ndarray, config: ReidTrainConfig) -> None:
+def _validate_single_crops(identities: np.ndarray, config: ReidTrainConfig) -> None:
     if any(vars(config.loss.triplet).values()) and np.bincount(identities).max() < 2:
         raise UserError(
             f"Each of the {len(identities)} people to learn from has one crop, so nobody can be held against "
@@ -155,7 +157,7 @@ def _refuse_single_crops(identities: np.ndarray, config: ReidTrainConfig) -> Non
         )
 
 
-def _refuse_missing_masks(samples: Sequence[ReidSample]) -> None:
+def _validate_missing_masks(samples: Sequence[ReidSample]) -> None:
     missing = [each for each in samples if each.masks is None or not Path(each.masks).is_file()]
     if not missing:
         return

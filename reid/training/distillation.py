@@ -46,14 +46,14 @@ class Distillation(nn.Module):
         self.translate = nn.ModuleDict({name: nn.Linear(widths[name], dimensions) for name in self._weights})
 
     def forward(
-        self, output: KprOutput, taught: torch.Tensor
+        self, output: KprOutput, teacher_features: torch.Tensor
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         """The loss, and its terms before their weights. taught: [N, D] of unit length, of all processes."""
-        total, terms = taught.new_zeros(()), {}
+        total, terms = teacher_features.new_zeros(()), {}
         for name, weight in self._weights.items():
             told = gather(self.translate[name](_compared(output, name))).float()
-            truth = taught if told.ndim == 2 else taught[:, None]
-            loss = (1 - F.cosine_similarity(told, truth, dim=-1)).mean()
+            ground_truth = teacher_features if told.ndim == 2 else teacher_features[:, None]
+            loss = (1 - F.cosine_similarity(told, ground_truth, dim=-1)).mean()
             total, terms[f"distil/{name}"] = total + weight * loss, loss.detach()
         return total, terms
 

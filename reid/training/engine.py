@@ -20,7 +20,7 @@ from reid.training.losses import LossConfig, kpr_loss
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of mallopt(3)
 
 
-class Trainee(nn.Module):
+class TrainStep(nn.Module):
     """The encoder with its loss, over the batches of all processes together."""
 
     def __init__(self, model: Kpr, config: LossConfig, distillation: Distillation | None) -> None:
@@ -36,7 +36,7 @@ class Trainee(nn.Module):
         cameras: torch.Tensor,
         identities: torch.Tensor,
         part_labels: torch.Tensor | None,
-        taught: torch.Tensor | None,
+        teacher_features: torch.Tensor | None,
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         """The loss, and what is logged of the batch."""
         own = self.model(images, heatmaps, cameras)
@@ -44,9 +44,9 @@ class Trainee(nn.Module):
         labels = part_labels if part_labels is None else gather(part_labels)
         losses = kpr_loss(output, gather(identities), labels, self._config)
         told = losses.terms | losses.watched
-        if self.distillation is None or taught is None:
+        if self.distillation is None or teacher_features is None:
             return losses.total, told
-        loss, terms = self.distillation(own, gather(taught))
+        loss, terms = self.distillation(own, gather(teacher_features))
         return losses.total + loss, told | terms
 
 

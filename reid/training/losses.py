@@ -116,11 +116,11 @@ def identity_loss(
 
     logits: [N, C] or [N, K, C]; visible: [N] or [N, K], a weight where it is no bool.
     """
-    truth = identities.reshape(-1, *[1] * (logits.ndim - 2)).expand(logits.shape[:-1])
+    ground_truth = identities.reshape(-1, *[1] * (logits.ndim - 2)).expand(logits.shape[:-1])
     each = F.cross_entropy(
-        logits.flatten(0, -2), truth.flatten(), label_smoothing=LABEL_SMOOTHING, reduction="none"
+        logits.flatten(0, -2), ground_truth.flatten(), label_smoothing=LABEL_SMOOTHING, reduction="none"
     )
-    right = (logits.detach().argmax(dim=-1) == truth).flatten()
+    right = (logits.detach().argmax(dim=-1) == ground_truth).flatten()
     weights = torch.ones_like(each) if visible is None else visible.flatten().to(each)
     mass = weights.sum().clamp(min=1e-12)
     return (each * weights).sum() / mass, (right * (weights > 0)).sum() / (weights > 0).sum().clamp(min=1)

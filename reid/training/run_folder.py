@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from kprtrack.core.errors import OutputError, UserError
-from reid.training.state import refuse_other_settings, write_whole
+from reid.training.state import validate_other_settings, write_whole
 
 try:
     import fcntl
@@ -42,7 +42,7 @@ def open_folder(out: str | None, run: Mapping[str, Any]) -> Path:
     except OSError as error:
         raise OutputError(f"Cannot make the folder {folder}: {error.strerror}. Choose another.") from error
     if STATE in there and (folder / STATE).exists():
-        refuse_other_settings(folder / STATE, run)
+        validate_other_settings(folder / STATE, run)
     elif strange := sorted(there - _WRITTEN_FIRST - {STATE}):
         raise UserError(f"{folder} holds {strange[0]}, which is no training run. Choose another out=FOLDER.")
     return folder

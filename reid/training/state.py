@@ -22,7 +22,7 @@ _NETWORK = "network."
 
 
 @dataclass(frozen=True)
-class Position:
+class TrainingProgress:
     """How far a training has come."""
 
     epoch: int = 0  # the one at work, from 0
@@ -34,7 +34,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Learner:
+class TrainState:
     """All that changes while a training goes on."""
 
     network: nn.Module  # with what is trained beside the encoder
@@ -42,7 +42,7 @@ class Learner:
     scaler: Any = None  # of fp16 gradients; None: there is none
 
 
-def save_state(path: Path, learner: Learner, position: Position, run: Mapping[str, Any]) -> None:
+def save_state(path: Path, learner: TrainState, position: TrainingProgress, run: Mapping[str, Any]) -> None:
     """Writes where the training stands. run: what it must still be when it goes on.
 
     Raises: OutputError if it cannot be written; the file of before is then untouched.
@@ -55,7 +55,7 @@ def save_state(path: Path, learner: Learner, position: Position, run: Mapping[st
     write_whole(path, serialise(plain, {_HEADER: json.dumps(told)}))
 
 
-def load_state(path: Path, learner: Learner) -> Position:
+def load_state(path: Path, learner: TrainState) -> TrainingProgress:
     """Puts the learner where it stood. Raises: WeightsError if the file is damaged or of another network."""
     told = _told(path)
     with safe_open(path, framework="pt") as file:
@@ -68,11 +68,11 @@ def load_state(path: Path, learner: Learner) -> Position:
     _fill_optimiser(learner, tensors)
     if learner.scaler is not None and told["scaler"]:
         learner.scaler.load_state_dict(told["scaler"])
-    position = Position(**told["position"])
+    position = TrainingProgress(**told["position"])
     return replace(position, rows=tuple(position.rows))
 
 
-def refuse_other_settings(path: Path, run: Mapping[str, Any]) -> None:
+def validate_other_settings(path: Path, run: Mapping[str, Any]) -> None:
     """Raises: UserError naming the first setting that the run in `path` had otherwise."""
     now = json.loads(json.dumps(run))  # what is read has lists where tuples were written
     different = list(_differences(_told(path)["run"], now, ""))
@@ -99,7 +99,7 @@ def write_whole(path: Path, content: bytes) -> None:
         raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
-def _optimiser_tensors(learner: Learner) -> dict[str, torch.Tensor]:
+def _optimiser_tensors(learner: TrainState) -> dict[str, torch.Tensor]:
     """What the optimiser remembers, by the name of the parameter."""
     names = {id(parameter): name for name, parameter in learner.network.named_parameters()}
     return {
@@ -110,7 +110,7 @@ def _optimiser_tensors(learner: Learner) -> dict[str, torch.Tensor]:
     }
 
 
-def _fill_optimiser(learner: Learner, tensors: Mapping[str, torch.Tensor]) -> None:
+def _fill_optimiser(learner: TrainState, tensors: Mapping[str, torch.Tensor]) -> None:
     parameters = dict(learner.network.named_parameters())
     for name, value in tensors.items():
         if name.startswith("optimiser."):

@@ -24,17 +24,17 @@ from reid.datasets import ReidData, open_dataset
 from reid.model import weights
 from reid.model.initial_weights import begin_with
 from reid.model.kpr import Kpr
-from reid.training.config import DataSource, ReidTrainConfig, deciding_settings, settings_of
+from reid.training.config import DataSource, ReidTrainConfig, resume_relevant_config, settings_of
 from reid.training.data import Batch, TrainingExamples, load_batches, tell_lost_readers
 from reid.training.distillation import Distillation
 from reid.training.distributed import share_statistics
-from reid.training.engine import Trainee, keep_memory, new_accelerator, new_optimiser, seed_batch
+from reid.training.engine import TrainStep, keep_memory, new_accelerator, new_optimiser, seed_batch
 from reid.training.log import TrainLog
 from reid.training.run_folder import BEST, LATEST, STATE, alone_in, open_folder, write_description
 from reid.training.sampler import IdentitySampler
 from reid.training.schedule import learning_rate, set_learning_rate
-from reid.training.state import Learner, Position, load_state, save_state
-from reid.training.validation import refuse_unscorable, score, scoring_is_due
+from reid.training.state import TrainingProgress, TrainState, load_state, save_state
+from reid.training.validation import score, scoring_is_due, validate_unscorable
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class Run:
     same: Mapping[str, Any]  # what a run must still be when it goes on
     engine: Accelerator
     model: Kpr
-    learner: Learner
+    learner: TrainState
     trainee: torch.nn.Module  # the model with its loss, as the engine wraps it
     optimiser: AcceleratedOptimizer
     sampler: IdentitySampler
     batches: DataLoader[Any]  # of Batch
 
-    def speed(self, position: Position) -> float:
+    def speed(self, position: TrainingProgress) -> float:
         """Crops a second in this epoch."""
         crops = position.batch * self.config.sampler.identities * self.config.sampler.crops_each
         return crops / max(position.seconds, 1e-9)
 
-    def save(self, position: Position) -> None:
+    def save(self, position: TrainingProgress) -> None:
         """Where the run stands, written by the first process."""
         if self.engine.is_main_process:
             save_state(self.folder / STATE, self.learner, position, self.same)
@@ -77,12 +77,12 @@ def train(
     """
     data = data or _open(config.data, "data")
     test = test or (_open(config.test, "test") if config.test else data)
-    refuse_unscorable(test, config)
+    validate_unscorable(test, config)
     examples, engine = TrainingExamples(data.train, config), new_accelerator(config)
     if engine.device.type == "cpu":
         keep_memory()
     main = engine.is_main_process
-    same = deciding_settings(config) | {"training_set": examples.fingerprint()}
+    same = resume_relevant_config(config) | {"training_set": examples.fingerprint()}
     with engine.main_process_first():
         folder = open_folder(config.out, same)
     with alone_in(folder) if main else nullcontext():
@@ -97,7 +97,7 @@ def train(
     return folder
 
 
-def one_epoch(run: Run, position: Position, log: TrainLog, stop: StopRequest) -> Position:
+def one_epoch(run: Run, position: TrainingProgress, log: TrainLog, stop: StopRequest) -> TrainingProgress:
     """Train on the batches of an epoch that are left."""
     config, model = run.config, run.model
     set_learning_rate(run.learner.optimiser, learning_rate(position.epoch, config.schedule))
@@ -130,13 +130,13 @@ def one_epoch(run: Run, position: Position, log: TrainLog, stop: StopRequest) ->
     return position
 
 
-def _step(run: Run, batch: Batch, position: Position) -> dict[str, float]:
+def _step(run: Run, batch: Batch, position: TrainingProgress) -> dict[str, float]:
     """Learn from one batch; the loss and what else is logged of it."""
     device, shown = run.engine.device, batch.shown
     labels = None if shown.part_labels is None else shown.part_labels.to(device)
-    taught = None if batch.taught is None else batch.taught.to(device)
+    teacher_features = None if batch.teacher_features is None else batch.teacher_features.to(device)
     tensors = (shown.image, shown.heatmaps, batch.cameras, batch.identities)
-    total, told = run.trainee(*(tensor.to(device) for tensor in tensors), labels, taught)
+    total, told = run.trainee(*(tensor.to(device) for tensor in tensors), labels, teacher_features)
     values = torch.stack([total.detach(), *told.values()]).tolist()
     if not math.isfinite(values[0]):
         raise UserError(
@@ -150,7 +150,7 @@ def _step(run: Run, batch: Batch, position: Position) -> dict[str, float]:
     return dict(zip(("loss", *told), values, strict=True))
 
 
-def _end_epoch(run: Run, position: Position, test: ReidData, log: TrainLog) -> Position:
+def _end_epoch(run: Run, position: TrainingProgress, test: ReidData, log: TrainLog) -> TrainingProgress:
     """Score where it is due, keep the weights, tell; the beginning of the next epoch."""
     means = {name: value / position.batch for name, value in position.sums.items()}
     row = {
@@ -168,7 +168,9 @@ def _end_epoch(run: Run, position: Position, test: ReidData, log: TrainLog) -> P
         weights.save(run.folder / LATEST, run.model)
         if found > position.best:
             weights.save(run.folder / BEST, run.model)
-    position = Position(position.epoch + 1, rows=(*position.rows, row), best=max(found, position.best))
+    position = TrainingProgress(
+        position.epoch + 1, rows=(*position.rows, row), best=max(found, position.best)
+    )
     # Last: a run that ends before this does the epoch's end again, with the same result.
     log.end_epoch(position.rows)
     run.save(position)
@@ -194,12 +196,12 @@ def _prepare(
     if config.init and not (folder / STATE).exists():
         with engine.main_process_first():
             begin_with(model, config.init)
-    taught, distillation = examples.taught, None
-    if taught is not None:
-        distillation = Distillation(model.config, config.distil, taught.shape[1])
+    teacher_features, distillation = examples.teacher_features, None
+    if teacher_features is not None:
+        distillation = Distillation(model.config, config.distil, teacher_features.shape[1])
     if engine.num_processes > 1:
         share_statistics(model)
-    network = Trainee(model, config.loss, distillation)
+    network = TrainStep(model, config.loss, distillation)
     bare = new_optimiser(network, config.optimiser, config.schedule.peak)
     trainee, optimiser = engine.prepare(network, bare)
     return Run(
@@ -208,7 +210,7 @@ def _prepare(
         same,
         engine,
         model,
-        Learner(network, bare, engine.scaler),
+        TrainState(network, bare, engine.scaler),
         trainee,
         optimiser,
         sampler,
@@ -217,7 +219,7 @@ def _prepare(
     )
 
 
-def _begin(run: Run) -> Position:
+def _begin(run: Run) -> TrainingProgress:
     """Where an earlier run in the folder stopped, or the beginning."""
     if (run.folder / STATE).exists():
         position = load_state(run.folder / STATE, run.learner)
@@ -226,8 +228,8 @@ def _begin(run: Run) -> Position:
     run.engine.wait_for_everyone()  # or the second process would find the state of the first
     if run.engine.is_main_process:
         write_description(run.folder, settings_of(run.config))
-    run.save(Position())
-    return Position()
+    run.save(TrainingProgress())
+    return TrainingProgress()
 
 
 def _open(source: DataSource, role: str) -> ReidData:
@@ -244,6 +246,6 @@ def _somebody(engine: Accelerator, asked: bool) -> bool:
     return bool(engine.reduce(asking, "sum") > 0)
 
 
-def _save_is_due(config: ReidTrainConfig, position: Position, since_s: float) -> bool:
+def _save_is_due(config: ReidTrainConfig, position: TrainingProgress, since_s: float) -> bool:
     every = config.computing.save_every_batches
     return since_s >= 60 * config.computing.save_every_min or bool(every and position.batch % every == 0)

@@ -23,7 +23,7 @@ def scoring_is_due(config: ReidTrainConfig, epoch: int) -> bool:
     return bool((every and (epoch + 1) % every == 0) or (last and config.scoring.at_end))
 
 
-def refuse_unscorable(test: ReidData, config: ReidTrainConfig) -> None:
+def validate_unscorable(test: ReidData, config: ReidTrainConfig) -> None:
     """Raises: UserError if scores are asked for and there is nothing to score on."""
     asked = config.scoring.at_end or config.scoring.every_epochs
     if asked and not (test.query and test.gallery):

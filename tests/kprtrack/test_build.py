@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kprtrack.build import DEFAULT_WEIGHTS, build_networks, build_tracker, weights_of
-from kprtrack.config import DEFAULT_PRESET, PRESETS, Part, TrackConfig
+from kprtrack.config import DEFAULT_PRESET, PRESETS, ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Frame
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.detectors import DETECTORS
@@ -39,7 +39,12 @@ def given_file(tmp_path: Path, bbox: list[float] | None = None) -> str:
 def given(tmp_path: Path, **change: object) -> TrackConfig:
     """A pipeline that needs no weights."""
     file = given_file(tmp_path)
-    return TrackConfig(Part("given", file), Part("given", file), Part("none"), **{"device": "cpu", **change})  # type: ignore[arg-type]
+    return TrackConfig(
+        ComponentConfig("file", file),
+        ComponentConfig("file", file),
+        ComponentConfig("none"),
+        **{"device": "cpu", **change},
+    )  # type: ignore[arg-type]
 
 
 def test_default_weights_are_all_in_the_catalogue() -> None:
@@ -62,11 +67,11 @@ def test_given_boxes_and_keypoints_need_no_network(tmp_path: Path) -> None:
     batch = [Frame(number, 0.0, np.zeros((8, 8, 3), np.uint8)) for number in (0, 1)]
     people = networks.detect(batch)
     poses = networks.estimate_poses(batch, people)
-    looks = networks.embed(batch, people, poses)
+    embeddings = networks.embed(batch, people, poses)
     assert [len(found) for found in people] == [1, 0]
     assert people[0].boxes.tolist() == [[1, 2, 4, 6]]
     assert poses[0].keypoints[0, 0].tolist() == [5, 6, 0.5]
-    assert [len(one) for one in looks] == [1, 0]
+    assert [len(one) for one in embeddings] == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -79,18 +84,20 @@ def test_given_boxes_and_keypoints_need_no_network(tmp_path: Path) -> None:
 )
 def test_an_unknown_name_is_told_with_the_nearest(role: str, name: str, hint: str) -> None:
     with pytest.raises(UserError) as caught:
-        build_networks(TrackConfig(**{role: Part(name)}))  # type: ignore[arg-type]
+        build_networks(TrackConfig(**{role: ComponentConfig(name)}))  # type: ignore[arg-type]
     assert str(caught.value).startswith(hint)
 
 
 def test_an_unknown_tracker_is_told_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"Unknown tracker 'bytetrac'. Did you mean 'bytetrack'\?"):
-        build_tracker(Part("bytetrac"), 25.0)
+        build_tracker(ComponentConfig("bytetrac"), 25.0)
 
 
 def test_trackers_are_built_with_their_options() -> None:
-    assert isinstance(build_tracker(Part("bytetrack", None, {"track_thresh": 0.4}), 25.0), ByteTrack)
-    tracker = build_tracker(Part("kpr", None, {"momentum": 0.5}), 25.0)
+    assert isinstance(
+        build_tracker(ComponentConfig("bytetrack", None, {"track_thresh": 0.4}), 25.0), ByteTrack
+    )
+    tracker = build_tracker(ComponentConfig("kpr", None, {"momentum": 0.5}), 25.0)
     assert isinstance(tracker, KprTracker) and tracker.config.momentum == 0.5
 
 
@@ -104,9 +111,9 @@ def test_missing_weights_of_the_last_part_are_told_before_the_first_is_loaded(
 ) -> None:
     (tmp_path / "d.pth").write_bytes(b"damaged")
     config = TrackConfig(
-        Part("yolox-s", str(tmp_path / "d.pth")),
-        Part("given", given_file(tmp_path)),
-        Part("kpr", "kpr-multi"),
+        ComponentConfig("yolox-s", str(tmp_path / "d.pth")),
+        ComponentConfig("file", given_file(tmp_path)),
+        ComponentConfig("kpr", "kpr-multi"),
     )
     with pytest.raises(WeightsError, match="kpr-multi"):
         build_networks(config)
@@ -117,25 +124,32 @@ def test_missing_weights_of_the_last_part_are_told_before_the_first_is_loaded(
 )
 def test_a_part_without_published_weights_asks_for_a_file(role: str, name: str) -> None:
     with pytest.raises(UserError, match=f"--{role}-weights FILE"):
-        weights_of(role, Part(name))
+        weights_of(role, ComponentConfig(name))
 
 
 @pytest.mark.parametrize("role", ["detector", "pose"])
 def test_given_without_a_file_asks_for_one(role: str) -> None:
     with pytest.raises(UserError, match=f"--{role} given needs a file: --{role}-weights FILE"):
-        weights_of(role, Part("given"))
+        weights_of(role, ComponentConfig("file"))
 
 
 def test_an_onnx_network_in_place_of_pytorch_weights_is_told(tmp_path: Path) -> None:
     (tmp_path / "osnet.onnx").write_bytes(b"x")
     with pytest.raises(WeightsError, match="--reid onnx"):
-        weights_of("reid", Part("kpr", str(tmp_path / "osnet.onnx")))
+        weights_of("reid", ComponentConfig("kpr", str(tmp_path / "osnet.onnx")))
 
 
 def test_boxes_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     file = given_file(tmp_path, [1, 2, float("nan"), 4])
     with pytest.raises(InputError, match=r"given\.json"):
-        build_networks(TrackConfig(Part("given", file), Part("given", file), Part("none"), device="cpu"))
+        build_networks(
+            TrackConfig(
+                ComponentConfig("file", file),
+                ComponentConfig("file", file),
+                ComponentConfig("none"),
+                device="cpu",
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -179,7 +193,10 @@ def test_full_memory_is_told_with_what_to_make_smaller(
     (tmp_path / "w.pth").write_bytes(b"x")
     file = given_file(tmp_path)
     config = TrackConfig(
-        Part("yolox-s", str(tmp_path / "w.pth")), Part("given", file), Part("none"), device="cpu"
+        ComponentConfig("yolox-s", str(tmp_path / "w.pth")),
+        ComponentConfig("file", file),
+        ComponentConfig("none"),
+        device="cpu",
     )
     networks = build_networks(config)
     with pytest.raises(UserError, match=r"Make --batch \(now 16\)"):
@@ -187,7 +204,7 @@ def test_full_memory_is_told_with_what_to_make_smaller(
 
 
 def test_the_facts_say_which_file_each_part_runs_on(tmp_path: Path) -> None:
-    facts = build_networks(given(tmp_path)).facts
-    assert facts["detector"]["file"] == "given.json"
-    assert facts["reid"] == {"name": "none"}
-    assert facts["runtime"] == {"device": "cpu", "precision": "fp32"}
+    metadata = build_networks(given(tmp_path)).metadata
+    assert metadata["detector"]["file"] == "given.json"
+    assert metadata["reid"] == {"name": "none"}
+    assert metadata["runtime"] == {"device": "cpu", "precision": "fp32"}

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from kprtrack.config import Part, TrackConfig, configure, load_config, merge, override
+from kprtrack.config import ComponentConfig, TrackConfig, configure, load_config, merge, override
 from kprtrack.core.errors import InputError, UserError
 
 
@@ -99,15 +99,17 @@ def test_later_assignments_win() -> None:
 
 
 def test_options_go_when_the_part_is_exchanged_and_stay_when_it_is_named_again() -> None:
-    config = TrackConfig(detector=Part("yolox-m", "mine.pth", {"nms_iou": 0.6}))
-    assert merge(config, {"detector": "yolox-s"}).detector == Part("yolox-s")
+    config = TrackConfig(detector=ComponentConfig("yolox-m", "mine.pth", {"nms_iou": 0.6}))
+    assert merge(config, {"detector": "yolox-s"}).detector == ComponentConfig("yolox-s")
     assert merge(config, {"detector": {"name": "yolox-m"}}).detector == config.detector
 
 
 def test_a_config_file_changes_what_it_names(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text('device = "cpu"\ntracker = dict(name="bytetrack", track_thresh=0.4)\n')
     config = load_config(tmp_path / "mine.py")
-    assert config == TrackConfig(device="cpu", tracker=Part("bytetrack", None, {"track_thresh": 0.4}))
+    assert config == TrackConfig(
+        device="cpu", tracker=ComponentConfig("bytetrack", None, {"track_thresh": 0.4})
+    )
 
 
 @pytest.mark.parametrize(

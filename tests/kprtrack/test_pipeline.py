@@ -9,14 +9,14 @@ from support import fake_run
 
 from kprtrack.core.datatypes import Detections, Frame, Observation, Tracks
 from kprtrack.core.errors import InputError
-from kprtrack.pipeline import Settling, follow, observe
+from kprtrack.pipeline import DelayedOutput, observe, track
 from kprtrack.trackers.kpr import KprTracker
 
 
 class LateTracker:
     """Numbers its people from 100 on, and calls everybody 1 in hindsight."""
 
-    settle_s = 0.3
+    output_delay_s = 0.3
 
     def update(self, seen: Observation) -> Tracks:
         [found] = [seen.detections]
@@ -29,11 +29,11 @@ class LateTracker:
             seen.poses.keypoints,
             np.full(len(found), np.nan, np.float32),
             np.full(len(found), np.nan, np.float32),
-            seen.looks.visible,
-            seen.looks.prompted,
+            seen.embeddings.visible,
+            seen.embeddings.prompted,
         )
 
-    def settle(self, tracks: Tracks) -> Tracks:
+    def finalize(self, tracks: Tracks) -> Tracks:
         return replace(tracks, ids=tracks.ids - 99)
 
 
@@ -74,13 +74,13 @@ def test_a_network_that_forgets_a_frame_is_noticed() -> None:
 
 
 def test_tracks_come_out_corrected_and_complete() -> None:
-    tracks = list(follow(observe(fake_run.frames(10), fake_run.NETWORKS), LateTracker()))
+    tracks = list(track(observe(fake_run.frames(10), fake_run.NETWORKS), LateTracker()))
     assert [one.frame_number for one in tracks] == list(range(10))
     assert {tuple(one.ids.tolist()) for one in tracks} == {(1, 2)}
 
 
 def test_tracks_are_held_back_only_as_long_as_the_tracker_may_change_its_mind() -> None:
-    settling, tracker = Settling(LateTracker()), LateTracker()
+    settling, tracker = DelayedOutput(LateTracker()), LateTracker()
     out = [
         [one.frame_number for one in settling.add(tracker.update(seen))]
         for seen in observe(fake_run.frames(6), fake_run.NETWORKS)
@@ -90,10 +90,10 @@ def test_tracks_are_held_back_only_as_long_as_the_tracker_may_change_its_mind() 
 
 
 def test_two_walking_people_keep_their_identities() -> None:
-    tracks = list(follow(observe(fake_run.frames(12), fake_run.NETWORKS), KprTracker()))
+    tracks = list(track(observe(fake_run.frames(12), fake_run.NETWORKS), KprTracker()))
     assert {tuple(one.ids.tolist()) for one in tracks} == {(1, 2)}
 
 
 def test_nobody_gives_empty_tracks() -> None:
-    tracks = list(follow(observe(fake_run.frames(3), fake_run.NOBODY), KprTracker()))
+    tracks = list(track(observe(fake_run.frames(3), fake_run.NO_PEOPLE), KprTracker()))
     assert [len(one) for one in tracks] == [0, 0, 0]

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from support import fake_run
 
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.signals import uninterrupted
 from kprtrack.io import read_observations, read_tracks
 from kprtrack.pipeline import Networks
-from kprtrack.run import Clip, draw_file, follow_file, observe_video, track_video
+from kprtrack.run import Clip, draw_file, observe_video, track_observations, track_video
 from kprtrack.video.inputs import TruncatedVideo
 
 FRAMES = 12
@@ -89,10 +89,10 @@ def test_the_same_run_gives_the_same_bytes(video: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tracker", ["kpr", "bytetrack"])
 def test_observe_then_follow_gives_the_bytes_of_track(video: Path, tmp_path: Path, tracker: str) -> None:
-    config, clip = TrackConfig(tracker=Part(tracker)), Clip(video, 0.2, 1.0, 2)
+    config, clip = TrackConfig(tracker=ComponentConfig(tracker)), Clip(video, 0.2, 1.0, 2)
     track_video(clip, tmp_path / "direct.json", config, networks=fake_run.NETWORKS)
     observe_video(clip, tmp_path / "o.npz", networks=fake_run.NETWORKS)
-    summary = follow_file(read_observations(tmp_path / "o.npz"), tmp_path / "halves.json", config)
+    summary = track_observations(read_observations(tmp_path / "o.npz"), tmp_path / "halves.json", config)
     assert (tmp_path / "halves.json").read_bytes() == (tmp_path / "direct.json").read_bytes()
     assert summary.frames == 4 and summary.prompted == 4
 
@@ -115,7 +115,9 @@ def test_stored_tracks_are_drawn_on_their_video(video: Path, tmp_path: Path) -> 
 
 
 def test_a_video_without_people_gives_a_whole_file(video: Path, tmp_path: Path) -> None:
-    summary = track_video(video, tmp_path / "t.json", video_out=tmp_path / "d.mp4", networks=fake_run.NOBODY)
+    summary = track_video(
+        video, tmp_path / "t.json", video_out=tmp_path / "d.mp4", networks=fake_run.NO_PEOPLE
+    )
     assert [len(frame) for frame in read_tracks(tmp_path / "t.json").frames] == [0] * FRAMES
     assert summary.sightings == 0 and summary.ids == set()
 
@@ -208,7 +210,7 @@ def test_a_video_is_never_replaced_by_its_own_result(video: Path, tmp_path: Path
 def test_given_boxes_are_never_replaced_by_the_tracks_made_from_them(video: Path, tmp_path: Path) -> None:
     boxes = tmp_path / "boxes.json"
     boxes.write_text("[]")
-    config = TrackConfig(detector=Part("given", str(boxes)))
+    config = TrackConfig(detector=ComponentConfig("file", str(boxes)))
     with pytest.raises(UserError, match=r"boxes\.json is read by this run"):
         track_video(video, boxes, config, networks=fake_run.NETWORKS)
     assert boxes.read_text() == "[]"
@@ -229,7 +231,7 @@ def test_what_cannot_be_written_is_told_before_a_network_is_loaded(video: Path, 
     with pytest.raises(UserError, match=r"stored as \.npz"):
         observe_video(video, tmp_path / "o.json")
     with pytest.raises(UserError, match="Unknown tracker"):
-        track_video(video, tmp_path / "t.json", TrackConfig(tracker=Part("sort")))
+        track_video(video, tmp_path / "t.json", TrackConfig(tracker=ComponentConfig("sort")))
     assert names(tmp_path) == {"walk.mp4"}
 
 
@@ -290,12 +292,12 @@ def test_trackers_take_plain_numpy_one_frame_at_a_time() -> None:
 
     tracker = kprtrack.KprTracker()
     for number in range(3):
-        looks = Appearance(np.ones((1, 1, 4), np.float32) / 2, np.ones((1, 1), bool), np.zeros(1, bool))
+        embeddings = Appearance(np.ones((1, 1, 4), np.float32) / 2, np.ones((1, 1), bool), np.zeros(1, bool))
         seen = kprtrack.Observation(
             number,
             number / 25,
             kprtrack.Detections(np.array([[0, 0, 10, 30]], np.float32), np.array([0.9], np.float32)),
             kprtrack.Poses(np.zeros((1, 17, 3), np.float32)),
-            looks,
+            embeddings,
         )
         assert tracker.update(seen).ids.tolist() == [1]

@@ -12,7 +12,7 @@ from support import paths
 from kprtrack import open_source
 from kprtrack.build import open_detector, open_pose_estimator, weights_of
 from kprtrack.cli.main import main
-from kprtrack.config import Part
+from kprtrack.config import ComponentConfig
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.geometry import iou
 from kprtrack.inference.devices import Runtime
@@ -52,7 +52,7 @@ def test_people_and_joints_are_found_as_their_teachers_find_them() -> None:
     canvas = {"input_height": 832, "input_width": 832}
     ours, teacher = (
         open_detector(part, weights_of("detector", part), RUNTIME)(frames)
-        for part in (Part("yolox-nano"), Part("yolox-nano", YOLOX_NANO, canvas))
+        for part in (ComponentConfig("yolox-nano"), ComponentConfig("yolox-nano", YOLOX_NANO, canvas))
     )
     sure = [Detections(each.boxes[each.scores >= SURE], each.scores[each.scores >= SURE]) for each in teacher]
     seen = [
@@ -69,7 +69,7 @@ def test_people_and_joints_are_found_as_their_teachers_find_them() -> None:
                 for each in open_pose_estimator(part, weights_of("pose", part), RUNTIME)(frames, sure)
             ]
         )
-        for part in (Part("small"), Part("heatmap", TINYPOSE))
+        for part in (ComponentConfig("small"), ComponentConfig("heatmap", TINYPOSE))
     )
     wanted[..., 2] *= wanted[..., 2] >= SURE
     areas = np.concatenate([np.prod(each.boxes[:, 2:] - each.boxes[:, :2], axis=1) for each in sure])

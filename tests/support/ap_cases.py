@@ -20,12 +20,12 @@ def sequence_of(case: dict, name: str, tracker: str) -> Sequence:
     """One sequence; rows are frame, 17 x y, then two sides of the head (truth) or 17 scores (tracks)."""
     found = case["sequences"][name]
     regions = tuple(tuple(np.array(polygon, float) for polygon in frame) for frame in found["regions"])
-    truth, tracks = (np.array(rows, float) for rows in (found["truth"], found["tracks"][tracker]))
+    ground_truth, tracks = (np.array(rows, float) for rows in (found["truth"], found["tracks"][tracker]))
     return Sequence(
         name,
         np.ones(len(regions), bool),
         regions,
-        people(truth[:, 0], truth[:, 1:35], heads=0.6 * np.hypot(*truth[:, 35:].T)),
+        people(ground_truth[:, 0], ground_truth[:, 1:35], heads=0.6 * np.hypot(*ground_truth[:, 35:].T)),
         people(*np.split(tracks.reshape(-1, 52), [1, 35], axis=1)),
     )
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from kprtrack.build import build_networks
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Detections, Frame, Poses, empty_poses
 from kprtrack.core.skeleton import POSETRACK_KEYPOINTS
@@ -26,7 +26,7 @@ _MINI = KprConfig(
 )
 
 
-NO_REID = Part("none")
+NO_REID = ComponentConfig("none")
 
 
 def make_root(root: Path, videos: tuple[str, ...] = VIDEOS) -> Path:
@@ -36,19 +36,25 @@ def make_root(root: Path, videos: tuple[str, ...] = VIDEOS) -> Path:
     return root
 
 
-def given(root: Path, reid: Part = NO_REID) -> TrackConfig:
+def given(root: Path, reid: ComponentConfig = NO_REID) -> TrackConfig:
     """The true boxes and poses instead of networks."""
-    truth = str(root / "posetrack_data" / "val")
-    return TrackConfig(Part("given", truth), Part("given", truth), reid, device="cpu", threads=1)
+    ground_truth = str(root / "posetrack_data" / "val")
+    return TrackConfig(
+        ComponentConfig("file", ground_truth),
+        ComponentConfig("file", ground_truth),
+        reid,
+        device="cpu",
+        threads=1,
+    )
 
 
-def mini_kpr(path: Path) -> Part:
+def mini_kpr(path: Path) -> ComponentConfig:
     """A small encoder that listens to prompts."""
     torch.manual_seed(1)
     model = Kpr(_MINI)
     torch.nn.init.normal_(model.prompt_tokens.conv.weight)
     save(path, model)
-    return Part("kpr", str(path))
+    return ComponentConfig("kpr", str(path))
 
 
 def counting(log: Path, config: TrackConfig) -> Networks:

@@ -51,10 +51,12 @@ def people(rows: list) -> People:
     )
 
 
-def sequence(truth: list, tracks: list, frame_count: int, *, region: list | None = None) -> Sequence:
+def sequence(ground_truth: list, tracks: list, frame_count: int, *, region: list | None = None) -> Sequence:
     """A hand-made sequence; `region` is an ignored polygon of all frames."""
     polygons = () if region is None else (np.array(region, float),)
-    return Sequence("a", np.ones(frame_count, bool), (polygons,) * frame_count, people(truth), people(tracks))
+    return Sequence(
+        "a", np.ones(frame_count, bool), (polygons,) * frame_count, people(ground_truth), people(tracks)
+    )
 
 
 def still(*ids: int, x: float = 0) -> list:

@@ -36,7 +36,7 @@ def tiny_config(annotations: Path, out: Path | None, /, **changes: Any) -> Detec
     return config
 
 
-def draw_pictures(folder: Path, *, count: int = 12, seed: int = 5) -> Path:
+def draw_plots(folder: Path, *, count: int = 12, seed: int = 5) -> Path:
     """Pictures with bright people on dark ground, every third without any; the path of their annotations."""
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(seed)

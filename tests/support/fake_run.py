@@ -70,4 +70,4 @@ def embed(batch: list[Frame], people: list[Detections], poses: list[Poses]) -> l
 
 FACTS = {role: {"name": "fake"} for role in ("detector", "pose", "reid")}
 NETWORKS = Networks(detect, estimate_poses, embed, FACTS)
-NOBODY = Networks(detect_nobody, estimate_poses, embed, FACTS)
+NO_PEOPLE = Networks(detect_nobody, estimate_poses, embed, FACTS)

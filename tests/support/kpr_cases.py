@@ -49,20 +49,22 @@ def case(variant: str) -> Case:
     """The official fixture of that name, from tests/golden or from ../shared."""
     golden = GOLDEN / f"kpr_{variant}.npz"
     with np.load(golden if golden.exists() else SHARED / f"b_model_{variant}.npz") as file:
-        facts = dict(file)
+        metadata = dict(file)
     weights = published_weights(published_shapes(variant))
     weights |= {
-        k.removeprefix("override/"): torch.from_numpy(facts[k]) for k in facts if k.startswith("override/")
+        k.removeprefix("override/"): torch.from_numpy(metadata[k])
+        for k in metadata
+        if k.startswith("override/")
     }
     tensors = own_tensors(weights)
-    mean, std = (tuple(facts[name].astype(float).round(3).tolist()) for name in ("norm_mean", "norm_std"))
-    config = shape_of(tensors, KprConfig(height=facts["images_uint8_rgb"].shape[1], mean=mean, std=std))
+    mean, std = (tuple(metadata[name].astype(float).round(3).tolist()) for name in ("norm_mean", "norm_std"))
+    config = shape_of(tensors, KprConfig(height=metadata["images_uint8_rgb"].shape[1], mean=mean, std=std))
     model = Kpr(config).eval()
     model.load_state_dict(tensors)
     return Case(
         model,
-        normalise(facts["images_uint8_rgb"], config.prompts()),
-        torch.from_numpy(facts["prompt_masks"]),
-        torch.from_numpy(facts["cam_label"]) if "cam_label" in facts else None,
-        facts,
+        normalise(metadata["images_uint8_rgb"], config.prompts()),
+        torch.from_numpy(metadata["prompt_masks"]),
+        torch.from_numpy(metadata["cam_label"]) if "cam_label" in metadata else None,
+        metadata,
     )

@@ -5,12 +5,12 @@ import io
 import numpy as np
 from PIL import Image
 
-from reid.evaluation.report.crop_overlay import Portrait
+from reid.evaluation.report.crop_overlay import CropOverlay
 
 HEIGHT, WIDTH = 64, 32
 
 
-def portrait(*, parts: int | None = 8, prompted: bool = True, others: int = 0) -> Portrait:
+def portrait(*, parts: int | None = 8, prompted: bool = True, others: int = 0) -> CropOverlay:
     """A person upright in a grey crop."""
     own = np.zeros((17, 3), np.float32)
     if prompted:
@@ -21,7 +21,7 @@ def portrait(*, parts: int | None = 8, prompted: bool = True, others: int = 0) -
         bands = np.zeros((parts + 1, HEIGHT // 4, WIDTH // 4), np.float32)
         for row in range(HEIGHT // 4):
             bands[row * (parts + 1) // (HEIGHT // 4), row] = 1
-    return Portrait(np.full((HEIGHT, WIDTH, 3), 120, np.uint8), own, strangers, bands)
+    return CropOverlay(np.full((HEIGHT, WIDTH, 3), 120, np.uint8), own, strangers, bands)
 
 
 def pixels(png: bytes) -> np.ndarray:

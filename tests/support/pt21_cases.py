@@ -62,15 +62,15 @@ def assert_scores(ours: Scores, theirs: Mapping[str, Any]) -> None:
 
 def made(folder: Path, *, names: tuple[str, ...] = (NAME,)) -> tuple[Path, Path]:
     """Truth and perfect results, without box files, of sequences that are alike."""
-    truth, results = folder / "truth", folder / "results"
+    ground_truth, results = folder / "truth", folder / "results"
     for name in names:
-        write(truth_file(truth, name), _document(truth=True))
-        write(results / f"{name}.json", _document(truth=False))
-    return truth, results
+        write(gt_file(ground_truth, name), _document(ground_truth=True))
+        write(results / f"{name}.json", _document(ground_truth=False))
+    return ground_truth, results
 
 
-def truth_file(truth: Path, name: str = NAME) -> Path:
-    return truth / "posetrack_data" / "val" / f"{name}.json"
+def gt_file(ground_truth: Path, name: str = NAME) -> Path:
+    return ground_truth / "posetrack_data" / "val" / f"{name}.json"
 
 
 def write(path: Path, document: object) -> None:
@@ -85,7 +85,7 @@ def spoil(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     write(path, document)
 
 
-def _document(*, truth: bool) -> dict[str, Any]:
+def _document(*, ground_truth: bool) -> dict[str, Any]:
     images = [{"id": IMAGE + frame, "frame_id": IMAGE + frame} for frame in range(FRAMES)]
     people = [
         {
@@ -98,7 +98,7 @@ def _document(*, truth: bool) -> dict[str, Any]:
         for image in images
         for who in (1, 2)
     ]
-    if truth:
+    if ground_truth:
         for frame, image in enumerate(images):
             image |= {"is_labeled": frame < FRAMES - 1, "ignore_regions_x": [], "ignore_regions_y": []}
         for person in people:

@@ -14,7 +14,7 @@ import numpy as np
 
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Observation, Poses, Tracks
-from kprtrack.pipeline import follow
+from kprtrack.pipeline import track
 from kprtrack.trackers.kpr import KprTracker, KprTrackerConfig
 from support import paths
 
@@ -30,7 +30,7 @@ Number = Callable[[float], float]
 class Actor:
     """One person of a scene."""
 
-    looks: np.ndarray  # [P, D] unit length per part
+    embeddings: np.ndarray  # [P, D] unit length per part
     path: Way
     score: float | Number = 0.9
     visible: tuple[bool, ...] = (True,) * PARTS
@@ -57,8 +57,8 @@ class Film:
         frames = []
         for one in self.frames:
             seen = features(one)
-            looks = Appearance(seen, np.ones(seen.shape[:2], bool), one.looks.prompted)
-            frames.append(Observation(one.frame_number, one.time_s, one.detections, one.poses, looks))
+            embeddings = Appearance(seen, np.ones(seen.shape[:2], bool), one.embeddings.prompted)
+            frames.append(Observation(one.frame_number, one.time_s, one.detections, one.poses, embeddings))
         return Film(frames, self.actors)
 
 
@@ -72,11 +72,11 @@ def strangers(count: int, seed: int = 0) -> np.ndarray:
     return unit(np.random.default_rng(seed).normal(size=(count, PARTS, DIMENSIONS)))
 
 
-def lookalike(looks: np.ndarray, distance: float, seed: int = 1) -> np.ndarray:
+def lookalike(embeddings: np.ndarray, distance: float, seed: int = 1) -> np.ndarray:
     """[P, D] looks at exactly this cosine distance from `looks` in every part."""
-    other = np.random.default_rng(seed).normal(size=looks.shape)
-    other = unit(other - (other * looks).sum(-1, keepdims=True) * looks)
-    return unit((1 - distance) * looks + np.sqrt(1 - (1 - distance) ** 2) * other)
+    other = np.random.default_rng(seed).normal(size=embeddings.shape)
+    other = unit(other - (other * embeddings).sum(-1, keepdims=True) * embeddings)
+    return unit((1 - distance) * embeddings + np.sqrt(1 - (1 - distance) ** 2) * other)
 
 
 def walk(
@@ -131,16 +131,16 @@ def _frame(
     # Quarters of a pixel are exact in float32 on every machine.
     corners = np.round(corners * 4) / 4
     boxes = np.hstack([corners, corners + np.array([WIDTH, HEIGHT])]).astype(np.float32)
-    scores, looks, visible, keypoints = [], [], [], []
+    scores, embeddings, visible, keypoints = [], [], [], []
     for (row, _), box in zip(places, boxes, strict=True):
         actor = actors[row]
         random = np.random.default_rng([row, round(time_s * 1000)])
         scores.append(actor.score(time_s) if callable(actor.score) else actor.score)
-        error = random.normal(size=actor.looks.shape) / np.sqrt(actor.looks.shape[1])
-        looks.append(unit(actor.looks + noise * error))
+        error = random.normal(size=actor.embeddings.shape) / np.sqrt(actor.embeddings.shape[1])
+        embeddings.append(unit(actor.embeddings + noise * error))
         visible.append(actor.visible)
         keypoints.append(_pose(row, box, random) if actor.has_keypoints else np.zeros((17, 3)))
-    features = np.array(looks, np.float32).reshape(-1, *actors[0].looks.shape)
+    features = np.array(embeddings, np.float32).reshape(-1, *actors[0].embeddings.shape)
     if contaminated:
         features = _mixed(features, boxes)
     return Observation(
@@ -171,9 +171,9 @@ def _mixed(features: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def track(film: Film, config: KprTrackerConfig | None = None) -> list[Tracks]:
+def run_tracker(film: Film, config: KprTrackerConfig | None = None) -> list[Tracks]:
     """What `follow` says of the film."""
-    return list(follow(film.frames, KprTracker(config)))
+    return list(track(film.frames, KprTracker(config)))
 
 
 def identities(film: Film, tracks: Iterable[Tracks]) -> dict[int, list[int]]:
@@ -203,21 +203,23 @@ def _row_of(box: np.ndarray, boxes: np.ndarray) -> int:
 
 def who(film: Film, config: KprTrackerConfig | None = None) -> dict[int, list[int]]:
     """`identities` of what `follow` says of the film."""
-    return identities(film, track(film, config))
+    return identities(film, run_tracker(film, config))
 
 
 def golden_film() -> Film:
     """100 frames: a crossing, somebody who leaves and returns, a low score, hidden parts, a passer-by."""
-    looks = strangers(6, 7)
+    embeddings = strangers(6, 7)
     away = one_after_another(walk(900, 300, end_s=3), walk(500, 300, 20, start_s=6.5))
     half = (True, True, False, False, True)
     actors = [
-        Actor(looks[0], walk(100, 95, 80)),
-        Actor(looks[1], walk(600, 110, -70)),
-        Actor(looks[2], away),
-        Actor(looks[3], walk(200, 500, 10), score=lambda time_s: 0.3 if 4 <= time_s < 5 else 0.85),
-        Actor(looks[4], walk(700, 520, -15, start_s=1.5), visible=half, score=lambda t: min(0.9, 0.2 * t)),
-        Actor(looks[5], walk(1000, 100, -60, start_s=2, end_s=8), has_keypoints=False),
+        Actor(embeddings[0], walk(100, 95, 80)),
+        Actor(embeddings[1], walk(600, 110, -70)),
+        Actor(embeddings[2], away),
+        Actor(embeddings[3], walk(200, 500, 10), score=lambda time_s: 0.3 if 4 <= time_s < 5 else 0.85),
+        Actor(
+            embeddings[4], walk(700, 520, -15, start_s=1.5), visible=half, score=lambda t: min(0.9, 0.2 * t)
+        ),
+        Actor(embeddings[5], walk(1000, 100, -60, start_s=2, end_s=8), has_keypoints=False),
     ]
     return film(actors, 10, noise=0.3, contaminated=True)
 
@@ -229,7 +231,7 @@ def digest(tracks: Iterable[Tracks]) -> str:
 
 def golden(config: KprTrackerConfig) -> dict[str, object]:
     """What the golden file holds."""
-    tracks = track(golden_film(), config)
+    tracks = run_tracker(golden_film(), config)
     ids = [said.ids.tolist() for said in tracks]
     return {"config": asdict(config), "boxes_sha256": digest(tracks), "ids": ids}
 

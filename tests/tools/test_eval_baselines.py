@@ -76,9 +76,9 @@ def test_all_ways_score_the_made_files_alike(made_files: Path):
 
     for files in read_sequences(made_files / "truth", made_files / "poses", box_results=made_files / "boxes"):
         pair = read_sequence(files)
-        keypoints = plain_keypoint_hota(read_frames(files.truth_poses, files.track_poses))
+        keypoints = plain_keypoint_hota(read_frames(files.gt_poses, files.track_poses))
         assert_same(keypoints, keypoint_hota(without_ignored(pair.poses)).official)
-        boxes = HOTA().eval_sequence(read_boxes(files.truth_boxes, files.track_boxes))
+        boxes = HOTA().eval_sequence(read_boxes(files.gt_boxes, files.track_boxes))
         assert_same(boxes, person_hota(box_pairs(pair.boxes, clean=True)))
 
 
@@ -86,7 +86,7 @@ def test_made_files_are_like_val_and_hard_enough_to_tell_trackers_apart(made_fil
     for files in read_sequences(made_files / "truth", made_files / "poses", box_results=made_files / "boxes"):
         pair = read_sequence(files)
         assert 0.4 < pair.poses.labelled.mean() < 0.6
-        assert len(np.unique(pair.poses.truth.ids)) == 8
+        assert len(np.unique(pair.poses.ground_truth.ids)) == 8
         assert 0.2 < keypoint_hota(without_ignored(pair.poses)).fixed["HOTA"][:, -1].mean() < 0.7
 
 

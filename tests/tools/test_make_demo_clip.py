@@ -20,12 +20,12 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_truth_and_clip_are_those_of_the_generator(tmp_path: Path) -> None:
     from make_demo_clip import demo_scene
 
-    (tmp_path / "truth.json").write_bytes(gzip.decompress(TRUTH.read_bytes()))
-    truth = read_tracks(tmp_path / "truth.json").frames
+    (tmp_path / "ground_truth.json").write_bytes(gzip.decompress(TRUTH.read_bytes()))
+    ground_truth = read_tracks(tmp_path / "ground_truth.json").frames
     config, scene = demo_scene()
-    assert (len(truth), config.fps) == (config.frames, FPS)
+    assert (len(ground_truth), config.fps) == (config.frames, FPS)
     for number in range(0, config.frames, 70):
-        drawn, stored = scene.frame(number), truth[number]
+        drawn, stored = scene.frame(number), ground_truth[number]
         assert stored.ids.tolist() == drawn.ids.tolist()
         np.testing.assert_allclose(stored.boxes, drawn.boxes, atol=0.011)  # files hold hundredths
         known = drawn.keypoints[..., 2] > 0

@@ -38,9 +38,9 @@ class FakeTeachers:
         return []
 
     def label(self, image, boxes):
-        from person_data.labels import taught
+        from person_data.labels import teacher_features
 
-        return [taught(box, skeleton(box)) for box in boxes]
+        return [teacher_features(box, skeleton(box)) for box in boxes]
 
 
 def cutout(height=120, width=40):
@@ -235,7 +235,7 @@ def test_penn_fudans_box_is_its_masks_extent(study):
 
 
 def test_whom_the_teacher_overlooks_in_a_picture_of_sport_is_ignored(study, monkeypatch):
-    from person_data.labels import taught
+    from person_data.labels import teacher_features
     from person_data.street import sports
 
     whole, away = (10, 10, 50, 90), (60, 10, 85, 40)
@@ -246,7 +246,7 @@ def test_whom_the_teacher_overlooks_in_a_picture_of_sport_is_ignored(study, monk
     with zipfile.ZipFile(study.real / "pose/lspet_crops.zip", "w") as crops:
         add(crops, "lspet_crops/one.jpg", np.zeros((100, 90, 3), np.uint8))
     for boxes, ignored in (([whole], 0), ([away], 1), ([], 1)):
-        people = [taught(np.float32(box), skeleton(box), 0.8) for box in boxes]
+        people = [teacher_features(np.float32(box), skeleton(box), 0.8) for box in boxes]
         monkeypatch.setattr(study.teachers, "label_all", lambda *_, found=people: list(found), raising=False)
         (picture,) = sports(study)
         assert len(picture.people) == len(boxes) + ignored

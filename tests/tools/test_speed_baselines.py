@@ -17,7 +17,7 @@ def tools(monkeypatch):
 def some_of(seen: Observation, rows: np.ndarray) -> Observation:
     found = Detections(seen.detections.boxes[rows], seen.detections.scores[rows])
     return Observation(
-        seen.frame_number, seen.time_s, found, Poses(seen.poses.keypoints[rows]), seen.looks[rows]
+        seen.frame_number, seen.time_s, found, Poses(seen.poses.keypoints[rows]), seen.embeddings[rows]
     )
 
 

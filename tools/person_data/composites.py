@@ -196,9 +196,9 @@ def _seen(layer: _Layer, mask: np.ndarray) -> Person | None:
     near = np.ones((2 * round(max(1, _REACH * layer.cut.height)) + 1,) * 2, np.uint8)
     reached = cv2.dilate(mask.astype(np.uint8), near) > 0
     spots = keypoints[inside, :2].astype(int)
-    covered = np.zeros(len(keypoints), bool)
-    covered[inside] = ~reached[spots[:, 1], spots[:, 0]]
-    keypoints[covered, 2] = 1
+    occluded_fraction = np.zeros(len(keypoints), bool)
+    occluded_fraction[inside] = ~reached[spots[:, 1], spots[:, 0]]
+    keypoints[occluded_fraction, 2] = 1
     keypoints[~inside] = 0
     scores = np.where(inside | ~known, layer.cut.keypoint_scores, 0).astype(np.float32)
     return Person(box, keypoints, scores, ignore=shown < _IGNORED * whole)

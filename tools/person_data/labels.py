@@ -63,7 +63,7 @@ def ignored(box: np.ndarray, score: float = 1.0) -> Person:
     return replace(person(box, ignore=True), score=score)
 
 
-def taught(box: np.ndarray, skeleton: np.ndarray, score: float = 1.0) -> Person:
+def teacher_features(box: np.ndarray, skeleton: np.ndarray, score: float = 1.0) -> Person:
     """A person with the keypoints of a teacher: [17, 3] x y confidence."""
     confidence = np.clip(skeleton[:, 2], 0, 1).astype(np.float32)
     states = np.select([confidence >= SURE, confidence >= DOUBTFUL], [2, 1], 0)

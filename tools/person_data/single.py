@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.skeleton import KEYPOINTS
-from person_data.labels import SURE, Person, Picture, around, held_out, person, taught
+from person_data.labels import SURE, Person, Picture, around, held_out, person, teacher_features
 from person_data.reading import Archive, Study
 from reid.datasets.layout import split_identities
 
@@ -146,7 +146,7 @@ def _cuhk(study: Study, source: str, file: str, identity: Callable[[str], int]) 
         for name, image, skeleton in _crops(study, archive, source, part):
             box = np.float32([0, 0, image.shape[1], image.shape[0]])
             tested = f"{identity(name):04d}" in test
-            yield Picture(name, image, (taught(box, skeleton),), "teacher", tested, detects=False)
+            yield Picture(name, image, (teacher_features(box, skeleton),), "teacher", tested, detects=False)
 
 
 def _crops(

@@ -15,7 +15,7 @@ from kprtrack.core.atomic_file import write_whole
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import InputError
 from kprtrack.core.skeleton import KEYPOINTS
-from person_data.labels import LEAST_POSE_HEIGHT, LONG_SIDE, Person, ignored, overlaps, taught
+from person_data.labels import LEAST_POSE_HEIGHT, LONG_SIDE, Person, ignored, overlaps, teacher_features
 
 YOLOX, TINYPOSE = "weights/yolox_nano_torch_from_onnx.pth", "weights/tinypose_256x192_fp16.xml"
 LEAST_SCORE = 0.4  # of a box that counts as a person; below, as a region to be ignored
@@ -73,7 +73,7 @@ class Teachers:
         skeletons = np.zeros((len(boxes), len(KEYPOINTS), 3), np.float32)
         (skeletons[large],) = self.skeletons([image], [boxes[large]])
         return [
-            taught(box, skeleton, float(score))
+            teacher_features(box, skeleton, float(score))
             for box, skeleton, score in zip(boxes, skeletons, scores, strict=True)
         ]
 

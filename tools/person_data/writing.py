@@ -47,9 +47,9 @@ def write_source(
     return entries
 
 
-def write_lists(out: Path, entries: Sequence[Entry], facts: Mapping[str, Any]) -> Entry:
+def write_lists(out: Path, entries: Sequence[Entry], metadata: Mapping[str, Any]) -> Entry:
     """Write the lists and the summary; returns the summary."""
-    summary: Entry = {**facts, "lists": {}}
+    summary: Entry = {**metadata, "lists": {}}
     for name in LISTS:
         chosen = [entry for entry in entries if belongs(entry, name)]
         content = coco(chosen, poses=name.startswith("pose"))

@@ -111,7 +111,7 @@ class DetectorTrainConfig:
         )
 
 
-def deciding_settings(config: DetectorTrainConfig) -> Mapping[str, Any]:
+def resume_relevant_config(config: DetectorTrainConfig) -> Mapping[str, Any]:
     """The settings that a run must keep when it goes on; where the data lie is not one of them."""
     values = {name: value for name, value in asdict(config).items() if name not in _NOT_THE_RESULT}
     values["data"] = [source["share"] for source in values["data"]["train"]]

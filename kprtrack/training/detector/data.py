@@ -112,10 +112,10 @@ def collate(made: Sequence[tuple[Example, np.ndarray]]) -> DetectorBatch:
 
 def ignored_cells(polygons: Sequence[np.ndarray], size: int) -> np.ndarray:
     """[A] bool, in the order of `yolox_network.cells`: whose centre lies in a polygon, to half a pixel."""
-    covered = np.zeros((size, size), np.uint8)
+    occluded_fraction = np.zeros((size, size), np.uint8)
     for polygon in polygons:
-        cv2.fillPoly(covered, [np.rint(polygon).astype(np.int32)], 1)
-    return np.concatenate([covered[s // 2 :: s, s // 2 :: s].reshape(-1) for s in STRIDES]) > 0
+        cv2.fillPoly(occluded_fraction, [np.rint(polygon).astype(np.int32)], 1)
+    return np.concatenate([occluded_fraction[s // 2 :: s, s // 2 :: s].reshape(-1) for s in STRIDES]) > 0
 
 
 def read_picture(image: LabelledImage, coarse: int = 1) -> np.ndarray:

@@ -31,7 +31,7 @@ class Taught:
 
 
 @torch.no_grad()
-def taught(raw: Tensor, *, height: int, width: int, full_score: float) -> Taught:
+def teacher_features(raw: Tensor, *, height: int, width: int, full_score: float) -> Taught:
     """What to learn from [B, A, 6] of `Yolox.forward` of one class. full_score: counts as certain."""
     found = decode(raw, height, width)
     people = (found[..., 4] * found[..., 5] / full_score).clamp(max=1)

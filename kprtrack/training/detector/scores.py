@@ -20,12 +20,12 @@ _RECALLS = np.linspace(0, 1, 101)
 _SEEN_SCORE = 0.5
 
 
-def average_precision(found: Sequence[Detections], truth: Sequence[LabelledImage]) -> float:
+def average_precision(found: Sequence[Detections], ground_truth: Sequence[LabelledImage]) -> float:
     """AP in 0..1 of boxes at an overlap of 0.5. Raises: ValueError if the truth holds nobody."""
-    people = sum(len(image.boxes) for image in truth)
+    people = sum(len(image.boxes) for image in ground_truth)
     if not people:
         raise ValueError("no people in the truth")
-    judged = [_judged(boxes, image) for boxes, image in zip(found, truth, strict=True)]
+    judged = [_judged(boxes, image) for boxes, image in zip(found, ground_truth, strict=True)]
     scores, right = (np.concatenate([each[side] for each in judged]) for side in (0, 1))
     right = right[np.argsort(-scores, kind="stable")]
     if not len(right):
@@ -37,10 +37,12 @@ def average_precision(found: Sequence[Detections], truth: Sequence[LabelledImage
     return float(np.where(places < len(right), best_from_here[np.minimum(places, len(right) - 1)], 0).mean())
 
 
-def false_people(found: Sequence[Detections], truth: Sequence[LabelledImage]) -> float | None:
+def false_people(found: Sequence[Detections], ground_truth: Sequence[LabelledImage]) -> float | None:
     """Boxes of score 0.5 or more for each picture without people; None: there is no such picture."""
     empty = [
-        boxes for boxes, image in zip(found, truth, strict=True) if not len(image.boxes) + len(image.ignore)
+        boxes
+        for boxes, image in zip(found, ground_truth, strict=True)
+        if not len(image.boxes) + len(image.ignore)
     ]
     if not empty:
         return None

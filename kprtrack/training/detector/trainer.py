@@ -22,9 +22,9 @@ from kprtrack.hub.store import find
 from kprtrack.inference.devices import Runtime
 from kprtrack.training.annotations import LabelledImage, read_annotations
 from kprtrack.training.config import Source
-from kprtrack.training.detector.config import DetectorOptimiser, DetectorTrainConfig, deciding_settings
+from kprtrack.training.detector.config import DetectorOptimiser, DetectorTrainConfig, resume_relevant_config
 from kprtrack.training.detector.data import DetectorBatch, DetectorExamples, collate, read_picture
-from kprtrack.training.detector.distillation import Taught, distil_loss, taught
+from kprtrack.training.detector.distillation import Taught, distil_loss, teacher_features
 from kprtrack.training.detector.loss import yolox_loss
 from kprtrack.training.detector.scores import average_precision, false_people
 from kprtrack.training.loop import Task, run_training
@@ -69,7 +69,7 @@ def prepare(config: DetectorTrainConfig) -> tuple[Task, Mapping[str, Any]]:
         score=partial(score, tested, config) if tested else None,
         weights=partial(weights_file, config),
     )
-    return task, {**deciding_settings(config), "training_set": examples.fingerprint()}
+    return task, {**resume_relevant_config(config), "training_set": examples.fingerprint()}
 
 
 def new_optimiser(network: nn.Module, config: DetectorOptimiser) -> torch.optim.Optimizer:
@@ -142,7 +142,7 @@ def _step(
 @torch.no_grad()
 def _asked(teacher: Yolox, images: Tensor, config: DetectorTrainConfig) -> Taught:
     height, width = images.shape[2:]
-    return taught(teacher(images), height=height, width=width, full_score=config.distil.full_score)
+    return teacher_features(teacher(images), height=height, width=width, full_score=config.distil.full_score)
 
 
 def _teacher(config: DetectorTrainConfig, device: torch.device) -> Yolox | None:

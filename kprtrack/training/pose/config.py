@@ -122,7 +122,7 @@ class PoseTrainConfig:
         )
 
 
-def deciding_settings(config: PoseTrainConfig) -> Mapping[str, Any]:
+def resume_relevant_config(config: PoseTrainConfig) -> Mapping[str, Any]:
     """The settings that a run must keep when it goes on; where the data lie is not one of them."""
     other = "hrnet" if config.network == "small" else "small"
     kept = {name: value for name, value in asdict(config).items() if name not in (*_NOT_THE_RESULT, other)}

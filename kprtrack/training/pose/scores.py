@@ -34,7 +34,7 @@ class PoseScores:
 
 def score_poses(
     found: np.ndarray,
-    truth: np.ndarray,
+    ground_truth: np.ndarray,
     areas: np.ndarray,
     *,
     skeleton: Skeleton = "coco",
@@ -44,10 +44,12 @@ def score_poses(
 
     Source: PCKh, Andriluka et al., CVPR 2014; similarity, COCO's keypoint evaluation.
     """
-    truth = np.asarray(truth, np.float64)
-    asked = truth[..., 2] > 0
-    errors = np.linalg.norm(np.asarray(found, np.float64)[..., :2] - truth[..., :2], axis=-1)  # [N, 17]
-    sizes = head_sizes(truth, skeleton)
+    ground_truth = np.asarray(ground_truth, np.float64)
+    asked = ground_truth[..., 2] > 0
+    errors = np.linalg.norm(
+        np.asarray(found, np.float64)[..., :2] - ground_truth[..., :2], axis=-1
+    )  # [N, 17]
+    sizes = head_sizes(ground_truth, skeleton)
     measured = asked & np.isfinite(sizes)[:, None]
     joints = _shares(errors <= head_share * np.nan_to_num(sizes)[:, None], measured)
     spread = np.maximum(areas, 1)[:, None] * (2 * np.array(OKS_SIGMAS)) ** 2

@@ -22,7 +22,7 @@ from kprtrack.poses.small import normalised
 from kprtrack.poses.topdown import estimate_poses
 from kprtrack.training.config import Source
 from kprtrack.training.loop import Task, run_training
-from kprtrack.training.pose.config import PoseTrainConfig, deciding_settings
+from kprtrack.training.pose.config import PoseTrainConfig, resume_relevant_config
 from kprtrack.training.pose.data import (
     LabelledPerson,
     PoseBatch,
@@ -56,7 +56,7 @@ def prepare(config: PoseTrainConfig) -> tuple[Task, Mapping[str, Any]]:
         raise UserError("Say what to learn from: data.train=FILE, a json file of COCO's form.")
     sources = _read(config.data.train, config)
     tested = list(chain(*_read(config.data.val, config)))
-    if tested and _score(tested, _truth(tested), config).keypoints == 0:
+    if tested and _score(tested, _gt(tested), config).keypoints == 0:
         raise UserError(
             "The people of data.val cannot be scored: of nobody are shoulders and hips or head known."
         )
@@ -76,7 +76,7 @@ def prepare(config: PoseTrainConfig) -> tuple[Task, Mapping[str, Any]]:
         score=partial(score, tested, config) if tested else None,
         weights=weights_file,
     )
-    return task, {**deciding_settings(config), "training_set": examples.fingerprint()}
+    return task, {**resume_relevant_config(config), "training_set": examples.fingerprint()}
 
 
 def score(people: Sequence[LabelledPerson], config: PoseTrainConfig, network: nn.Module) -> dict[str, float]:
@@ -128,8 +128,8 @@ def _read(sources: Sequence[Source], config: PoseTrainConfig) -> list[list[Label
 
 def _score(people: Sequence[LabelledPerson], found: np.ndarray, config: PoseTrainConfig) -> PoseScores:
     areas = np.array([np.prod(person.box[2:] - person.box[:2]) for person in people])
-    return score_poses(found, _truth(people), areas, skeleton=config.layout().skeleton)
+    return score_poses(found, _gt(people), areas, skeleton=config.layout().skeleton)
 
 
-def _truth(people: Sequence[LabelledPerson]) -> np.ndarray:
+def _gt(people: Sequence[LabelledPerson]) -> np.ndarray:
     return np.stack([person.keypoints for person in people])

@@ -48,7 +48,7 @@ _SHIFT = 3  # OpenCV draws at 1/8 pixel
 
 
 @dataclass(frozen=True)
-class Portrait:
+class CropOverlay:
     """A crop at the encoder's size, and what the encoder was shown and found in it."""
 
     image: np.ndarray  # [H, W, 3] uint8 RGB
@@ -68,7 +68,7 @@ def take_portraits(
     *,
     prompts: PromptConfig | None = None,
     cameras: Sequence[int] | None = None,
-) -> list[Portrait]:
+) -> list[CropOverlay]:
     """Portraits by an encoder with parts.
 
     prompts: which of them it is shown; None: as it was trained. cameras: of each crop; None: unknown.
@@ -92,11 +92,11 @@ def take_portraits(
     return taken
 
 
-def plain_portrait(crop: Crop, prompts: PromptConfig, parts: np.ndarray | None = None) -> Portrait:
+def plain_portrait(crop: Crop, prompts: PromptConfig, parts: np.ndarray | None = None) -> CropOverlay:
     """The crop at the size of `prompts`, with the keypoints that it draws."""
     resized = resize_crop(crop, prompts.height, prompts.width)
     sure = resized.keypoints * (resized.keypoints[..., 2:] > prompts.min_confidence)
-    return Portrait(resized.image, sure[0], sure[1:], parts)
+    return CropOverlay(resized.image, sure[0], sure[1:], parts)
 
 
 def part_names(parts: int) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def colour_of_part(name: str) -> Colour:
     return PART_COLOURS.get(name, _UNKNOWN)
 
 
-def draw_prompts(portrait: Portrait, *, boldness: float = 1.0) -> np.ndarray:
+def draw_prompts(portrait: CropOverlay, *, boldness: float = 1.0) -> np.ndarray:
     """The crop with its prompts, [H, W, 3] uint8: own keypoints in their parts' colours, others' red."""
     canvas = portrait.image.copy()
     width = boldness * canvas.shape[1] / 128
@@ -130,7 +130,7 @@ def draw_prompts(portrait: Portrait, *, boldness: float = 1.0) -> np.ndarray:
     return canvas
 
 
-def draw_parts(portrait: Portrait) -> np.ndarray:
+def draw_parts(portrait: CropOverlay) -> np.ndarray:
     """The crop in grey, coloured with the likeliest part of each place, [H, W, 3] uint8."""
     grey = np.repeat(portrait.image.mean(axis=2, keepdims=True), 3, axis=2) * 0.6 + 90
     if portrait.parts is None:

@@ -11,7 +11,7 @@ import numpy as np
 from reid.evaluation.ranking import Ranking
 from reid.evaluation.report.crop_overlay import (
     Colour,
-    Portrait,
+    CropOverlay,
     colour_of_part,
     draw_parts,
     draw_prompts,
@@ -51,8 +51,8 @@ class Caption:
 
 def draw_ranking(
     ranking: Ranking,
-    query: tuple[Portrait, Caption],
-    gallery: Sequence[tuple[Portrait, Caption]],
+    query: tuple[CropOverlay, Caption],
+    gallery: Sequence[tuple[CropOverlay, Caption]],
     *,
     names: Sequence[str],
 ) -> bytes:
@@ -129,7 +129,7 @@ def _draw_cell(
     canvas: "Image",
     x: int,
     y: int,
-    shown: tuple[Portrait, Caption],
+    shown: tuple[CropOverlay, Caption],
     *,
     colour: Colour,
     head: str,

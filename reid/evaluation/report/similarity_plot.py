@@ -8,7 +8,7 @@ import numpy as np
 from kprtrack.core.errors import UserError
 from reid.evaluation.report.crop_overlay import (
     Colour,
-    Portrait,
+    CropOverlay,
     draw_legend,
     draw_parts,
     draw_prompts,
@@ -39,12 +39,12 @@ _DARK_FROM = 0.55  # of the scale; from here on white letters read better
 
 
 def draw_similarities(
-    similarities: Similarities, portraits: Sequence[Portrait], names: Sequence[str], *, title: str
+    similarities: Similarities, portraits: Sequence[CropOverlay], names: Sequence[str], *, title: str
 ) -> bytes:
     """PNG of the matrix. names: of the crops; title: the first line, such as the name of the weights."""
     from PIL import Image, ImageDraw
 
-    refuse_too_many(len(portraits))
+    validate_too_many(len(portraits))
     strips = [_strip(portrait) for portrait in portraits]
     cell = max(max(strip.shape[1] for strip in strips), _CROP_HEIGHT // 2) + 2 * _GAP
     row = _CROP_HEIGHT + _NAME + 2 * _GAP
@@ -62,13 +62,13 @@ def draw_similarities(
     return png(canvas)
 
 
-def refuse_too_many(crops: int) -> None:
+def validate_too_many(crops: int) -> None:
     """Raises: UserError for more crops than a picture can show."""
     if crops > MOST_CROPS:
         raise UserError(f"A picture of {crops} crops is too large. Name {MOST_CROPS} at most.")
 
 
-def _strip(portrait: Portrait) -> np.ndarray:
+def _strip(portrait: CropOverlay) -> np.ndarray:
     """The crop with its prompts, and beside it its parts if the encoder has any."""
     import cv2
 

@@ -3,7 +3,7 @@
 import pytest
 
 from eval.bench.ablations import ABLATIONS, rows_of
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import UserError
 
 
@@ -28,7 +28,10 @@ def test_all_stands_for_every_ablation_once() -> None:
     ],
 )
 def test_a_row_is_the_default_without_one_thing(name: str, role: str, options: dict[str, object]) -> None:
-    reid, tracker = Part("kpr", "w", {"min_confidence": 0.2}), Part("kpr", None, {"momentum": 0.8})
+    reid, tracker = (
+        ComponentConfig("kpr", "w", {"min_confidence": 0.2}),
+        ComponentConfig("kpr", None, {"momentum": 0.8}),
+    )
     config = TrackConfig(reid=reid, tracker=tracker)
     row = rows_of(config, (name,))[1]
     assert row.base == config
@@ -47,10 +50,12 @@ def test_a_misspelt_ablation_is_answered_with_the_nearest() -> None:
 @pytest.mark.parametrize("name", ["prompts", "negatives", "parts"])
 def test_an_encoder_without_prompts_and_parts_has_none_to_lose(name: str) -> None:
     with pytest.raises(UserError, match=f"'{name}'.*--reid onnx"):
-        rows_of(TrackConfig(reid=Part("onnx", "osnet.onnx")), (name,))
+        rows_of(TrackConfig(reid=ComponentConfig("onnx", "osnet.onnx")), (name,))
 
 
-@pytest.mark.parametrize("config", [TrackConfig(reid=Part("none")), TrackConfig(tracker=Part("bytetrack"))])
+@pytest.mark.parametrize(
+    "config", [TrackConfig(reid=ComponentConfig("none")), TrackConfig(tracker=ComponentConfig("bytetrack"))]
+)
 def test_without_looks_there_is_nothing_left_but_motion(config: TrackConfig) -> None:
     with pytest.raises(UserError, match="motion"):
         rows_of(config, ("motion",))
@@ -58,4 +63,4 @@ def test_without_looks_there_is_nothing_left_but_motion(config: TrackConfig) -> 
 
 def test_what_is_off_already_cannot_be_taken_away() -> None:
     with pytest.raises(UserError, match="switched off already"):
-        rows_of(TrackConfig(reid=Part("kpr", options={"prompts": False})), ("prompts",))
+        rows_of(TrackConfig(reid=ComponentConfig("kpr", options={"prompts": False})), ("prompts",))

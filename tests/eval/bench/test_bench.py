@@ -16,7 +16,7 @@ from support.bench_cases import FRAMES, VIDEOS, counter, drawn_people, given, ma
 from eval.bench.run import run_bench
 from eval.benchmarks.from_tracks import people_of, without_doubtful_joints
 from eval.report.text import comparison
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError, OutputError, UserError, WeightsError
 from kprtrack.io import read_observations
@@ -45,10 +45,10 @@ def test_true_boxes_and_poses_reach_the_ceiling(root: Path, tmp_path: Path) -> N
 def test_result_files_have_the_images_of_the_truth_in_its_order(root: Path, tmp_path: Path) -> None:
     run_bench(root, tmp_path / "out", given(root))
     for name in VIDEOS:
-        truth = json.loads((root / "posetrack_data" / "val" / f"{name}.json").read_text())
+        ground_truth = json.loads((root / "posetrack_data" / "val" / f"{name}.json").read_text())
         result = json.loads((tmp_path / "out" / "default" / "pose" / f"{name}.json").read_text())
-        assert result["images"] == truth["images"]
-        assert len(result["annotations"]) == len(truth["annotations"])
+        assert result["images"] == ground_truth["images"]
+        assert len(result["annotations"]) == len(ground_truth["annotations"])
         lines = (tmp_path / "out" / "default" / "mot" / f"{name}.txt").read_text().splitlines()
         assert {int(line.split(",")[0]) for line in lines} == set(range(1, FRAMES + 1))
 
@@ -66,7 +66,7 @@ def test_another_tracker_runs_on_the_same_observations(root: Path, tmp_path: Pat
     log, out = tmp_path / "log", tmp_path / "out"
     run_bench(root, out, given(root), build=counter(log))
     noted(log)
-    run_bench(root, out, replace(given(root), tracker=Part("bytetrack")), build=counter(log))
+    run_bench(root, out, replace(given(root), tracker=ComponentConfig("bytetrack")), build=counter(log))
     assert noted(log) == []
     settings = json.loads((out / "default" / "settings.json").read_text())
     assert settings["config"]["tracker"]["name"] == "bytetrack"
@@ -77,7 +77,7 @@ def test_rows_of_other_encoders_run_only_the_encoder(root: Path, tmp_path: Path)
     log, weights = tmp_path / "log", tmp_path / "weights.pth"
     weights.write_bytes(b"not read by these networks")
     names = {"detector": "yolox-nano", "pose": "heatmap", "reid": "kpr"}
-    config = TrackConfig(**{role: Part(name, str(weights)) for role, name in names.items()})
+    config = TrackConfig(**{role: ComponentConfig(name, str(weights)) for role, name in names.items()})
     rows = run_bench(root, tmp_path / "out", config, ablate=("all",), build=partial(drawn_people, log))
     assert list(rows) == ["default", "prompts", "negatives", "motion", "parts"]
     words = noted(log)  # a video is one batch
@@ -88,9 +88,11 @@ def test_rows_of_other_encoders_run_only_the_encoder(root: Path, tmp_path: Path)
 def test_every_row_has_looks_of_its_own(root: Path, tmp_path: Path) -> None:
     config = given(root, mini_kpr(tmp_path / "kpr.safetensors"))
     run_bench(root, tmp_path / "out", config, ablate=("all",))
-    looks = [next(iter(read_observations(path))).looks for path in observation_files(tmp_path / "out")]
-    assert sorted(one.features.shape[1] for one in looks) == [1, 1, 6, 6, 6, 6, 6, 6]
-    assert sorted(bool(one.prompted.all()) for one in looks) == [False] * 2 + [True] * 6
+    embeddings = [
+        next(iter(read_observations(path))).embeddings for path in observation_files(tmp_path / "out")
+    ]
+    assert sorted(one.features.shape[1] for one in embeddings) == [1, 1, 6, 6, 6, 6, 6, 6]
+    assert sorted(bool(one.prompted.all()) for one in embeddings) == [False] * 2 + [True] * 6
 
 
 def test_rows_share_detections_and_poses_to_the_bit(root: Path, tmp_path: Path) -> None:
@@ -100,7 +102,9 @@ def test_rows_share_detections_and_poses_to_the_bit(root: Path, tmp_path: Path) 
     for a, b in zip(one, other, strict=True):
         assert (a.detections.boxes == b.detections.boxes).all()
         assert (a.poses.keypoints == b.poses.keypoints).all()
-    assert any((a.looks.features != b.looks.features).any() for a, b in zip(one, other, strict=True))
+    assert any(
+        (a.embeddings.features != b.embeddings.features).any() for a, b in zip(one, other, strict=True)
+    )
 
 
 def test_changed_images_are_looked_at_again(root: Path, tmp_path: Path) -> None:
@@ -116,7 +120,7 @@ def test_changed_images_are_looked_at_again(root: Path, tmp_path: Path) -> None:
 def test_changed_weights_and_settings_lie_beside_the_old_ones(root: Path, tmp_path: Path) -> None:
     out, weights = tmp_path / "out", tmp_path / "kpr.safetensors"
     run_bench(root, out, given(root, mini_kpr(weights)))
-    other = replace(given(root, Part("kpr", str(weights))), precision="bf16")
+    other = replace(given(root, ComponentConfig("kpr", str(weights))), precision="bf16")
     run_bench(root, out, other)
     assert len(list((out / "observations").iterdir())) == 2
 
@@ -218,7 +222,7 @@ def test_joints_below_the_least_score_are_not_written(root: Path, tmp_path: Path
             entry["scores"] = [0.2] + 16 * [0.9]
         (tmp_path / "given").mkdir(exist_ok=True)
         (tmp_path / "given" / folder.name).write_text(json.dumps(document))
-    config = replace(given(root), pose=Part("given", str(tmp_path / "given")))
+    config = replace(given(root), pose=ComponentConfig("file", str(tmp_path / "given")))
     for least, nose in ((0.3, 0), (0.1, 1)):
         run_bench(root, tmp_path / "out", config, min_joint_score=least)
         result = json.loads((tmp_path / "out" / "default" / "pose" / f"{VIDEOS[0]}.json").read_text())
@@ -235,7 +239,7 @@ def test_a_missing_image_is_named_before_anything_runs(root: Path, tmp_path: Pat
 
 def test_missing_weights_are_told_before_anything_runs(root: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="No file of weights"):
-        run_bench(root, tmp_path / "out", given(root, Part("kpr", str(tmp_path / "none.pth"))))
+        run_bench(root, tmp_path / "out", given(root, ComponentConfig("kpr", str(tmp_path / "none.pth"))))
     assert not (tmp_path / "out").exists()
 
 
@@ -256,14 +260,14 @@ def test_wrong_settings_are_refused(
 
 
 def test_misspelt_tracker_options_are_refused_before_anything_runs(root: Path, tmp_path: Path) -> None:
-    config = replace(given(root), tracker=Part("kpr", options={"hgih_score": 0.5}))
+    config = replace(given(root), tracker=ComponentConfig("kpr", options={"hgih_score": 0.5}))
     with pytest.raises(UserError, match="high_score"):
         run_bench(root, tmp_path / "out", config, build=counter(tmp_path / "log"))
     assert not (tmp_path / "log").exists()
 
 
 def test_a_given_folder_without_a_video_is_told(root: Path, tmp_path: Path) -> None:
-    config = replace(given(root), detector=Part("given", str(tmp_path)))
+    config = replace(given(root), detector=ComponentConfig("file", str(tmp_path)))
     with pytest.raises(InputError, match=f"no file of {VIDEOS[0]}"):
         run_bench(root, tmp_path / "out", config)
 

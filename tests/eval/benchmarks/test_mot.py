@@ -20,8 +20,8 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def one_sequence(folder: Path, truth: str, tracks: str) -> tuple[Path, Path]:
-    return write(folder / "truth.txt", truth), write(folder / "tracks.txt", tracks)
+def one_sequence(folder: Path, ground_truth: str, tracks: str) -> tuple[Path, Path]:
+    return write(folder / "truth.txt", ground_truth), write(folder / "tracks.txt", tracks)
 
 
 @pytest.mark.skipif(not MOT15.exists(), reason="needs ../shared")
@@ -43,17 +43,17 @@ def test_real_tracks_have_the_scores_of_trackeval() -> None:
 def crowd(rng: np.random.Generator, frames: int) -> tuple[str, str]:
     """Ground truth with all classes and flags, and tracks of everything in it."""
     homes = rng.uniform(0, 200, (26, 2))
-    truth, tracks = [], []
+    ground_truth, tracks = [], []
     for frame in range(1, frames + 1):
         for person, home in enumerate(homes):
             x, y = home + rng.normal(0, 4, 2)
             flag, kind = person % 5 != 0, person % 13 + 1
             if rng.random() < 0.9:
-                truth.append(f"{frame},{person + 1},{x:.2f},{y:.2f},40,80,{int(flag)},{kind},0.7\n")
+                ground_truth.append(f"{frame},{person + 1},{x:.2f},{y:.2f},40,80,{int(flag)},{kind},0.7\n")
             if rng.random() < 0.9:
                 track = person + 1 + 100 * rng.integers(0, 2)
                 tracks.append(f"{frame},{track},{x + rng.normal(0, 4):.2f},{y:.2f},42,78,0.9,-1,-1,-1\n")
-    return "".join(truth), "".join(tracks)
+    return "".join(ground_truth), "".join(tracks)
 
 
 def scores_of_trackeval(folder: Path, benchmark: str, name: str) -> dict[str, dict[str, object]]:
@@ -86,8 +86,8 @@ def scores_of_trackeval(folder: Path, benchmark: str, name: str) -> dict[str, di
     ("benchmark", "name"), [("MOT16", "MOT16-02"), ("MOT17", "MOT17-02-FRCNN"), ("MOT20", "MOT20-01")]
 )
 def test_classes_and_flags_are_treated_as_trackeval_does(benchmark: str, name: str, tmp_path: Path) -> None:
-    truth, tracks = crowd(np.random.default_rng(len(name)), 12)
-    write(tmp_path / "gt" / name / "gt" / "gt.txt", truth)
+    ground_truth, tracks = crowd(np.random.default_rng(len(name)), 12)
+    write(tmp_path / "gt" / name / "gt" / "gt.txt", ground_truth)
     write(tmp_path / "gt" / name / "seqinfo.ini", "[Sequence]\nseqLength=14\n")
     write(tmp_path / "trackers" / "ours" / f"{name}.txt", tracks)
     scored = score_mot(tmp_path / "gt", tmp_path / "trackers" / "ours")
@@ -98,8 +98,8 @@ def test_classes_and_flags_are_treated_as_trackeval_does(benchmark: str, name: s
 
 
 def test_places_in_the_world_are_no_classes(tmp_path: Path) -> None:
-    truth = "1,1,10,10,20,40,1,4.5,5.5,0\n1,2,80,10,20,40,0,2,2,0\n"
-    scored = score_mot(*one_sequence(tmp_path, truth, ROW))
+    ground_truth = "1,1,10,10,20,40,1,4.5,5.5,0\n1,2,80,10,20,40,0,2,2,0\n"
+    scored = score_mot(*one_sequence(tmp_path, ground_truth, ROW))
     assert scored.measures["box_clear"].combined["MOTA"] == 1  # the box with flag 0 does not count
     assert not scored.notes
 
@@ -122,8 +122,8 @@ def lay_out_text(folder: Path) -> tuple[Path, Path]:
 
 
 def lay_out_one_folder(folder: Path) -> tuple[Path, Path]:
-    truth, results = lay_out_folders(folder)
-    return truth / "a", results / "b.txt"
+    ground_truth, results = lay_out_folders(folder)
+    return ground_truth / "a", results / "b.txt"
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_blanks_semicolons_and_trailing_commas_separate_too(tmp_path: Path) -> N
 
 
 def test_results_without_truth_are_named(tmp_path: Path) -> None:
-    truth, results = lay_out_text(tmp_path)
+    ground_truth, results = lay_out_text(tmp_path)
     write(results / "old.txt", ROW)
-    assert "old.txt (1 in all)" in score_mot(truth, results).notes[0]
+    assert "old.txt (1 in all)" in score_mot(ground_truth, results).notes[0]
 
 
 # What cannot be scored
@@ -190,25 +190,25 @@ def test_a_bad_result_names_file_line_and_remedy(tracks: str, message: str, tmp_
 
 
 def test_an_unknown_class_in_the_truth_is_refused(tmp_path: Path) -> None:
-    truth = "1,1,10,10,20,40,1,1,0.5\n1,2,10,10,20,40,1,14,0.5\n"
+    ground_truth = "1,1,10,10,20,40,1,1,0.5\n1,2,10,10,20,40,1,14,0.5\n"
     with pytest.raises(InputError, match=r"truth\.txt, line 2 .* must be a whole number from 1 to 13"):
-        score_mot(*one_sequence(tmp_path, truth, ROW))
+        score_mot(*one_sequence(tmp_path, ground_truth, ROW))
 
 
 def test_a_box_after_the_end_of_the_sequence_is_refused(tmp_path: Path) -> None:
-    truth, results = lay_out_folders(tmp_path)
-    write(truth / "a" / "seqinfo.ini", "[Sequence]\nseqLength=3\n")
+    ground_truth, results = lay_out_folders(tmp_path)
+    write(ground_truth / "a" / "seqinfo.ini", "[Sequence]\nseqLength=3\n")
     write(results / "a.txt", ROW + "4" + ROW[1:])
     with pytest.raises(InputError, match=r"a\.txt, line 2 .*seqinfo\.ini says .* ends with frame 3"):
-        score_mot(truth, results)
+        score_mot(ground_truth, results)
 
 
 @pytest.mark.parametrize("text", ["", "[Sequence]\nseqLength=many\n", "what\n"])
 def test_a_damaged_seqinfo_is_refused(text: str, tmp_path: Path) -> None:
-    truth, results = lay_out_folders(tmp_path)
-    write(truth / "a" / "seqinfo.ini", text)
+    ground_truth, results = lay_out_folders(tmp_path)
+    write(ground_truth / "a" / "seqinfo.ini", text)
     with pytest.raises(InputError, match=r"seqinfo\.ini must have seqLength in its section \[Sequence\]"):
-        score_mot(truth, results)
+        score_mot(ground_truth, results)
 
 
 def test_a_missing_result_is_named_with_the_one_it_may_be(tmp_path: Path) -> None:
@@ -232,6 +232,6 @@ def test_missing_folders_and_folders_without_truth_are_refused(tmp_path: Path) -
 
 
 def test_one_result_for_many_sequences_is_refused(tmp_path: Path) -> None:
-    truth, results = lay_out_text(tmp_path)
+    ground_truth, results = lay_out_text(tmp_path)
     with pytest.raises(InputError, match=r"is one file, but .* has 2 sequences"):
-        score_mot(truth, results / "a.txt")
+        score_mot(ground_truth, results / "a.txt")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pt21_cases import BASIC, NAME, made, spoil, truth_file, unpack, write
+from support.pt21_cases import BASIC, NAME, gt_file, made, spoil, unpack, write
 
 from eval.benchmarks.posetrack21 import read_sequence, read_sequences
 from kprtrack.core.errors import InputError, UserError
@@ -16,17 +16,17 @@ def refuses(*parts: str) -> Any:
 
 
 def test_a_sequence_without_result_is_named(tmp_path: Path) -> None:
-    truth, results = made(tmp_path, names=("a_test", "b_test", "c_test"))
+    ground_truth, results = made(tmp_path, names=("a_test", "b_test", "c_test"))
     (results / "b_test.json").unlink()
     with refuses("lacks 1 of 3 sequences", "b_test.json"):
-        read_sequences(truth, results)
+        read_sequences(ground_truth, results)
 
 
 def test_the_root_is_one_higher(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     for inside in ("posetrack_data", "posetrack_data/val"):
-        with refuses("does not hold the folder posetrack_data", f"Did you mean {truth}"):
-            read_sequences(truth / inside, results)
+        with refuses("does not hold the folder posetrack_data", f"Did you mean {ground_truth}"):
+            read_sequences(ground_truth / inside, results)
 
 
 def test_a_root_without_truth_says_what_it_must_hold(tmp_path: Path) -> None:
@@ -38,40 +38,41 @@ def test_a_root_without_truth_says_what_it_must_hold(tmp_path: Path) -> None:
 
 
 def test_an_unknown_split_lists_those_that_are_there(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     with pytest.raises(UserError, match=r"'vla'.*Did you mean 'val'"):
-        read_sequences(truth, results, split="vla")
+        read_sequences(ground_truth, results, split="vla")
 
 
 def test_empty_folders_are_refused(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     (tmp_path / "empty").mkdir()
     with refuses("holds no .json files", NAME):
-        read_sequences(truth, tmp_path / "empty")
+        read_sequences(ground_truth, tmp_path / "empty")
     with refuses("There is no folder"):
-        read_sequences(truth, tmp_path / "nowhere")
-    truth_file(truth).unlink()
+        read_sequences(ground_truth, tmp_path / "nowhere")
+    gt_file(ground_truth).unlink()
     with refuses("holds no json files"):
-        read_sequences(truth, results)
-    truth_file(truth).parent.rmdir()
+        read_sequences(ground_truth, results)
+    gt_file(ground_truth).parent.rmdir()
     with refuses("holds no splits"):
-        read_sequences(truth, results)
+        read_sequences(ground_truth, results)
 
 
 def test_a_folder_one_too_high_hints_at_the_right_one(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     with refuses("holds no .json files", f"Did you mean {results}"):
-        read_sequences(truth, tmp_path)
+        read_sequences(ground_truth, tmp_path)
 
 
 def test_several_trackers_in_a_folder_are_listed(tmp_path: Path) -> None:
-    truth, _ = made(tmp_path)
+    ground_truth, _ = made(tmp_path)
     for name in ("one", "two"):
         write(
-            tmp_path / "all" / name / "sequences" / f"{NAME}.json", json.loads(truth_file(truth).read_text())
+            tmp_path / "all" / name / "sequences" / f"{NAME}.json",
+            json.loads(gt_file(ground_truth).read_text()),
         )
     with refuses("several trackers", "one/sequences", "two/sequences"):
-        read_sequences(truth, tmp_path / "all")
+        read_sequences(ground_truth, tmp_path / "all")
 
 
 def test_truth_boxes_must_be_whole(tmp_path: Path) -> None:

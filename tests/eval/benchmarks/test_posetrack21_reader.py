@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.pt21_cases import BASIC, FRAMES, HEAD_PX, IMAGE, NAME, keypoints, made, spoil, truth_file, unpack
+from support.pt21_cases import BASIC, FRAMES, HEAD_PX, IMAGE, NAME, gt_file, keypoints, made, spoil, unpack
 
 from eval.benchmarks.posetrack21 import SequencePair, read_sequence, read_sequences
 from kprtrack.core.errors import InputError
@@ -15,8 +15,8 @@ from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 Document = dict[str, Any]
 
 
-def read(truth: Path, results: Path, **options: Any) -> SequencePair:
-    (files,) = read_sequences(truth, results, **options)
+def read(ground_truth: Path, results: Path, **options: Any) -> SequencePair:
+    (files,) = read_sequences(ground_truth, results, **options)
     return read_sequence(files)
 
 
@@ -24,48 +24,48 @@ def read(truth: Path, results: Path, **options: Any) -> SequencePair:
 
 
 def test_rows_are_people_frame_after_frame(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     spoil(results / f"{NAME}.json", lambda file: file["annotations"].reverse())
-    poses = read(truth, results).poses
+    poses = read(ground_truth, results).poses
     assert poses.name == NAME
     assert poses.labelled.tolist() == [True, True, True, False]
-    assert poses.truth.frames.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert poses.truth.ids.tolist() == [1, 2] * 4
+    assert poses.ground_truth.frames.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert poses.ground_truth.ids.tolist() == [1, 2] * 4
     assert poses.tracks.frames.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert poses.tracks.ids.tolist() == [2, 1] * 4
     assert poses.tracks.person_ids.tolist() == [12, 11] * 4
-    assert poses.truth.boxes[1].tolist() == [200, 50, 20, 40]
-    assert poses.truth.keypoints[1, 0].tolist() == [200, 60]
-    assert poses.truth.keypoints[1, 3].tolist() == [0, 0]
+    assert poses.ground_truth.boxes[1].tolist() == [200, 50, 20, 40]
+    assert poses.ground_truth.keypoints[1, 0].tolist() == [200, 60]
+    assert poses.ground_truth.keypoints[1, 3].tolist() == [0, 0]
 
 
 def test_head_sizes_are_known_in_labelled_frames_only(tmp_path: Path) -> None:
-    heads = read(*made(tmp_path)).poses.truth.head_sizes
+    heads = read(*made(tmp_path)).poses.ground_truth.head_sizes
     assert heads[:6] == pytest.approx(np.full(6, HEAD_PX))
     assert np.isnan(heads[6:]).all()
 
 
 def test_joint_scores_are_minus_9999_where_a_person_has_none(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     spoil(results / f"{NAME}.json", lambda file: file["annotations"][0].update(scores=[0.25] * 17))
-    scores = read(truth, results).poses.tracks.joint_scores
+    scores = read(ground_truth, results).poses.tracks.joint_scores
     assert (scores[0] == 0.25).all()
     assert (scores[1:] == -9999).all()
 
 
 def test_unlabelled_truth_needs_neither_joints_nor_a_head(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
 
     def strip(file: Document) -> None:
         for one in file["annotations"][-2:]:
             del one["keypoints"], one["bbox_head"]
 
-    spoil(truth_file(truth), strip)
-    assert not read(truth, results).poses.truth.keypoints[-2:].any()
+    spoil(gt_file(ground_truth), strip)
+    assert not read(ground_truth, results).poses.ground_truth.keypoints[-2:].any()
 
 
 def test_one_ignored_region_may_be_a_flat_list(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
 
     def flat(file: Document) -> None:
         file["images"][0] |= {"ignore_regions_x": [1, 5, 5], "ignore_regions_y": [2, 2, 9]}
@@ -74,8 +74,8 @@ def test_one_ignored_region_may_be_a_flat_list(tmp_path: Path) -> None:
             "ignore_regions_y": [[2, 2, 9], [0, 1]],
         }
 
-    spoil(truth_file(truth), flat)
-    regions = read(truth, results).poses.ignore_regions
+    spoil(gt_file(ground_truth), flat)
+    regions = read(ground_truth, results).poses.ignore_regions
     assert [[polygon.tolist() for polygon in frame] for frame in regions[:3]] == [
         [[[1, 2], [5, 2], [5, 9]]],
         [[[1, 2], [5, 2], [5, 9]]],
@@ -90,7 +90,7 @@ def test_boxes_come_from_posetrack_mot_and_the_text_files_where_they_are_there(t
     assert boxes is not None
     assert boxes.labelled.all()
     assert len(boxes.ignore_regions) == 24
-    assert boxes.truth.boxes[0].tolist() == [221.16, 66.13, 45.66, 109.87]
+    assert boxes.ground_truth.boxes[0].tolist() == [221.16, 66.13, 45.66, 109.87]
     assert (boxes.tracks.frames[0], boxes.tracks.ids[0], boxes.tracks.scores[0]) == (0, 101, 0.75)
 
 
@@ -102,41 +102,41 @@ def test_boxes_of_pose_files_take_the_place_of_missing_text(tmp_path: Path) -> N
 
 
 def test_without_any_box_in_the_results_there_is_no_box_side(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     spoil(results / f"{NAME}.json", lambda file: [one.pop("bbox") for one in file["annotations"]])
-    assert read(truth, results).boxes is None
+    assert read(ground_truth, results).boxes is None
 
 
 def test_person_ids_are_optional(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     spoil(results / f"{NAME}.json", lambda file: file["annotations"][3].pop("person_id"))
-    pair = read(truth, results)
-    assert pair.truth_has_person_ids and not pair.tracks_have_person_ids
+    pair = read(ground_truth, results)
+    assert pair.gt_has_person_ids and not pair.tracks_have_person_ids
     assert (pair.poses.tracks.person_ids == -1).all()
 
 
 @pytest.mark.parametrize("inside", ["sequences", "mine/sequences"])
 def test_results_may_lie_where_the_official_program_looks(tmp_path: Path, inside: str) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     (tmp_path / "given" / inside).parent.mkdir(parents=True)
     results.rename(tmp_path / "given" / inside)
-    assert len(read(truth, tmp_path / "given").poses.tracks) == 8
+    assert len(read(ground_truth, tmp_path / "given").poses.tracks) == 8
 
 
 def test_hidden_files_are_no_sequences(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
-    (truth_file(truth).parent / "._x.json").write_bytes(b"\0")
-    assert len(read_sequences(truth, results)) == 1
+    ground_truth, results = made(tmp_path)
+    (gt_file(ground_truth).parent / "._x.json").write_bytes(b"\0")
+    assert len(read_sequences(ground_truth, results)) == 1
 
 
 def test_joints_named_as_posetracks_may_lie_in_any_pose(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     as_coco(results)
     spoil(
         results / f"{NAME}.json",
         lambda file: file.update(categories=[{"name": "person", "keypoints": list(POSETRACK_KEYPOINTS)}]),
     )
-    assert len(read(truth, results).poses.tracks)
+    assert len(read(ground_truth, results).poses.tracks)
 
 
 # What is refused: a change of the result file, and what the message must hold
@@ -195,11 +195,11 @@ FAULTS: dict[str, tuple[Callable[[Document], object], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_result_is_refused_for(fault: str, tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     change, parts = FAULTS[fault]
     spoil(results / f"{NAME}.json", change)
     with pytest.raises(InputError) as refusal:
-        read(truth, results)
+        read(ground_truth, results)
     for part in (str(results / f"{NAME}.json"), *parts):
         assert part in str(refusal.value)
 
@@ -217,32 +217,32 @@ def as_coco(results: Path) -> None:
 
 
 def test_cocos_order_is_told_from_the_poses(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     as_coco(results)
     with pytest.raises(InputError, match="seem to be in COCO's order"):
-        read(truth, results)
+        read(ground_truth, results)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"images": 3}', '{"images": []}', "{" * 5000])
 def test_a_file_that_is_none_of_posetrack_is_refused(text: str, tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     (results / f"{NAME}.json").write_text(text)
     with pytest.raises(InputError, match=NAME):
-        read(truth, results)
+        read(ground_truth, results)
 
 
 def test_truth_without_a_head_box_is_refused(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
-    spoil(truth_file(truth), lambda file: file["annotations"][2].pop("bbox_head"))
+    ground_truth, results = made(tmp_path)
+    spoil(gt_file(ground_truth), lambda file: file["annotations"][2].pop("bbox_head"))
     with pytest.raises(InputError, match=r"frame 1 .*track_id 1 has no bbox_head"):
-        read(truth, results)
+        read(ground_truth, results)
 
 
 def test_results_in_place_of_the_truth_are_noticed(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
-    spoil(truth_file(truth), lambda file: [image.pop("is_labeled") for image in file["images"]])
+    ground_truth, results = made(tmp_path)
+    spoil(gt_file(ground_truth), lambda file: [image.pop("is_labeled") for image in file["images"]])
     with pytest.raises(InputError, match="swapped"):
-        read(truth, results)
+        read(ground_truth, results)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_results_in_place_of_the_truth_are_noticed(tmp_path: Path) -> None:
     [{"ignore_regions_x": [[1, 2, 3]], "ignore_regions_y": [[1, 2]]}, {"ignore_regions_x": [[1, "a"]]}],
 )
 def test_a_region_that_is_no_polygon_is_refused(region: Document, tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
-    spoil(truth_file(truth), lambda file: file["images"][1].update(region))
+    ground_truth, results = made(tmp_path)
+    spoil(gt_file(ground_truth), lambda file: file["images"][1].update(region))
     with pytest.raises(InputError, match="frame 1: ignore_regions"):
-        read(truth, results)
+        read(ground_truth, results)

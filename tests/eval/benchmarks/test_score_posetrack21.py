@@ -147,17 +147,17 @@ def test_an_unknown_measure_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_process_is_refused(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     with pytest.raises(UserError, match="at least 1, not 0"):
-        score_posetrack21(truth, results, processes=0)
+        score_posetrack21(ground_truth, results, processes=0)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_one_bad_file_of_many_and_nothing_is_scored(tmp_path: Path, processes: int) -> None:
-    truth, results = made(tmp_path, names=THREE)
+    ground_truth, results = made(tmp_path, names=THREE)
     spoil(results / f"{THREE[2]}.json", lambda file: file["annotations"][0].update(track_id=2))
     with pytest.raises(InputError, match=r"000003_made_test.json, frame 0 .*twice"):
-        score_posetrack21(truth, results, processes=processes)
+        score_posetrack21(ground_truth, results, processes=processes)
 
 
 # Notes
@@ -169,10 +169,10 @@ def change_all(results: Path, change) -> None:
 
 
 def test_modes_that_differ_are_explained(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     kept = lambda file: [one for one in file["annotations"] if one["image_id"] != IMAGE]  # noqa: E731
     spoil(results / f"{NAME}.json", lambda file: file.update(annotations=kept(file)))
-    evaluation = score_posetrack21(truth, results)
+    evaluation = score_posetrack21(ground_truth, results)
     (note,) = [note for note in evaluation.notes if note.startswith("Keypoint HOTA is")]
     # 4 of 6 joints are found in each of 15 places; A = 2 / 3; officially 6 more are missed, and not 2.
     assert f"{100 * math.sqrt(4 / 10 * 4 / 6):.2f} as the official program counts" in note
@@ -195,51 +195,51 @@ def test_official_files_need_no_notes(tmp_path: Path) -> None:
 
 
 def test_without_person_ids_cross_video_hota_is_left_out_with_a_note(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     change_all(results, lambda one: one.pop("person_id"))
-    evaluation = score_posetrack21(truth, results)
+    evaluation = score_posetrack21(ground_truth, results)
     assert not evaluation.measures.keys() & set(CROSS_VIDEO_MEASURES)
     assert any("Cross-video HOTA is not scored" in note and NAME in note for note in evaluation.notes)
     with pytest.raises(InputError, match=r"cross_video_hota: .* person_id"):
-        score_posetrack21(truth, results, only=frozenset({"cross_video_hota"}))
+        score_posetrack21(ground_truth, results, only=frozenset({"cross_video_hota"}))
 
 
 def test_without_boxes_only_poses_are_scored(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     change_all(results, lambda one: one.pop("bbox"))
-    evaluation = score_posetrack21(truth, results)
+    evaluation = score_posetrack21(ground_truth, results)
     assert not evaluation.measures.keys() & {*BOX_MEASURES, "kit_mota"}
     assert not evaluation.timelines
     assert any("Boxes are not scored" in note for note in evaluation.notes)
 
 
 def test_boxes_in_some_files_alone_are_refused(tmp_path: Path) -> None:
-    truth, results = made(tmp_path, names=THREE)
+    ground_truth, results = made(tmp_path, names=THREE)
     spoil(results / f"{THREE[1]}.json", lambda file: [one.pop("bbox") for one in file["annotations"]])
     with pytest.raises(InputError, match="000002_made_test has no boxes"):
-        score_posetrack21(truth, results)
+        score_posetrack21(ground_truth, results)
 
 
 def test_person_ids_copied_from_track_ids_are_noticed(tmp_path: Path) -> None:
-    truth, results = made(tmp_path, names=THREE)
+    ground_truth, results = made(tmp_path, names=THREE)
     change_all(results, lambda one: one.update(person_id=one["track_id"]))
     assert any(
         "Every person_id of the results is the track_id" in note
-        for note in score_posetrack21(truth, results).notes
+        for note in score_posetrack21(ground_truth, results).notes
     )
 
 
 def test_a_sequence_without_tracks_is_noticed(tmp_path: Path) -> None:
-    truth, results = made(tmp_path, names=THREE)
+    ground_truth, results = made(tmp_path, names=THREE)
     spoil(results / f"{THREE[1]}.json", lambda file: file.update(annotations=[]))
-    notes = score_posetrack21(truth, results).notes
+    notes = score_posetrack21(ground_truth, results).notes
     assert any("1 of 3, first" in note and THREE[1] in note for note in notes)
 
 
 def test_a_sequence_without_labelled_frames_changes_nothing(tmp_path: Path) -> None:
-    truth, results = made(tmp_path, names=THREE)
-    path = truth / "posetrack_data" / "val" / f"{THREE[0]}.json"
+    ground_truth, results = made(tmp_path, names=THREE)
+    path = ground_truth / "posetrack_data" / "val" / f"{THREE[0]}.json"
     spoil(path, lambda file: [image.update(is_labeled=False) for image in file["images"]])
-    evaluation = score_posetrack21(truth, results)
+    evaluation = score_posetrack21(ground_truth, results)
     assert evaluation.measures["keypoint_hota"].combined["HOTA"].min() == 1
     assert evaluation.measures["cross_video_hota"].combined["HOTA"].min() == 1

@@ -74,21 +74,24 @@ def test_a_file_against_itself_is_perfect_in_boxes_and_poses(tmp_path: Path) -> 
 
 
 def test_swapped_ids_are_switches_in_boxes_and_poses(tmp_path: Path) -> None:
-    truth, tracks = file(tmp_path / "a.json", *three()), file(tmp_path / "b.jsonl", *three(swapped=True))
-    measures = score_tracks(truth, tracks).measures
+    ground_truth, tracks = (
+        file(tmp_path / "a.json", *three()),
+        file(tmp_path / "b.jsonl", *three(swapped=True)),
+    )
+    measures = score_tracks(ground_truth, tracks).measures
     assert measures["box_clear"].combined["IDSW"] == measures["oks_clear"].combined["IDSW"] == 2
 
 
 def test_wrong_poses_in_right_boxes_lower_the_poses_alone(tmp_path: Path) -> None:
-    truth = file(tmp_path / "a.json", *three())
-    measures = score_tracks(truth, file(tmp_path / "b.json", *three(pose_shift=50))).measures
+    ground_truth = file(tmp_path / "a.json", *three())
+    measures = score_tracks(ground_truth, file(tmp_path / "b.json", *three(pose_shift=50))).measures
     assert np.mean(measures["box_hota"].combined["HOTA"]) == pytest.approx(1)
     assert np.mean(measures["oks_hota"].combined["HOTA"]) < 0.1
 
 
 def test_files_without_keypoints_are_scored_by_boxes_and_say_so(tmp_path: Path) -> None:
-    truth, tracks = file(tmp_path / "a.json", *three()), file(tmp_path / "b.txt", *three())
-    scored = score_tracks(truth, tracks)
+    ground_truth, tracks = file(tmp_path / "a.json", *three()), file(tmp_path / "b.txt", *three())
+    scored = score_tracks(ground_truth, tracks)
     assert list(scored.measures) == WITH_POSES[:3]
     assert scored.measures["box_clear"].combined["MOTA"] == 1
     assert "Poses are not scored" in scored.notes[0]
@@ -98,16 +101,16 @@ def test_posetracks_neck_and_head_are_not_held_against_coco_eyes(tmp_path: Path)
     poses = three()
     for one in poses:
         one.keypoints[:, 1:3, :2] += 500
-    truth = file(tmp_path / "a.json", *three())
+    ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", *poses, skeleton=POSETRACK_SKELETON)
-    both = score_tracks(tracks, truth).measures["oks_hota"].combined
+    both = score_tracks(tracks, ground_truth).measures["oks_hota"].combined
     assert np.mean(both["HOTA"]) == pytest.approx(1)
 
 
 def test_frames_are_paired_by_number(tmp_path: Path) -> None:
-    truth = file(tmp_path / "a.json", frame(4, 1), frame(6, 1))
+    ground_truth = file(tmp_path / "a.json", frame(4, 1), frame(6, 1))
     tracks = file(tmp_path / "b.json", frame(4, 1), frame(5, 1), frame(6, 1))
-    scored = score_tracks(truth, tracks)
+    scored = score_tracks(ground_truth, tracks)
     clear = scored.measures["box_clear"].combined
     assert (clear["CLR_TP"], clear["CLR_FP"], clear["CLR_Frames"]) == (2, 1, 3)
     assert scored.notes == (
@@ -117,8 +120,8 @@ def test_frames_are_paired_by_number(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_nobody(tmp_path: Path) -> None:
-    truth, tracks = file(tmp_path / "a.json", *three()), file(tmp_path / "b.json")
-    assert score_tracks(truth, tracks).measures["box_clear"].combined["CLR_FN"] == 6
+    ground_truth, tracks = file(tmp_path / "a.json", *three()), file(tmp_path / "b.json")
+    assert score_tracks(ground_truth, tracks).measures["box_clear"].combined["CLR_FN"] == 6
     assert score_tracks(tracks, tracks).measures["box_clear"].combined["CLR_FN"] == 0
 
 
@@ -139,26 +142,26 @@ def test_folders_are_paired_by_name_whatever_the_format(tmp_path: Path) -> None:
 
 
 def test_another_size_of_the_picture_is_refused(tmp_path: Path) -> None:
-    truth = file(tmp_path / "a.json", *three())
+    ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", *three(), video=VIDEO | {"width": 1280})
     with pytest.raises(InputError, match=r"a\.json .* 640 x 480 pixels, .*b\.json .* 1280 x 480"):
-        score_tracks(truth, tracks)
+        score_tracks(ground_truth, tracks)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "what"), [("sha256", "b" * 64, "content"), ("frames", 9, "number of frames")]
 )
 def test_another_video_is_noted(key: str, value: object, what: str, tmp_path: Path) -> None:
-    truth = file(tmp_path / "a.json", *three())
+    ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", *three(), video=VIDEO | {key: value})
-    (note,) = score_tracks(truth, tracks).notes
+    (note,) = score_tracks(ground_truth, tracks).notes
     assert note.startswith(f"a.json and b.json were made from videos of different {what}")
 
 
 def test_a_run_that_was_cut_short_is_noted(tmp_path: Path) -> None:
-    truth = file(tmp_path / "a.json", *three())
+    ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", frame(0, 1, 2), complete=False)
-    (note,) = score_tracks(truth, tracks).notes
+    (note,) = score_tracks(ground_truth, tracks).notes
     assert note.startswith("b.json was cut short")
 
 
@@ -188,8 +191,8 @@ def test_a_folder_against_a_file_and_missing_or_empty_ones_are_refused(tmp_path:
 
 
 def test_an_id_twice_in_a_frame_is_refused_with_its_place(tmp_path: Path) -> None:
-    truth = file(tmp_path / "a.json", *three())
+    ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", frame(0, 1, 2))
     tracks.write_text(tracks.read_text().replace('"track_id":2', '"track_id":1'))
     with pytest.raises(InputError, match=r"b\.json, frame 0, person 1: track id 1 stands twice"):
-        score_tracks(truth, tracks)
+        score_tracks(ground_truth, tracks)

@@ -61,11 +61,11 @@ def test_hota_equals_trackevals_class(step: int) -> None:
         expected = HOTA().eval_sequence(
             {
                 "num_timesteps": pairs.frame_count,
-                "num_gt_ids": len(np.unique(pairs.truth_ids)),
+                "num_gt_ids": len(np.unique(pairs.gt_ids)),
                 "num_tracker_ids": len(np.unique(pairs.track_ids)),
-                "num_gt_dets": len(pairs.truth_ids),
+                "num_gt_dets": len(pairs.gt_ids),
                 "num_tracker_dets": len(pairs.track_ids),
-                "gt_ids": [pairs.truth_in(frame) for frame in frames],
+                "gt_ids": [pairs.gt_in(frame) for frame in frames],
                 "tracker_ids": [pairs.tracks_in(frame) for frame in frames],
                 "similarity_scores": [pairs.matrix(frame) for frame in frames],
             }
@@ -122,9 +122,9 @@ REGION = [[90, -10], [200, -10], [200, 40], [90, 40]]
         pytest.param(still(1, 0), 1, id="a frame without truth is not"),
     ],
 )
-def test_a_free_track_in_an_ignored_region_is_no_false_alarm(truth: list, false_alarms: int) -> None:
+def test_a_free_track_in_an_ignored_region_is_no_false_alarm(ground_truth: list, false_alarms: int) -> None:
     ghosts = [(frame, 9, 100, 0, 40, 20) for frame in (0, 1)]
-    scores = box_scores(sequence(truth, ghosts, 2, region=REGION), clean=True)
+    scores = box_scores(sequence(ground_truth, ghosts, 2, region=REGION), clean=True)
     assert scores["box_hota"]["HOTA_FP(0)"] == false_alarms
     assert scores["box_clear"]["CLR_FP"] == false_alarms
     assert scores["box_identity"]["IDFP"] == false_alarms
@@ -149,14 +149,14 @@ def test_scoring_prints_and_writes_nothing(
 
 def test_a_crowd_of_more_pairs_than_fit_at_once_is_compared_in_full() -> None:
     rng = np.random.default_rng(0)
-    truth, tracks = (
+    ground_truth, tracks = (
         [(frame, person, *rng.uniform(0, 500, 2), 40, 80) for frame in (0, 2, 3) for person in range(150)]
         for _ in range(2)
     )
-    one = sequence(truth, tracks, 5)
+    one = sequence(ground_truth, tracks, 5)
     pairs = box_pairs(one, clean=False)
     for frame in range(5):
-        boxes = [side.at(side.frames == frame).boxes for side in (one.truth, one.tracks)]
+        boxes = [side.at(side.frames == frame).boxes for side in (one.ground_truth, one.tracks)]
         corners = [np.hstack([box[:, :2], box[:, :2] + box[:, 2:]]) for box in boxes]
         np.testing.assert_allclose(pairs.matrix(frame), iou(*corners), rtol=0, atol=1e-12)
 
@@ -167,11 +167,11 @@ def test_a_crowd_of_more_pairs_than_fit_at_once_is_compared_in_full() -> None:
 def posed(keypoints: np.ndarray, tracked: np.ndarray) -> Sequence:
     """One person of 100 x 100 pixels in one frame."""
     one = sequence([(0, 1, 0, 0, 100, 100)], [(0, 1, 0, 0, 100, 100)], 1)
-    truth, tracks = (
-        replace(one.truth, keypoints=keypoints[None]),
+    ground_truth, tracks = (
+        replace(one.ground_truth, keypoints=keypoints[None]),
         replace(one.tracks, keypoints=tracked[None]),
     )
-    return replace(one, truth=truth, tracks=tracks)
+    return replace(one, ground_truth=ground_truth, tracks=tracks)
 
 
 POSE = np.stack((np.linspace(5, 95, 17), np.linspace(95, 5, 17)), axis=1)
@@ -188,9 +188,9 @@ def test_a_keypoint_that_the_track_lacks_counts_as_wrong() -> None:
 
 
 def test_a_keypoint_that_the_truth_lacks_does_not_count() -> None:
-    truth = POSE.copy()
-    truth[:9] = 0
-    assert pose_similarities(posed(truth, POSE)).matrix(0) == pytest.approx(1)
+    ground_truth = POSE.copy()
+    ground_truth[:9] = 0
+    assert pose_similarities(posed(ground_truth, POSE)).matrix(0) == pytest.approx(1)
 
 
 def test_truth_without_keypoints_is_like_nobody() -> None:

@@ -15,8 +15,8 @@ from eval.metrics.keypoint_hota import KeypointHota
 PAIR = ("000001_made_test", "000002_made_test")
 
 
-def hota(truth: Path, results: Path) -> KeypointHota:
-    files = read_sequences(truth, results)
+def hota(ground_truth: Path, results: Path) -> KeypointHota:
+    files = read_sequences(ground_truth, results)
     return cross_video_hota([cross_video_parts(without_ignored(read_sequence(one).poses)) for one in files])
 
 
@@ -37,15 +37,15 @@ def test_every_field_of_every_tracker_is_the_official_programs(tracker: str) -> 
 
 
 def test_a_person_who_changes_identity_between_videos_loses_association(tmp_path: Path) -> None:
-    truth, results = made(tmp_path, names=PAIR)
-    assert hota(truth, results).fixed["HOTA"].min() == 1
+    ground_truth, results = made(tmp_path, names=PAIR)
+    assert hota(ground_truth, results).fixed["HOTA"].min() == 1
 
     def rename(file: dict) -> None:
         for one in file["annotations"]:
             one["person_id"] += 50
 
     spoil(results / f"{PAIR[1]}.json", rename)
-    scores = hota(truth, results).fixed
+    scores = hota(ground_truth, results).fixed
     assert scores["DetA"].min() == 1
     assert scores["AssA"] == pytest.approx(np.full((19, 16), 0.5))  # 3 frames of 6 with each identity
 
@@ -57,9 +57,9 @@ def test_a_run_goes_on_from_one_video_to_the_next(tmp_path: Path) -> None:
 
 
 def test_the_joints_of_a_sequence_without_tracks_are_missed_once_in_both_modes(tmp_path: Path) -> None:
-    truth, results = made(tmp_path, names=PAIR)
+    ground_truth, results = made(tmp_path, names=PAIR)
     spoil(results / f"{PAIR[1]}.json", lambda file: file.update(annotations=[]))
-    scores = hota(truth, results)
+    scores = hota(ground_truth, results)
     assert scores.fixed["HOTA_FN"][0, 0] == scores.official["HOTA_FN"][0, 0] == 6
     assert scores.fixed["DetRe"][0, 0] == 0.5
 

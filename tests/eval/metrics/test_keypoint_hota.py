@@ -27,14 +27,15 @@ JOINTS = 15
 HALF = 9  # row of alpha 0.5
 
 
-def poses_of(truth: Path, results: Path) -> dict[str, Sequence]:
+def poses_of(ground_truth: Path, results: Path) -> dict[str, Sequence]:
     return {
-        files.name: without_ignored(read_sequence(files).poses) for files in read_sequences(truth, results)
+        files.name: without_ignored(read_sequence(files).poses)
+        for files in read_sequences(ground_truth, results)
     }
 
 
-def made_hota(truth: Path, results: Path) -> KeypointHota:
-    (poses,) = poses_of(truth, results).values()
+def made_hota(ground_truth: Path, results: Path) -> KeypointHota:
+    (poses,) = poses_of(ground_truth, results).values()
     return keypoint_hota(poses)
 
 
@@ -49,7 +50,7 @@ def assert_official(poses: dict[str, Sequence], expected: dict) -> None:
     for name, scores in hota.items():
         counts = expected[name]["Count"]
         assert len(poses[name].tracks) == counts["Dets"]
-        assert len(poses[name].truth) == counts["GT_Dets"]
+        assert len(poses[name].ground_truth) == counts["GT_Dets"]
         assert len(poses[name].labelled) == counts["Frames"]
         assert_scores(scores.official, expected[name]["HOTAeypoints"])
     assert_scores(
@@ -79,8 +80,8 @@ def test_where_the_official_program_stops_all_predicted_joints_without_truth_are
     (poses,) = poses_of(root, root / "trackers/noisy/pose").values()
     scores = keypoint_hota(poses).fixed
     present = (np.delete(poses.tracks.keypoints, [3, 4], 1) > 0).all(2).sum(0)
-    wanted = (np.delete(poses.truth.keypoints, [3, 4], 1) > 0).all(2).sum(0)
-    assert len(np.unique(poses.truth.frames)) < len(poses.labelled)
+    wanted = (np.delete(poses.ground_truth.keypoints, [3, 4], 1) > 0).all(2).sum(0)
+    assert len(np.unique(poses.ground_truth.frames)) < len(poses.labelled)
     np.testing.assert_array_equal(
         (scores["HOTA_TP"] + scores["HOTA_FP"])[:, :JOINTS], np.tile(present, (19, 1))
     )
@@ -96,18 +97,18 @@ def test_perfect_tracks_have_hota_1_at_every_joint_and_in_total(tmp_path: Path) 
 
 
 def test_without_truth_and_without_tracks_all_is_0_but_the_error_of_place(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
-    for path in [*results.iterdir(), *(truth / "posetrack_data/val").iterdir()]:
+    ground_truth, results = made(tmp_path)
+    for path in [*results.iterdir(), *(ground_truth / "posetrack_data/val").iterdir()]:
         spoil(path, lambda file: file.update(annotations=[]))
-    scores = made_hota(truth, results)
+    scores = made_hota(ground_truth, results)
     assert not scores.official["HOTA"].any()
     assert (scores.official["LocA"] == 1).all()
 
 
 def test_a_frame_without_tracks_costs_officially_the_joints_of_the_whole_sequence(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)  # 2 people in each of 3 labelled frames
+    ground_truth, results = made(tmp_path)  # 2 people in each of 3 labelled frames
     keep(results, lambda one: one["image_id"] != IMAGE + 1)
-    scores = made_hota(truth, results)
+    scores = made_hota(ground_truth, results)
     assert scores.fixed["HOTA_FN"][0, 0] == 2
     assert scores.official["HOTA_FN"][0, 0] == 6
     assert scores.official["HOTA_FN"][0, JOINTS] == 6 * JOINTS
@@ -116,22 +117,22 @@ def test_a_frame_without_tracks_costs_officially_the_joints_of_the_whole_sequenc
 
 
 def test_a_frame_that_is_not_labelled_counts_nowhere(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     keep(results, lambda one: one["image_id"] != IMAGE + 3)
-    assert made_hota(truth, results).official["HOTA"].min() == 1
+    assert made_hota(ground_truth, results).official["HOTA"].min() == 1
 
 
 def test_one_missing_person_of_two_halves_the_recall(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     keep(results, lambda one: one["track_id"] == 1)
-    scores = made_hota(truth, results).fixed
+    scores = made_hota(ground_truth, results).fixed
     assert scores["DetRe"] == pytest.approx(np.full((19, JOINTS + 1), 0.5))
     assert scores["DetPr"] == pytest.approx(np.ones((19, JOINTS + 1)))
     assert scores["AssA"] == pytest.approx(np.ones((19, JOINTS + 1)))
 
 
 def test_a_switch_of_identity_costs_association_and_fragments(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     (path,) = results.iterdir()
 
     def change(file: dict) -> None:
@@ -140,7 +141,7 @@ def test_a_switch_of_identity_costs_association_and_fragments(tmp_path: Path) ->
                 one["track_id"] += 5
 
     spoil(path, change)
-    scores = made_hota(truth, results).fixed
+    scores = made_hota(ground_truth, results).fixed
     # Of 3 frames the first and the last have one track (A = 2 / 3), the other has another (A = 1 / 3).
     assert scores["AssA"][HALF, 0] == pytest.approx((2 * 2 / 3 + 1 / 3) / 3)
     # Three runs of one frame each: 1 / 3, 1 / 3 and 1 / 3 of the joined length.
@@ -148,7 +149,7 @@ def test_a_switch_of_identity_costs_association_and_fragments(tmp_path: Path) ->
 
 
 def test_a_joint_a_quarter_of_a_head_away_is_a_hit_below_one_half_only(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     (path,) = results.iterdir()
 
     def change(file: dict) -> None:
@@ -156,20 +157,20 @@ def test_a_joint_a_quarter_of_a_head_away_is_a_hit_below_one_half_only(tmp_path:
             one["keypoints"][0] += 0.2505 * 6.0  # similarity 1 - 0.2505 / 0.5001, just below one half
 
     spoil(path, change)
-    hits = made_hota(truth, results).fixed["HOTA_TP"]
+    hits = made_hota(ground_truth, results).fixed["HOTA_TP"]
     assert hits[HALF - 1, 0] == 6
     assert hits[HALF, 0] == 0
     assert (hits[:, 1] == 6).all()
 
 
 def test_two_tracks_near_one_person_give_one_hit(tmp_path: Path) -> None:
-    truth, results = made(tmp_path)
+    ground_truth, results = made(tmp_path)
     (path,) = results.iterdir()
     spoil(
         path,
         lambda file: file["annotations"].append(file["annotations"][0] | {"track_id": 7, "person_id": 7}),
     )
-    scores = made_hota(truth, results).fixed
+    scores = made_hota(ground_truth, results).fixed
     assert scores["HOTA_TP"][0, 0] == 6
     assert scores["HOTA_FP"][0, 0] == 1
 

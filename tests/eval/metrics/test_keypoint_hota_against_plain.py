@@ -89,14 +89,18 @@ def test_the_random_sequences_hold_what_is_hard():
     in_frame = [
         [
             np.bincount(side.frames, minlength=len(sequence.labelled))
-            for side in (sequence.truth, sequence.tracks)
+            for side in (sequence.ground_truth, sequence.tracks)
         ]
         for sequence in clean
     ]
     assert any(len(sequence.tracks) == 0 for sequence in clean), "no predictions at all"
-    assert any(((truth > 0) & (tracks == 0)).any() and tracks.any() for truth, tracks in in_frame)
-    assert any(((truth == 0) & (tracks > 0)).any() for truth, tracks in in_frame)
-    assert any(((truth == 0) & (tracks == 0)).any() for truth, tracks in in_frame)
-    assert any((truth == 1).any() and truth.max() == 1 for truth, _ in in_frame), "one person alone"
+    assert any(
+        ((ground_truth > 0) & (tracks == 0)).any() and tracks.any() for ground_truth, tracks in in_frame
+    )
+    assert any(((ground_truth == 0) & (tracks > 0)).any() for ground_truth, tracks in in_frame)
+    assert any(((ground_truth == 0) & (tracks == 0)).any() for ground_truth, tracks in in_frame)
+    assert any((ground_truth == 1).any() and ground_truth.max() == 1 for ground_truth, _ in in_frame), (
+        "one person alone"
+    )
     hota = [keypoint_hota(sequence).fixed["HOTA"][:, -1].mean() for sequence in clean]
     assert min(hota) == 0 and max(hota) > 0.3

@@ -57,9 +57,9 @@ def test_on_real_tracks_they_are_py_motmetrics() -> None:
 
 
 def test_the_last_partner_is_kept_over_a_gap_though_another_fits_better() -> None:
-    truth = still(1, 0, 0, 1)
+    ground_truth = still(1, 0, 0, 1)
     tracks = sorted([*still(7), (3, 7, 2, 0, 10, 20), (3, 8, 0, 0, 10, 20)])
-    scores = motmetrics_scores(sequence(truth, tracks, 4))
+    scores = motmetrics_scores(sequence(ground_truth, tracks, 4))
     assert scores["num_switches"] == 0
     assert scores["motp"] == pytest.approx((0 + 1 - 8 / 12) / 2)
 

@@ -31,12 +31,12 @@ def side(*points: np.ndarray, scores: tuple[float, ...] = (), frames: tuple[int,
     )
 
 
-def sequence(truth: People, tracks: People, frames: int = 1) -> Sequence:
-    return Sequence("made", np.ones(frames, bool), ((),) * frames, truth, tracks)
+def sequence(ground_truth: People, tracks: People, frames: int = 1) -> Sequence:
+    return Sequence("made", np.ones(frames, bool), ((),) * frames, ground_truth, tracks)
 
 
-def score(truth: People, tracks: People, frames: int = 1) -> dict:
-    return dict(pose_ap([pose_ap_parts(sequence(truth, tracks, frames))]))
+def score(ground_truth: People, tracks: People, frames: int = 1) -> dict:
+    return dict(pose_ap([pose_ap_parts(sequence(ground_truth, tracks, frames))]))
 
 
 @pytest.mark.parametrize(("case", "tracker"), RUNS)
@@ -55,14 +55,14 @@ def test_all_numbers_of_the_official_kit(case: str, tracker: str):
 
 
 def test_the_truth_itself_scores_100():
-    truth = side(standing(LEFT), standing(RIGHT))
-    assert all((values == 100).all() for values in score(truth, truth).values())
+    ground_truth = side(standing(LEFT), standing(RIGHT))
+    assert all((values == 100).all() for values in score(ground_truth, ground_truth).values())
 
 
 def test_half_a_head_away_is_right_and_more_is_wrong():
-    truth = side(standing(LEFT))
-    assert score(truth, side(standing(LEFT + HEAD_PX / 2)))["AP"][-1] == 100
-    assert score(truth, side(standing(LEFT + HEAD_PX / 2 + 0.01)))["AP"][-1] == 0
+    ground_truth = side(standing(LEFT))
+    assert score(ground_truth, side(standing(LEFT + HEAD_PX / 2)))["AP"][-1] == 100
+    assert score(ground_truth, side(standing(LEFT + HEAD_PX / 2 + 0.01)))["AP"][-1] == 0
 
 
 def test_the_second_pose_on_one_person_is_wrong():
@@ -80,27 +80,27 @@ def test_a_pose_belongs_to_the_person_of_whom_it_finds_the_larger_share():
 
 
 def test_a_wrong_pose_hurts_only_before_a_right_one():
-    truth, poses = side(standing(LEFT)), (standing(RIGHT), standing(LEFT))
-    assert score(truth, side(*poses, scores=(0.1, 0.9)))["AP"][-1] == 100
-    assert score(truth, side(*poses, scores=(0.9, 0.1)))["AP"][-1] == 50
+    ground_truth, poses = side(standing(LEFT)), (standing(RIGHT), standing(LEFT))
+    assert score(ground_truth, side(*poses, scores=(0.1, 0.9)))["AP"][-1] == 100
+    assert score(ground_truth, side(*poses, scores=(0.9, 0.1)))["AP"][-1] == 50
 
 
 def test_a_pose_in_another_frame_finds_nobody():
-    truth, tracks = side(standing(LEFT), frames=(0,)), side(standing(LEFT), frames=(1,))
-    assert score(truth, tracks, frames=2)["recall"][-1] == 0
+    ground_truth, tracks = side(standing(LEFT), frames=(0,)), side(standing(LEFT), frames=(1,))
+    assert score(ground_truth, tracks, frames=2)["recall"][-1] == 0
 
 
 def test_frames_without_annotated_poses_do_not_count():
     both = side(standing(LEFT), standing(RIGHT), frames=(0, 1))
-    truth = side(standing(LEFT))
-    judged = Sequence("made", np.array([True, False]), ((), ()), truth, both)
+    ground_truth = side(standing(LEFT))
+    judged = Sequence("made", np.array([True, False]), ((), ()), ground_truth, both)
     assert pose_ap([pose_ap_parts(judged)])["precision"][-1] == 100
 
 
 def test_ears_are_not_scored():
-    truth, deaf = standing(LEFT), standing(LEFT)
+    ground_truth, deaf = standing(LEFT), standing(LEFT)
     deaf[3:5] = 0
-    assert score(side(truth), side(deaf))["recall"][-1] == 100
+    assert score(side(ground_truth), side(deaf))["recall"][-1] == 100
 
 
 def test_without_predictions_everything_is_0():
@@ -109,9 +109,9 @@ def test_without_predictions_everything_is_0():
 
 
 def test_a_joint_without_truth_is_unknown_and_left_out_of_the_mean():
-    truth = standing(LEFT)
-    truth[0] = 0
-    scores = score(side(truth), side(standing(LEFT)))
+    ground_truth = standing(LEFT)
+    ground_truth[0] = 0
+    scores = score(side(ground_truth), side(standing(LEFT)))
     assert np.isnan(scores["AP"][0])
     assert scores["AP"][-1] == 100
 

@@ -11,7 +11,7 @@ from eval.metrics.timeline import timeline
 
 def test_a_row_tells_followed_missed_and_absent_frames() -> None:
     line = timeline(sequence(still(0, 5, 5, 5, 0), still(7, 7, 0, 9, 9), 5))
-    assert line.truth_ids.tolist() == [5]
+    assert line.gt_ids.tolist() == [5]
     assert line.track_ids.tolist() == [[ABSENT, 7, MISSED, 9, ABSENT]]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from support.report_cases import boxes_only, posetrack21, timeline
 
 from eval.datatypes import ABSENT, MISSED, Timeline
-from eval.report.plots import draw_pictures
+from eval.report.plots import draw_plots
 from eval.report.timeline_plot import MOST_SEQUENCES, draw_timelines
 
 
@@ -25,7 +25,7 @@ def area(png: bytes, colour: str) -> int:
 
 
 def identities(**timelines: Timeline) -> bytes:
-    return draw_pictures(replace(boxes_only(), timelines=timelines))["identities"]
+    return draw_plots(replace(boxes_only(), timelines=timelines))["identities"]
 
 
 def texts(**timelines: Timeline) -> list[str]:
@@ -40,19 +40,19 @@ def texts(**timelines: Timeline) -> list[str]:
 
 def test_everything_there_is_becomes_a_picture() -> None:
     for evaluation in (posetrack21(), boxes_only()):
-        pictures = draw_pictures(evaluation)
+        pictures = draw_plots(evaluation)
         assert list(pictures) == ["thresholds", "sequences", "identities"]
         assert all(min(pixels(png).shape[:2]) > 100 for png in pictures.values())
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
-    assert draw_pictures(replace(boxes_only(), measures={}, timelines={})) == {}
+    assert draw_plots(replace(boxes_only(), measures={}, timelines={})) == {}
     nobody = Timeline(np.zeros(0, np.int64), np.zeros((0, 5), np.int64))
     assert draw_timelines({"a": nobody}) is None
 
 
 def test_pictures_are_the_same_every_time() -> None:
-    assert draw_pictures(posetrack21()) == draw_pictures(posetrack21())
+    assert draw_plots(posetrack21()) == draw_plots(posetrack21())
 
 
 def test_drawing_opens_no_window_and_changes_no_setting_of_matplotlib() -> None:
@@ -67,21 +67,21 @@ def test_drawing_opens_no_window_and_changes_no_setting_of_matplotlib() -> None:
 
 def test_170_sequences_give_a_picture_that_viewers_can_open() -> None:
     names = [f"{i:06}_mpii_test" for i in range(170)]
-    high, wide, _ = pixels(draw_pictures(posetrack21(names))["sequences"]).shape
+    high, wide, _ = pixels(draw_plots(posetrack21(names))["sequences"]).shape
     assert high < 8000 and wide < 2000
     assert high / 170 > 15  # pixels a row: enough for a name
 
 
 def test_more_sequences_than_fit_are_cut_to_the_worst() -> None:
-    few = draw_pictures(posetrack21([f"{i}" for i in range(200)]))["sequences"]
-    many = draw_pictures(posetrack21([f"{i}" for i in range(400)]))["sequences"]
+    few = draw_plots(posetrack21([f"{i}" for i in range(200)]))["sequences"]
+    many = draw_plots(posetrack21([f"{i}" for i in range(400)]))["sequences"]
     assert abs(pixels(few).shape[0] - pixels(many).shape[0]) < 20
 
 
 def test_names_are_drawn_as_they_are_even_if_they_look_like_formulas_or_lack_letters() -> None:
     for name in ("$x_1$ 100% \\frac{", "視頻"):
         evaluation = posetrack21([name, "b"])
-        assert set(draw_pictures(evaluation)) == {"thresholds", "sequences", "identities"}
+        assert set(draw_plots(evaluation)) == {"thresholds", "sequences", "identities"}
 
 
 def test_a_gap_and_a_switch_can_be_seen() -> None:
@@ -92,8 +92,8 @@ def test_a_gap_and_a_switch_can_be_seen() -> None:
     switched[0, 20:] = 8
     blue, orange = "#77AADD", "#EE8866"
     base = identities(a=whole)
-    gap = identities(a=Timeline(whole.truth_ids, missed))
-    switch = identities(a=Timeline(whole.truth_ids, switched))
+    gap = identities(a=Timeline(whole.gt_ids, missed))
+    switch = identities(a=Timeline(whole.gt_ids, switched))
     assert 0.65 < area(gap, blue) / area(base, blue) < 0.85
     assert 0.4 < area(switch, blue) / area(base, blue) < 0.6
     assert area(base, orange) == 0 and area(switch, orange) > 1000

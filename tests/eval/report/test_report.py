@@ -197,7 +197,7 @@ def test_json_is_the_same_every_time() -> None:
 
 
 def test_json_takes_a_file_name_that_is_no_text() -> None:
-    assert "no\\ud800" not in evaluation_json(replace(boxes_only(), truth="no\ud800")).decode()
+    assert "no\\ud800" not in evaluation_json(replace(boxes_only(), ground_truth="no\ud800")).decode()
 
 
 def test_json_of_several_runs_has_them_by_name() -> None:

@@ -71,7 +71,7 @@ def test_the_page_asks_for_nothing_from_outside() -> None:
 
 
 def test_names_of_sequences_folders_and_runs_cannot_become_html() -> None:
-    evaluation = replace(posetrack21([NASTY, "b"], notes=(NASTY,)), truth=NASTY, results=NASTY)
+    evaluation = replace(posetrack21([NASTY, "b"], notes=(NASTY,)), ground_truth=NASTY, results=NASTY)
     for data in (evaluation_html(evaluation, {}), comparison_html({NASTY: evaluation, "b": evaluation}, {})):
         page = Page(data)
         assert not page.named("script")

@@ -13,13 +13,13 @@ from eval.benchmarks.score_tracks import score_tracks
 from eval.datatypes import Evaluation
 from eval.synthetic.benchmark import write_benchmark
 from kprtrack.build import build_tracker
-from kprtrack.config import Part
+from kprtrack.config import ComponentConfig
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks
-from kprtrack.detectors.file import load_given_detections
+from kprtrack.detectors.file import load_file_detections
 from kprtrack.io import RunHeader, open_writer
-from kprtrack.pipeline import Networks, follow, observe
-from kprtrack.poses.file import load_given_poses
+from kprtrack.pipeline import Networks, observe, track
+from kprtrack.poses.file import load_file_poses
 from kprtrack.video.source import open_source
 
 # Head, trunk, thighs, shins, as rows of KEYPOINTS; each part is seen around its joints.
@@ -46,7 +46,7 @@ def _colours(frame: Frame, box: np.ndarray, pose: np.ndarray, rows: tuple[int, .
 
 
 def _embed(frames: list[Frame], people: list[Detections], poses: list[Poses]) -> list[Appearance]:
-    looks = []
+    embeddings = []
     for frame, found, pose in zip(frames, people, poses, strict=True):
         features = np.zeros((len(found), len(_PARTS), _BINS**3), np.float32)
         visible = np.zeros(features.shape[:2], bool)
@@ -55,14 +55,14 @@ def _embed(frames: list[Frame], people: list[Detections], poses: list[Poses]) ->
                 colours = _colours(frame, found.boxes[person], pose.keypoints[person], rows)
                 if colours is not None:
                     features[person, part], visible[person, part] = colours, True
-        looks.append(Appearance(features, visible, np.zeros(len(found), bool)))
-    return looks
+        embeddings.append(Appearance(features, visible, np.zeros(len(found), bool)))
+    return embeddings
 
 
 def _track(root: Path, name: str) -> list[Tracks]:
     """The tracker's tracks from true boxes and poses, without their identities."""
-    truth = root / "tracks" / f"{name}.json"
-    boxes, poses = load_given_detections(truth), load_given_poses(truth)
+    ground_truth = root / "tracks" / f"{name}.json"
+    boxes, poses = load_file_detections(ground_truth), load_file_poses(ground_truth)
     networks = Networks(
         lambda frames: boxes.for_frames([frame.number for frame in frames]),
         lambda frames, people: poses.for_frames([frame.number for frame in frames], people),
@@ -70,7 +70,7 @@ def _track(root: Path, name: str) -> list[Tracks]:
     )
     with open_source(root / "images" / "val" / name, images_fps=SMOOTH.fps) as video:
         seen: list[Observation] = list(observe(video, networks))
-    return list(follow(seen, build_tracker(Part("kpr"), fps=SMOOTH.fps)))
+    return list(track(seen, build_tracker(ComponentConfig("kpr"), fps=SMOOTH.fps)))
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +85,12 @@ def results(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tracker's result files: PoseTrack21's, and ours in `own`."""
     folder = tmp_path_factory.mktemp("results")
     (folder / "own").mkdir()
-    for truth in sorted((root / "posetrack_data" / "val").iterdir()):
-        images = orjson.loads(truth.read_bytes())["images"]
-        tracks = _track(root, truth.stem)
+    for ground_truth in sorted((root / "posetrack_data" / "val").iterdir()):
+        images = orjson.loads(ground_truth.read_bytes())["images"]
+        tracks = _track(root, ground_truth.stem)
         with (
-            open_writer(folder / truth.name, RunHeader(), "posetrack21", images=images) as official,
-            open_writer(folder / "own" / truth.name, RunHeader()) as own,
+            open_writer(folder / ground_truth.name, RunHeader(), "posetrack21", images=images) as official,
+            open_writer(folder / "own" / ground_truth.name, RunHeader()) as own,
         ):
             for frame in tracks:
                 official.write(frame)
@@ -133,18 +133,20 @@ def _with_person_ids(root: Path, results: Path, target: Path) -> None:
     A second track of the same person is a stranger: nobody can be twice in a frame.
     """
     for path in sorted(results.glob("*.json")):
-        truth = orjson.loads((root / "posetrack_data" / "val" / path.name).read_bytes())
+        ground_truth = orjson.loads((root / "posetrack_data" / "val" / path.name).read_bytes())
         data = orjson.loads(path.read_bytes())
-        person_at = {(a["image_id"], *np.round(a["bbox"])): a["person_id"] for a in truth["annotations"]}
+        person_at = {
+            (a["image_id"], *np.round(a["bbox"])): a["person_id"] for a in ground_truth["annotations"]
+        }
         votes: Counter[tuple[int, int]] = Counter()
         for entry in data["annotations"]:
             person = person_at.get((entry["image_id"], *np.round(entry["bbox"])))
             if person is not None:
                 votes[entry["track_id"], person] += 1
         known: dict[int, int] = {}
-        for (track, person), _ in votes.most_common():
-            if track not in known and person not in known.values():
-                known[track] = person
+        for (track_id, person), _ in votes.most_common():
+            if track_id not in known and person not in known.values():
+                known[track_id] = person
         for entry in data["annotations"]:
             entry["person_id"] = known.get(entry["track_id"], _STRANGER + entry["track_id"])
         (target / path.name).write_bytes(orjson.dumps(data))

@@ -32,27 +32,27 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _truth(root: Path, name: str) -> dict:
+def _gt(root: Path, name: str) -> dict:
     return orjson.loads((root / "posetrack_data" / "val" / f"{name}.json").read_bytes())
 
 
-def test_the_reader_of_posetrack21_takes_the_truth(root: Path, frames: list[SyntheticFrame]) -> None:
-    truth = read_truth_poses(root / "posetrack_data" / "val" / f"{frames[0].sequence}.json")
-    assert truth.labelled.tolist() == [frame.labelled for frame in frames]
-    assert truth.people.ids.tolist() == np.concatenate([frame.ids for frame in frames]).tolist()
-    assert truth.people.person_ids.tolist() == np.concatenate([f.person_ids for f in frames]).tolist()
-    labelled = truth.labelled[truth.people.frames]
+def test_the_reader_of_posetrack21_takes_the_gt(root: Path, frames: list[SyntheticFrame]) -> None:
+    ground_truth = read_truth_poses(root / "posetrack_data" / "val" / f"{frames[0].sequence}.json")
+    assert ground_truth.labelled.tolist() == [frame.labelled for frame in frames]
+    assert ground_truth.people.ids.tolist() == np.concatenate([frame.ids for frame in frames]).tolist()
+    assert ground_truth.people.person_ids.tolist() == np.concatenate([f.person_ids for f in frames]).tolist()
+    labelled = ground_truth.labelled[ground_truth.people.frames]
     joints = np.concatenate([frame.posetrack for frame in frames])[..., :2]
-    np.testing.assert_allclose(truth.people.keypoints[labelled], joints[labelled], atol=0.006)
-    assert not truth.people.keypoints[~labelled].any()
+    np.testing.assert_allclose(ground_truth.people.keypoints[labelled], joints[labelled], atol=0.006)
+    assert not ground_truth.people.keypoints[~labelled].any()
     assert (~labelled).any()
-    assert np.isfinite(truth.people.head_sizes[labelled]).all()
+    assert np.isfinite(ground_truth.people.head_sizes[labelled]).all()
 
 
 def test_the_reader_of_posetrack21_takes_the_box_files(root: Path, frames: list[SyntheticFrame]) -> None:
     folder = root / "posetrack_mot" / "mot" / "val" / frames[0].sequence
     ids, regions = read_image_info(folder / "image_info.json")
-    assert ids == [image["id"] for image in _truth(root, frames[0].sequence)["images"]]
+    assert ids == [image["id"] for image in _gt(root, frames[0].sequence)["images"]]
     assert [len(region) for region in regions] == [len(frame.ignore_regions) for frame in frames]
     rows = np.loadtxt(folder / "gt" / "gt.txt", delimiter=",", ndmin=2)
     assert (rows[:, 7] == -1).all()
@@ -171,14 +171,14 @@ def test_keypoints_of_crops_lie_in_them_and_on_the_person(root: Path) -> None:
 
 def test_queries_are_an_identity_s_most_occluded_crops(root: Path) -> None:
     _, crops, roles = _crops(root)
-    truth = {entry["id"]: entry["person_id"] for entry in _truth(root, "005001_synth_val")["annotations"]}
+    ground_truth = {entry["id"]: entry["person_id"] for entry in _gt(root, "005001_synth_val")["annotations"]}
     levels: dict[tuple[int, str], list[float]] = {}
     for crop in crops:
         own = np.array(crop["keypoints"])[:, 2].sum()
         others = sum(np.array(pose)[:, 2].sum() for pose in crop["negative_kps"])
         level = others / own if own else 2 * others
-        levels.setdefault((truth[crop["id"]], roles[crop["id"]]), []).append(level)
+        levels.setdefault((ground_truth[crop["id"]], roles[crop["id"]]), []).append(level)
     people = {person for person, _ in levels}
     assert {role for _, role in levels} == {"query", "gallery"}
     assert all(min(levels[p, "query"]) >= max(levels[p, "gallery"]) for p in people if (p, "query") in levels)
-    assert set(roles) == set(truth) & set(roles)
+    assert set(roles) == set(ground_truth) & set(roles)

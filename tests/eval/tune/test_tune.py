@@ -11,12 +11,12 @@ from eval.bench.run import run_bench
 from eval.tune.score import METRICS
 from eval.tune.search import halves, run_tune
 from eval.tune.space import SPACES
-from kprtrack.config import Part, TrackConfig, configure, load_config
+from kprtrack.config import ComponentConfig, TrackConfig, configure, load_config
 from kprtrack.core.appearance import empty_appearance
 from kprtrack.core.datatypes import Detections, Observation, empty_poses
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.io import RunHeader, read_observations, write_observations
-from kprtrack.run import follow_file
+from kprtrack.run import track_observations
 
 NAMES = ("a", "b", "c", "d")
 
@@ -53,21 +53,21 @@ def doubtful_people(folder: Path, names: tuple[str, ...] = NAMES, score: float =
 
 
 def test_a_search_finds_people_whom_the_defaults_miss(tmp_path: Path) -> None:
-    seen, truth = doubtful_people(tmp_path)
-    result = run_tune(seen, truth, TrackConfig(), trials=40, out=tmp_path / "best.json")
+    seen, ground_truth = doubtful_people(tmp_path)
+    result = run_tune(seen, ground_truth, TrackConfig(), trials=40, out=tmp_path / "best.json")
     given, best = result.trials[0], max(result.trials, key=lambda trial: trial.tuned)
     assert given.tuned == given.held_out == 0
     assert best.tuned > 90 and best.held_out is not None and best.held_out > 90
     assert best.settings == result.best
-    assert "what to expect" in result.table and "birth_score" in result.table
+    assert "what to expect" in result.table and "new_track_score" in result.table
 
 
 def test_the_best_settings_can_be_used_as_a_config(tmp_path: Path) -> None:
-    seen, truth = doubtful_people(tmp_path)
-    config = TrackConfig(tracker=Part("kpr", options={"momentum": 0.8}))
-    result = run_tune(seen, truth, config, trials=40, out=tmp_path / "best.json")
+    seen, ground_truth = doubtful_people(tmp_path)
+    config = TrackConfig(tracker=ComponentConfig("kpr", options={"momentum": 0.8}))
+    result = run_tune(seen, ground_truth, config, trials=40, out=tmp_path / "best.json")
     loaded = load_config(tmp_path / "best.json").tracker
-    assert loaded == Part("kpr", None, {"momentum": 0.8, **result.best})
+    assert loaded == ComponentConfig("kpr", None, {"momentum": 0.8, **result.best})
 
 
 @pytest.mark.parametrize("metric", list(METRICS))
@@ -88,9 +88,9 @@ def test_the_first_trial_scores_what_the_benchmark_scores(root: Path, tmp_path: 
 
 
 def test_the_same_seed_gives_the_same_search_and_another_another(tmp_path: Path) -> None:
-    seen, truth = doubtful_people(tmp_path)
+    seen, ground_truth = doubtful_people(tmp_path)
     one, same, other = (
-        run_tune(seen, truth, TrackConfig(), trials=6, seed=seed, out=tmp_path / f"{name}.json").trials
+        run_tune(seen, ground_truth, TrackConfig(), trials=6, seed=seed, out=tmp_path / f"{name}.json").trials
         for name, seed in (("one", 3), ("same", 3), ("other", 4))
     )
     assert one == same
@@ -98,62 +98,64 @@ def test_the_same_seed_gives_the_same_search_and_another_another(tmp_path: Path)
 
 
 def test_a_search_broken_off_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
-    seen, truth = doubtful_people(tmp_path)
-    whole = run_tune(seen, truth, TrackConfig(), trials=8, out=tmp_path / "whole.json")
-    run_tune(seen, truth, TrackConfig(), trials=5, out=tmp_path / "part.json")
+    seen, ground_truth = doubtful_people(tmp_path)
+    whole = run_tune(seen, ground_truth, TrackConfig(), trials=8, out=tmp_path / "whole.json")
+    run_tune(seen, ground_truth, TrackConfig(), trials=5, out=tmp_path / "part.json")
     log = tmp_path / "part.trials.jsonl"
     log.write_bytes(log.read_bytes()[:-9])  # killed while it wrote
-    mended = run_tune(seen, truth, TrackConfig(), trials=8, out=tmp_path / "part.json")
+    mended = run_tune(seen, ground_truth, TrackConfig(), trials=8, out=tmp_path / "part.json")
     assert mended.trials == whole.trials
     assert log.read_bytes() == (tmp_path / "whole.trials.jsonl").read_bytes()
 
 
 def test_trials_of_another_search_are_not_taken_over(tmp_path: Path) -> None:
-    seen, truth = doubtful_people(tmp_path)
-    run_tune(seen, truth, TrackConfig(), trials=1, out=tmp_path / "best.json")
+    seen, ground_truth = doubtful_people(tmp_path)
+    run_tune(seen, ground_truth, TrackConfig(), trials=1, out=tmp_path / "best.json")
     with pytest.raises(UserError, match="another metric, seed"):
-        run_tune(seen, truth, TrackConfig(), trials=1, seed=1, metric="idf1", out=tmp_path / "best.json")
+        run_tune(
+            seen, ground_truth, TrackConfig(), trials=1, seed=1, metric="idf1", out=tmp_path / "best.json"
+        )
 
 
 def test_settings_that_fit_only_one_half_are_told(tmp_path: Path) -> None:
     """On the unseen videos everybody doubtful is a false alarm."""
-    seen, truth = doubtful_people(tmp_path)
+    seen, ground_truth = doubtful_people(tmp_path)
     for name in halves(NAMES)[1]:
         lines = [f"{i},1,300,10,30,80,1,-1,-1,-1\n" for i in range(1, 21)]
-        (truth / f"{name}.txt").write_text("".join(lines))
-    result = run_tune(seen, truth, TrackConfig(), trials=40, out=tmp_path / "best.json")
+        (ground_truth / f"{name}.txt").write_text("".join(lines))
+    result = run_tune(seen, ground_truth, TrackConfig(), trials=40, out=tmp_path / "best.json")
     assert result.best and "Keep the given ones" in result.table
 
 
 def test_one_video_says_nothing_of_others(tmp_path: Path) -> None:
-    seen, truth = doubtful_people(tmp_path, ("a",))
-    result = run_tune(seen, truth / "a.txt", TrackConfig(), trials=30, out=tmp_path / "best.json")
+    seen, ground_truth = doubtful_people(tmp_path, ("a",))
+    result = run_tune(seen, ground_truth / "a.txt", TrackConfig(), trials=30, out=tmp_path / "best.json")
     assert result.trials[0].held_out is None
     assert "With one video nothing says" in result.table
 
 
 def test_nothing_better_leaves_the_given_settings(tmp_path: Path) -> None:
-    seen, truth = doubtful_people(tmp_path, score=0.9)
-    result = run_tune(seen, truth, TrackConfig(), trials=3, out=tmp_path / "best.json")
+    seen, ground_truth = doubtful_people(tmp_path, score=0.9)
+    result = run_tune(seen, ground_truth, TrackConfig(), trials=3, out=tmp_path / "best.json")
     assert result.best == {} and "Nothing better" in result.table
     assert json.loads((tmp_path / "best.json").read_text()) == {"tracker": {"name": "kpr"}}
 
 
-def test_tracks_of_ours_are_a_truth(tmp_path: Path) -> None:
+def test_tracks_of_ours_are_a_gt(tmp_path: Path) -> None:
     """What the tracker itself wrote is matched in full."""
     seen, _ = doubtful_people(tmp_path, score=0.9)
     (tmp_path / "own").mkdir()
     for file in sorted(seen.iterdir()):
-        follow_file(read_observations(file), tmp_path / "own" / f"{file.stem}.json")
+        track_observations(read_observations(file), tmp_path / "own" / f"{file.stem}.json")
     result = run_tune(seen, tmp_path / "own", TrackConfig(), trials=1, out=tmp_path / "best.json")
     assert (result.trials[0].tuned, result.trials[0].held_out) == (100, 100)
 
 
 @pytest.mark.slow
 def test_several_processes_give_the_same_trials(tmp_path: Path) -> None:
-    seen, truth = doubtful_people(tmp_path)
-    one = run_tune(seen, truth, TrackConfig(), trials=4, out=tmp_path / "one.json")
-    two = run_tune(seen, truth, TrackConfig(), trials=4, out=tmp_path / "two.json", processes=2)
+    seen, ground_truth = doubtful_people(tmp_path)
+    one = run_tune(seen, ground_truth, TrackConfig(), trials=4, out=tmp_path / "one.json")
+    two = run_tune(seen, ground_truth, TrackConfig(), trials=4, out=tmp_path / "two.json", processes=2)
     assert one.trials == two.trials
 
 
@@ -186,33 +188,33 @@ def test_halves_do_not_depend_on_the_order_of_names() -> None:
         ({"metric": "box_hotta"}, "Did you mean 'box_hota'"),
         ({"trials": 0}, "trials"),
         ({"metric": "keypoint_hota"}, "Keypoint HOTA needs"),
-        ({"config": TrackConfig(tracker=Part("kpr", options={"hgih_score": 1.0}))}, "high_score"),
-        ({"config": TrackConfig(tracker=Part("sort"))}, "tracker"),
+        ({"config": TrackConfig(tracker=ComponentConfig("kpr", options={"hgih_score": 1.0}))}, "high_score"),
+        ({"config": TrackConfig(tracker=ComponentConfig("sort"))}, "tracker"),
     ],
 )
 def test_wrong_settings_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    seen, truth = doubtful_people(tmp_path)
+    seen, ground_truth = doubtful_people(tmp_path)
     arguments = {"config": TrackConfig(), "out": tmp_path / "best.json", **change}
     with pytest.raises(UserError, match=message):
-        run_tune(seen, truth, **arguments)  # type: ignore[arg-type]
+        run_tune(seen, ground_truth, **arguments)  # type: ignore[arg-type]
     assert not (tmp_path / "best.json").exists()
 
 
 def test_wrong_files_are_told(tmp_path: Path) -> None:
-    seen, truth = doubtful_people(tmp_path)
+    seen, ground_truth = doubtful_people(tmp_path)
     with pytest.raises(UserError, match=r"written as \.json"):
-        run_tune(seen, truth, TrackConfig(), out=tmp_path / "best.py")
+        run_tune(seen, ground_truth, TrackConfig(), out=tmp_path / "best.py")
     with pytest.raises(InputError, match=r"Name one of its folders: .*seen"):
-        run_tune(tmp_path, truth, TrackConfig(), out=tmp_path / "best.json")
+        run_tune(tmp_path, ground_truth, TrackConfig(), out=tmp_path / "best.json")
     with pytest.raises(UserError, match="one video's truth"):
-        run_tune(seen, truth / "a.txt", TrackConfig(), out=tmp_path / "best.json")
-    (truth / "b.txt").unlink()
+        run_tune(seen, ground_truth / "a.txt", TrackConfig(), out=tmp_path / "best.json")
+    (ground_truth / "b.txt").unlink()
     with pytest.raises(InputError, match="no truth of b"):
-        run_tune(seen, truth, TrackConfig(), out=tmp_path / "best.json")
+        run_tune(seen, ground_truth, TrackConfig(), out=tmp_path / "best.json")
 
 
 def test_observations_cut_short_are_refused(tmp_path: Path) -> None:
-    seen, truth = doubtful_people(tmp_path)
+    seen, ground_truth = doubtful_people(tmp_path)
     file = read_observations(seen / "a.npz")
 
     def broken() -> object:
@@ -222,4 +224,4 @@ def test_observations_cut_short_are_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_observations(seen / "a.npz", file.header, broken())  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"a\.npz was cut short"):
-        run_tune(seen, truth, TrackConfig(), out=tmp_path / "best.json")
+        run_tune(seen, ground_truth, TrackConfig(), out=tmp_path / "best.json")

@@ -11,7 +11,7 @@ import pytest
 from support import fake_run, paths
 
 from kprtrack.cli import commands
-from kprtrack.cli.main import INTERRUPTED, VERBS, main
+from kprtrack.cli.main import INTERRUPTED, SUBCOMMANDS, main
 from kprtrack.core.errors import UserError, WeightsError
 
 SHARED = paths.SHARED
@@ -37,11 +37,11 @@ def program(*words: str, before: str = "") -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command_and_exit_code(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert all(f"\n  {verb} " in text for verb in VERBS)
+    assert all(f"\n  {verb} " in text for verb in SUBCOMMANDS)
     assert all(f"{code} " in text for code in (0, 1, 2, 3, 4, 5, 130))
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", SUBCOMMANDS)
 def test_every_command_explains_itself_and_every_option(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -49,7 +49,9 @@ def test_every_command_explains_itself_and_every_option(
         main([verb, "--help"])
     assert ended.value.code == 0
     assert f"usage: kprtrack {verb}" in capsys.readouterr().out
-    unexplained = [a.dest for a in VERBS[verb]()._actions if not a.help and not a.dest.endswith("_weights")]
+    unexplained = [
+        a.dest for a in SUBCOMMANDS[verb]()._actions if not a.help and not a.dest.endswith("_weights")
+    ]
     assert unexplained in ([], ["action"])
 
 
@@ -167,11 +169,11 @@ def test_a_missing_extra_is_named(tmp_path: Path, hidden: str, words: list[str],
     (tmp_path / "p.json").write_text("[]")
     given = [
         "--detector",
-        "given",
+        "file",
         "--detector-weights",
         "p.json",
         "--pose",
-        "given",
+        "file",
         "--pose-weights",
         "p.json",
     ]

@@ -9,7 +9,7 @@ import pytest
 from support import paths
 from support.report_cases import boxes_only, posetrack21
 
-from kprtrack.cli.eval_parsers import EVALUATION_VERBS
+from kprtrack.cli.eval_parsers import EVALUATION_SUBCOMMANDS
 from kprtrack.cli.main import main
 
 ACTIONS = [
@@ -58,9 +58,9 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
     return noted
 
 
-EVAL = ["eval", "posetrack21", "--truth", "truth", "--results", "results"]
+EVAL = ["eval", "posetrack21", "--ground-truth", "truth", "--results", "results"]
 BENCH = ["bench", "posetrack21", "--root", "truth", "--out", "run"]
-TUNE = ["tune", "results", "--truth", "truth", "--out", "best.json"]
+TUNE = ["tune", "results", "--ground-truth", "truth", "--out", "best.json"]
 
 
 @pytest.mark.parametrize(("verb", "action"), ACTIONS)
@@ -71,7 +71,7 @@ def test_every_action_explains_every_option(
         main([verb, action, "--help"])
     assert ended.value.code == 0
     assert f"usage: kprtrack {verb} {action}" in capsys.readouterr().out
-    parser = next(a for a in EVALUATION_VERBS[verb]()._actions if a.dest == "action").choices[action]  # type: ignore[index]
+    parser = next(a for a in EVALUATION_SUBCOMMANDS[verb]()._actions if a.dest == "action").choices[action]  # type: ignore[index]
     assert not [a.dest for a in parser._actions if not a.help and not a.dest.endswith("_weights")]
 
 
@@ -100,7 +100,10 @@ def test_a_terminal_shows_the_sequence_at_work(
 
 @pytest.mark.parametrize(
     "words",
-    [["eval", "mot", "--truth", "truth", "--results", "results"], ["eval", "tracks", "a.json", "b.json"]],
+    [
+        ["eval", "mot", "--ground-truth", "truth", "--results", "results"],
+        ["eval", "tracks", "a.json", "b.json"],
+    ],
 )
 def test_other_files_are_scored(words: list[str], calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
@@ -147,10 +150,10 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["eval", "posetrack21", "--results", "results"], 2, "Say where the truth is: --truth PATH."),
-        (["eval", "mot", "--truth", "truth"], 2, "Say where the tracks are: --results PATH."),
+        (["eval", "posetrack21", "--results", "results"], 2, "Say where the truth is: --ground-truth PATH."),
+        (["eval", "mot", "--ground-truth", "truth"], 2, "Say where the tracks are: --results PATH."),
         ([*EVAL[:-1], "a.json"], 3, "a.json is a file. Name the folder"),
-        (["eval", "mot", "--truth", "no", "--results", "results"], 3, "There is no no."),
+        (["eval", "mot", "--ground-truth", "no", "--results", "results"], 3, "There is no no."),
         (["eval", "tracks", "a.json", "no.json"], 3, "There is no no.json."),
         ([*EVAL, "--box-results", "a.json"], 3, "a.json is a file."),
         ([*EVAL, "--processes", "0"], 2, "--processes is 0. Give 1 or more."),
@@ -160,8 +163,8 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(
         (["bench", "posetrack21", "--out", "o"], 2, "Say where the benchmark is: --root PATH."),
         ([*BENCH, "--tracker", "kpr", "--set", "colour=1"], 2, "Unknown setting 'colour'."),
         ([*TUNE, "--processes", "0"], 2, "--processes is 0."),
-        (["tune", "results", "--out", "best.json"], 2, "Say where the truth is: --truth PATH."),
-        (["tune", "no", "--truth", "truth", "--out", "b"], 3, "There is no no."),
+        (["tune", "results", "--out", "best.json"], 2, "Say where the truth is: --ground-truth PATH."),
+        (["tune", "no", "--ground-truth", "truth", "--out", "b"], 3, "There is no no."),
         (["eval"], 2, "`kprtrack eval --help` lists the options."),
         (["eval", "mott"], 2, "`kprtrack eval --help` lists the options."),
     ],
@@ -178,7 +181,7 @@ def test_wrong_use_is_one_line_before_the_work(
 @pytest.mark.parametrize(
     ("words", "nearest"),
     [
-        (["eval", "posetrack21", "--thruth", "truth"], "--truth"),
+        (["eval", "posetrack21", "--thruth", "truth"], "--ground-truth"),
         (["eval", "mot", "--jsn", "x"], "--json"),
         (["bench", "posetrack21", "--ablat", "prompts"], "--ablate"),
         (["bench", "synthetic", "--sequence", "3"], "--sequences"),
@@ -209,14 +212,14 @@ def test_bench_gets_the_settings_of_track(calls: Calls) -> None:
         "--processes",
         "2",
         "--detector",
-        "given",
+        "file",
         "--set",
         "tracker.high_score=0.5",
     ]
     assert main([*BENCH, *words, "--quiet"]) == 0
     ((arguments, options),) = calls
     assert arguments[:2] == (Path("truth"), Path("run"))
-    assert arguments[2].detector.name == "given" and arguments[2].tracker.options == {"high_score": 0.5}
+    assert arguments[2].detector.name == "file" and arguments[2].tracker.options == {"high_score": 0.5}
     assert options == {
         "split": "val",
         "ablate": ("prompts", "parts"),
@@ -269,12 +272,12 @@ def test_files_are_scored_from_end_to_end(
     (tmp_path / "truth/walk/gt").mkdir(parents=True)
     (tmp_path / "results").mkdir()
     line = "{},{},{},10,20,40,1,-1,-1,-1\n"
-    truth = [line.format(frame, person, 100 * person) for frame in range(1, 9) for person in (1, 2)]
+    ground_truth = [line.format(frame, person, 100 * person) for frame in range(1, 9) for person in (1, 2)]
     # The first person's track changes its name in the middle; the second person is never found.
     tracks = [line.format(frame, 7 if frame < 5 else 8, 100) for frame in range(1, 9)]
-    (tmp_path / "truth/walk/gt/gt.txt").write_text("".join(truth))
+    (tmp_path / "truth/walk/gt/gt.txt").write_text("".join(ground_truth))
     (tmp_path / "results/walk.txt").write_text("".join(tracks))
-    assert main(["eval", "mot", "--truth", "truth", "--results", "results", "--html", "s.html"]) == 0
+    assert main(["eval", "mot", "--ground-truth", "truth", "--results", "results", "--html", "s.html"]) == 0
     # DetA 8 / 16, AssA 4 / 8; MOTA 1 - (8 misses + 1 switch) / 16
     out = capsys.readouterr().out
     assert "\nCOMBINED | 50.00  50.00  50.00    1\n" in out
@@ -288,7 +291,14 @@ PT21 = paths.SHARED / "fixtures" / "eval" / "pt21_basic"
 @pytest.mark.skipif(not PT21.exists(), reason="needs the official numbers")
 def test_the_table_shows_the_official_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     tracker = PT21 / "trackers" / "noisy"
-    words = ["--truth", str(PT21), "--results", str(tracker / "pose"), "--box-results", str(tracker / "mot")]
+    words = [
+        "--ground-truth",
+        str(PT21),
+        "--results",
+        str(tracker / "pose"),
+        "--box-results",
+        str(tracker / "mot"),
+    ]
     assert main(["eval", "posetrack21", *words]) == 0
     expected = json.loads((PT21.parent / "summary.json").read_text("utf-8"))["pt21_basic"]["noisy"]
     pose, box = (expected[kind]["COMBINED_SEQ"] for kind in ("pose", "mot"))

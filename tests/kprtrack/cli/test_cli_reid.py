@@ -11,7 +11,7 @@ import torch
 
 from kprtrack.cli import reid as commands_reid
 from kprtrack.cli.options import ActionParser, new_parser
-from kprtrack.cli.reid_parsers import REID_VERBS, add_eval_reid
+from kprtrack.cli.reid_parsers import REID_SUBCOMMANDS, add_eval_reid
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from reid.datasets.keypoint_files import keypoints_json
 from reid.model import weights
@@ -53,7 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kpr: Path) -> Path:
 
 def parsed(verb: str, words: list[str]) -> argparse.Namespace:
     if verb == "compare":
-        return REID_VERBS[verb]().parse_args(words)
+        return REID_SUBCOMMANDS[verb]().parse_args(words)
     parser = new_parser("eval", "")
     add_eval_reid(parser.add_subparsers(dest="action", required=True, parser_class=ActionParser))
     return parser.parse_args(["reid", *words])
@@ -132,14 +132,14 @@ def test_another_encoder_is_scored_by_the_same_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from kprtrack.core.appearance import Appearance
-    from kprtrack.reid_encoders import EMBEDDERS
+    from kprtrack.reid_encoders import REID_ENCODERS
 
     def colours(images: list[np.ndarray], people: object, poses: object) -> list[Appearance]:
         means = [image.mean(axis=(0, 1), dtype=np.float32)[None, None] for image in images]
         seen = np.ones((1, 1), bool)
         return [Appearance(mean / np.linalg.norm(mean), seen, ~seen[0]) for mean in means]
 
-    monkeypatch.setitem(EMBEDDERS, "onnx", lambda path, options, runtime: colours)
+    monkeypatch.setitem(REID_ENCODERS, "onnx", lambda path, options, runtime: colours)
     words = ["--reid", "onnx", "--ranking", "1", "--plots", "plots"]
     assert run("eval", [*EVAL, *words]) == 0
     rows = capsys.readouterr().out.splitlines()[4:]
@@ -211,7 +211,7 @@ def test_compare_asks_a_pose_estimator_about_the_whole_crop(monkeypatch: pytest.
         (["a.jpg", "b.jpg", "--weights", "w", "--out", "m.jpg"], "m.png"),
         (["a.jpg", "b.jpg", *COMPARE, "--json", "matrix.png"], "too"),
         (["a.jpg", "b.jpg", *COMPARE, "--pose", "heatmap", "--keypoints", "crops"], "not from both"),
-        (["a.jpg", "b.jpg", *COMPARE, "--pose", "given"], "--keypoints"),
+        (["a.jpg", "b.jpg", *COMPARE, "--pose", "file"], "--keypoints"),
         (["a.jpg", "b.jpg", *COMPARE, "--keypoints", "kpr.safetensors"], "1 files for 2 pictures"),
     ],
 )

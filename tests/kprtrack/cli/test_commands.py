@@ -37,14 +37,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-GIVEN = [
-    *("--detector", "given", "--detector-weights", "people.json"),
-    *("--pose", "given", "--pose-weights", "people.json", "--reid", "none", "--device", "cpu"),
+FILE = [
+    *("--detector", "file", "--detector-weights", "people.json"),
+    *("--pose", "file", "--pose-weights", "people.json", "--reid", "none", "--device", "cpu"),
 ]
 
 
 def run(*words: str) -> int:
-    return main([*words, *GIVEN])
+    return main([*words, *FILE])
 
 
 def test_track_writes_tracks_and_video_and_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,7 +136,7 @@ def test_an_interrupt_stops_all_videos(folder: Path) -> None:
 def _given_config(folder: Path) -> Path:
     (folder / "given.json").write_text(
         json.dumps(
-            {role: {"name": "given", "weights": "people.json"} for role in ("detector", "pose")}
+            {role: {"name": "file", "weights": "people.json"} for role in ("detector", "pose")}
             | {"reid": "none"}
         )
     )
@@ -226,6 +226,6 @@ def test_models_list_where_and_import(folder: Path, capsys: pytest.CaptureFixtur
 
 def test_doctor_judges_stored_keypoints(capsys: pytest.CaptureFixture[str]) -> None:
     run("observe", "a.mp4", "--out", "o.npz", "-q")
-    assert main(["doctor", "o.npz", *GIVEN]) == 0
+    assert main(["doctor", "o.npz", *FILE]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert "rompts" in last and "PromptQuality(" not in last

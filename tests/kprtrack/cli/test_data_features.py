@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from kprtrack.cli import data as commands_data
-from kprtrack.cli.data_parsers import DATA_VERBS
+from kprtrack.cli.data_parsers import DATA_SUBCOMMANDS
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.errors import InputError, OutputError, UserError
-from kprtrack.reid_encoders import EMBEDDERS
+from kprtrack.reid_encoders import REID_ENCODERS
 from reid.crop import Crop
 from reid.datasets import open_dataset
 from reid.datasets.crops import read_crop
@@ -61,7 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kpr: Path) -> Path:
 
 
 def parsed(words: list[str]) -> argparse.Namespace:
-    return DATA_VERBS["data"]().parse_args(words)
+    return DATA_SUBCOMMANDS["data"]().parse_args(words)
 
 
 def run(*words: str) -> int:
@@ -103,7 +103,7 @@ def test_any_encoder_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
         seen = np.ones((1, 1), bool)
         return [Appearance(mean / np.linalg.norm(mean), seen, ~seen[0]) for mean in means]
 
-    monkeypatch.setitem(EMBEDDERS, "onnx", lambda path, options, runtime: colours)
+    monkeypatch.setitem(REID_ENCODERS, "onnx", lambda path, options, runtime: colours)
     assert run(*FEATURES, "--reid", "onnx", "--batch", "5", "--out", "f.safetensors", "-q") == 0
 
     samples = open_dataset("cuhk03", Path("crops"), OPTIONS).samples

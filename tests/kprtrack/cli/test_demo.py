@@ -13,7 +13,7 @@ from kprtrack.config import TrackConfig
 from kprtrack.io import read_tracks
 
 SHIPPED_BYTES = 2_000_000
-FILES = ["frame.png", "tracks.json", "tracks.mp4", "truth.json"]
+FILES = ["frame.png", "tracks.json", "tracks.mp4", "ground_truth.json"]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def given(folder: Path) -> list[str]:
     """Options that put the truth in the place of the networks."""
     file = folder / "people.json"
     file.write_bytes(gzip.decompress(TRUTH.read_bytes()))
-    boxes, poses = (("--" + role, "given", f"--{role}-weights", str(file)) for role in ("detector", "pose"))
+    boxes, poses = (("--" + role, "file", f"--{role}-weights", str(file)) for role in ("detector", "pose"))
     return [*boxes, *poses, "--reid", "none", "--device", "cpu"]
 
 
@@ -89,8 +89,8 @@ def test_clip_and_truth_are_small() -> None:
 
 
 def test_three_people_are_gone_for_half_a_second_or_more_and_come_back(folder: Path) -> None:
-    (folder / "truth.json").write_bytes(gzip.decompress(TRUTH.read_bytes()))
-    frames = read_tracks(folder / "truth.json").frames
+    (folder / "ground_truth.json").write_bytes(gzip.decompress(TRUTH.read_bytes()))
+    frames = read_tracks(folder / "ground_truth.json").frames
     seen = {identity: [f.frame_number for f in frames if identity in f.ids] for identity in range(1, 8)}
     gaps = [max(b - a for a, b in pairwise(at)) for at in seen.values()]
     assert sum(gap > 12 for gap in gaps) == 3

@@ -9,7 +9,7 @@ from support import paths
 
 from kprtrack.cli import doctor
 from kprtrack.cli.doctor import Check
-from kprtrack.config import PRESETS, Part, TrackConfig
+from kprtrack.config import PRESETS, ComponentConfig, TrackConfig
 from kprtrack.core.appearance import empty_appearance
 from kprtrack.core.datatypes import Detections, Observation, Poses, Tracks
 
@@ -114,22 +114,29 @@ def test_a_box_without_area_is_not_a_division_by_zero() -> None:
 
 
 def test_a_global_encoder_cannot_be_prompted() -> None:
-    found = doctor.prompts(Part("hrnet-w32"), Part("onnx"), weights_in_place=True)
+    found = doctor.prompts(ComponentConfig("hrnet-w32"), ComponentConfig("onnx"), weights_in_place=True)
     assert "takes no prompts" in found.detail
     assert found.advice.endswith("--reid kpr")
 
 
 def test_without_an_encoder_there_is_nothing_to_prompt() -> None:
-    assert "nothing to prompt" in doctor.prompts(Part("given"), Part("none"), weights_in_place=True).detail
+    assert (
+        "nothing to prompt"
+        in doctor.prompts(ComponentConfig("file"), ComponentConfig("none"), weights_in_place=True).detail
+    )
 
 
 def test_prompts_switched_off_are_told() -> None:
-    found = doctor.prompts(Part("hrnet-w32"), Part("kpr", options={"prompts": False}), weights_in_place=True)
+    found = doctor.prompts(
+        ComponentConfig("hrnet-w32"),
+        ComponentConfig("kpr", options={"prompts": False}),
+        weights_in_place=True,
+    )
     assert "switched off" in found.detail
 
 
 def test_prompts_need_both_weights() -> None:
-    assert not doctor.prompts(Part("hrnet-w32"), Part("kpr"), weights_in_place=False).ok
+    assert not doctor.prompts(ComponentConfig("hrnet-w32"), ComponentConfig("kpr"), weights_in_place=False).ok
 
 
 # --- report
@@ -144,17 +151,19 @@ def test_the_report_names_missing_weights_and_the_command_to_get_them() -> None:
 def test_weights_of_the_users_own_are_accepted(tmp_path: Path) -> None:
     own = tmp_path / "own.pth"
     own.write_bytes(b"weights")
-    found = check(doctor.report(TrackConfig(detector=Part("yolox-s", str(own)))), "detector")
+    found = check(doctor.report(TrackConfig(detector=ComponentConfig("yolox-s", str(own)))), "detector")
     assert found.ok
     assert "your own file" in found.detail
 
 
 def test_a_part_without_a_network_needs_no_weights() -> None:
-    assert check(doctor.report(TrackConfig(reid=Part("none"))), "reid").ok
+    assert check(doctor.report(TrackConfig(reid=ComponentConfig("none"))), "reid").ok
 
 
 def test_a_missing_file_of_given_boxes_is_told() -> None:
-    assert not check(doctor.report(TrackConfig(detector=Part("given", "nowhere.json"))), "detector").ok
+    assert not check(
+        doctor.report(TrackConfig(detector=ComponentConfig("file", "nowhere.json"))), "detector"
+    ).ok
 
 
 def test_a_device_that_is_not_there_is_told() -> None:

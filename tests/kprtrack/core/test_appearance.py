@@ -18,7 +18,7 @@ def unit(features: np.ndarray) -> np.ndarray:
     return (features / np.linalg.norm(features, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def looks(features: object, visible: object) -> Appearance:
+def embeddings(features: object, visible: object) -> Appearance:
     features = np.array(features, np.float32)
     return Appearance(features, np.array(visible, bool), np.ones(len(features), bool))
 
@@ -26,7 +26,7 @@ def looks(features: object, visible: object) -> Appearance:
 def random_looks(seed: int, count: int, parts: int = 6, dimensions: int = 16) -> Appearance:
     rng = np.random.default_rng(seed)
     visible = rng.random((count, parts)) < 0.7
-    return looks(unit(rng.normal(size=(count, parts, dimensions))), visible)
+    return embeddings(unit(rng.normal(size=(count, parts, dimensions))), visible)
 
 
 def degrees(*angles: float) -> np.ndarray:
@@ -45,8 +45,8 @@ def degrees(*angles: float) -> np.ndarray:
 def test_part_distance_equals_the_official_one(
     case: dict, metric: Metric, official: str, scale: float
 ) -> None:
-    a = looks(unit(np.array(case["query"])), case["vis_query"])
-    b = looks(unit(np.array(case["gallery"])), case["vis_gallery"])
+    a = embeddings(unit(np.array(case["query"])), case["vis_query"])
+    b = embeddings(unit(np.array(case["gallery"])), case["vis_gallery"])
     shared = (a.visible[:, None] & b.visible).any(2)
     distance = part_distance(a, b, metric)
     assert shared.any()
@@ -55,8 +55,8 @@ def test_part_distance_equals_the_official_one(
 
 
 def test_distance_is_the_mean_over_parts_seen_on_both_sides() -> None:
-    a = looks([degrees(0, 0, 0)], [[True, True, False]])
-    b = looks([degrees(60, 90, 180), degrees(60, 90, 180)], [[True, True, True], [True, False, True]])
+    a = embeddings([degrees(0, 0, 0)], [[True, True, False]])
+    b = embeddings([degrees(60, 90, 180), degrees(60, 90, 180)], [[True, True, True], [True, False, True]])
     np.testing.assert_allclose(part_distance(a, b), [[0.75, 0.5]], atol=1e-6)
     root_half = np.sqrt(2)
     np.testing.assert_allclose(part_distance(a, b, "euclidean"), [[(1 + root_half) / 2, 1]], atol=1e-6)
@@ -66,7 +66,7 @@ def test_distance_is_the_mean_over_parts_seen_on_both_sides() -> None:
 def test_what_is_hidden_does_not_change_a_distance(metric: Metric) -> None:
     a, b = random_looks(0, 4), random_looks(1, 5)
     other = unit(np.random.default_rng(2).normal(size=a.features.shape))
-    changed = looks(np.where(a.visible[:, :, None], a.features, other), a.visible)
+    changed = embeddings(np.where(a.visible[:, :, None], a.features, other), a.visible)
     assert (part_distance(a, b, metric) == part_distance(changed, b, metric)).all()
 
 
@@ -92,7 +92,7 @@ def test_nobody_is_nearer_than_a_persons_own_looks(seed: int) -> None:
 
 def test_opposite_looks_are_no_farther_than_2() -> None:
     a = random_looks(0, 60, dimensions=512)
-    distance = part_distance(a, looks(-a.features, a.visible)).diagonal()
+    distance = part_distance(a, embeddings(-a.features, a.visible)).diagonal()
     assert distance[np.isfinite(distance)].max() <= 2
 
 
@@ -121,8 +121,8 @@ def test_looks_of_different_encoders_are_not_compared(shape: tuple[int, int, int
 def test_blend_points_where_the_official_average_points(case: dict) -> None:
     # The official average keeps the length of its features; ours is the same direction with length 1.
     for before, step in zip(case["steps"], case["steps"][1:], strict=False):
-        old = looks([before["feature"]], [before["vis"]])
-        new = looks([step["det_feature"]], [step["det_vis"]])
+        old = embeddings([before["feature"]], [before["vis"]])
+        new = embeddings([step["det_feature"]], [step["det_vis"]])
         mixed = blend(old, new, case["alpha"])
         known = mixed.visible[0]
         expected = unit(np.array(step["feature"]))
@@ -136,8 +136,8 @@ def test_blended_parts_have_unit_length() -> None:
 
 
 def test_a_part_hidden_now_keeps_its_looks_and_a_new_one_is_taken_over() -> None:
-    old = looks([degrees(0, 0, 0)], [[True, False, False]])
-    new = looks([degrees(90, 90, 90)], [[False, True, False]])
+    old = embeddings([degrees(0, 0, 0)], [[True, False, False]])
+    new = embeddings([degrees(90, 90, 90)], [[False, True, False]])
     mixed = blend(old, new, 0.9)
     np.testing.assert_allclose(mixed.features[0, :2], degrees(0, 90), atol=1e-7)
     assert mixed.visible.tolist() == [[True, True, False]]
@@ -145,12 +145,12 @@ def test_a_part_hidden_now_keeps_its_looks_and_a_new_one_is_taken_over() -> None
 
 @pytest.mark.parametrize(("momentum", "expected"), [(1.0, 0), (0.5, 45), (0.0, 90)])
 def test_momentum_is_the_weight_of_the_past(momentum: float, expected: float) -> None:
-    mixed = blend(looks([degrees(0)], [[True]]), looks([degrees(90)], [[True]]), momentum)
+    mixed = blend(embeddings([degrees(0)], [[True]]), embeddings([degrees(90)], [[True]]), momentum)
     np.testing.assert_allclose(mixed.features[0], degrees(expected), atol=1e-6)
 
 
 def test_everybody_may_have_a_momentum_of_their_own() -> None:
-    old, new = looks([degrees(0)] * 2, [[True]] * 2), looks([degrees(90)] * 2, [[True]] * 2)
+    old, new = embeddings([degrees(0)] * 2, [[True]] * 2), embeddings([degrees(90)] * 2, [[True]] * 2)
     mixed = blend(old, new, np.array([1.0, 0.0]))
     np.testing.assert_allclose(mixed.features[:, 0], degrees(0, 90), atol=1e-6)
 

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from support import paths
 
 from kprtrack.core.assignment import pair
-from kprtrack.core.geometry import covered, iou, iou_inclusive, oks
+from kprtrack.core.geometry import iou, iou_inclusive, occluded_fraction, oks
 from kprtrack.core.skeleton import OKS_SIGMAS
 
 GOLDEN = paths.GOLDEN
@@ -110,30 +110,30 @@ def test_wild_coordinates_of_unconfident_keypoints_do_not_matter() -> None:
 
 
 def test_the_person_whose_feet_are_lower_covers_the_other() -> None:
-    assert covered(boxes((0, 0, 10, 20), (5, 10, 15, 30))).tolist() == [0.25, 0]
+    assert occluded_fraction(boxes((0, 0, 10, 20), (5, 10, 15, 30))).tolist() == [0.25, 0]
 
 
 def test_people_apart_or_touching_are_not_covered() -> None:
-    assert covered(boxes((0, 0, 10, 20), (10, 0, 20, 25), (40, 0, 50, 30))).tolist() == [0, 0, 0]
+    assert occluded_fraction(boxes((0, 0, 10, 20), (10, 0, 20, 25), (40, 0, 50, 30))).tolist() == [0, 0, 0]
 
 
 def test_equally_low_feet_cover_each_other() -> None:
-    assert covered(boxes((0, 0, 10, 20), (5, 0, 15, 20))).tolist() == [0.5, 0.5]
+    assert occluded_fraction(boxes((0, 0, 10, 20), (5, 0, 15, 20))).tolist() == [0.5, 0.5]
 
 
 def test_two_in_front_count_once_where_they_overlap() -> None:
     behind, left, also_left, right = (0, 0, 16, 16), (0, 0, 8, 20), (0, 0, 8, 21), (8, 8, 16, 22)
-    assert covered(boxes(behind, left, also_left, right))[0] == 0.75
+    assert occluded_fraction(boxes(behind, left, also_left, right))[0] == 0.75
 
 
 @pytest.mark.parametrize("people", [[], [(0, 0, 10, 20)]])
 def test_alone_nobody_is_covered(people: list[tuple[float, float, float, float]]) -> None:
-    assert not covered(boxes(*people)).any()
+    assert not occluded_fraction(boxes(*people)).any()
 
 
 def test_cover_equals_a_drawn_mask_up_to_its_grid() -> None:
     people = random_boxes(np.random.default_rng(3), 25).round()
-    for row, share in enumerate(covered(people)):
+    for row, share in enumerate(occluded_fraction(people)):
         mask = np.zeros((460, 460), bool)
         for other, (left, top, right, bottom) in enumerate(people.astype(int)):
             if other != row and bottom >= people[row, 3]:
@@ -156,11 +156,11 @@ def clipped_by_scipy(cost: np.ndarray, limit: float) -> float:
 
 
 def check_is_a_pairing(cost: np.ndarray, limit: float) -> None:
-    rows, columns, free_rows, free_columns = pair(cost, limit)
+    rows, columns, unmatched_rows, unmatched_columns = pair(cost, limit)
     assert (cost[rows, columns] < limit).all()
     assert rows.tolist() == sorted(rows)
-    assert sorted([*rows, *free_rows]) == list(range(cost.shape[0]))
-    assert sorted([*columns, *free_columns]) == list(range(cost.shape[1]))
+    assert sorted([*rows, *unmatched_rows]) == list(range(cost.shape[0]))
+    assert sorted([*columns, *unmatched_columns]) == list(range(cost.shape[1]))
     assert worth(cost, rows, columns, limit) == pytest.approx(clipped_by_scipy(cost, limit), abs=1e-9)
 
 
@@ -171,12 +171,12 @@ def test_pairing_is_worth_what_lap_with_a_limit_finds(case: dict) -> None:
         case["thresh"],
         np.array(case["matches"], int).reshape(-1, 2),
     )
-    rows, columns, free_rows, free_columns = pair(cost, limit)
+    rows, columns, unmatched_rows, unmatched_columns = pair(cost, limit)
     assert worth(cost, rows, columns, limit) == pytest.approx(worth(cost, *official.T, limit), abs=1e-9)
     if not (cost == limit).any():  # else several pairings are equally good
         assert np.stack((rows, columns), 1).tolist() == official.tolist()
-        assert free_rows.tolist() == case["unmatched_rows"]
-        assert free_columns.tolist() == case["unmatched_cols"]
+        assert unmatched_rows.tolist() == case["unmatched_rows"]
+        assert unmatched_columns.tolist() == case["unmatched_cols"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -203,9 +203,9 @@ def test_pairing_is_not_the_cheapest_pairing_with_dear_pairs_dropped() -> None:
 
 def test_infinite_and_unknown_costs_are_never_paired() -> None:
     cost = np.array([[np.inf, 0.2, np.nan], [np.nan, 0.1, np.inf], [np.nan, np.nan, np.nan]])
-    rows, columns, free_rows, free_columns = pair(cost, 0.5)
+    rows, columns, unmatched_rows, unmatched_columns = pair(cost, 0.5)
     assert (rows.tolist(), columns.tolist()) == ([1], [1])
-    assert (free_rows.tolist(), free_columns.tolist()) == ([0, 2], [0, 2])
+    assert (unmatched_rows.tolist(), unmatched_columns.tolist()) == ([0, 2], [0, 2])
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (3, 0)])

@@ -78,13 +78,13 @@ def test_weights_are_read_strictly_by_the_parts_of_the_preset(
     from kprtrack.detectors import DETECTORS
     from kprtrack.inference.devices import Runtime
     from kprtrack.poses import POSES
-    from kprtrack.reid_encoders import EMBEDDERS
+    from kprtrack.reid_encoders import REID_ENCODERS
 
     monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path))
     part = getattr(PRESETS["small"], entry.kind)
     file = weights_of(entry.kind, part)
     assert file is not None and file.entry == entry
-    makers = {"detector": DETECTORS, "pose": POSES, "reid": EMBEDDERS}[entry.kind]
+    makers = {"detector": DETECTORS, "pose": POSES, "reid": REID_ENCODERS}[entry.kind]
     makers[part.name](file.path, options_of(part, file), Runtime("cpu", "fp32", 16))
 
 

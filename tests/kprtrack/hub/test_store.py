@@ -368,10 +368,10 @@ def test_missing_weights_behind_no_link_do_not_promise_a_download() -> None:
 
 
 def test_find_never_goes_online(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def reject(*_: object) -> None:
         raise AssertionError("opened a connection")
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect", reject)
     with pytest.raises(WeightsError):
         models.find("yolox-x-coco")
 
@@ -579,9 +579,9 @@ def test_the_published_pipeline_is_in_the_catalogue() -> None:
 def test_the_settings_of_every_entry_are_options_of_its_network() -> None:
     from kprtrack.detectors.yolox import YoloxConfig
     from kprtrack.poses.hrnet import HrnetConfig
-    from kprtrack.reid_encoders.kpr import KprEmbedderConfig
+    from kprtrack.reid_encoders.kpr import KprEncoderConfig
 
-    kinds = {"yolox": YoloxConfig, "hrnet": HrnetConfig, "kpr": KprEmbedderConfig}
+    kinds = {"yolox": YoloxConfig, "hrnet": HrnetConfig, "kpr": KprEncoderConfig}
     for entry in CATALOGUE.values():
         for key, value in entry.settings.items():
             network, _, option = key.partition(".")

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from kprtrack.build import build_networks
-from kprtrack.config import Part, TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import UserError
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
 from kprtrack.detectors.yolox_network import Yolox
-from kprtrack.inference.compile import compiled, folded, noise
+from kprtrack.inference.compile import compile_model, folded, noise
 from kprtrack.inference.devices import Runtime, usable_cores
 from kprtrack.poses.hrnet import Hrnet
 from kprtrack.poses.small import SmallPose, SmallPoseShape
@@ -93,7 +93,7 @@ def test_no_norm_is_left_behind_a_convolution(name):
 def test_the_network_given_stays_as_it_is():
     network, example = made("mini_cnn")
     before = as_trained(network, example)
-    compiled(network, example, Runtime())
+    compile_model(network, example, Runtime())
     assert isinstance(network.model.fusion.norm, nn.BatchNorm2d)
     assert largest_difference(as_trained(network, example), before) == 0
 
@@ -104,7 +104,7 @@ def test_other_runtimes_give_the_results_of_torch_for_any_number_of_people(name,
     pytest.importorskip(engine)
     pytest.importorskip("onnx")
     network, example = made(name)
-    found = compiled(network, example, Runtime(threads=2, engine=engine))
+    found = compile_model(network, example, Runtime(threads=2, engine=engine))
     assert found.runs_in.startswith(engine)
     rows = [torch.cat((one, one.flip(3), one[:1].flip(2))) for one in example]
     for count in (1, 2, 5):
@@ -133,25 +133,29 @@ def test_a_detector_finds_the_same_people_on_canvases_of_any_size(engine):
 def test_results_say_what_computed_a_network(tmp_path):
     person = {"image_id": 0, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1, "keypoints": [5, 6, 1] * 17}
     (tmp_path / "given.json").write_text(json.dumps([person]))
-    given = Part("given", str(tmp_path / "given.json"))
+    given = ComponentConfig("file", str(tmp_path / "given.json"))
     config = KprConfig("mini_cnn", 64, 32, parts=5, fused_width=32, dimensions=8, prompt_groups="cck6")
     save(tmp_path / "kpr.safetensors", Kpr(config))
-    reid = Part("kpr", str(tmp_path / "kpr.safetensors"))
-    facts = build_networks(TrackConfig(given, given, reid, device="cpu", runtime="torch", threads=1)).facts
-    assert facts["reid"]["runs_in"] == f"torch {torch.__version__}"
-    assert "runs_in" not in facts["detector"]
+    reid = ComponentConfig("kpr", str(tmp_path / "kpr.safetensors"))
+    metadata = build_networks(
+        TrackConfig(given, given, reid, device="cpu", runtime="torch", threads=1)
+    ).metadata
+    assert metadata["reid"]["runs_in"] == f"torch {torch.__version__}"
+    assert "runs_in" not in metadata["detector"]
 
 
 def test_auto_takes_torch_where_nothing_else_is_installed(monkeypatch):
     for name in ("onnxruntime", "openvino"):
         monkeypatch.setitem(sys.modules, name, None)
     network, example = made("mini_cnn")
-    assert compiled(network, example, Runtime(engine="auto")).runs_in == f"torch {torch.__version__}"
+    assert compile_model(network, example, Runtime(engine="auto")).runs_in == f"torch {torch.__version__}"
 
 
 def test_auto_takes_torch_for_half_precision():
     network, example = made("mini_cnn")
-    assert compiled(network, example, Runtime(precision="bf16", engine="auto")).runs_in.startswith("torch")
+    assert compile_model(network, example, Runtime(precision="bf16", engine="auto")).runs_in.startswith(
+        "torch"
+    )
 
 
 @ENGINES
@@ -160,7 +164,7 @@ def test_a_runtime_that_is_not_installed_is_named_with_its_extra(monkeypatch, en
     monkeypatch.setitem(sys.modules, missing or engine, None)
     network, example = made("mini_cnn")
     with pytest.raises(UserError, match=rf'needs {missing or engine}.*pip install "kprtrack\[') as refused:
-        compiled(network, example, Runtime(engine=engine))
+        compile_model(network, example, Runtime(engine=engine))
     assert f"--runtime {engine}" in str(refused.value)
 
 
@@ -168,7 +172,7 @@ def test_a_runtime_that_is_not_installed_is_named_with_its_extra(monkeypatch, en
 def test_a_runtime_named_for_another_device_or_precision_is_refused(place):
     network, example = made("mini_cnn")
     with pytest.raises(UserError, match="computes on the CPU in fp32"):
-        compiled(network, example, Runtime(engine="onnxruntime", **place))
+        compile_model(network, example, Runtime(engine="onnxruntime", **place))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +205,7 @@ def test_auto_says_when_a_network_stays_with_torch(caplog, network):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     x = noise(3, 4) + 1
-    found = compiled(network, [x[:2]], Runtime(engine="auto"))
+    found = compile_model(network, [x[:2]], Runtime(engine="auto"))
     assert found.runs_in.startswith("torch")
     torch.testing.assert_close(found.run(x)[0], network(x))
     assert type(network).__name__ in caplog.text
@@ -214,4 +218,4 @@ def test_a_runtime_named_for_a_network_that_it_cannot_compute_is_refused(engine,
     pytest.importorskip(engine)
     pytest.importorskip("onnx")
     with pytest.raises(UserError, match=rf"--runtime {engine}: .*{type(network).__name__}.*--runtime torch"):
-        compiled(network, [noise(2, 4) + 1], Runtime(engine=engine))
+        compile_model(network, [noise(2, 4) + 1], Runtime(engine=engine))

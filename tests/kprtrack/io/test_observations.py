@@ -26,7 +26,7 @@ def seen_at(frame: int, people: int, dimensions: int = 8) -> Observation:
             random.uniform(size=people).astype(np.float32),
         ),
         poses=Poses(random.uniform(size=(people, 17, 3)).astype(np.float32)),
-        looks=Appearance(
+        embeddings=Appearance(
             random.uniform(size=(people, 6, dimensions)).astype(np.float32),
             random.uniform(size=(people, 6)) > 0.5,
             random.uniform(size=people) > 0.5,
@@ -39,9 +39,9 @@ def assert_same(a: Observation, b: Observation) -> None:
     np.testing.assert_array_equal(a.detections.boxes, b.detections.boxes)
     np.testing.assert_array_equal(a.detections.scores, b.detections.scores)
     np.testing.assert_array_equal(a.poses.keypoints, b.poses.keypoints)
-    np.testing.assert_array_equal(a.looks.features, b.looks.features)
-    np.testing.assert_array_equal(a.looks.visible, b.looks.visible)
-    np.testing.assert_array_equal(a.looks.prompted, b.looks.prompted)
+    np.testing.assert_array_equal(a.embeddings.features, b.embeddings.features)
+    np.testing.assert_array_equal(a.embeddings.visible, b.embeddings.visible)
+    np.testing.assert_array_equal(a.embeddings.prompted, b.embeddings.prompted)
 
 
 def test_observations_come_back_bit_by_bit(tmp_path: Path) -> None:

@@ -198,11 +198,11 @@ def test_pose_and_box_results_of_the_official_layout_agree(sequence: str) -> Non
 @pytest.mark.parametrize("name", ["003418_mpii_test", "009473_mpii_test", "012834_mpii_test"])
 def test_official_posetrack18_annotations_are_read(name: str) -> None:
     path = SHARED / "real" / "tracking" / "mmpose_posetrack18" / "annotations" / "val" / f"{name}.json"
-    truth = json.loads(path.read_text())["annotations"]
+    ground_truth = json.loads(path.read_text())["annotations"]
     frame = read_tracks(path).frames[0]
-    assert sorted(frame.ids) == sorted(entry["track_id"] + 1 for entry in truth)
+    assert sorted(frame.ids) == sorted(entry["track_id"] + 1 for entry in ground_truth)
     assert (frame.keypoints[..., 2] > 0).sum() == sum(
-        entry["keypoints"][3 * row] > 0 for entry in truth for row in range(17) if row not in (1, 2)
+        entry["keypoints"][3 * row] > 0 for entry in ground_truth for row in range(17) if row not in (1, 2)
     )
 
 

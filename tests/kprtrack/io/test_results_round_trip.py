@@ -65,26 +65,30 @@ def with_people(frames: list[Tracks]) -> list[Tracks]:
 def test_identities_boxes_and_scores_survive_every_format(tmp_path: Path, format: str) -> None:
     frames = with_people(written(tmp_path, format).frames)
     assert [tracks.frame_number for tracks in frames] == [0, 2, 5]
-    for tracks, truth in zip(frames, with_people(FRAMES), strict=True):
-        np.testing.assert_array_equal(tracks.ids, truth.ids)
-        np.testing.assert_allclose(tracks.boxes, truth.boxes, atol=0.0101)
-        np.testing.assert_allclose(tracks.scores, truth.scores, atol=0.6e-4)
+    for tracks, ground_truth in zip(frames, with_people(FRAMES), strict=True):
+        np.testing.assert_array_equal(tracks.ids, ground_truth.ids)
+        np.testing.assert_allclose(tracks.boxes, ground_truth.boxes, atol=0.0101)
+        np.testing.assert_allclose(tracks.scores, ground_truth.scores, atol=0.6e-4)
 
 
 @pytest.mark.parametrize("format", ["kprtrack", "jsonl", "csv", "parquet", "coco"])
 def test_keypoints_survive_to_a_hundredth_of_a_pixel(tmp_path: Path, format: str) -> None:
-    for tracks, truth in zip(with_people(written(tmp_path, format).frames), with_people(FRAMES), strict=True):
-        np.testing.assert_allclose(tracks.keypoints[..., :2], truth.keypoints[..., :2], atol=0.0051)
-        np.testing.assert_allclose(tracks.keypoints[..., 2], truth.keypoints[..., 2], atol=0.6e-4)
+    for tracks, ground_truth in zip(
+        with_people(written(tmp_path, format).frames), with_people(FRAMES), strict=True
+    ):
+        np.testing.assert_allclose(tracks.keypoints[..., :2], ground_truth.keypoints[..., :2], atol=0.0051)
+        np.testing.assert_allclose(tracks.keypoints[..., 2], ground_truth.keypoints[..., 2], atol=0.6e-4)
 
 
 @pytest.mark.parametrize("format", ["kprtrack", "jsonl", "csv", "parquet"])
 def test_the_reasons_for_an_identity_survive_our_own_formats(tmp_path: Path, format: str) -> None:
-    for tracks, truth in zip(with_people(written(tmp_path, format).frames), with_people(FRAMES), strict=True):
-        np.testing.assert_allclose(tracks.distances, truth.distances, atol=0.6e-4)
-        np.testing.assert_allclose(tracks.margins, truth.margins, atol=0.6e-4)
-        np.testing.assert_array_equal(tracks.visible, truth.visible)
-        np.testing.assert_array_equal(tracks.prompted, truth.prompted)
+    for tracks, ground_truth in zip(
+        with_people(written(tmp_path, format).frames), with_people(FRAMES), strict=True
+    ):
+        np.testing.assert_allclose(tracks.distances, ground_truth.distances, atol=0.6e-4)
+        np.testing.assert_allclose(tracks.margins, ground_truth.margins, atol=0.6e-4)
+        np.testing.assert_array_equal(tracks.visible, ground_truth.visible)
+        np.testing.assert_array_equal(tracks.prompted, ground_truth.prompted)
 
 
 @pytest.mark.parametrize("format", ["kprtrack", "jsonl", "coco", "posetrack21"])

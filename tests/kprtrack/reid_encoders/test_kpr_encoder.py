@@ -10,7 +10,7 @@ from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Poses, empty_detections, empty_poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.inference.devices import Runtime
-from kprtrack.reid_encoders.kpr import KprEmbedder, KprEmbedderConfig, load_kpr
+from kprtrack.reid_encoders.kpr import KprEncoder, KprEncoderConfig, load_kpr
 from reid.model.kpr import Kpr, KprConfig
 from reid.model.prompts import make_prompts
 from reid.model.weights import save
@@ -47,12 +47,12 @@ def scene() -> tuple[list[np.ndarray], list[Detections], list[Poses]]:
     return images, people, poses
 
 
-def looks(batch: int = 16, **options: object) -> list[Appearance]:
-    return KprEmbedder(model(), KprEmbedderConfig(**options), Runtime(batch=batch))(*scene())
+def embeddings(batch: int = 16, **options: object) -> list[Appearance]:
+    return KprEncoder(model(), KprEncoderConfig(**options), Runtime(batch=batch))(*scene())
 
 
 def test_rows_are_the_boxes_of_each_frame() -> None:
-    found = looks()
+    found = embeddings()
     assert [one.features.shape for one in found] == [(3, 6, 8), (0, 6, 8), (2, 6, 8)]
     assert [one.visible.shape for one in found] == [(3, 6), (0, 6), (2, 6)]
     assert all(one.prompted.all() and one.visible[:, 0].all() for one in found)
@@ -60,13 +60,13 @@ def test_rows_are_the_boxes_of_each_frame() -> None:
 
 
 def test_features_have_unit_length() -> None:
-    for one in looks():
+    for one in embeddings():
         assert np.linalg.norm(one.features, axis=2) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4])
 def test_batch_size_does_not_change_the_looks(batch: int) -> None:
-    for ours, theirs in zip(looks(batch), looks(), strict=True):
+    for ours, theirs in zip(embeddings(batch), embeddings(), strict=True):
         assert np.abs(ours.features - theirs.features).max(initial=0) < 1e-5
         assert (ours.visible == theirs.visible).all()
 
@@ -77,14 +77,14 @@ def test_looks_are_those_of_the_encoder_with_prompts_of_the_same_frame() -> None
     prompts = make_prompts(images[0], people[0].boxes, poses[0].keypoints, MINI.prompts())
     with torch.inference_mode():
         features, visible = encoder.embed(prompts.crops, prompts.heatmaps)
-    assert np.abs(looks()[0].features - features.numpy()).max() < 1e-5
-    assert (looks()[0].visible == visible.numpy()).all()
+    assert np.abs(embeddings()[0].features - features.numpy()).max() < 1e-5
+    assert (embeddings()[0].visible == visible.numpy()).all()
 
 
 def test_switched_off_prompts_leave_everybody_unprompted() -> None:
-    off = looks(prompts=False)
+    off = embeddings(prompts=False)
     assert not any(one.prompted.any() for one in off)
-    assert np.abs(off[0].features - looks()[0].features).max() > 1e-3
+    assert np.abs(off[0].features - embeddings()[0].features).max() > 1e-3
     images, people, poses = scene()
     with torch.inference_mode():
         crops = make_prompts(images[0], people[0].boxes, poses[0].keypoints, MINI.prompts()).crops
@@ -92,7 +92,7 @@ def test_switched_off_prompts_leave_everybody_unprompted() -> None:
 
 
 def test_negatives_matter_only_where_people_overlap() -> None:
-    first = np.abs(looks(negatives=False)[0].features - looks()[0].features).max(axis=(1, 2))
+    first = np.abs(embeddings(negatives=False)[0].features - embeddings()[0].features).max(axis=(1, 2))
     assert (first[:2] > 1e-4).all()
     assert first[2] < 1e-5
 
@@ -100,38 +100,38 @@ def test_negatives_matter_only_where_people_overlap() -> None:
 def test_unsure_keypoints_leave_a_person_unprompted() -> None:
     images, people, poses = scene()
     poses[0].keypoints[1, :, 2] = 0.4
-    embed = KprEmbedder(model(), KprEmbedderConfig(min_confidence=0.5), Runtime())
+    embed = KprEncoder(model(), KprEncoderConfig(min_confidence=0.5), Runtime())
     assert embed(images, people, poses)[0].prompted.tolist() == [True, False, True]
 
 
 def test_mixed_batch_leaves_the_unprompted_as_without_prompts() -> None:
     images, people, poses = scene()
     poses[0].keypoints[1] = 0
-    mixed = KprEmbedder(model(), KprEmbedderConfig(), Runtime())(images, people, poses)[0]
-    assert np.abs(mixed.features[1] - looks(prompts=False)[0].features[1]).max() < 1e-5
+    mixed = KprEncoder(model(), KprEncoderConfig(), Runtime())(images, people, poses)[0]
+    assert np.abs(mixed.features[1] - embeddings(prompts=False)[0].features[1]).max() < 1e-5
 
 
 def test_parts_alone_leave_out_the_foreground() -> None:
-    assert np.allclose(looks(vectors="parts")[0].features, looks()[0].features[:, 1:], atol=1e-6)
+    assert np.allclose(embeddings(vectors="parts")[0].features, embeddings()[0].features[:, 1:], atol=1e-6)
 
 
 def test_the_foreground_alone_is_one_feature_a_person() -> None:
-    for one, whole in zip(looks(vectors="foreground"), looks(), strict=True):
+    for one, whole in zip(embeddings(vectors="foreground"), embeddings(), strict=True):
         assert one.features.shape == (len(whole), 1, 8)
         assert (one.features == whole.features[:, :1]).all() and one.visible.all()
 
 
 def test_frames_without_people_give_looks_of_nobody() -> None:
     images = scene()[0]
-    embed = KprEmbedder(model(), KprEmbedderConfig(), Runtime())
+    embed = KprEncoder(model(), KprEncoderConfig(), Runtime())
     found = embed(images, [empty_detections()] * 3, [empty_poses()] * 3)
     assert [one.features.shape for one in found] == [(0, 6, 8)] * 3
     assert embed([], [], []) == []
 
 
 def test_half_precision_stays_close() -> None:
-    embed = KprEmbedder(model(), KprEmbedderConfig(), Runtime(precision="bf16"))
-    for half, whole in zip(embed(*scene()), looks(), strict=True):
+    embed = KprEncoder(model(), KprEncoderConfig(), Runtime(precision="bf16"))
+    for half, whole in zip(embed(*scene()), embeddings(), strict=True):
         assert half.features.dtype == np.float32
         if len(half):
             assert (half.features * whole.features).sum(axis=2).min() > 0.98
@@ -141,8 +141,8 @@ def test_half_precision_stays_close() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 def test_gpu_sees_what_the_cpu_sees(precision: str) -> None:
-    embed = KprEmbedder(model(), KprEmbedderConfig(), Runtime("cuda", precision))
-    for gpu, cpu in zip(embed(*scene()), looks(), strict=True):
+    embed = KprEncoder(model(), KprEncoderConfig(), Runtime("cuda", precision))
+    for gpu, cpu in zip(embed(*scene()), embeddings(), strict=True):
         if len(gpu):
             least = 0.9999 if precision == "fp32" else 0.98
             assert (gpu.features * cpu.features).sum(axis=2).min() > least
@@ -150,30 +150,30 @@ def test_gpu_sees_what_the_cpu_sees(precision: str) -> None:
 
 def test_weights_file_makes_an_embedder(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", model())
-    options = KprEmbedderConfig(parts=5, prompt_groups="cck6", image_height=64, image_width=32)
+    options = KprEncoderConfig(parts=5, prompt_groups="cck6", image_height=64, image_width=32)
     found = load_kpr(options, tmp_path / "w.safetensors", Runtime())(*scene())
-    assert np.abs(found[0].features - looks()[0].features).max() < 1e-6
+    assert np.abs(found[0].features - embeddings()[0].features).max() < 1e-6
 
 
 def test_options_that_contradict_the_weights_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", model())
     with pytest.raises(UserError, match="has parts = 5, not 8"):
-        load_kpr(KprEmbedderConfig(parts=8), tmp_path / "w.safetensors", Runtime())
+        load_kpr(KprEncoderConfig(parts=8), tmp_path / "w.safetensors", Runtime())
     with pytest.raises(WeightsError, match="No weights at"):
-        load_kpr(KprEmbedderConfig(), tmp_path / "none.safetensors", Runtime())
+        load_kpr(KprEncoderConfig(), tmp_path / "none.safetensors", Runtime())
 
 
 @pytest.mark.parametrize("options", [{"min_confidence": 1.5}, {"vectors": "all"}])
 def test_impossible_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(UserError, match=r"min_confidence|vectors"):
-        KprEmbedderConfig(**options)
+        KprEncoderConfig(**options)
 
 
 def test_a_double_of_a_person_is_not_a_negative_of_that_person() -> None:
     images, people, poses = scene()
     boxes, keypoints = people[0].boxes[:1], poses[0].keypoints[:1]
     twice = Detections(np.repeat(boxes, 2, 0), np.ones(2, np.float32))
-    embed = KprEmbedder(model(), KprEmbedderConfig(), Runtime())
+    embed = KprEncoder(model(), KprEncoderConfig(), Runtime())
     alone = embed(images[:1], [Detections(boxes, np.ones(1, np.float32))], [Poses(keypoints)])[0]
     nudged = np.concatenate([keypoints, keypoints + np.float32([0.2, 0.2, 0])])
     doubled = embed(images[:1], [twice], [Poses(nudged)])[0]

@@ -228,8 +228,8 @@ def test_poses_and_looks_come_from_the_row_of_the_detection() -> None:
     rows = np.array([person(FAR, 0.05), person(FAR), person(WALL)], np.float32)
     keypoints = np.arange(3 * 17 * 3, dtype=np.float32).reshape(3, 17, 3)
     visible = np.array([[True, True], [True, False], [False, True]])
-    looks = Appearance(np.zeros((3, 2, 4), np.float32), visible, np.array([True, True, False]))
-    seen = Observation(7, 0.25, Detections(rows[:, :4], rows[:, 4]), Poses(keypoints), looks)
+    embeddings = Appearance(np.zeros((3, 2, 4), np.float32), visible, np.array([True, True, False]))
+    seen = Observation(7, 0.25, Detections(rows[:, :4], rows[:, 4]), Poses(keypoints), embeddings)
     tracks = ByteTrack(ByteTrackConfig(), 30).update(seen)
     assert (tracks.frame_number, tracks.time_s) == (7, 0.25)
     assert (tracks.keypoints == keypoints[1:]).all()
@@ -245,7 +245,7 @@ def test_tracks_handed_out_do_not_change_later() -> None:
     first = tracker.update(observe(0, np.array([person(WALL), person(FAR)])))
     tracker.update(observe(1, np.array([person(FAR)])))
     assert first.ids.tolist() == [1, 2]
-    assert tracker.settle(first) is first
+    assert tracker.finalize(first) is first
 
 
 @pytest.mark.parametrize(

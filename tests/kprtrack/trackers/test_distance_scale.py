@@ -15,60 +15,65 @@ def frame(people: int, same: float, other: float) -> tuple[np.ndarray, np.ndarra
 def learned(people: int, same: float, other: float, frames: int = 2000) -> DistanceScale:
     scale = DistanceScale()
     for _ in range(frames):
-        scale.learn(*frame(people, same, other))
+        scale.update(*frame(people, same, other))
     return scale
 
 
 def numbers(scale: DistanceScale) -> tuple[float, ...]:
-    return scale.same, scale.strangers, scale.strangers_at_least, scale.trust
+    return (
+        scale.intra_identity,
+        scale.inter_identity,
+        scale.inter_identity_lower_bound,
+        scale.discriminability,
+    )
 
 
 @pytest.mark.parametrize(("same", "other"), [(0.05, 0.3), (0.1, 1.0), (0.3, 0.4)])
 def test_the_scale_of_an_encoder_is_found(same: float, other: float) -> None:
     scale = learned(4, same, other)
-    assert scale.same == pytest.approx(same, abs=0.01)
-    assert scale.strangers == pytest.approx(other, abs=0.01)
-    assert scale.strangers_at_least == pytest.approx(other, abs=0.01)
-    assert scale.trust == pytest.approx(1 - same / other, abs=0.03)
+    assert scale.intra_identity == pytest.approx(same, abs=0.01)
+    assert scale.inter_identity == pytest.approx(other, abs=0.01)
+    assert scale.inter_identity_lower_bound == pytest.approx(other, abs=0.01)
+    assert scale.discriminability == pytest.approx(1 - same / other, abs=0.03)
 
 
 def test_an_encoder_that_tells_nobody_apart_is_not_trusted() -> None:
     # The first guess still counts for 1 in 100 when learning ends.
-    assert learned(4, 0.5, 0.5).trust < 0.05
+    assert learned(4, 0.5, 0.5).discriminability < 0.05
 
 
 def test_an_encoder_that_is_worse_than_chance_is_not_trusted() -> None:
-    assert learned(4, 0.6, 0.3).trust == 0
+    assert learned(4, 0.6, 0.3).discriminability == 0
 
 
 def test_before_anything_is_seen_trust_and_scale_are_guesses_between_bounds() -> None:
     scale = DistanceScale()
-    assert 0 < scale.same < scale.strangers_at_least <= scale.strangers < 2
-    assert 0 < scale.trust < 1
+    assert 0 < scale.intra_identity < scale.inter_identity_lower_bound <= scale.inter_identity < 2
+    assert 0 < scale.discriminability < 1
 
 
 def test_a_few_pairs_move_the_guess_only_a_little() -> None:
-    before, after = DistanceScale().strangers, learned(2, 0.08, 1.2, frames=1).strangers
+    before, after = DistanceScale().inter_identity, learned(2, 0.08, 1.2, frames=1).inter_identity
     assert before < after < before + 0.1
 
 
 def test_a_fixed_scale_is_used_as_it_is() -> None:
     scale = DistanceScale(0.7)
-    scale.learn(*frame(4, 0.5, 0.5))
+    scale.update(*frame(4, 0.5, 0.5))
     assert numbers(scale) == (0, 0.7, 0.7, 1)
 
 
 def test_constant_looks_leave_the_scale_above_zero() -> None:
     scale = learned(4, 0.0, 0.0)
-    assert scale.strangers > 0 and scale.strangers_at_least > 0
+    assert scale.inter_identity > 0 and scale.inter_identity_lower_bound > 0
     assert np.isfinite(numbers(scale)).all()
 
 
 def test_with_one_person_at_a_time_the_bounds_enclose_the_unknown() -> None:
     """A calm encoder may have strangers at 7 times its own noise or as far as it was first assumed."""
     scale = learned(1, 0.01, 0.0)
-    assert scale.strangers_at_least == pytest.approx(0.07, abs=0.01)
-    assert scale.strangers == pytest.approx(0.55)
+    assert scale.inter_identity_lower_bound == pytest.approx(0.07, abs=0.01)
+    assert scale.inter_identity == pytest.approx(0.55)
 
 
 @pytest.mark.parametrize(
@@ -83,13 +88,13 @@ def test_with_one_person_at_a_time_the_bounds_enclose_the_unknown() -> None:
 )
 def test_nothing_is_learned_where_position_does_not_tell_who_is_who(overlap: np.ndarray) -> None:
     scale = DistanceScale()
-    scale.learn(np.full((2, 2), 0.9, np.float32), overlap.astype(np.float32))
+    scale.update(np.full((2, 2), 0.9, np.float32), overlap.astype(np.float32))
     assert numbers(scale) == numbers(DistanceScale())
 
 
 def test_pairs_without_a_common_part_teach_nothing() -> None:
     scale = DistanceScale()
-    scale.learn(np.full((3, 3), np.inf, np.float32), np.eye(3, dtype=np.float32))
+    scale.update(np.full((3, 3), np.inf, np.float32), np.eye(3, dtype=np.float32))
     assert numbers(scale) == numbers(DistanceScale())
 
 
@@ -98,18 +103,18 @@ def test_a_stranger_without_a_common_part_is_left_out_of_the_mean() -> None:
     distance[0, 1] = np.inf
     scale = DistanceScale()
     for _ in range(2000):
-        scale.learn(distance, overlap)
-    assert scale.strangers == pytest.approx(0.9, abs=0.01)
+        scale.update(distance, overlap)
+    assert scale.inter_identity == pytest.approx(0.9, abs=0.01)
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 3)])
 def test_frames_without_people_teach_nothing(shape: tuple[int, int]) -> None:
     scale = DistanceScale()
-    scale.learn(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+    scale.update(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
     assert numbers(scale) == numbers(DistanceScale())
 
 
 def test_looks_do_not_decide_who_is_who() -> None:
     """People who overlap with the place foreseen count as themselves, however they look."""
     scale = learned(3, 0.9, 0.1)
-    assert scale.same == pytest.approx(0.9, abs=0.01)
+    assert scale.intra_identity == pytest.approx(0.9, abs=0.01)

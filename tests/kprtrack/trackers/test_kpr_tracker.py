@@ -15,7 +15,7 @@ from kprtrack.core.errors import UserError
 from kprtrack.trackers.kpr import KprTracker, KprTrackerConfig
 
 LOOKS = strangers(6)
-AT_ONCE = KprTrackerConfig(settle_s=0.0)
+AT_ONCE = KprTrackerConfig(output_delay_s=0.0)
 
 
 def crossing(contaminated: bool = False, **actor: object) -> Film:
@@ -53,7 +53,7 @@ def test_two_people_cross_and_keep_their_ids_in_the_euclidean_metric() -> None:
 
 
 def test_motion_alone_keeps_the_ids_of_people_who_cross() -> None:
-    alone = KprTrackerConfig(appearance_weight=0.0, pose_weight=0.0, recognise_distance=None)
+    alone = KprTrackerConfig(appearance_weight=0.0, pose_weight=0.0, reid_max_distance=None)
     assert who(crossing().without_looks(), alone) == {0: [1] * 60, 1: [2] * 60}
 
 
@@ -75,7 +75,7 @@ def test_looks_are_not_learned_while_somebody_stands_in_front() -> None:
         ),
     ]
     scene = film(still, 10, contaminated=True)
-    tracks = scenes.track(scene)
+    tracks = scenes.run_tracker(scene)
     assert scenes.identities(scene, tracks)[0] == [1] * 100
     hidden, after = tracks[50], tracks[80]
     assert hidden.distances[hidden.ids == 1] > 0.3
@@ -84,15 +84,15 @@ def test_looks_are_not_learned_while_somebody_stands_in_front() -> None:
 
 def test_looks_are_learned_while_covered_if_the_settings_say_so() -> None:
     still = [Actor(LOOKS[0], walk(300, 100)), Actor(LOOKS[1], walk(295, 120, end_s=8))]
-    always = KprTrackerConfig(max_covered=None, veto_distance=None)
-    after = scenes.track(film(still, 10, contaminated=True), always)[80]
+    always = KprTrackerConfig(max_occlusion=None, gating_distance=None)
+    after = scenes.run_tracker(film(still, 10, contaminated=True), always)[80]
     assert after.distances[after.ids == 1] > 0.3
 
 
 def test_looks_of_who_was_born_behind_somebody_are_replaced_at_the_first_clear_sight() -> None:
     actors = [Actor(LOOKS[0], walk(300, 100)), Actor(LOOKS[1], walk(295, 120, end_s=2))]
     scene = film(actors, 4, contaminated=True)
-    tracks = scenes.track(scene)
+    tracks = scenes.run_tracker(scene)
     assert scenes.identities(scene, tracks)[0] == [1] * 40
     assert tracks[21].distances[0] < 0.02
 
@@ -135,7 +135,7 @@ def test_a_jump_in_time_does_not_undo_what_was_known_before() -> None:
     frames = film([Actor(LOOKS[0], walk(100)), Actor(LOOKS[1], late)], 3.5).frames
     last = film([Actor(LOOKS[2], walk(800)), Actor(LOOKS[0], walk(100))], 14).frames[-1]
     frames.append(replace(last, frame_number=35))
-    said = list(scenes.follow(frames, KprTracker()))
+    said = list(scenes.track(frames, KprTracker()))
     assert [len(tracks) for tracks in said[25:35]] == [1] * 3 + [2] * 7
 
 
@@ -154,19 +154,21 @@ def test_everybody_confident_in_the_first_frame_is_a_person_at_once() -> None:
     assert KprTracker().update(frame).ids.tolist() == [1]
 
 
-@pytest.mark.parametrize(("birth_s", "doubtful"), [(0.0, 1), (0.1, 1), (0.2, 2), (0.25, 3), (0.3, 3)])
-def test_later_newcomers_are_people_once_they_stayed_for_birth_s(birth_s: float, doubtful: int) -> None:
+@pytest.mark.parametrize(("min_track_age_s", "doubtful"), [(0.0, 1), (0.1, 1), (0.2, 2), (0.25, 3), (0.3, 3)])
+def test_later_newcomers_are_people_once_they_stayed_for_birth_s(
+    min_track_age_s: float, doubtful: int
+) -> None:
     """Ten frames a second; one more sight is needed at least."""
     scene = film([Actor(LOOKS[0], walk(100)), Actor(LOOKS[1], walk(400, start_s=1))], 3)
-    config = replace(AT_ONCE, birth_s=birth_s)
+    config = replace(AT_ONCE, min_track_age_s=min_track_age_s)
     assert who(scene, config)[1] == [0] * doubtful + [2] * (20 - doubtful)
-    assert who(scene, KprTrackerConfig(birth_s=birth_s))[1] == [2] * 20
+    assert who(scene, KprTrackerConfig(min_track_age_s=min_track_age_s))[1] == [2] * 20
 
 
 def test_who_is_gone_before_birth_s_was_nobody() -> None:
     scene = film([Actor(LOOKS[0], walk(100)), Actor(LOOKS[1], walk(400, start_s=1, end_s=1.2))], 4)
     assert who(scene)[1] == [0] * 2
-    assert who(scene, KprTrackerConfig(birth_s=0.1))[1] == [2] * 2
+    assert who(scene, KprTrackerConfig(min_track_age_s=0.1))[1] == [2] * 2
 
 
 def test_a_confident_box_in_every_other_frame_is_nobody() -> None:
@@ -180,7 +182,7 @@ def test_a_confident_box_in_every_other_frame_is_nobody() -> None:
     [
         ("match_cost", [1] + [0, 2] * 2),  # nobody goes on, everybody who begins is seen once more
         ("low_match_cost", [1] * 5 + [0] * 5),
-        ("birth_match_cost", [0] * 10),
+        ("tentative_match_cost", [0] * 10),
     ],
 )
 def test_every_stage_has_a_limit_of_its_own(limit: str, ids: list[int]) -> None:
@@ -188,10 +190,12 @@ def test_every_stage_has_a_limit_of_its_own(limit: str, ids: list[int]) -> None:
     actors = {
         "match_cost": Actor(LOOKS[1], walk(400, end_s=0.5)),
         "low_match_cost": Actor(LOOKS[1], walk(400), score=lambda time_s: 0.9 if time_s < 0.5 else 0.5),
-        "birth_match_cost": Actor(LOOKS[1], walk(400, start_s=0.1)),
+        "tentative_match_cost": Actor(LOOKS[1], walk(400, start_s=0.1)),
     }
-    config = replace(AT_ONCE, **{limit: 1e-6}, recognise_distance=None, sprout_score=0.7, birth_s=0.0)
-    found = who(film([actors[limit]], 1.0 if limit != "birth_match_cost" else 1.1), config)[0]
+    config = replace(
+        AT_ONCE, **{limit: 1e-6}, reid_max_distance=None, tentative_score=0.7, min_track_age_s=0.0
+    )
+    found = who(film([actors[limit]], 1.0 if limit != "tentative_match_cost" else 1.1), config)[0]
     assert [min(number, 2) for number in found] == ids
 
 
@@ -233,7 +237,7 @@ def test_looks_of_low_scores_are_not_learned() -> None:
     both = scenes.one_after_another(walk(100, end_s=2), walk(100, start_s=4))
     actors = [Actor(LOOKS[0], both), Actor(LOOKS[1], walk(100, start_s=2, end_s=4), 0.5)]
     scene = film(actors, 5)
-    tracks = scenes.track(scene, KprTrackerConfig(strangers_distance=1.0, veto_distance=None))
+    tracks = scenes.run_tracker(scene, KprTrackerConfig(inter_identity_distance=1.0, gating_distance=None))
     assert {tuple(one.ids) for one in tracks} == {(1,)}
     assert tracks[40].distances[0] < 0.02
 
@@ -248,7 +252,7 @@ def test_clearly_different_looks_in_the_same_place_are_another_person() -> None:
 
 
 def exchange(one: Observation, time_s: float) -> np.ndarray:
-    features = one.looks.features.copy()
+    features = one.embeddings.features.copy()
     if one.time_s >= time_s:
         features[0] = LOOKS[5]
     return features
@@ -303,7 +307,7 @@ def test_a_crowd_keeps_its_ids() -> None:
         for row in range(40)
     ]
     scene = film(actors, 3, fps=5)
-    tracks = scenes.track(scene)
+    tracks = scenes.run_tracker(scene)
     assert scenes.identities(scene, tracks) == {row: [row + 1] * 15 for row in range(40)}
     assert all(np.isfinite(one.distances).all() for one in tracks[1:])
 
@@ -320,32 +324,32 @@ def test_frames_without_people_are_empty_and_interrupt_nothing() -> None:
 
 def test_a_video_without_people_says_nothing() -> None:
     frames = [empty_frame(number, number / 10) for number in range(30)]
-    assert [len(tracks) for tracks in scenes.follow(frames, KprTracker())] == [0] * 30
+    assert [len(tracks) for tracks in scenes.track(frames, KprTracker())] == [0] * 30
 
 
 def test_the_same_frames_give_the_same_tracks() -> None:
     scene = scenes.golden_film()
-    assert all(same(*both) for both in zip(scenes.track(scene), scenes.track(scene), strict=True))
+    assert all(same(*both) for both in zip(scenes.run_tracker(scene), scenes.run_tracker(scene), strict=True))
 
 
 def test_the_tracker_leaves_its_input_alone() -> None:
     scene, copy = scenes.golden_film(), scenes.golden_film()
-    scenes.track(scene)
+    scenes.run_tracker(scene)
     for one, other in zip(scene.frames, copy.frames, strict=True):
-        assert np.array_equal(one.looks.features, other.looks.features)
+        assert np.array_equal(one.embeddings.features, other.embeddings.features)
         assert np.array_equal(one.poses.keypoints, other.poses.keypoints)
         assert np.array_equal(one.detections.boxes, other.detections.boxes)
 
 
 def test_only_distances_and_margins_that_nobody_measured_are_nan() -> None:
-    tracks = scenes.track(crossing())
+    tracks = scenes.run_tracker(crossing())
     first, rest = tracks[0], tracks[1:]
     assert np.isnan(first.distances).all() and np.isnan(first.margins).all()
     assert all(np.isfinite(one.distances).all() and (one.margins > 0.4).all() for one in rest)
 
 
 def test_without_looks_nothing_is_measured() -> None:
-    for one in scenes.track(crossing().without_looks()):
+    for one in scenes.run_tracker(crossing().without_looks()):
         assert np.isnan(one.distances).all() and np.isnan(one.margins).all()
 
 
@@ -354,7 +358,7 @@ def test_an_encoder_whose_parts_never_meet_causes_no_warning() -> None:
     scene = crossing().with_looks(noise_of)
     hidden = np.zeros((2, scenes.PARTS), bool)
     last = scene.frames[-1]
-    scene.frames[-1] = replace(last, looks=replace(last.looks, visible=hidden))
+    scene.frames[-1] = replace(last, embeddings=replace(last.embeddings, visible=hidden))
     assert [numbers[-2] == numbers[-1] > 0 for numbers in who(scene).values()] == [True, True]
 
 
@@ -362,13 +366,13 @@ def test_an_encoder_whose_parts_never_meet_causes_no_warning() -> None:
     "wrong",
     [
         {"low_score": 0.7},
-        {"birth_score": 1.1},
+        {"new_track_score": 1.1},
         {"momentum": -0.1},
         {"box_weight": -1.0},
         {"appearance_weight": 0.0, "box_weight": 0.0, "pose_weight": 0.0},
-        {"settle_s": -1.0},
-        {"birth_s": -0.1},
-        {"strangers_distance": 0.0},
+        {"output_delay_s": -1.0},
+        {"min_track_age_s": -0.1},
+        {"inter_identity_distance": 0.0},
     ],
 )
 def test_settings_without_meaning_are_refused(wrong: dict[str, float]) -> None:

@@ -13,8 +13,8 @@ from support.scenes import (
     identities,
     lookalike,
     one_after_another,
+    run_tracker,
     strangers,
-    track,
     walk,
 )
 
@@ -35,7 +35,7 @@ def paper() -> KprTrackerConfig:
 
 
 def ids_of(scene: Film, config: KprTrackerConfig) -> dict[int, list[int]]:
-    return identities(scene, track(scene, config))
+    return identities(scene, run_tracker(scene, config))
 
 
 def changed_looks(distance: float) -> Film:
@@ -91,7 +91,7 @@ def test_people_without_a_common_visible_part_are_never_paired(paper: KprTracker
     frames = []
     for one in scene.frames:
         visible = upper if one.time_s < 2 else ~upper
-        frames.append(replace(one, looks=replace(one.looks, visible=visible[None])))
+        frames.append(replace(one, embeddings=replace(one.embeddings, visible=visible[None])))
     assert ids_of(Film(frames, scene.actors), paper)[0] == [1] * 20 + [0] + [2] * 19
 
 
@@ -103,8 +103,8 @@ def test_only_common_parts_are_compared(paper: KprTrackerConfig) -> None:
     frames = []
     for one in scene.with_looks(lambda one: (other if one.time_s >= 2 else LOOKS[0])[None]).frames:
         visible = upper if one.time_s >= 2 else np.ones(PARTS, bool)
-        frames.append(replace(one, looks=replace(one.looks, visible=visible[None])))
-    tracks = track(Film(frames, scene.actors), paper)
+        frames.append(replace(one, embeddings=replace(one.embeddings, visible=visible[None])))
+    tracks = run_tracker(Film(frames, scene.actors), paper)
     assert {tuple(one.ids) for one in tracks} == {(1,)}
     assert max(one.distances[0] for one in tracks[1:]) < 1e-5
 
@@ -117,13 +117,13 @@ def test_hidden_parts_are_remembered_as_they_were(paper: KprTrackerConfig) -> No
     hidden = [1 <= one.time_s < 3 for one in scene.frames]
     frames = []
     for one, hides in zip(scene.frames, hidden, strict=True):
-        looks = replace(
-            one.looks,
+        embeddings = replace(
+            one.embeddings,
             features=(wrong if hides else LOOKS[0])[None],
             visible=(upper if hides else np.ones(PARTS, bool))[None],
         )
-        frames.append(replace(one, looks=looks))
-    tracks = track(Film(frames, scene.actors), paper)
+        frames.append(replace(one, embeddings=embeddings))
+    tracks = run_tracker(Film(frames, scene.actors), paper)
     assert {tuple(one.ids) for one in tracks} == {(1,)}
     assert tracks[30].distances[0] < 1e-5
 
@@ -131,7 +131,7 @@ def test_hidden_parts_are_remembered_as_they_were(paper: KprTrackerConfig) -> No
 def test_looks_move_by_a_tenth_with_every_frame(paper: KprTrackerConfig) -> None:
     """After one changed frame the distance to it has shrunk as the moving average says."""
     scene = changed_looks(0.15)
-    distances = [float(one.distances[0]) for one in track(scene, paper)[20:23]]
+    distances = [float(one.distances[0]) for one in run_tracker(scene, paper)[20:23]]
     old, new = LOOKS[0], lookalike(LOOKS[0], 0.15)
     expected = []
     for _ in range(3):

@@ -33,7 +33,7 @@ def test_who_returns_is_known_at_any_frame_rate(fps: float) -> None:
 
 def test_without_holding_tracks_back_the_return_is_known_after_three_sights() -> None:
     scene = film([Actor(LOOKS[0], returns(6)), ALWAYS], 12)
-    assert who(scene, KprTrackerConfig(settle_s=0.0))[0] == [1] * 30 + [0, 0] + [1] * 28
+    assert who(scene, KprTrackerConfig(output_delay_s=0.0))[0] == [1] * 30 + [0, 0] + [1] * 28
 
 
 def test_who_returns_after_an_hour_is_known() -> None:
@@ -51,7 +51,7 @@ def test_who_is_forgotten_after_max_lost_s_is_not_recognised() -> None:
 
 def test_nobody_is_recognised_if_the_settings_say_so() -> None:
     scene = film([Actor(LOOKS[0], returns(6)), ALWAYS], 12)
-    assert set(who(scene, KprTrackerConfig(recognise_distance=None))[0][30:]) == {3}
+    assert set(who(scene, KprTrackerConfig(reid_max_distance=None))[0][30:]) == {3}
 
 
 def test_a_stranger_is_not_recognised() -> None:
@@ -126,12 +126,12 @@ def test_long_after_its_birth_a_person_is_not_taken_for_another() -> None:
     scene = film(actors, 12)
 
     def changed(one: Observation) -> np.ndarray:
-        features = one.looks.features.copy()
+        features = one.embeddings.features.copy()
         if one.time_s > 6.5:
             features[0] = LOOKS[0]
         return features
 
-    ids = who(scene.with_looks(changed), KprTrackerConfig(veto_distance=None))
+    ids = who(scene.with_looks(changed), KprTrackerConfig(gating_distance=None))
     assert set(ids[1]) == {3}
 
 
@@ -156,7 +156,7 @@ def test_a_newcomer_whose_score_rises_is_known_from_its_first_sight_on() -> None
     rising = Actor(LOOKS[1], walk(400, start_s=2), score=lambda time_s: 0.35 + 0.5 * (time_s - 2))
     scene = film([ALWAYS, rising], 6)
     assert who(scene)[1] == [2] * 40
-    assert who(scene, KprTrackerConfig(settle_s=0.0))[1] == [0] * 7 + [2] * 33
+    assert who(scene, KprTrackerConfig(output_delay_s=0.0))[1] == [0] * 7 + [2] * 33
 
 
 def test_a_newcomer_begins_with_its_first_score_above_sprout_score() -> None:
@@ -166,7 +166,7 @@ def test_a_newcomer_begins_with_its_first_score_above_sprout_score() -> None:
 
 def test_hindsight_reaches_no_farther_than_settle_s() -> None:
     rising = Actor(LOOKS[1], walk(400, start_s=2), score=lambda time_s: 0.35 if time_s < 5 else 0.9)
-    assert who(film([ALWAYS, rising], 8), KprTrackerConfig(settle_s=1.05))[1] == [0] * 19 + [2] * 41
+    assert who(film([ALWAYS, rising], 8), KprTrackerConfig(output_delay_s=1.05))[1] == [0] * 19 + [2] * 41
 
 
 def test_tracks_are_held_back_for_settle_s() -> None:
@@ -179,7 +179,7 @@ def test_tracks_are_held_back_for_settle_s() -> None:
             taken += 1
             yield one
 
-    [first, *_] = ((tracks.frame_number, taken) for tracks in scenes.follow(watched(), KprTracker()))
+    [first, *_] = ((tracks.frame_number, taken) for tracks in scenes.track(watched(), KprTracker()))
     assert first == (0, 21)
 
 
@@ -197,15 +197,15 @@ def test_everybody_who_passes_by_is_one_row_of_memory() -> None:
     ids: set[int] = set()
     for seen in scene.frames:
         ids |= set(tracker.update(seen).ids.tolist())
-        assert len(tracker._people) <= len(ids) + len(seen)
-    assert len(tracker._people) == len(ids) == 61
+        assert len(tracker._tracks) <= len(ids) + len(seen)
+    assert len(tracker._tracks) == len(ids) == 61
 
 
 def test_a_forgetful_tracker_remembers_only_the_last_seconds() -> None:
     tracker = KprTracker(KprTrackerConfig(max_lost_s=3.0))
     for seen in passing_by(60).frames:
         tracker.update(seen)
-        assert len(tracker._people) <= 6
+        assert len(tracker._tracks) <= 6
 
 
 @pytest.mark.parametrize("settles", [True, False])
@@ -215,6 +215,6 @@ def test_hindsight_remembers_seconds_however_long_the_video(settles: bool) -> No
     for seen in passing_by(60).frames:
         tracks = tracker.update(seen)
         if settles:
-            tracker.settle(tracks)
+            tracker.finalize(tracks)
         sizes.append(len(tracker._hindsight._names) + len(tracker._hindsight._doubtful))
     assert 0 < max(sizes) <= 14

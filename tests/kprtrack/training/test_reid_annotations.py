@@ -9,8 +9,8 @@ from PIL import Image
 from support import paths
 
 from kprtrack.cli import data as commands_data
-from kprtrack.cli.data_parsers import DATA_VERBS
-from kprtrack.config import Part, TrackConfig
+from kprtrack.cli.data_parsers import DATA_SUBCOMMANDS
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.training.reid_annotations import (
@@ -54,7 +54,7 @@ def _detect(*boxes: tuple[float, ...], score: float = 0.9) -> Callable[[list[Fra
 
 
 def _run(root: Path, action: str, *words: str) -> int:
-    options = DATA_VERBS["data"]().parse_args(
+    options = DATA_SUBCOMMANDS["data"]().parse_args(
         [action, "cuhk03", "--root", str(root), *words, "--option", "train_identities=1"]
     )
     return commands_data.run("data", options)
@@ -183,10 +183,10 @@ def test_a_person_mask_that_is_missing_is_named(root: Path) -> None:
         make_part_labels(samples, person_mask=person_masks_in(root / "nowhere", root))
 
 
-@pytest.mark.parametrize("name", ["given", "hrnet"])
+@pytest.mark.parametrize("name", ["file", "hrnet"])
 def test_crops_need_a_pose_network(name: str) -> None:
     with pytest.raises(UserError, match="Unknown pose for crops"):
-        crop_networks(TrackConfig(pose=Part(name)), detects=False)
+        crop_networks(TrackConfig(pose=ComponentConfig(name)), detects=False)
 
 
 def test_the_check_ends_with_a_code_that_says_how_it_went(root: Path, capsys: pytest.CaptureFixture) -> None:
@@ -202,14 +202,14 @@ def test_the_check_ends_with_a_code_that_says_how_it_went(root: Path, capsys: py
 
 
 def test_a_root_must_be_named() -> None:
-    options = DATA_VERBS["data"]().parse_args(["check", "cuhk03"])
+    options = DATA_SUBCOMMANDS["data"]().parse_args(["check", "cuhk03"])
 
     with pytest.raises(UserError, match="--root DIR"):
         commands_data.run("data", options)
 
 
 def test_only_a_data_set_of_videos_is_built(root: Path) -> None:
-    options = DATA_VERBS["data"]().parse_args(["build", "cuhk03", "--root", str(root)])
+    options = DATA_SUBCOMMANDS["data"]().parse_args(["build", "cuhk03", "--root", str(root)])
 
     with pytest.raises(UserError, match="Known: occluded_posetrack"):
         commands_data.run("data", options)

@@ -47,7 +47,7 @@ def opened(folder: Path) -> ReidData:
     return open_dataset("folder", folder, {"masks": None})
 
 
-def person_of(sample: ReidSample) -> np.ndarray:
+def track_of_detection(sample: ReidSample) -> np.ndarray:
     """Where the drawn person is, [h, w] bool."""
     assert sample.masks is not None
     found = cv2.imread(str(sample.masks), cv2.IMREAD_GRAYSCALE)
@@ -84,7 +84,7 @@ def test_the_person_asked_for_stays_visible_but_not_whole(data: ReidData, tmp_pa
     for before, after in zip(data.query, opened(tmp_path / "out").query, strict=True):
         same = (read_image(before.image) == read_image(after.image)).all(axis=2)
         # Edges are soft: at most a few pixels around the one in front change, too.
-        assert 0.3 <= same[person_of(before)].mean() <= 0.8
+        assert 0.3 <= same[track_of_detection(before)].mean() <= 0.8
 
 
 def test_the_one_in_front_is_another_person(data: ReidData, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_the_one_in_front_is_another_person(data: ReidData, tmp_path: Path) -> N
 
     for before, after in zip(two.query, opened(tmp_path / "out").query, strict=True):
         crop, other = read_crop(after, None), next(e for e in two.query if e.identity != before.identity)
-        colours = np.unique(read_image(other.image)[person_of(other)], axis=0)
+        colours = np.unique(read_image(other.image)[track_of_detection(other)], axis=0)
         x, y = crop.keypoints[1][crop.keypoints[1, :, 2] > 0, :2].astype(int).T
         nearest = np.abs(crop.image[y, x][:, None].astype(int) - colours).max(axis=2).min(axis=1)
         assert np.median(nearest) <= 2

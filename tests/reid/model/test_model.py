@@ -82,8 +82,8 @@ def test_embedding_and_distance_equal_the_official_test_protocol(variant: str, t
         )
     assert differ(features, found.expected[f"{tag}/test/embeddings_l2"]) < 1e-6
     assert differ(visible, found.expected[f"{tag}/test/visibility"]) == 0
-    looks = Appearance(features.numpy(), visible.numpy(), np.ones(len(features), bool))
-    distance = part_distance(looks, looks, "euclidean")
+    embeddings = Appearance(features.numpy(), visible.numpy(), np.ones(len(features), bool))
+    distance = part_distance(embeddings, embeddings, "euclidean")
     expected = found.expected[f"{tag}/test/distmat"]
     apart = ~np.eye(len(distance), dtype=bool)
     assert np.abs(distance - expected)[apart].max() < 1e-4

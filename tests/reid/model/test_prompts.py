@@ -19,21 +19,21 @@ from reid.model.prompts import (
 
 CONFIG = PromptConfig()
 BACKGROUND, NEGATIVE, HEAD, LEFT_ARM, TORSO = 0, 1, 2, 3, 5
-NOBODY = np.zeros((17, 3), np.float32)
+NO_PEOPLE = np.zeros((17, 3), np.float32)
 
 
-def facts() -> dict[str, np.ndarray]:
+def metadata() -> dict[str, np.ndarray]:
     with np.load(GOLDEN / "kpr_prompts.npz") as file:
         return dict(file)
 
 
 def cases() -> list[str]:
-    return [name.removesuffix("/prompt") for name in facts() if name.endswith("/prompt")]
+    return [name.removesuffix("/prompt") for name in metadata() if name.endswith("/prompt")]
 
 
 def skeleton(**points: tuple[float, float, float]) -> np.ndarray:
     """A skeleton with the named rows ("k0" is the nose) and nothing else."""
-    found = NOBODY.copy()
+    found = NO_PEOPLE.copy()
     for name, point in points.items():
         found[int(name[1:])] = point
     return found
@@ -41,7 +41,7 @@ def skeleton(**points: tuple[float, float, float]) -> np.ndarray:
 
 @pytest.mark.parametrize("name", cases())
 def test_heatmaps_equal_the_official_loader(name: str) -> None:
-    known = facts()
+    known = metadata()
     width, height = known[f"{name}/img_wh"]
     expected = known[f"{name}/prompt"]  # every fourth pixel
     config = PromptConfig(height=expected.shape[1] * 4, groups="cck8" if name.startswith("K8") else "cck6")
@@ -54,24 +54,24 @@ def test_heatmaps_equal_the_official_loader(name: str) -> None:
 def test_bump_equals_the_official_kernel() -> None:
     bump, radius_px = gaussian_bump(128)
     assert radius_px == 11
-    assert np.abs(bump - facts()["gaussian_kernel_w128"]).max() < 1e-6
+    assert np.abs(bump - metadata()["gaussian_kernel_w128"]).max() < 1e-6
 
 
 def test_nobody_known_is_all_background() -> None:
-    drawn = draw_heatmaps(NOBODY, NOBODY[None], CONFIG)
+    drawn = draw_heatmaps(NO_PEOPLE, NO_PEOPLE[None], CONFIG)
     assert drawn[BACKGROUND].min() == 1
     assert drawn[1:].max() == 0
 
 
 def test_shoulder_belongs_to_arm_and_torso() -> None:
-    drawn = draw_heatmaps(skeleton(k5=(60, 100, 1)), NOBODY[None], CONFIG)
+    drawn = draw_heatmaps(skeleton(k5=(60, 100, 1)), NO_PEOPLE[None], CONFIG)
     assert [channel for channel in range(2, 10) if drawn[channel].max() > 0] == [LEFT_ARM, TORSO]
     assert drawn[TORSO].max() == drawn[TORSO, 100, 60] == 1
 
 
 @pytest.mark.parametrize(("confidence", "is_drawn"), [(0.3, False), (0.31, True), (0, False)])
 def test_only_confident_keypoints_are_drawn(confidence: float, is_drawn: bool) -> None:
-    drawn = draw_heatmaps(skeleton(k0=(60, 100, confidence)), NOBODY[None], CONFIG)
+    drawn = draw_heatmaps(skeleton(k0=(60, 100, confidence)), NO_PEOPLE[None], CONFIG)
     assert (drawn[HEAD].max() > 0) == is_drawn
 
 

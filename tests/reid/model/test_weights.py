@@ -13,11 +13,11 @@ from kprtrack.core.errors import OutputError, UserError, WeightsError
 from reid.model.kpr import Kpr, KprConfig
 from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD
 from reid.model.published import own_name, own_tensors, shape_of
-from reid.model.weights import View, convert, load, save
+from reid.model.weights import InputSpec, convert, load, save
 
 HALF = (0.5, 0.5, 0.5)
 MINI = KprConfig(backbone="swin_mini", fused_width=32, dimensions=8, identities=3, mean=HALF, cameras=2)
-SOLIDER_256 = View(256, 128, HALF, HALF)
+SOLIDER_256 = InputSpec(256, 128, HALF, HALF)
 PUBLISHED = {
     "solider_mini_256_k8": KprConfig("swin_mini", 256, 128, 8, "cck8", 256, 64, 10, 0, 0.2),
     "solider_mini_384_k5": KprConfig("swin_mini", 256, 128, 5, "cck6", 256, 64, 10, 0, 0.2),
@@ -131,7 +131,7 @@ def test_view_recorded_in_the_file_beats_its_name_and_the_user_beats_both(tmp_pa
     config = load(path).config
     assert (config.height, config.width, config.mean, config.std) == (320, 160, (0.1, 0.2, 0.3), HALF)
     assert config.semantic_weight == 0.4
-    asked = load(path, view=View(height=256, semantic_weight=0.0)).config
+    asked = load(path, view=InputSpec(height=256, semantic_weight=0.0)).config
     assert (asked.height, asked.width, asked.semantic_weight) == (256, 160, 0.0)
 
 
@@ -143,7 +143,7 @@ def test_published_file_of_unknown_name_asks_for_what_it_does_not_tell(tmp_path:
 def test_option_that_contradicts_saved_weights_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", Kpr(MINI))
     with pytest.raises(UserError, match="height = 256; it cannot be 384"):
-        load(tmp_path / "w.safetensors", view=View(height=384))
+        load(tmp_path / "w.safetensors", view=InputSpec(height=384))
 
 
 def test_missing_unknown_and_misshaped_tensors_are_named(tmp_path: Path) -> None:
@@ -174,10 +174,10 @@ def test_missing_unknown_and_misshaped_tensors_are_named(tmp_path: Path) -> None
     ],
 )
 def test_weights_of_another_network_are_refused_by_what_they_look_like(
-    tmp_path: Path, name: str, looks: str
+    tmp_path: Path, name: str, embeddings: str
 ) -> None:
     torch.save({name: torch.ones(1)}, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match=f"no KPR encoder.*{looks}"):
+    with pytest.raises(WeightsError, match=f"no KPR encoder.*{embeddings}"):
         load(tmp_path / "w.pth")
 
 

@@ -12,18 +12,18 @@ CASES = [("K8", "eight", 256), ("K8", "eight", 384), ("K5", "five_v", 256), ("K5
 LEFT_KNEE_HIP, HIPS, LEFT_SHOULDER_HIP = 18, 21, 22
 
 
-def facts() -> dict[str, np.ndarray]:
+def metadata() -> dict[str, np.ndarray]:
     with np.load(GOLDEN / "kpr_targets.npz") as file:
         return dict(file)
 
 
 def masks(groups: str, height: int) -> np.ndarray:
-    return resize_masks(group_fields(facts()["fields"].astype(np.float32), groups), height, 128)
+    return resize_masks(group_fields(metadata()["fields"].astype(np.float32), groups), height, 128)
 
 
 @pytest.mark.parametrize(("official", "groups", "height"), CASES)
 def test_target_maps_equal_the_official_ones(official: str, groups: str, height: int) -> None:
-    expected = facts()[f"{official}_h{height}/target_masks_every_4th"]
+    expected = metadata()[f"{official}_h{height}/target_masks_every_4th"]
     ours = target_maps(masks(groups, height))[:, ::4, ::4]
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
 
@@ -31,7 +31,7 @@ def test_target_maps_equal_the_official_ones(official: str, groups: str, height:
 @pytest.mark.parametrize(("official", "groups", "height"), CASES)
 def test_part_labels_equal_the_official_ones(official: str, groups: str, height: int) -> None:
     np.testing.assert_array_equal(
-        part_labels(masks(groups, height)), facts()[f"{official}_h{height}/target_argmax"]
+        part_labels(masks(groups, height)), metadata()[f"{official}_h{height}/target_argmax"]
     )
 
 

@@ -37,16 +37,16 @@ def golden() -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("case", range(6))
 def test_shift_and_erasure_equal_those_of_the_official_library(case: int) -> None:
-    facts = golden()
-    raw = Crop(facts["image"], facts["keypoints"], facts["masks"])
-    x1, y1, x2, y2 = facts[f"{case}/hole_xyxy"]
+    metadata = golden()
+    raw = Crop(metadata["image"], metadata["keypoints"], metadata["masks"])
+    x1, y1, x2, y2 = metadata[f"{case}/hole_xyxy"]
     hole = (slice(y1, y2), slice(x1, x2))
-    shifted = shift(resize_crop(raw, 64, 32), 10, facts[f"{case}/corner_yx"])
+    shifted = shift(resize_crop(raw, 64, 32), 10, metadata[f"{case}/corner_yx"])
     erased = erase(shifted, hole)
     image = make_example(shifted, SMALL, hole).image.permute(1, 2, 0)
-    np.testing.assert_allclose(image, facts[f"{case}/image"], rtol=0, atol=1e-6)
-    np.testing.assert_array_equal(erased.masks, facts[f"{case}/masks"])
-    np.testing.assert_allclose(erased.keypoints, facts[f"{case}/keypoints"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(image, metadata[f"{case}/image"], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(erased.masks, metadata[f"{case}/masks"])
+    np.testing.assert_allclose(erased.keypoints, metadata[f"{case}/keypoints"], rtol=0, atol=1e-9)
 
 
 def crop(value: int = 100, others: int = 0) -> Crop:

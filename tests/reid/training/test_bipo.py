@@ -43,32 +43,32 @@ def picture(png: np.ndarray) -> np.ndarray:
 
 def golden_pair() -> tuple[Crop, Occluder]:
     """The target, with its torso as the only mask, and the first occluder."""
-    facts = golden()
-    masks = resize_masks(facts["target/masks_small"], HEIGHT, WIDTH)
-    skeletons = np.stack((facts["target/keypoints_resized"], facts["target/negative_resized"]))
-    target = Crop(picture(facts["target/image_png"]), skeletons, masks)
-    opacity = facts["occluder0/opacity_255"] / np.float32(255)
-    image = picture(facts["occluder0/image_png"])
-    return target, Occluder(image, opacity, facts["occluder0/keypoints_resized"])
+    metadata = golden()
+    masks = resize_masks(metadata["target/masks_small"], HEIGHT, WIDTH)
+    skeletons = np.stack((metadata["target/keypoints_resized"], metadata["target/negative_resized"]))
+    target = Crop(picture(metadata["target/image_png"]), skeletons, masks)
+    opacity = metadata["occluder0/opacity_255"] / np.float32(255)
+    image = picture(metadata["occluder0/image_png"])
+    return target, Occluder(image, opacity, metadata["occluder0/keypoints_resized"])
 
 
-def centre_of(facts: Facts, case: str) -> tuple[float, float]:
-    x, y = facts[f"{case}/center_xy"].tolist()
+def centre_of(metadata: Facts, case: str) -> tuple[float, float]:
+    x, y = metadata[f"{case}/center_xy"].tolist()
     return x, y
 
 
 @pytest.mark.parametrize("case", ["c0", "c1", "c3"])
 def test_a_pasted_crop_equals_the_official_one(case: str) -> None:
-    facts = golden()
+    metadata = golden()
     target, occluder = golden_pair()
-    pasted = paste(target, occluder, centre_of(facts, case), phantom_keypoints=True)
+    pasted = paste(target, occluder, centre_of(metadata, case), phantom_keypoints=True)
     digest = hashlib.sha256(np.ascontiguousarray(pasted.image).tobytes()).hexdigest()
-    assert digest == facts[f"{case}/image_sha256"]
+    assert digest == metadata[f"{case}/image_sha256"]
     assert pasted.masks is not None
     np.testing.assert_allclose(
-        pasted.masks[::4, ::4], facts[f"{case}/masks_every_4th"].astype(np.float32), rtol=0, atol=5e-4
+        pasted.masks[::4, ::4], metadata[f"{case}/masks_every_4th"].astype(np.float32), rtol=0, atol=5e-4
     )
-    expected = facts[f"{case}/keypoints_out_xyasvi"].reshape(3, 17, 6)[..., [0, 1, 4]]
+    expected = metadata[f"{case}/keypoints_out_xyasvi"].reshape(3, 17, 6)[..., [0, 1, 4]]
     np.testing.assert_allclose(pasted.keypoints, expected, rtol=0, atol=1e-6)
 
 
@@ -88,17 +88,19 @@ class OfficialDraws:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_identity_and_place_are_drawn_as_the_official_code_does(seed: int) -> None:
-    facts, draws, asked = golden(), OfficialDraws(seed), []
+    metadata, draws, asked = golden(), OfficialDraws(seed), []
     _, occluder = golden_pair()
     bank = OccluderBank({each: [each] for each in (10, 11, 12)}, lambda row: asked.append(row) or occluder)
     bank.draw((10, 11, 12), draws)
-    assert asked == facts[f"seed{seed}/pid"].tolist()
-    assert draw_centre(HEIGHT, WIDTH, draws) == pytest.approx(centre_of(facts, f"seed{seed}"), rel=1e-12)
+    assert asked == metadata[f"seed{seed}/pid"].tolist()
+    assert draw_centre(HEIGHT, WIDTH, draws) == pytest.approx(centre_of(metadata, f"seed{seed}"), rel=1e-12)
 
 
-def shared_occluder(facts: Facts, number: int) -> Occluder:
-    fields = facts[f"occluder{number}/mask36"].transpose(1, 2, 0).astype(np.float32)
-    crop = Crop(facts[f"occluder{number}/image_rgb"], facts[f"occluder{number}/keypoints"][None], fields)
+def shared_occluder(metadata: Facts, number: int) -> Occluder:
+    fields = metadata[f"occluder{number}/mask36"].transpose(1, 2, 0).astype(np.float32)
+    crop = Crop(
+        metadata[f"occluder{number}/image_rgb"], metadata[f"occluder{number}/keypoints"][None], fields
+    )
     occluder = cut_occluder(crop, HEIGHT, WIDTH)
     assert occluder is not None
     return occluder
@@ -107,30 +109,30 @@ def shared_occluder(facts: Facts, number: int) -> Occluder:
 @needs_shared
 @pytest.mark.parametrize("number", [0, 1])
 def test_people_are_cut_out_as_the_official_code_does(number: int) -> None:
-    facts = shared()
-    occluder = shared_occluder(facts, number)
-    np.testing.assert_array_equal(occluder.image, facts[f"occluder{number}/rgba"][..., :3])
-    np.testing.assert_array_equal(255 * occluder.opacity, facts[f"occluder{number}/rgba"][..., 3])
-    expected = facts[f"occluder{number}/keypoints_resized"]
+    metadata = shared()
+    occluder = shared_occluder(metadata, number)
+    np.testing.assert_array_equal(occluder.image, metadata[f"occluder{number}/rgba"][..., :3])
+    np.testing.assert_array_equal(255 * occluder.opacity, metadata[f"occluder{number}/rgba"][..., 3])
+    expected = metadata[f"occluder{number}/keypoints_resized"]
     np.testing.assert_allclose(occluder.keypoints, expected, rtol=0, atol=1e-6)
 
 
 @needs_shared
 @pytest.mark.parametrize("case", ["c0", "c1", "c2", "c3"])
 def test_from_files_to_a_pasted_crop_nothing_differs(case: str) -> None:
-    facts = shared()
-    fields = facts["target/mask36"].astype(np.float32)
-    skeletons = np.stack((facts["target/keypoints_resized"], facts["target/negative_resized"]))
-    raw = Crop(facts["target/image_rgb"], skeletons, group_fields(fields, "eight"))
+    metadata = shared()
+    fields = metadata["target/mask36"].astype(np.float32)
+    skeletons = np.stack((metadata["target/keypoints_resized"], metadata["target/negative_resized"]))
+    raw = Crop(metadata["target/image_rgb"], skeletons, group_fields(fields, "eight"))
     resized = resize_crop(raw, HEIGHT, WIDTH)
     target = Crop(resized.image, skeletons, resized.masks)  # the keypoints are stored resized only
-    occluder = shared_occluder(facts, int(facts[f"{case}/occluder_index"]))
-    pasted = paste(target, occluder, centre_of(facts, case), phantom_keypoints=True)
-    np.testing.assert_array_equal(pasted.image, facts[f"{case}/image"])
+    occluder = shared_occluder(metadata, int(metadata[f"{case}/occluder_index"]))
+    pasted = paste(target, occluder, centre_of(metadata, case), phantom_keypoints=True)
+    np.testing.assert_array_equal(pasted.image, metadata[f"{case}/image"])
     assert pasted.masks is not None
-    expected_masks = facts[f"{case}/mask_grouped"].astype(np.float32)
+    expected_masks = metadata[f"{case}/mask_grouped"].astype(np.float32)
     np.testing.assert_allclose(pasted.masks, expected_masks, rtol=0, atol=5e-4)
-    expected = facts[f"{case}/keypoints_out_xyasvi"].reshape(3, 17, 6)[..., [0, 1, 4]]
+    expected = metadata[f"{case}/keypoints_out_xyasvi"].reshape(3, 17, 6)[..., [0, 1, 4]]
     np.testing.assert_allclose(pasted.keypoints, expected, rtol=0, atol=1e-6)
 
 

@@ -33,7 +33,7 @@ SETTINGS = {
 }
 
 
-def facts() -> tuple[dict[str, torch.Tensor], dict[str, np.ndarray], dict]:
+def metadata() -> tuple[dict[str, torch.Tensor], dict[str, np.ndarray], dict]:
     """Inputs, official results, and the settings they were made with."""
     with np.load(GOLDEN / "kpr_losses.npz") as file:
         inputs = {name: torch.from_numpy(file[name]) for name in file}
@@ -55,7 +55,7 @@ def head_weights(settings: dict, kind: str) -> HeadWeights:
 
 
 def run(setting: str) -> tuple[Losses, PerHead, PerHead]:
-    inputs, _, all_settings = facts()
+    inputs, _, all_settings = metadata()
     settings, visibility = all_settings[setting], SETTINGS[setting]
     config = LossConfig(
         head_weights(settings, "id"), head_weights(settings, "tr"), margin=settings["margin"] or None
@@ -68,7 +68,7 @@ def run(setting: str) -> tuple[Losses, PerHead, PerHead]:
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_loss_and_accuracy_equals_the_official_one(setting: str) -> None:
     losses, _, _ = run(setting)
-    settings = facts()[2][setting]
+    settings = metadata()[2][setting]
     assert float(losses.total.detach()) == pytest.approx(settings["loss"], rel=1e-5)
     for official, terms in settings["summary"].items():
         own = OFFICIAL[official]
@@ -84,7 +84,7 @@ def test_every_loss_and_accuracy_equals_the_official_one(setting: str) -> None:
 def test_every_gradient_equals_the_official_one(setting: str) -> None:
     losses, features, logits = run(setting)
     losses.total.backward()
-    expected = facts()[1]
+    expected = metadata()[1]
     checked = [name for name in expected if name.startswith(f"{setting}/grad_")]
     for name in checked:
         _, kind, official = name.split("/")
@@ -95,7 +95,7 @@ def test_every_gradient_equals_the_official_one(setting: str) -> None:
 
 @pytest.mark.parametrize("share", [1.0, 0.75])
 def test_part_prediction_equals_the_official_one(share: float) -> None:
-    inputs, expected, _ = facts()
+    inputs, expected, _ = metadata()
     logits = inputs["pp/logits"].requires_grad_()
     loss = part_prediction_loss(logits, inputs["pp/targets"], share)
     loss.backward()
@@ -105,7 +105,7 @@ def test_part_prediction_equals_the_official_one(share: float) -> None:
 
 
 def test_part_labels_are_the_strongest_channel_of_the_target_maps() -> None:
-    inputs, _, _ = facts()
+    inputs, _, _ = metadata()
     assert torch.equal(inputs["pp/target_maps"].argmax(dim=1), inputs["pp/targets"])
 
 

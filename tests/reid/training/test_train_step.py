@@ -26,7 +26,7 @@ TERMS = {
 
 
 @cache
-def facts() -> dict[str, np.ndarray]:
+def metadata() -> dict[str, np.ndarray]:
     with np.load(SHARED / f"{STEP}.npz") as file:
         return dict(file)
 
@@ -48,11 +48,11 @@ def stepped(precision: torch.dtype) -> tuple[Kpr, KprOutput, Losses]:
     model.load_state_dict(tensors)
     model.to(precision).train()
     images, heatmaps = (
-        torch.from_numpy(facts()[name]).to(precision) for name in ("images_float", "prompt_masks")
+        torch.from_numpy(metadata()[name]).to(precision) for name in ("images_float", "prompt_masks")
     )
     output = model(images, heatmaps)
-    labels = torch.from_numpy(facts()["target_argmax"]).long()
-    losses = kpr_loss(output, torch.from_numpy(facts()["pids"]), labels, LossConfig())
+    labels = torch.from_numpy(metadata()["target_argmax"]).long()
+    losses = kpr_loss(output, torch.from_numpy(metadata()["pids"]), labels, LossConfig())
     losses.total.backward()
     return model, output, losses
 
@@ -65,9 +65,9 @@ def gradients(precision: torch.dtype) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_loss_equals_the_official_one(precision: torch.dtype) -> None:
     _, _, losses = stepped(precision)
-    assert float(losses.total.detach()) == pytest.approx(float(facts()["loss/total"]), rel=1e-5)
+    assert float(losses.total.detach()) == pytest.approx(float(metadata()["loss/total"]), rel=1e-5)
     for official, own in TERMS.items():
-        assert float(losses.terms[own]) == pytest.approx(float(facts()[f"loss/{official}"]), rel=1e-5)
+        assert float(losses.terms[own]) == pytest.approx(float(metadata()[f"loss/{official}"]), rel=1e-5)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -100,11 +100,11 @@ def test_gradients_equal_the_official_ones_in_every_entry() -> None:
     # value, but rounded on different sides the two can be 1.3e-4 apart.
     exact = gradients(torch.float64)
     rounded = gradients(torch.float32)
-    for name in (name for name in facts() if name.startswith("grad/")):
+    for name in (name for name in metadata() if name.startswith("grad/")):
         own = own_name(name.removeprefix("grad/"))
         assert own is not None
         bound = 1e-4 * np.abs(exact[own]).max()
-        official = facts()[name].reshape(exact[own].shape)
+        official = metadata()[name].reshape(exact[own].shape)
         np.testing.assert_allclose(official, exact[own], rtol=0, atol=bound, err_msg=own)
         np.testing.assert_allclose(rounded[own], exact[own], rtol=0, atol=bound / 2, err_msg=own)
 
@@ -117,9 +117,9 @@ def test_features_and_statistics_equal_the_official_ones() -> None:
         "emb/globl": output.reduced.whole,
     }
     for name, features in ours.items():
-        official = facts()[name]
+        official = metadata()[name]
         np.testing.assert_allclose(features.detach(), official, rtol=0, atol=1e-5 * np.abs(official).max())
-    np.testing.assert_array_equal(output.visible[:, 1:], facts()["vis/parts"])
-    for name in (name for name in facts() if name.startswith("after/")):
+    np.testing.assert_array_equal(output.visible[:, 1:], metadata()["vis/parts"])
+    for name in (name for name in metadata() if name.startswith("after/")):
         own = own_name(name.removeprefix("after/"))
-        np.testing.assert_allclose(model.state_dict()[own], facts()[name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(model.state_dict()[own], metadata()[name], rtol=1e-5, atol=1e-6)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.detector_cases import draw_pictures, person, tiny_config, write_annotations
+from support.detector_cases import draw_plots, person, tiny_config, write_annotations
 
 from kprtrack.detectors.letterbox import letterbox
 from kprtrack.detectors.yolox_network import cells
@@ -171,21 +171,21 @@ def batch_of(annotations: Path, number: int, **changes: Any) -> Any:
 
 
 def test_a_batch_has_one_size_and_ten_batches_have_the_same(tmp_path: Path) -> None:
-    annotations = draw_pictures(tmp_path)
+    annotations = draw_plots(tmp_path)
     shapes = [batch_of(annotations, number).images.shape for number in (0, 9, 10, 20, 30, 40)]
     assert shapes[0] == shapes[1]
     assert len(set(shapes)) > 1 and {side for shape in shapes for side in shape[1:3]} <= {64, 96}
 
 
 def test_an_example_depends_on_its_place_alone(tmp_path: Path) -> None:
-    annotations = draw_pictures(tmp_path)
+    annotations = draw_plots(tmp_path)
     one, again, other = (batch_of(annotations, number) for number in (3, 3, 4))
     assert torch.equal(one.images, again.images) and torch.equal(one.boxes, again.boxes)
     assert not torch.equal(one.images, other.images)
 
 
 def test_boxes_of_a_doubtful_teacher_become_regions_and_others_weights(tmp_path: Path) -> None:
-    draw_pictures(tmp_path)
+    draw_plots(tmp_path)
     images = [{"id": n, "file_name": f"{n}.png", "width": 120, "height": 90} for n in range(4)]
     boxes = [(10, 10, 30, 60), (60, 10, 30, 60), (0, 0, 120, 90), (200, 200, 9, 9)]
     scores = (0.9, 0.3, 0.1, 1.0)

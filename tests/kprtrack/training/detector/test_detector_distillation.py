@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.detector_cases import draw_pictures, tiny_config
+from support.detector_cases import draw_plots, tiny_config
 
 from kprtrack.core.errors import UserError
 from kprtrack.detectors.yolox_network import STRIDES
 from kprtrack.training.detector.assign import Assignment
-from kprtrack.training.detector.distillation import Taught, distil_loss, taught
+from kprtrack.training.detector.distillation import Taught, distil_loss, teacher_features
 from kprtrack.training.detector.trainer import train
 
 HEIGHT, WIDTH = 64, 96
 A = sum((HEIGHT // s) * (WIDTH // s) for s in STRIDES)
-NOBODY = Assignment(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
+NO_PEOPLE = Assignment(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
 
 
 def some_raw(seed: int, shift: float = -2.0) -> torch.Tensor:
@@ -27,7 +27,7 @@ def some_raw(seed: int, shift: float = -2.0) -> torch.Tensor:
 
 def said(raw: torch.Tensor, full_score: float = 1.0) -> Taught:
     told = torch.cat((raw[..., :4], raw[..., 4:].sigmoid()), dim=-1)
-    return taught(told, height=HEIGHT, width=WIDTH, full_score=full_score)
+    return teacher_features(told, height=HEIGHT, width=WIDTH, full_score=full_score)
 
 
 def plainly(logits: torch.Tensor, teacher: Taught, answering: set[tuple[int, int]]) -> float:
@@ -73,14 +73,16 @@ def test_a_score_that_counts_as_certain_is_certain() -> None:
 
 def test_where_the_teacher_sees_nobody_only_silence_is_learnt() -> None:
     logits = some_raw(4).requires_grad_()
-    distil_loss(logits, said(some_raw(5, shift=-20.0)), [NOBODY] * 2, height=HEIGHT, width=WIDTH).backward()
+    distil_loss(
+        logits, said(some_raw(5, shift=-20.0)), [NO_PEOPLE] * 2, height=HEIGHT, width=WIDTH
+    ).backward()
     assert logits.grad is not None
     assert (logits.grad[..., 4] > 0).all()
     assert not logits.grad[..., [0, 1, 2, 3, 5]].any()
 
 
 def test_a_student_learns_from_a_teacher_and_stays_its_own_size(tmp_path: Path) -> None:
-    drawn = draw_pictures(tmp_path / "drawn")
+    drawn = draw_plots(tmp_path / "drawn")
     first = train(tiny_config(drawn, tmp_path / "teacher"), quiet=True)
     weights = str(first / "weights.safetensors")
     alone = train(tiny_config(drawn, tmp_path / "alone", seed=2), quiet=True)
@@ -93,7 +95,7 @@ def test_a_student_learns_from_a_teacher_and_stays_its_own_size(tmp_path: Path) 
 
 
 def test_a_teacher_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    drawn = draw_pictures(tmp_path / "drawn")
+    drawn = draw_plots(tmp_path / "drawn")
     with pytest.raises(UserError, match=r"nowhere\.pth"):
         train(tiny_config(drawn, tmp_path / "run", distil__teacher="nowhere.pth"), quiet=True)
     with pytest.raises(UserError, match=r"distil\.weight is -1"):

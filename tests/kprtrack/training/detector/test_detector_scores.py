@@ -30,21 +30,21 @@ def found(*rows: tuple[float, ...]) -> Detections:
 
 
 def test_everybody_found_and_nobody_else_is_perfect() -> None:
-    truth = [image([[0, 0, 10, 20], [50, 50, 70, 90]]), image([])]
-    assert average_precision([found((0, 0, 10, 20, 0.3), (50, 50, 70, 90, 0.9)), found()], truth) == 1
+    ground_truth = [image([[0, 0, 10, 20], [50, 50, 70, 90]]), image([])]
+    assert average_precision([found((0, 0, 10, 20, 0.3), (50, 50, 70, 90, 0.9)), found()], ground_truth) == 1
 
 
 def test_a_second_box_on_the_same_person_is_a_false_one() -> None:
-    truth = [image([[0, 0, 10, 20], [50, 50, 70, 90]])]
+    ground_truth = [image([[0, 0, 10, 20], [50, 50, 70, 90]])]
     twice = [found((0, 0, 10, 20, 0.9), (0, 0, 10, 19, 0.8), (50, 50, 70, 90, 0.7))]
     # Recall 0.5 at precision 1, recall 1 at precision 2/3, at 51 and 50 of the 101 points.
-    assert average_precision(twice, truth) == pytest.approx((51 + 50 * 2 / 3) / 101)
+    assert average_precision(twice, ground_truth) == pytest.approx((51 + 50 * 2 / 3) / 101)
 
 
 def test_what_is_found_in_an_ignored_region_counts_neither_way() -> None:
-    truth = [image([[0, 0, 10, 20]], [[40, 40, 100, 100]])]
-    assert average_precision([found((50, 50, 60, 60, 0.9), (0, 0, 10, 20, 0.5))], truth) == 1
-    assert average_precision([found((20, 50, 30, 60, 0.9), (0, 0, 10, 20, 0.5))], truth) == 0.5
+    ground_truth = [image([[0, 0, 10, 20]], [[40, 40, 100, 100]])]
+    assert average_precision([found((50, 50, 60, 60, 0.9), (0, 0, 10, 20, 0.5))], ground_truth) == 1
+    assert average_precision([found((20, 50, 30, 60, 0.9), (0, 0, 10, 20, 0.5))], ground_truth) == 0.5
 
 
 def test_nothing_found_is_worth_nothing() -> None:
@@ -52,16 +52,16 @@ def test_nothing_found_is_worth_nothing() -> None:
 
 
 def test_false_people_are_counted_on_pictures_without_people() -> None:
-    truth = [image([[0, 0, 9, 9]]), image([]), image([]), image([], [[0, 0, 99, 99]])]
+    ground_truth = [image([[0, 0, 9, 9]]), image([]), image([]), image([], [[0, 0, 99, 99]])]
     sure, doubtful = (0, 0, 9, 9, 0.5), (0, 0, 9, 9, 0.4)
-    assert false_people([found(sure), found(sure, sure, doubtful), found(), found(sure)], truth) == 1
-    assert false_people([found(sure)], truth[:1]) is None
+    assert false_people([found(sure), found(sure, sure, doubtful), found(), found(sure)], ground_truth) == 1
+    assert false_people([found(sure)], ground_truth[:1]) is None
 
 
-def plain_ap(detections: list[Detections], truth: list[LabelledImage]) -> float:
+def plain_ap(detections: list[Detections], ground_truth: list[LabelledImage]) -> float:
     """COCO's evaluation written plainly, for one class at an overlap of 0.5, crowds as regions."""
     rows, people = [], 0
-    for boxes, labelled in zip(detections, truth, strict=True):
+    for boxes, labelled in zip(detections, ground_truth, strict=True):
         people += len(labelled.boxes)
         crowds = [np.concatenate((each.min(0), each.max(0))) for each in labelled.ignore]
         truths = [(each, False) for each in labelled.boxes] + [(each, True) for each in crowds]
@@ -97,13 +97,15 @@ def plain_overlap(a: np.ndarray, b: np.ndarray, crowd: bool) -> float:
 def test_random_cases_give_what_a_plain_transcription_gives() -> None:
     for seed in range(30):
         rng = np.random.default_rng(seed)
-        truth, detections = [], []
+        ground_truth, detections = [], []
         for _ in range(6):
             corners = rng.uniform(0, 80, (5, 2))
             boxes = np.concatenate((corners, corners + rng.uniform(13, 40, (5, 2))), 1)
             count = int(rng.integers(1, 4))
-            truth.append(image(boxes[:count].tolist(), boxes[4:].tolist()))
+            ground_truth.append(image(boxes[:count].tolist(), boxes[4:].tolist()))
             moved = boxes[rng.integers(0, 5, 12)] + rng.uniform(-6, 6, (12, 4))
             scores = rng.integers(1, 10, 12) / 10
             detections.append(found(*np.c_[moved, scores].tolist()))
-        assert average_precision(detections, truth) == pytest.approx(plain_ap(detections, truth), abs=1e-9)
+        assert average_precision(detections, ground_truth) == pytest.approx(
+            plain_ap(detections, ground_truth), abs=1e-9
+        )

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from support import paths
-from support.detector_cases import draw_pictures, person, tiny_config, write_annotations
+from support.detector_cases import draw_plots, person, tiny_config, write_annotations
 
 from kprtrack.cli.main import main
 from kprtrack.core.errors import InputError, UserError
@@ -42,7 +42,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_pictures(tmp_path_factory.mktemp("drawn"))
+    return draw_plots(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture(scope="module")

@@ -62,11 +62,11 @@ def test_posetrack_tells_both_ends():
 
 
 def test_a_joint_is_found_within_half_a_head():
-    truth = np.concatenate((upright(), upright()))
-    found = truth.copy()
+    ground_truth = np.concatenate((upright(), upright()))
+    found = ground_truth.copy()
     found[0, ROW["left_hip"], 0] += 34  # half a head is 34.5
     found[1, ROW["left_hip"], 0] += 35
-    scores = score_poses(found, truth, np.full(2, 1e4))
+    scores = score_poses(found, ground_truth, np.full(2, 1e4))
     assert scores.pckh_joints["left_hip"] == 0.5
     assert scores.pckh_joints["right_hip"] == 1
     assert np.isnan(scores.pckh_joints["left_wrist"])
@@ -75,37 +75,37 @@ def test_a_joint_is_found_within_half_a_head():
 
 
 def test_similarity_falls_with_distance_as_cocos():
-    truth, areas = upright(), np.array([6400.0])
-    found = truth.copy()
+    ground_truth, areas = upright(), np.array([6400.0])
+    found = ground_truth.copy()
     # exp(-1/2) where the error is 2 sigma times the root of the area.
     found[0, ROW["nose"], 1] += 2 * OKS_SIGMAS[0] * 80
     found[0, ROW["left_hip"], 1] += 3 * 2 * OKS_SIGMAS[ROW["left_hip"]] * 80
-    scores = score_poses(found, truth, areas)
+    scores = score_poses(found, ground_truth, areas)
     assert scores.oks == pytest.approx((5 + np.exp(-0.5) + np.exp(-4.5)) / 7)
     assert scores.pck_oks == pytest.approx(6 / 7)
 
 
 def test_keypoints_that_the_truth_lacks_are_not_asked_for():
-    truth = upright()
+    ground_truth = upright()
     found = np.random.default_rng(0).uniform(0, 300, (1, 17, 3))
-    known = truth[0, :, 2] > 0
-    found[0, known] = truth[0, known]
-    truth[0, ROW["left_knee"], 2] = -1
-    scores = score_poses(found, truth, np.array([1e4]))
+    known = ground_truth[0, :, 2] > 0
+    found[0, known] = ground_truth[0, known]
+    ground_truth[0, ROW["left_knee"], 2] = -1
+    scores = score_poses(found, ground_truth, np.array([1e4]))
     assert scores.pckh == scores.pck_oks == scores.oks == 1
 
 
 def test_unsure_keypoints_count_as_well():
-    truth = upright()
-    found = truth.copy()
+    ground_truth = upright()
+    found = ground_truth.copy()
     found[..., 2] = 0
-    assert score_poses(found, truth, np.array([1e4])).pckh == 1
+    assert score_poses(found, ground_truth, np.array([1e4])).pckh == 1
 
 
 def test_people_without_a_measure_are_left_out_of_pckh_alone():
-    truth = upright()
-    truth[0, [0, 3, 4, 11]] = 0
-    scores = score_poses(truth, truth, np.array([1e4]))
+    ground_truth = upright()
+    ground_truth[0, [0, 3, 4, 11]] = 0
+    scores = score_poses(ground_truth, ground_truth, np.array([1e4]))
     assert np.isnan(scores.pckh)
     assert scores.keypoints == 0
     assert scores.oks == 1

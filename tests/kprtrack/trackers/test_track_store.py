@@ -7,7 +7,7 @@ from support.scenes import PARTS, Actor, film, strangers, walk
 
 from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Observation
-from kprtrack.trackers.track_store import People
+from kprtrack.trackers.track_store import TrackStore
 
 LOOKS = strangers(4)
 EVERYBODY = np.array([0, 1, 2])
@@ -25,25 +25,25 @@ def three_people(time_s: float = 0.0) -> Observation:
     return film(actors, 5, noise=0).frames[round(time_s * 10)]
 
 
-def remembered(clear: np.ndarray = CLEAR) -> People:
-    people = People()
+def remembered(clear: np.ndarray = CLEAR) -> TrackStore:
+    people = TrackStore()
     people.add(three_people(), EVERYBODY, np.array([7, -8, 9]), clear)
     return people
 
 
-def looks(features: np.ndarray, visible: np.ndarray | None = None) -> Appearance:
+def embeddings(features: np.ndarray, visible: np.ndarray | None = None) -> Appearance:
     seen = np.ones(features.shape[:2], bool) if visible is None else visible
     return Appearance(features, seen, np.ones(len(features), bool))
 
 
 def test_nobody_is_remembered_at_first() -> None:
-    assert len(People()) == 0
+    assert len(TrackStore()) == 0
 
 
 def test_adding_nobody_changes_nothing() -> None:
-    people = People()
+    people = TrackStore()
     people.add(three_people(), np.zeros(0, int), np.zeros(0, int), np.zeros(0, bool))
-    assert len(people) == 0 and people.looks is None
+    assert len(people) == 0 and people.embeddings is None
 
 
 def test_the_rows_of_everything_belong_to_the_same_person() -> None:
@@ -51,7 +51,7 @@ def test_the_rows_of_everything_belong_to_the_same_person() -> None:
     assert people.ids.tolist() == [7, -8, 9]
     assert people.best_scores.tolist() == seen.detections.scores.tolist()
     assert np.array_equal(people.keypoints, seen.poses.keypoints)
-    assert np.array_equal(people.looks_of(EVERYBODY).visible, seen.looks.visible)
+    assert np.array_equal(people.embeddings_of(EVERYBODY).visible, seen.embeddings.visible)
     np.testing.assert_allclose(people.motion.boxes, seen.detections.boxes)
 
 
@@ -60,56 +60,58 @@ def test_forgetting_somebody_leaves_the_rows_of_the_others_together() -> None:
     people.keep(np.array([False, True, True]))
     assert people.ids.tolist() == [-8, 9]
     arrays = [
-        getattr(people, field.name) for field in fields(people) if field.name not in ("looks", "motion")
+        getattr(people, field.name) for field in fields(people) if field.name not in ("embeddings", "motion")
     ]
-    assert {len(one) for one in arrays} == {2} == {len(people.looks_of(np.arange(2))), len(people.motion)}
+    assert (
+        {len(one) for one in arrays} == {2} == {len(people.embeddings_of(np.arange(2))), len(people.motion)}
+    )
     assert np.array_equal(people.keypoints, seen.poses.keypoints[1:])
-    assert np.array_equal(people.looks_of(np.arange(2)).features, seen.looks.features[1:])
+    assert np.array_equal(people.embeddings_of(np.arange(2)).features, seen.embeddings.features[1:])
     np.testing.assert_allclose(people.motion.boxes, seen.detections.boxes[1:])
 
 
 def test_seeing_people_moves_them_and_leaves_their_looks_alone() -> None:
     people, later = remembered(), three_people(1.0)
-    before = people.looks_of(EVERYBODY)
-    people.see(np.array([2, 0]), later, np.array([2, 0]))
+    before = people.embeddings_of(EVERYBODY)
+    people.update_state(np.array([2, 0]), later, np.array([2, 0]))
     assert people.last_seen_s.tolist() == [1.0, 0.0, 1.0]
     assert people.first_seen_s.tolist() == [0.0] * 3
     assert np.array_equal(people.keypoint_boxes[[0, 2]], later.detections.boxes[[0, 2]])
-    assert np.array_equal(people.looks_of(EVERYBODY).features, before.features)
-    assert people.sights.tolist() == [1, 1, 1]
+    assert np.array_equal(people.embeddings_of(EVERYBODY).features, before.features)
+    assert people.updates.tolist() == [1, 1, 1]
 
 
 def test_the_best_score_is_kept() -> None:
     people, later = remembered(), three_people(1.0)
-    people.see(np.array([0, 1]), later, np.array([2, 0]))
+    people.update_state(np.array([0, 1]), later, np.array([2, 0]))
     np.testing.assert_allclose(people.best_scores, [0.7, 0.6, 0.7])
 
 
 def test_the_first_looks_count_as_much_as_the_second() -> None:
     """Until there is a past to weigh, the average is the plain mean."""
     people = remembered()
-    people.learn(np.array([0]), looks(LOOKS[3:4]), 0.9)
+    people.update_embedding(np.array([0]), embeddings(LOOKS[3:4]), 0.9)
     mean = LOOKS[0] + LOOKS[3]
     mean /= np.linalg.norm(mean, axis=-1, keepdims=True)
-    np.testing.assert_allclose(people.looks_of(np.array([0])).features[0], mean, atol=1e-6)
-    assert people.sights.tolist() == [2, 1, 1]
+    np.testing.assert_allclose(people.embeddings_of(np.array([0])).features[0], mean, atol=1e-6)
+    assert people.updates.tolist() == [2, 1, 1]
 
 
 def test_the_past_weighs_no_more_than_the_momentum() -> None:
     people = remembered()
     for _ in range(30):
-        people.learn(np.array([0]), looks(LOOKS[:1]), 0.9)
-    people.learn(np.array([0]), looks(LOOKS[3:4]), 0.9)
+        people.update_embedding(np.array([0]), embeddings(LOOKS[:1]), 0.9)
+    people.update_embedding(np.array([0]), embeddings(LOOKS[3:4]), 0.9)
     mixed = 0.9 * LOOKS[0] + 0.1 * LOOKS[3]
     mixed /= np.linalg.norm(mixed, axis=-1, keepdims=True)
-    np.testing.assert_allclose(people.looks_of(np.array([0])).features[0], mixed, atol=1e-5)
+    np.testing.assert_allclose(people.embeddings_of(np.array([0])).features[0], mixed, atol=1e-5)
 
 
 def test_a_hidden_part_is_not_learned_and_stays_known() -> None:
     people = remembered()
     visible = np.arange(PARTS)[None] > 1
-    people.learn(np.array([0]), looks(LOOKS[3:4], visible), 0.9)
-    learned = people.looks_of(np.array([0]))
+    people.update_embedding(np.array([0]), embeddings(LOOKS[3:4], visible), 0.9)
+    learned = people.embeddings_of(np.array([0]))
     assert np.array_equal(learned.features[0, :2], LOOKS[0, :2])
     assert not np.allclose(learned.features[0, 2:], LOOKS[0, 2:])
     assert learned.visible.all()
@@ -117,37 +119,37 @@ def test_a_hidden_part_is_not_learned_and_stays_known() -> None:
 
 def test_a_part_seen_for_the_first_time_is_taken_as_it_is() -> None:
     people = remembered()
-    people.learn(np.array([1]), looks(LOOKS[3:4]), 0.9)
-    learned = people.looks_of(np.array([1]))
+    people.update_embedding(np.array([1]), embeddings(LOOKS[3:4]), 0.9)
+    learned = people.embeddings_of(np.array([1]))
     np.testing.assert_allclose(learned.features[0, 0], LOOKS[3, 0], atol=1e-6)
     assert learned.visible.all()
 
 
 def test_looks_of_the_first_clear_sight_replace_those_of_a_covered_one() -> None:
     people = remembered(np.array([False, True, True]))
-    people.learn(np.array([0]), looks(LOOKS[3:4]), 0.9)
-    np.testing.assert_allclose(people.looks_of(np.array([0])).features[0], LOOKS[3], atol=1e-6)
-    assert people.sights.tolist() == [1, 1, 1]
+    people.update_embedding(np.array([0]), embeddings(LOOKS[3:4]), 0.9)
+    np.testing.assert_allclose(people.embeddings_of(np.array([0])).features[0], LOOKS[3], atol=1e-6)
+    assert people.updates.tolist() == [1, 1, 1]
 
 
 def test_parts_seen_only_while_covered_are_forgotten_at_the_first_clear_sight() -> None:
     people = remembered(np.array([False, True, True]))
     visible = np.arange(PARTS)[None] > 1
-    people.learn(np.array([0]), looks(LOOKS[3:4], visible), 0.9)
-    assert np.array_equal(people.looks_of(np.array([0])).visible, visible)
+    people.update_embedding(np.array([0]), embeddings(LOOKS[3:4], visible), 0.9)
+    assert np.array_equal(people.embeddings_of(np.array([0])).visible, visible)
 
 
 def test_an_empty_frame_that_knows_no_size_of_looks_teaches_nothing() -> None:
     people = remembered()
-    people.learn(np.zeros(0, int), empty_appearance(), 0.9)
-    assert people.sights.tolist() == [1, 1, 1]
+    people.update_embedding(np.zeros(0, int), empty_appearance(), 0.9)
+    assert people.updates.tolist() == [1, 1, 1]
 
 
 def test_people_without_looks_are_remembered() -> None:
     seen = three_people()
-    people = People()
+    people = TrackStore()
     bare = Observation(0, 0.0, seen.detections, seen.poses, empty_appearance(3))
     people.add(bare, EVERYBODY, np.array([1, 2, 3]), CLEAR)
-    people.learn(EVERYBODY, empty_appearance(3), 0.9)
+    people.update_embedding(EVERYBODY, empty_appearance(3), 0.9)
     people.keep(np.array([True, False, True]))
-    assert people.ids.tolist() == [1, 3] and people.sights.tolist() == [2, 2]
+    assert people.ids.tolist() == [1, 3] and people.updates.tolist() == [2, 2]
