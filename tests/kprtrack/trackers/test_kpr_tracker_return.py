@@ -216,5 +216,5 @@ def test_hindsight_remembers_seconds_however_long_the_video(settles: bool) -> No
         tracks = tracker.update(seen)
         if settles:
             tracker.finalize(tracks)
-        sizes.append(len(tracker._hindsight._names) + len(tracker._hindsight._doubtful))
+        sizes.append(len(tracker._hindsight._names) + len(tracker._hindsight._tentative))
     assert 0 < max(sizes) <= 14
