@@ -17,7 +17,8 @@ class ReidSample:
     # A json file, or [1 + M, 17, 3] in pixels of the crop: the person, then M others. None: unknown.
     keypoints: Path | np.ndarray | None = field(default=None, compare=False)
     masks: Path | None = None  # human parsing: 36 fields (.npy) or part labels (.png); None: unknown
-    occlusion: float = math.nan  # by the data set's own rule; NaN: unknown
+    # By the data set's own rule; NaN: unknown. Left out of comparisons because NaN differs from itself.
+    occlusion: float = field(default=math.nan, compare=False)
     video: int = 0  # of one numbering for all three sets
 
 

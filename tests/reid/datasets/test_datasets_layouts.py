@@ -179,6 +179,11 @@ def test_cuhk03_splits_people_and_asks_the_first_camera_for_the_second(tmp_path:
     assert [len(data.query), len(data.gallery)] == [4, 2]
 
 
+def test_samples_of_unknown_occlusion_are_equal() -> None:
+    one, other = (ReidSample(Path("a.jpg"), 0, 0, occlusion=float("nan")) for _ in range(2))
+    assert one == other
+
+
 def test_cuhk_splits_depend_on_the_seed_alone(tmp_path: Path) -> None:
     write_pictures(tmp_path, [f"{person:04}{number:03}.jpg" for person in range(9) for number in (1, 3)])
 
