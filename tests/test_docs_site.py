@@ -8,7 +8,7 @@ import yaml
 from support.paths import ROOT
 
 import kprtrack
-from kprtrack.cli.main import VERBS
+from kprtrack.cli.main import SUBCOMMANDS
 
 DOCS = ROOT / "docs"
 SECTION = re.compile(r"^#{2,3} (kprtrack .*)$", re.MULTILINE)
@@ -34,16 +34,16 @@ def test_the_api_page_has_every_public_name_once() -> None:
     assert sorted(shown) == sorted(set(kprtrack.__all__) - {"__version__"})
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_cli_reference_has_every_option_that_help_prints(reference: str, verb: str) -> None:
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_the_cli_reference_has_every_option_that_help_prints(reference: str, name: str) -> None:
     _, *parts = SECTION.split(reference)
     sections = dict(zip(parts[::2], parts[1::2], strict=True))
-    lines = re.findall(r"^  -.*$", VERBS[verb]().format_help(), flags=re.MULTILINE)
+    lines = re.findall(r"^  -.*$", SUBCOMMANDS[name]().format_help(), flags=re.MULTILINE)
     printed = {
         option for line in lines for option in re.findall(r"--[a-z-]+", line.strip().partition("  ")[0])
     }
     assert "--quiet" in printed
-    section = sections[f"kprtrack {verb}"]
+    section = sections[f"kprtrack {name}"]
     assert not [option for option in printed - {"--help"} if f"`{option}" not in section]
 
 

@@ -109,9 +109,9 @@ def cli_reference(subcommands: Mapping[str, Callable[[], argparse.ArgumentParser
         One section of level 2 for each subcommand, one of level 3 for each action below it.
     """
     if subcommands is None:
-        from kprtrack.cli.main import VERBS
+        from kprtrack.cli.main import SUBCOMMANDS
 
-        subcommands = VERBS
+        subcommands = SUBCOMMANDS
     return "\n\n".join(part for make in subcommands.values() for part in _describe(make(), level=2)) + "\n"
 
 
