@@ -13,7 +13,7 @@ from kprtrack.core.errors import UserError, WeightsError, unknown_name
 from kprtrack.core.renamed import COMPONENTS
 from kprtrack.detectors import DETECTORS
 from kprtrack.hub.store import ModelFile, find
-from kprtrack.inference.devices import EngineName, Runtime, usable_cores
+from kprtrack.inference.devices import BackendName, ComputeConfig, usable_cores
 from kprtrack.pipeline import Networks
 from kprtrack.poses import POSES
 from kprtrack.reid_encoders import REID_ENCODERS
@@ -66,15 +66,15 @@ def build_networks(config: TrackConfig) -> Networks:
     # Look for every file first: a missing third model is told before the first is loaded.
     parts = {"detector": config.detector, "pose": config.pose, "reid": config.reid}
     files = {role: weights_of(role, part) for role, part in parts.items()}
-    runtime = runtime_of(config)
-    with enough_memory(config, runtime):
-        detect = open_detector(config.detector, files["detector"], runtime)
-        estimate_poses = open_pose_estimator(config.pose, files["pose"], runtime)
-        embed = _embed(config.reid, files["reid"], runtime)
+    compute = compute_config(config)
+    with enough_memory(config, compute):
+        detect = open_detector(config.detector, files["detector"], compute)
+        estimate_poses = open_pose_estimator(config.pose, files["pose"], compute)
+        embed = _embed(config.reid, files["reid"], compute)
     opened: dict[str, object] = {"detector": detect, "pose": estimate_poses, "reid": embed}
-    metadata = {role: _facts(part, files[role]) | _runs_in(opened[role]) for role, part in parts.items()}
-    metadata["runtime"] = {"device": runtime.device, "precision": runtime.precision}
-    guard = enough_memory(config, runtime)
+    metadata = {role: _facts(part, files[role]) | _backend_of(opened[role]) for role, part in parts.items()}
+    metadata["compute"] = {"device": compute.device, "precision": compute.precision}
+    guard = enough_memory(config, compute)
     return Networks(guard(detect), guard(estimate_poses), guard(embed), metadata)
 
 
@@ -105,7 +105,7 @@ def weights_of(role: str, part: ComponentConfig) -> ModelFile | None:
 
 
 @contextmanager
-def enough_memory(config: TrackConfig, runtime: Runtime) -> Iterator[None]:
+def enough_memory(config: TrackConfig, compute: ComputeConfig) -> Iterator[None]:
     """Raises: UserError that says what to make smaller if the memory of the device or machine is full."""
     import torch
 
@@ -113,7 +113,7 @@ def enough_memory(config: TrackConfig, runtime: Runtime) -> Iterator[None]:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise UserError(
-            f"The memory of the device '{runtime.device}' is full. Make --batch (now {config.batch}) or --set"
+            f"The memory of the device '{compute.device}' is full. Make --batch (now {config.batch}) or --set"
             f" frames_at_once (now {config.frames_at_once}) smaller, free memory that other programs hold, or"
             " take smaller models."
         ) from error
@@ -131,7 +131,7 @@ def check_names(config: TrackConfig) -> None:
 
 
 def open_detector(
-    part: ComponentConfig, file: ModelFile | None, runtime: Runtime
+    part: ComponentConfig, file: ModelFile | None, compute: ComputeConfig
 ) -> Callable[[list[Frame]], list[Detections]]:
     """A detector with its weights. Raises: as build_networks."""
     assert file is not None
@@ -140,12 +140,12 @@ def open_detector(
 
         stored = load_file_detections(file.path)
         return lambda frames: stored.for_frames([frame.number for frame in frames])
-    detector = DETECTORS[part.name](file.path, options_of(part, file), runtime)
+    detector = DETECTORS[part.name](file.path, options_of(part, file), compute)
     return _OnFrames(detector)
 
 
 def open_pose_estimator(
-    part: ComponentConfig, file: ModelFile | None, runtime: Runtime
+    part: ComponentConfig, file: ModelFile | None, compute: ComputeConfig
 ) -> Callable[[list[Frame], list[Detections]], list[Poses]]:
     """A pose estimator with its weights. Raises: as build_networks."""
     assert file is not None
@@ -154,7 +154,7 @@ def open_pose_estimator(
 
         stored = load_file_poses(file.path)
         return lambda frames, people: stored.for_frames([frame.number for frame in frames], people)
-    estimator = POSES[part.name](file.path, options_of(part, file), runtime)
+    estimator = POSES[part.name](file.path, options_of(part, file), compute)
     return _OnFrames(estimator)
 
 
@@ -166,7 +166,7 @@ def options_of(part: ComponentConfig, file: ModelFile) -> Mapping[str, Any]:
     return {**{key: value for key, value in own.items() if key not in fixed}, **part.options}
 
 
-def runtime_of(config: TrackConfig) -> Runtime:
+def compute_config(config: TrackConfig) -> ComputeConfig:
     """The concrete device, after setting the number of CPU threads.
 
     Raises: UserError for a device that this machine does not have: nothing falls back by itself.
@@ -175,8 +175,8 @@ def runtime_of(config: TrackConfig) -> Runtime:
 
     if config.precision not in ("fp32", "fp16", "bf16"):
         raise unknown_name("precision", config.precision, ("fp32", "fp16", "bf16"))
-    if config.runtime not in get_args(EngineName):
-        raise unknown_name("runtime", config.runtime, get_args(EngineName))
+    if config.backend not in get_args(BackendName):
+        raise unknown_name("backend", config.backend, get_args(BackendName))
     if config.batch < 1 or config.frames_at_once < 1:
         raise UserError(
             f"batch and frames_at_once must be at least 1, not {config.batch}, {config.frames_at_once}."
@@ -186,16 +186,16 @@ def runtime_of(config: TrackConfig) -> Runtime:
     threads = config.threads or usable_cores()
     if threads:
         torch.set_num_threads(threads)
-    names: Any = config.precision, config.runtime  # of the known ones, see above
-    return Runtime(_device(config.device), names[0], config.batch, threads, names[1])
+    names: Any = config.precision, config.backend  # of the known ones, see above
+    return ComputeConfig(_device(config.device), names[0], config.batch, threads, names[1])
 
 
 def _embed(
-    part: ComponentConfig, file: ModelFile | None, runtime: Runtime
+    part: ComponentConfig, file: ModelFile | None, compute: ComputeConfig
 ) -> Callable[[list[Frame], list[Detections], list[Poses]], list[Appearance]]:
     if file is None:
         return lambda frames, people, poses: [empty_appearance(len(found)) for found in people]
-    reid_encoder = REID_ENCODERS[part.name](file.path, options_of(part, file), runtime)
+    reid_encoder = REID_ENCODERS[part.name](file.path, options_of(part, file), compute)
     return _OnFrames(reid_encoder)
 
 
@@ -209,10 +209,10 @@ class _OnFrames:
         return self.network([frame.image for frame in frames], *seen)
 
 
-def _runs_in(opened: object) -> dict[str, str]:
+def _backend_of(opened: object) -> dict[str, str]:
     """What computes a network, if that is a matter of choice."""
-    found = getattr(opened.network, "runs_in", None) if isinstance(opened, _OnFrames) else None
-    return {"runs_in": found} if found else {}
+    found = getattr(opened.network, "backend", None) if isinstance(opened, _OnFrames) else None
+    return {"backend": found} if found else {}
 
 
 def _facts(part: ComponentConfig, file: ModelFile | None) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class TrackConfig:
     tracker: ComponentConfig = ComponentConfig("kpr")
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     precision: str = "fp32"  # fp32, fp16, bf16
-    runtime: str = "auto"  # of the networks of torch on a CPU: auto, torch, onnxruntime, openvino
+    backend: str = "auto"  # of the networks of torch on a CPU: auto, torch, onnxruntime, openvino
     batch: int = 16  # most images or crops in one forward pass of a network
     frames_at_once: int = 8  # frames observed together; more keeps a GPU busy, fewer saves memory
     threads: int | None = None  # CPU threads of the networks; None: as many as the machine has cores

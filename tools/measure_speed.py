@@ -2,7 +2,7 @@
 
     python tools/measure_speed.py                        prompts, tracker, networks, pipeline
     python tools/measure_speed.py prompts tracker        only these; seconds instead of minutes
-    python tools/measure_speed.py engines pipeline --shared DIR    real weights, and a real video
+    python tools/measure_speed.py backends pipeline --shared DIR    real weights, and a real video
 
 Every ratio is between two medians of one run in which both ways took turns. docs/speed.md explains the lines.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from speed_clock import Times, Timing, in_turns, medians, timed
 
-SECTIONS = ("prompts", "tracker", "networks", "engines", "pipeline")
+SECTIONS = ("prompts", "tracker", "networks", "backends", "pipeline")
 ROOT = Path(__file__).resolve().parents[1]
 # Threads that wait busily ruin every figure on a machine that has something else to do.
 LIBRARY_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
@@ -159,13 +159,13 @@ def _networks(options: argparse.Namespace) -> None:
     _line("KPR SwinV2-B, per prompted crop of 8", times["ours"], times["plain"], count=8)
 
 
-def _engines(options: argparse.Namespace) -> None:
-    from speed_networks import engines
+def _backends(options: argparse.Namespace) -> None:
+    from speed_networks import backends
 
     if not options.shared:
         print("| ONNX and OpenVINO files: give --shared | | | | | |")
         return
-    for name, times in engines(options.shared, options.threads, options.rounds).items():
+    for name, times in backends(options.shared, options.threads, options.rounds).items():
         _line(f"{name}, per crop of 16", times["ours"], times["plain"], count=16)
 
 
@@ -183,7 +183,7 @@ def _pipeline(options: argparse.Namespace) -> None:
     print(f"| frames per second, whole pipeline ({weights} weights) | {per_second} | | | | |")
 
 
-MEASURES = dict(zip(SECTIONS, (_prompts, _tracker, _networks, _engines, _pipeline), strict=True))
+MEASURES = dict(zip(SECTIONS, (_prompts, _tracker, _networks, _backends, _pipeline), strict=True))
 
 if __name__ == "__main__":
     main()

@@ -4,7 +4,7 @@
     python tools/measure_whole.py --video VIDEO      a video of yours
     python tools/measure_whole.py --set pose=hrnet-w32
 
-Wall time; the runtimes take turns. docs/speed.md has the table.
+Wall time; the backends take turns. docs/speed.md has the table.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from speed_clock import medians, timed
 
-_ENGINES = ("torch", "onnxruntime", "openvino")
+_BACKENDS = ("torch", "onnxruntime", "openvino")
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--video", type=Path, help="default: a drawn one")
     parser.add_argument("--people", type=int, default=5, help="in the drawn video")
     parser.add_argument("--seconds", type=float, default=4.0, help="of the video")
-    parser.add_argument("--rounds", type=int, default=3, help="times every runtime is tried")
+    parser.add_argument("--rounds", type=int, default=3, help="times every backend is tried")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the pipeline")
     options = parser.parse_args()
@@ -46,24 +46,24 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
 
     clip = Clip(options.video or _drawn(options, folder), end_s=options.seconds)
     out = folder / "tracks.json"
-    engines = [name for name in _ENGINES if find_spec(name)]
+    backends = [name for name in _BACKENDS if find_spec(name)]
     settings = ["device=cpu", f"threads={options.threads}", *options.set]
-    configs = {name: override(TrackConfig(), [f"runtime={name}", *settings]) for name in engines}
+    configs = {name: override(TrackConfig(), [f"backend={name}", *settings]) for name in backends}
     networks = {name: build_networks(config) for name, config in configs.items()}
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in backends}
     people = {}
     for turn in range(options.rounds + 1):
-        for name in engines:
+        for name in backends:
             spent = timed(lambda name=name: track_video(clip, out, configs[name], networks=networks[name]))
             if turn:  # the first round warms up
                 times[name].append(spent)
             frames = read_tracks(out).frames
             people[name] = sum(len(each.ids) for each in frames) / len(frames)
-    print("| runtime | frames/s | times torch | processor time a frame | people a frame |")
+    print("| backend | frames/s | times torch | processor time a frame | people a frame |")
     print("|---|---|---|---|---|")
     found = medians(times)
     for name, spent in found.items():
-        ratio, cost = found[engines[0]].wall_s / spent.wall_s, 1e3 * spent.cpu_s / len(frames)
+        ratio, cost = found[backends[0]].wall_s / spent.wall_s, 1e3 * spent.cpu_s / len(frames)
         cells = f"{len(frames) / spent.wall_s:.1f} | {ratio:.2f} | {cost:.0f} ms | {people[name]:.1f}"
         print(f"| {name} | {cells} |")
 

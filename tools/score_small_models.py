@@ -21,7 +21,7 @@ from kprtrack.build import open_detector, open_pose_estimator, weights_of
 from kprtrack.config import ComponentConfig
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.geometry import iou
-from kprtrack.inference.devices import Runtime, usable_cores
+from kprtrack.inference.devices import ComputeConfig, usable_cores
 from kprtrack.training.annotations import LabelledImage, read_annotations
 from kprtrack.training.config import Source
 from kprtrack.training.detector.scores import average_precision, false_people
@@ -50,11 +50,11 @@ def main() -> None:
     parser.add_argument("--teacher", help="weights of YOLOX-nano, or of a network for --pose heatmap")
     parser.add_argument("--canvas", type=int, nargs="+", default=[416, 832], help="sides of the detector's")
     options = parser.parse_args()
-    runtime = Runtime("cpu", batch=16, threads=usable_cores())
-    (_detectors if options.kind == "detector" else _poses)(options, runtime)
+    compute = ComputeConfig("cpu", batch=16, threads=usable_cores())
+    (_detectors if options.kind == "detector" else _poses)(options, compute)
 
 
-def _detectors(options: argparse.Namespace, runtime: Runtime) -> None:
+def _detectors(options: argparse.Namespace, compute: ComputeConfig) -> None:
     images = _of(options.data / "val.json", "labels", "true")
     empty = read_annotations(options.data / "background_val.json", options.data / "images")
     print(
@@ -68,7 +68,7 @@ def _detectors(options: argparse.Namespace, runtime: Runtime) -> None:
         for who, weights in _both(options, "small-detector"):
             settings = {"min_score": 0.01, "input_height": canvas, "input_width": canvas, "padding": "full"}
             part = ComponentConfig("yolox-nano", weights, settings)
-            detect = open_detector(part, weights_of("detector", part), runtime)
+            detect = open_detector(part, weights_of("detector", part), compute)
             found = list(_detected(detect, images))
             false = false_people(list(_detected(detect, empty)), empty)
             ap = [average_precision(found, images)]
@@ -100,7 +100,7 @@ def _found_by_height(
         yield f"{100 * own.mean():.0f} of {len(own)}" if len(own) else "-"
 
 
-def _poses(options: argparse.Namespace, runtime: Runtime) -> None:
+def _poses(options: argparse.Namespace, compute: ComputeConfig) -> None:
     file = options.data / "pose_val.json"
     groups = {f"joints {kind}": _people(file, _of(file, "joints", kind)) for kind in ("true", "drawn")}
     video = [each for each in _of(file, "joints", "teacher") if _HELD_OUT_VIDEO in str(each.path)]
@@ -110,7 +110,7 @@ def _poses(options: argparse.Namespace, runtime: Runtime) -> None:
     for name, people in groups.items():
         for who, weights in _both(options, "small-pose"):
             part = ComponentConfig("small" if who == "small" else "heatmap", weights)
-            estimate = open_pose_estimator(part, weights_of("pose", part), runtime)
+            estimate = open_pose_estimator(part, weights_of("pose", part), compute)
             found = np.concatenate(list(_estimated(estimate, people)))
             ground_truth = np.stack([person.keypoints for person in people])
             areas = np.array([np.prod(person.box[2:] - person.box[:2]) for person in people])

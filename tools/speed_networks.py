@@ -13,8 +13,8 @@ from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector, suppress
 from kprtrack.detectors.yolox_network import Yolox, YoloxSize, decode
-from kprtrack.inference.backends import open_engine
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.backends import open_network_file
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import Networks, observe
 from kprtrack.poses.hrnet import Hrnet, HrnetConfig, HrnetPose
 from kprtrack.reid_encoders.kpr import KprEncoder, KprEncoderConfig
@@ -31,7 +31,7 @@ def yolox(size: YoloxSize, rounds: int) -> dict[str, Timing]:
     """One 720p frame: the network as it was trained, ours on the same canvas, and ours by default."""
     torch.manual_seed(0)
     network = Yolox(size, 80).eval()
-    image, batch = picture(HEIGHT, WIDTH), Runtime(batch=1)
+    image, batch = picture(HEIGHT, WIDTH), ComputeConfig(batch=1)
     full = YoloxDetector(network, YoloxConfig(size=size, padding="full"), batch)
     trimmed = YoloxDetector(network, YoloxConfig(size=size), batch)
     side = YoloxConfig(size=size).canvas_hw[0]
@@ -49,7 +49,7 @@ def hrnet(rounds: int, people: int = 8) -> dict[str, Timing]:
     """`people` crops of 256 x 192 through HRNet-w32, no mirrored pass."""
     torch.manual_seed(0)
     network = Hrnet(32).eval()
-    ours = HrnetPose(network, HrnetConfig(), Runtime())
+    ours = HrnetPose(network, HrnetConfig(), ComputeConfig())
     crops = np.random.default_rng(0).integers(0, 256, (people, 256, 192, 3), dtype=np.uint8)
     pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float().contiguous()
 
@@ -64,7 +64,7 @@ def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
     """`people` prompted crops of one frame through KPR on SwinV2-B: one by one, and in one batch."""
     torch.manual_seed(0)
     model = Kpr(KprConfig()).eval()
-    reid_encoder = KprEncoder(model, KprEncoderConfig(), Runtime(batch=people))
+    reid_encoder = KprEncoder(model, KprEncoderConfig(), ComputeConfig(batch=people))
     image, boxes = picture(HEIGHT, WIDTH), np.concatenate([five_people(WIDTH, HEIGHT, 0)] * 2)[:people]
     found = Detections(boxes, np.ones(len(boxes), np.float32))
     keypoints = skeletons(boxes, np.random.default_rng(0))
@@ -79,19 +79,19 @@ def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
     return in_turns({"plain": one_by_one, "ours": lambda: reid_encoder([image], [found], poses)}, rounds)
 
 
-def engines(shared: Path, threads: int, rounds: int) -> dict[str, dict[str, Timing]]:
-    """16 crops through a file's network: one call of its runtime with all threads, and ours."""
+def backends(shared: Path, threads: int, rounds: int) -> dict[str, dict[str, Timing]]:
+    """16 crops through a file's network: one call of its backend with all threads, and ours."""
     import onnxruntime
     import openvino
 
     weights, found = shared / "real" / "weights", {}
-    rng, runtime = np.random.default_rng(0), Runtime(threads=threads)
+    rng, compute = np.random.default_rng(0), ComputeConfig(threads=threads)
     path = weights / "osnet_x0_25_msmt17.onnx"
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name, crops = session.get_inputs()[0].name, rng.standard_normal((16, 3, 256, 128), dtype=np.float32)
-    ours = open_engine(path, runtime).run
+    ours = open_network_file(path, compute).run
     ways = {"plain": lambda: session.run(None, {name: crops}), "ours": lambda: ours(crops)}
     found["OSNet x0.25, ONNX"] = in_turns(ways, rounds, pause_s=_PAUSE_S)
     path = weights / "tinypose_256x192_fp16.xml"
@@ -100,7 +100,7 @@ def engines(shared: Path, threads: int, rounds: int) -> dict[str, dict[str, Timi
     model.reshape([-1, 3, 256, 192])
     request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
     people = rng.standard_normal((16, 3, 256, 192), dtype=np.float32)
-    pose = open_engine(path, runtime).run
+    pose = open_network_file(path, compute).run
     ways = {"plain": lambda: request.infer([people]), "ours": lambda: pose(people)}
     found["PP-TinyPose, OpenVINO"] = in_turns(ways, rounds, pause_s=_PAUSE_S)
     return found
@@ -149,10 +149,10 @@ def stages(networks: Networks, clip: list[Frame], fps: float) -> tuple[dict[str,
 def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
     """Random YOLOX-s, HRNet-w32 and KPR; five people stand where the made-up boxes are."""
     torch.manual_seed(0)
-    runtime, rng = Runtime(), np.random.default_rng(0)
-    detect = YoloxDetector(Yolox("s", 80).eval(), YoloxConfig(size="s"), runtime)
-    pose = HrnetPose(Hrnet(32).eval(), HrnetConfig(), runtime)
-    embed = KprEncoder(Kpr(KprConfig()), KprEncoderConfig(), runtime)
+    compute, rng = ComputeConfig(), np.random.default_rng(0)
+    detect = YoloxDetector(Yolox("s", 80).eval(), YoloxConfig(size="s"), compute)
+    pose = HrnetPose(Hrnet(32).eval(), HrnetConfig(), compute)
+    embed = KprEncoder(Kpr(KprConfig()), KprEncoderConfig(), compute)
     background = picture(HEIGHT, WIDTH)
 
     def boxes(batch: list[Frame]) -> list[Detections]:

@@ -75,7 +75,7 @@ def network_key(config: TrackConfig) -> str:
     metadata: dict[str, object] = {
         "kprtrack": __version__,
         "precision": config.precision,
-        "runtime": config.runtime,
+        "backend": config.backend,
     }
     for role in _ROLES:
         part = getattr(config, role)

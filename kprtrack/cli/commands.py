@@ -230,7 +230,7 @@ def config_of(options: argparse.Namespace) -> TrackConfig:
         if weights:
             part: ComponentConfig = getattr(config, role)
             config = merge(config, {role: {"name": part.name, "weights": weights}})
-    named = ("device", "precision", "runtime", "batch", "threads")
+    named = ("device", "precision", "backend", "batch", "threads")
     given = {key: getattr(options, key, None) for key in named}
     config = merge(config, {key: value for key, value in given.items() if value is not None})
     return override(config, options.set)

@@ -100,10 +100,10 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
     group.add_argument("--precision", metavar="NAME", help="fp32 (default), fp16, bf16")
     group.add_argument(
-        "--runtime",
+        "--backend",
         metavar="NAME",
-        help="what computes on a CPU, with the same results: auto (default, the fastest that is installed),"
-        " torch, onnxruntime, openvino",
+        help="what executes the networks on a CPU: auto (default, the fastest that is installed), torch,"
+        " onnxruntime, openvino; all give the same results",
     )
     group.add_argument(
         "--batch", type=int, metavar="N", help="most images or crops a network sees at once (16)"

@@ -16,7 +16,7 @@ from kprtrack.core.settings import assigned
 if TYPE_CHECKING:
     import numpy as np
 
-    from kprtrack.inference.devices import Runtime
+    from kprtrack.inference.devices import ComputeConfig
     from kprtrack.reid_encoders.crops import CropEncoder, OnCrops
     from reid.crop import Crop
     from reid.datasets import ReidData
@@ -54,7 +54,7 @@ def encoder_of(options: argparse.Namespace) -> "CropEncoder":
         options.reid,
         weights,
         assignments(options.set, "image_height=384"),
-        _runtime_of(options),
+        _compute_config(options),
         vectors=options.vectors,
         workers=options.workers,
     )
@@ -174,10 +174,10 @@ def _compare(options: argparse.Namespace) -> int:
     from reid.evaluation.similarity import compare_crops, similarity_json
 
     validate_too_many(len(images))
-    vectors, runtime = known_vectors(options.vectors), _runtime_of(options)
+    vectors, compute = known_vectors(options.vectors), _compute_config(options)
     crops = _prompted_crops(images, options)
-    kpr = open_kpr(weights, assignments(options.set, "image_height=384"), runtime)
-    with at_precision(runtime):
+    kpr = open_kpr(weights, assignments(options.set, "image_height=384"), compute)
+    with at_precision(compute):
         portraits = take_portraits(kpr.model, crops, prompts=kpr.prompts)
         similarities = compare_crops(kpr.model, crops, prompts=kpr.prompts, vectors=vectors)
     names = _short_names(images)
@@ -215,14 +215,14 @@ def _estimated(pictures: "Sequence[np.ndarray]", options: argparse.Namespace) ->
     """The skeleton of whoever fills each picture, [1, 17, 3] each."""
     import numpy as np
 
-    from kprtrack.build import FILE, check_names, open_pose_estimator, runtime_of, weights_of
+    from kprtrack.build import FILE, check_names, compute_config, open_pose_estimator, weights_of
     from kprtrack.core.datatypes import Detections, Frame
 
     config = replace(_track_config(options), pose=ComponentConfig(options.pose, options.pose_weights))
     if options.pose == FILE:
         raise UserError("--pose file reads keypoints of videos. For crops use --keypoints FILE ....")
     check_names(config)
-    estimate = open_pose_estimator(config.pose, weights_of("pose", config.pose), runtime_of(config))
+    estimate = open_pose_estimator(config.pose, weights_of("pose", config.pose), compute_config(config))
     frames = [Frame(number, 0.0, picture) for number, picture in enumerate(pictures)]
     sizes = [picture.shape[1::-1] for picture in pictures]
     boxes = [np.array([[0, 0, *size]], np.float32) for size in sizes]
@@ -267,10 +267,10 @@ def _track_config(options: argparse.Namespace) -> TrackConfig:
     )
 
 
-def _runtime_of(options: argparse.Namespace) -> "Runtime":
-    from kprtrack.build import runtime_of
+def _compute_config(options: argparse.Namespace) -> "ComputeConfig":
+    from kprtrack.build import compute_config
 
-    return runtime_of(_track_config(options))
+    return compute_config(_track_config(options))
 
 
 def _write(path: Path, data: bytes) -> None:

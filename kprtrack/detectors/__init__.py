@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from kprtrack.config import configure
 from kprtrack.core.datatypes import Detections, Images
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 
 
 class Detector(Protocol):
@@ -18,21 +18,21 @@ class Detector(Protocol):
         ...
 
 
-def _yolox(size: str, weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Detector:
+def _yolox(size: str, weights: Path, options: Mapping[str, Any], compute: ComputeConfig) -> Detector:
     from kprtrack.detectors.yolox import YoloxConfig, load_yolox
 
-    return load_yolox(configure(YoloxConfig, options, size=size), weights, runtime)
+    return load_yolox(configure(YoloxConfig, options, size=size), weights, compute)
 
 
-def _ultralytics(weights: Path, options: Mapping[str, Any], runtime: Runtime) -> Detector:
+def _ultralytics(weights: Path, options: Mapping[str, Any], compute: ComputeConfig) -> Detector:
     from kprtrack.detectors.ultralytics import UltralyticsConfig, load_ultralytics
 
-    return load_ultralytics(configure(UltralyticsConfig, options), weights, runtime)
+    return load_ultralytics(configure(UltralyticsConfig, options), weights, compute)
 
 
 # Each makes a detector from a weights file and the options of its config dataclass. Boxes from a file
 # (`--detector file`) need no network and are wired in build.py.
-DETECTORS: dict[str, Callable[[Path, Mapping[str, Any], Runtime], Detector]] = {
+DETECTORS: dict[str, Callable[[Path, Mapping[str, Any], ComputeConfig], Detector]] = {
     **{f"yolox-{size}": partial(_yolox, size) for size in ("nano", "tiny", "s", "m", "l", "x")},
     "ultralytics": _ultralytics,
 }

@@ -13,7 +13,7 @@ import numpy as np
 from kprtrack.core.datatypes import Detections, Images, empty_detections
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.detectors.validation import check_image, sound_detections
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 
 TASKS_WITH_BOXES = ("detect", "segment", "pose")
 _MOST_PEOPLE = 1000  # in one image; the package's own limit of 300 would cut crowds
@@ -41,19 +41,21 @@ class UltralyticsConfig:
 class UltralyticsDetector:
     """Finds people with an ultralytics YOLO. The package clips boxes to the picture."""
 
-    def __init__(self, model: Any, person_class: int, config: UltralyticsConfig, runtime: Runtime) -> None:
+    def __init__(
+        self, model: Any, person_class: int, config: UltralyticsConfig, compute: ComputeConfig
+    ) -> None:
         """`model`: an `ultralytics.YOLO`; `person_class`: its index of people."""
-        self._model, self._batch = model, runtime.batch
+        self._model, self._batch = model, compute.batch
         self._options: dict[str, Any] = {
             "imgsz": config.input_px,
             "conf": config.min_score,
             "iou": config.nms_iou,
             "classes": [person_class],
             "max_det": _MOST_PEOPLE,
-            "device": "cuda:0" if runtime.device == "cuda" else runtime.device,
+            "device": "cuda:0" if compute.device == "cuda" else compute.device,
             "verbose": False,
         }
-        if runtime.precision == "fp16":
+        if compute.precision == "fp16":
             self._options["half"] = True
 
     def __call__(self, images: Images) -> list[Detections]:
@@ -78,14 +80,14 @@ def _people(boxes: Any) -> Detections:
     return sound_detections(corners[best_first], scores[best_first])
 
 
-def load_ultralytics(config: UltralyticsConfig, weights: Path, runtime: Runtime) -> UltralyticsDetector:
+def load_ultralytics(config: UltralyticsConfig, weights: Path, compute: ComputeConfig) -> UltralyticsDetector:
     """A detector with any file `ultralytics.YOLO` opens (.pt, .onnx, ...).
 
-    A file exported for one image at a time needs `runtime.batch` 1.
+    A file exported for one image at a time needs `compute.batch` 1.
     Raises: UserError if the package is absent or the precision not offered; WeightsError if the file is
     missing, cannot be read, could run code, or finds no people.
     """
-    if runtime.precision == "bf16":
+    if compute.precision == "bf16":
         raise UserError("ultralytics networks compute in fp32 or fp16, asked was bf16.")
     if not weights.is_file():
         # Left to the package, a missing file would be fetched from the internet.
@@ -95,7 +97,7 @@ def load_ultralytics(config: UltralyticsConfig, weights: Path, runtime: Runtime)
         raise WeightsError(
             f"{weights} is for '{model.task}', but finding people needs one of {TASKS_WITH_BOXES}."
         )
-    return UltralyticsDetector(model, _person_class(model.names, weights), config, runtime)
+    return UltralyticsDetector(model, _person_class(model.names, weights), config, compute)
 
 
 def _open(weights: Path, *, trust_file: bool) -> Any:

@@ -19,7 +19,7 @@ from kprtrack.detectors.validation import check_image, sound_detections
 from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, SHAPES, Yolox, YoloxSize, decode
 from kprtrack.detectors.yolox_weights import PERSON_CLASS, load_yolox_weights, stored_input_px
 from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 
 Padding = Literal["trimmed", "full"]
 _EXAMPLE_HW = (96, 128)  # any canvas will do: the network takes all
@@ -67,13 +67,13 @@ class YoloxConfig:
 class YoloxDetector:
     """Finds people with a YOLOX network. Boxes may reach outside the picture: people do, too."""
 
-    def __init__(self, network: Yolox, config: YoloxConfig, runtime: Runtime) -> None:
+    def __init__(self, network: Yolox, config: YoloxConfig, compute: ComputeConfig) -> None:
         """Takes a copy of the network; of several classes only the first, person, is read."""
-        self._dtype = TORCH_TYPES[runtime.precision]
+        self._dtype = TORCH_TYPES[compute.precision]
         example = [noise(2, 3, *_EXAMPLE_HW) * 255]
-        self._network = compile_model(network, example, runtime, dtype=self._dtype, free_axes=(0, 2, 3))
-        self.runs_in = self._network.runs_in
-        self._config, self._runtime = config, runtime
+        self._network = compile_model(network, example, compute, dtype=self._dtype, free_axes=(0, 2, 3))
+        self.backend = self._network.backend
+        self._config, self._compute = config, compute
 
     def __call__(self, images: Images) -> list[Detections]:
         """People of each image, best score first, boxes in pixels of that image, not clipped to it.
@@ -87,8 +87,8 @@ class YoloxDetector:
             groups.setdefault(self._canvas_hw(image), []).append(i)
         found: dict[int, Detections] = {}
         for canvas_hw, members in groups.items():
-            for start in range(0, len(members), self._runtime.batch):
-                batch = members[start : start + self._runtime.batch]
+            for start in range(0, len(members), self._compute.batch):
+                batch = members[start : start + self._compute.batch]
                 found.update(zip(batch, self._detect([images[i] for i in batch], canvas_hw), strict=True))
         return [found[i] for i in range(len(images))]
 
@@ -103,7 +103,7 @@ class YoloxDetector:
         rows, columns = canvas_hw
         # Scaled for the full canvas, then cut: trimming removes padding and changes no other pixel.
         canvases = np.stack([letterbox(image, *self._config.canvas_hw)[:rows, :columns] for image in images])
-        pixels = to_network(torch.from_numpy(canvases).to(self._runtime.device), self._config.preprocess)
+        pixels = to_network(torch.from_numpy(canvases).to(self._compute.device), self._config.preprocess)
         (raw,) = self._network.run(pixels.to(self._dtype))
         decoded = decode(raw[..., : 5 + PERSON_CLASS + 1], rows, columns)
         return [self._detections(cells, image) for cells, image in zip(decoded, images, strict=True)]
@@ -115,14 +115,14 @@ class YoloxDetector:
         return sound_detections(boxes, kept[:, 4] * kept[:, 5])
 
 
-def load_yolox(config: YoloxConfig, weights: Path, runtime: Runtime) -> YoloxDetector:
+def load_yolox(config: YoloxConfig, weights: Path, compute: ComputeConfig) -> YoloxDetector:
     """A detector with the weights of a file, which may tell the canvas where the configuration does not.
 
     Raises: WeightsError if the file does not fit the configuration.
     """
     if config.input_height is None and config.input_width is None:
         config = replace(config, input_height=stored_input_px(weights))
-    return YoloxDetector(load_yolox_weights(weights, config.size), config, runtime)
+    return YoloxDetector(load_yolox_weights(weights, config.size), config, compute)
 
 
 def suppress(decoded: Tensor, min_score: float, nms_iou: float, *, per_class: bool = False) -> Tensor:

@@ -1,4 +1,4 @@
-"""Networks in a file with a runtime of its own, ONNX or OpenVINO, as a function on numpy arrays."""
+"""Networks in a file with a backend of its own, ONNX or OpenVINO, as a function on numpy arrays."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.inference.devices import EngineName, Precision, Runtime
+from kprtrack.inference.devices import BackendName, ComputeConfig, Precision
 
 _log = logging.getLogger(__name__)
 _PROVIDERS = {
@@ -22,50 +22,50 @@ _PROVIDERS = {
 }
 _OPENVINO_PRECISION: dict[Precision, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 _ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-# Most parts a batch is cut into, each computed by a thread of its own. Both runtimes spread one call over
+# Most parts a batch is cut into, each computed by a thread of its own. Both backends spread one call over
 # threads layer by layer; the layers of small networks are too short for that to help (docs/speed.md).
 _MOST_PARTS = 4
 _Run = Callable[..., list[np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Engine:
+class NetworkFile:
     """A network with one image input."""
 
     run: Callable[[np.ndarray], list[np.ndarray]]  # [N, C, H, W] float32 -> every output
     input_shape: tuple[int | None, ...]  # None where any size is taken
 
 
-def open_engine(weights: Path, runtime: Runtime) -> Engine:
+def open_network_file(weights: Path, compute: ComputeConfig) -> NetworkFile:
     """The network of an .onnx file or of an OpenVINO .xml file (its .bin beside it).
 
-    Raises: WeightsError for a missing, damaged or other file; UserError if the runtime is not installed.
+    Raises: WeightsError for a missing, damaged or other file; UserError if the backend is not installed.
     """
     if not weights.is_file():
         raise WeightsError(f"No weights at {weights}.")
     if weights.suffix == ".onnx":
-        return _open_onnx(weights, runtime)
+        return _open_onnx(weights, compute)
     if weights.suffix == ".xml":
-        return _open_openvino(weights, runtime)
+        return _open_openvino(weights, compute)
     raise WeightsError(f"{weights} is neither an .onnx file nor the .xml file of an OpenVINO model.")
 
 
-def run_exported(model: bytes, name: EngineName, runtime: Runtime) -> Callable[..., list[np.ndarray]]:
+def run_exported(model: bytes, name: BackendName, compute: ComputeConfig) -> Callable[..., list[np.ndarray]]:
     """An ONNX model that takes batches of any size, as a function from its inputs to its outputs.
 
     name: onnxruntime or openvino, which must be installed. Computes on the CPU.
     Raises: whatever they raise for a model they cannot compute.
     """
-    parts = _parts(runtime)
+    parts = _parts(compute)
     if name == "openvino":
         import openvino
 
         core = _only_core(openvino)
-        compile_model = core.compile_model(core.read_model(model), "CPU", _openvino_options(runtime, parts))
+        compile_model = core.compile_model(core.read_model(model), "CPU", _openvino_options(compute, parts))
         return _in_parts([_openvino_run(compile_model) for _ in range(parts)])
     import onnxruntime
 
-    session = _onnx_session(onnxruntime, model, runtime, parts)
+    session = _onnx_session(onnxruntime, model, compute, parts)
     names = [one.name for one in session.get_inputs()]
 
     def run(*inputs: np.ndarray) -> list[np.ndarray]:
@@ -74,14 +74,14 @@ def run_exported(model: bytes, name: EngineName, runtime: Runtime) -> Callable[.
     return _in_parts([run] * parts)
 
 
-def _open_onnx(weights: Path, runtime: Runtime) -> Engine:
-    """An ONNX file computes in the number format it was exported with, whatever runtime.precision says."""
+def _open_onnx(weights: Path, compute: ComputeConfig) -> NetworkFile:
+    """An ONNX file computes in the number format it was exported with, whatever compute.precision says."""
     try:
         import onnxruntime
     except ImportError as error:
         raise UserError(f'{weights} needs onnxruntime: pip install "kprtrack[onnx]".') from error
-    parts = _parts(runtime) if runtime.device == "cpu" else 1
-    session = _onnx_session(onnxruntime, weights, runtime, parts)
+    parts = _parts(compute) if compute.device == "cpu" else 1
+    session = _onnx_session(onnxruntime, weights, compute, parts)
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type not in _ONNX_TYPES:
         found = ", ".join(f"{one.name} {one.type}" for one in inputs)
@@ -90,23 +90,23 @@ def _open_onnx(weights: Path, runtime: Runtime) -> Engine:
     # A named axis ("batch") takes any size.
     shape = tuple(axis if isinstance(axis, int) else None for axis in inputs[0].shape)
     if shape[0] is not None and parts > 1:  # cannot be cut: all threads for the whole
-        parts, session = 1, _onnx_session(onnxruntime, weights, runtime, 1)
+        parts, session = 1, _onnx_session(onnxruntime, weights, compute, 1)
 
     def run(images: np.ndarray) -> list[np.ndarray]:
         return session.run(None, {name: images.astype(number_type, copy=False)})
 
-    return Engine(_in_parts([run] * parts), shape)
+    return NetworkFile(_in_parts([run] * parts), shape)
 
 
-def _onnx_session(onnxruntime: Any, weights: Path | bytes, runtime: Runtime, parts: int) -> Any:
+def _onnx_session(onnxruntime: Any, weights: Path | bytes, compute: ComputeConfig, parts: int) -> Any:
     """A session that `parts` threads of ours will call at the same time."""
     options = onnxruntime.SessionOptions()
-    if runtime.threads is not None:
+    if compute.threads is not None:
         # Every caller brings its own thread; the rest are shared.
-        options.intra_op_num_threads = runtime.threads - parts + 1
+        options.intra_op_num_threads = compute.threads - parts + 1
     # Threads that wait busily for the next image steal the processor from torch and OpenCV.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers = _providers(runtime.device, onnxruntime.get_available_providers())
+    providers = _providers(compute.device, onnxruntime.get_available_providers())
     try:
         return onnxruntime.InferenceSession(weights, options, providers=providers)
     # onnxruntime's own errors share no base class but Exception; the file is at fault in each of them.
@@ -115,8 +115,8 @@ def _onnx_session(onnxruntime: Any, weights: Path | bytes, runtime: Runtime, par
         raise WeightsError(f"onnxruntime cannot read {source}: {error}") from error
 
 
-def _parts(runtime: Runtime) -> int:
-    return min(runtime.threads or 1, _MOST_PARTS)
+def _parts(compute: ComputeConfig) -> int:
+    return min(compute.threads or 1, _MOST_PARTS)
 
 
 def _in_parts(runs: list[_Run]) -> _Run:
@@ -147,13 +147,13 @@ def _providers(device: str, available: list[str]) -> list[Any]:
     return [provider, _PROVIDERS["cpu"]] if kind != "cpu" else [provider]
 
 
-def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
+def _open_openvino(weights: Path, compute: ComputeConfig) -> NetworkFile:
     try:
         import openvino
     except ImportError as error:
         raise UserError(f'{weights} needs OpenVINO: pip install "kprtrack[openvino]".') from error
-    if runtime.device != "cpu":
-        _log.warning("OpenVINO models run on the CPU; %s is not used for %s", runtime.device, weights.name)
+    if compute.device != "cpu":
+        _log.warning("OpenVINO models run on the CPU; %s is not used for %s", compute.device, weights.name)
     if not weights.with_suffix(".bin").is_file():
         raise WeightsError(f"{weights} needs {weights.with_suffix('.bin').name} beside it.")
     core = _only_core(openvino)
@@ -161,27 +161,27 @@ def _open_openvino(weights: Path, runtime: Runtime) -> Engine:
         model = core.read_model(weights)
         if len(model.inputs) != 1:
             raise WeightsError(f"{weights} has {len(model.inputs)} inputs; expected one image.")
-        parts = _parts(runtime)
-        compile_model = _compile_any_batch(core, model, _openvino_options(runtime, parts))
+        parts = _parts(compute)
+        compile_model = _compile_any_batch(core, model, _openvino_options(compute, parts))
         if compile_model is None:
-            parts, compile_model = 1, core.compile_model(weights, "CPU", _openvino_options(runtime, 1))
+            parts, compile_model = 1, core.compile_model(weights, "CPU", _openvino_options(compute, 1))
     except RuntimeError as error:
         raise WeightsError(f"OpenVINO cannot use {weights}: {error}") from error
     shape = tuple(
         axis.get_length() if axis.is_static else None for axis in compile_model.input().partial_shape
     )
-    return Engine(_in_parts([_openvino_run(compile_model) for _ in range(parts)]), shape)
+    return NetworkFile(_in_parts([_openvino_run(compile_model) for _ in range(parts)]), shape)
 
 
-def _openvino_options(runtime: Runtime, parts: int) -> dict[str, Any]:
+def _openvino_options(compute: ComputeConfig, parts: int) -> dict[str, Any]:
     """For a model that `parts` threads of ours will call at the same time."""
     options = {
         # A pinned thread would slow down torch and OpenCV in the same process.
         "ENABLE_CPU_PINNING": False,
-        "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[runtime.precision],
+        "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[compute.precision],
         "NUM_STREAMS": parts,
     }
-    return options | ({} if runtime.threads is None else {"INFERENCE_NUM_THREADS": runtime.threads})
+    return options | ({} if compute.threads is None else {"INFERENCE_NUM_THREADS": compute.threads})
 
 
 @cache

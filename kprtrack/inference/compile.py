@@ -1,7 +1,7 @@
-"""Networks of torch, ready to use and fast: batch norm folded, on processors also by another runtime.
+"""Networks of torch, ready to use and fast: batch norm folded, on processors also by another backend.
 
-`compiled` is all that a network needs. What another runtime answers is compared with torch's answer before it
-is used, so that a choice of runtime never changes a result by more than TOLERANCE.
+`compiled` is all that a network needs. What another backend answers is compared with torch's answer before it
+is used, so that a choice of backend never changes a result by more than TOLERANCE.
 """
 
 import copy
@@ -22,15 +22,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from kprtrack.core.errors import UserError
 from kprtrack.inference.backends import run_exported
-from kprtrack.inference.devices import EngineName, Precision, Runtime
+from kprtrack.inference.devices import BackendName, ComputeConfig, Precision
 
 _log = logging.getLogger(__name__)
 
-# Largest difference of another runtime's answer to torch's, relative to the largest number of the answer.
+# Largest difference of another backend's answer to torch's, relative to the largest number of the answer.
 # Both compute in float32 and differ by 1e-6 (docs/speed.md); float16 would differ by 1e-3, bfloat16 by 1e-2.
 TOLERANCE = 1e-4
 # Which one `auto` takes of those that are installed, docs/speed.md.
-FASTEST: tuple[EngineName, ...] = ("openvino", "onnxruntime")
+FASTEST: tuple[BackendName, ...] = ("openvino", "onnxruntime")
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}  # of pip install "kprtrack[…]"
 TORCH_TYPES: dict[Precision, torch.dtype] = {
     "fp32": torch.float32,
@@ -42,43 +42,43 @@ _Run = Callable[..., tuple[Tensor, ...]]
 
 
 class ConversionError(Exception):
-    """A network that another runtime cannot compute, or not with the same result."""
+    """A network that another backend cannot compute, or not with the same result."""
 
 
 @dataclass(frozen=True)
 class Compiled:
     """A network in use; batches of any size."""
 
-    run: _Run  # tensors -> tensors, on the runtime's device
-    runs_in: str  # such as "torch 2.11.0": what computes it
+    run: _Run  # tensors -> tensors, on the backend's device
+    backend: str  # such as "torch 2.11.0": what computes it
 
 
 def compile_model(
     network: nn.Module,
     example: Sequence[Tensor],
-    runtime: Runtime,
+    compute: ComputeConfig,
     *,
     dtype: torch.dtype = torch.float32,
     free_axes: Sequence[int] = (0,),
 ) -> Compiled:
-    """A copy of the network for inference, in the runtime that was asked for.
+    """A copy of the network for inference, in the backend that was asked for.
 
     example: float32 inputs on the CPU with two rows; of their axes all may change that are in free_axes.
-    dtype: of the weights and inputs in torch; the other runtimes compute in float32.
-    Raises: UserError if a runtime was asked for by name that is not installed or cannot do it. `auto` takes
+    dtype: of the weights and inputs in torch; the other backends compute in float32.
+    Raises: UserError if a backend was asked for by name that is not installed or cannot do it. `auto` takes
     torch then, with a note in the log if it was for the network.
     """
     network = folded(network)
-    for name in _candidates(runtime):
+    for name in _candidates(compute):
         try:
-            found = _converted(network, example, runtime, name=name, free_axes=free_axes)
+            found = _converted(network, example, compute, name=name, free_axes=free_axes)
         except ConversionError as error:
-            if runtime.engine == name:
-                raise UserError(f"--runtime {name}: {error} Choose --runtime torch.") from error
+            if compute.backend == name:
+                raise UserError(f"--backend {name}: {error} Choose --backend torch.") from error
             _log.warning("%s; torch computes it, with the same results", error)
             continue
         return Compiled(found, f"{name} {version(name)}")
-    network = network.to(runtime.device, dtype).to(memory_format=torch.channels_last)
+    network = network.to(compute.device, dtype).to(memory_format=torch.channels_last)
 
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:
         return _as_tuple(network(*inputs))
@@ -108,30 +108,30 @@ def folded(network: nn.Module) -> nn.Module:
     return network
 
 
-def _candidates(runtime: Runtime) -> list[EngineName]:
-    """The other runtimes to try, best first.
+def _candidates(compute: ComputeConfig) -> list[BackendName]:
+    """The other backends to try, best first.
 
     Raises: UserError if the one that was asked for is not installed or computes elsewhere.
     """
-    if runtime.engine == "torch":
+    if compute.backend == "torch":
         return []
-    fits = runtime.device == "cpu" and runtime.precision == "fp32"
-    if runtime.engine == "auto":
+    fits = compute.device == "cpu" and compute.precision == "fp32"
+    if compute.backend == "auto":
         return [name for name in FASTEST if not _missing(name)] if fits else []
     if not fits:
         raise UserError(
-            f"--runtime {runtime.engine} computes on the CPU in fp32, not on '{runtime.device}' in"
-            f" {runtime.precision}. Add --device cpu --precision fp32, or leave --runtime out."
+            f"--backend {compute.backend} computes on the CPU in fp32, not on '{compute.device}' in"
+            f" {compute.precision}. Add --device cpu --precision fp32, or leave --backend out."
         )
-    if missing := _missing(runtime.engine):
+    if missing := _missing(compute.backend):
         raise UserError(
-            f"--runtime {runtime.engine} needs {' and '.join(missing)}:"
-            f' pip install "kprtrack[{EXTRAS[runtime.engine]}]".'
+            f"--backend {compute.backend} needs {' and '.join(missing)}:"
+            f' pip install "kprtrack[{EXTRAS[compute.backend]}]".'
         )
-    return [runtime.engine]
+    return [compute.backend]
 
 
-def _missing(name: EngineName) -> list[str]:
+def _missing(name: BackendName) -> list[str]:
     # Both read the network in the form of ONNX, which torch writes with the package of that name.
     return [package for package in (name, "onnx") if find_spec(package) is None]
 
@@ -139,18 +139,18 @@ def _missing(name: EngineName) -> list[str]:
 def _converted(
     network: nn.Module,
     example: Sequence[Tensor],
-    runtime: Runtime,
+    compute: ComputeConfig,
     *,
-    name: EngineName,
+    name: BackendName,
     free_axes: Sequence[int],
 ) -> _Run:
-    """The network in the other runtime, after it has given torch's results.
+    """The network in the other backend, after it has given torch's results.
 
     Raises: ConversionError.
     """
     kind = type(network).__name__
     try:
-        run_arrays = run_exported(_exported(network, example, free_axes), name, runtime)
+        run_arrays = run_exported(_exported(network, example, free_axes), name, compute)
 
         def run(*inputs: Tensor) -> tuple[Tensor, ...]:
             return tuple(map(torch.from_numpy, run_arrays(*(one.contiguous().numpy() for one in inputs))))

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Literal
 
 Precision = Literal["fp32", "fp16", "bf16"]
-EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
+BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # "200000 100000": two processors' time; "max 100000": all
 
 
 @dataclass(frozen=True)
-class Runtime:
+class ComputeConfig:
     """A concrete device and number format; `auto` of these has been resolved before one is made."""
 
     device: str = "cpu"  # "cpu", "cuda", "cuda:1", "mps"
     precision: Precision = "fp32"
     batch: int = 16  # most images or crops in one forward pass of a network
     threads: int | None = None  # CPU threads a network may use; None leaves the library's own choice
-    engine: EngineName = "torch"  # what computes the networks of torch; auto: see inference/compile.py
+    backend: BackendName = "torch"  # what computes the networks of torch; auto: see inference/compile.py
 
 
 def usable_cores(limit: Path = _CONTAINER_LIMIT) -> int | None:

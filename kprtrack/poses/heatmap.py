@@ -10,8 +10,8 @@ import numpy as np
 from kprtrack.core.datatypes import Detections, Images, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.inference.backends import Engine, open_engine
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.backends import NetworkFile, open_network_file
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
 
@@ -50,12 +50,12 @@ class HeatmapConfig:
 class HeatmapPose:
     """Places 17 keypoints on every detected person."""
 
-    def __init__(self, engine: Engine, output: int, config: HeatmapConfig, batch: int) -> None:
-        fixed_batch, _, height, width = engine.input_shape
+    def __init__(self, network: NetworkFile, output: int, config: HeatmapConfig, batch: int) -> None:
+        fixed_batch, _, height, width = network.input_shape
         if height is None or width is None:
-            raise ValueError(f"The engine takes {engine.input_shape}; height and width must be known.")
-        self._run: Callable[[np.ndarray], list[np.ndarray]] = engine.run
-        self._output = output  # which of the engine's outputs holds the heatmaps
+            raise ValueError(f"The network takes {network.input_shape}; height and width must be known.")
+        self._run: Callable[[np.ndarray], list[np.ndarray]] = network.run
+        self._output = output  # which of the outputs holds the heatmaps
         self._fixed_batch = fixed_batch
         self._batch = batch if fixed_batch is None else fixed_batch
         self._layout = config.layout(width, height)
@@ -77,26 +77,26 @@ class HeatmapPose:
         return found[: len(crops)].astype(np.float32, copy=False)
 
 
-def load_heatmap(config: HeatmapConfig, weights: Path, runtime: Runtime) -> HeatmapPose:
+def load_heatmap(config: HeatmapConfig, weights: Path, compute: ComputeConfig) -> HeatmapPose:
     """The network of an .onnx file, or of an OpenVINO .xml with its .bin.
 
     Raises: WeightsError if the file is missing, damaged or gives no 17 heatmaps;
-        UserError if its runtime is not installed.
+        UserError if its backend is not installed.
     """
-    engine = open_engine(weights, runtime)
-    shape = engine.input_shape
+    network = open_network_file(weights, compute)
+    shape = network.input_shape
     if len(shape) != 4 or shape[1] != 3 or shape[2] is None or shape[3] is None:
         raise WeightsError(
             f"{weights} takes an input {_text(shape)}; expected [N, 3, height, width], sizes fixed."
         )
-    outputs = engine.run(np.zeros((shape[0] or 1, 3, shape[2], shape[3]), np.float32))
+    outputs = network.run(np.zeros((shape[0] or 1, 3, shape[2], shape[3]), np.float32))
     fitting = [row for row, one in enumerate(outputs) if one.ndim == 4 and one.shape[1] == len(KEYPOINTS)]
     if len(fitting) != 1:
         found = ", ".join(_text(one.shape) for one in outputs)
         raise WeightsError(
             f"{weights} gives {found}; expected one output [N, {len(KEYPOINTS)}, h, w] of heatmaps."
         )
-    return HeatmapPose(engine, fitting[0], config, runtime.batch)
+    return HeatmapPose(network, fitting[0], config, compute.batch)
 
 
 def _text(shape: tuple[int | None, ...]) -> str:

@@ -17,7 +17,7 @@ from kprtrack.core.datatypes import Detections, Images, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
 
@@ -92,15 +92,15 @@ class Hrnet(nn.Module):
 class HrnetPose:
     """Places 17 keypoints on every detected person."""
 
-    def __init__(self, network: Hrnet, config: HrnetConfig, runtime: Runtime) -> None:
+    def __init__(self, network: Hrnet, config: HrnetConfig, compute: ComputeConfig) -> None:
         """Takes a copy of the network."""
-        self._device = torch.device(runtime.device)
-        self._dtype = TORCH_TYPES[runtime.precision]
-        self._batch = runtime.batch
+        self._device = torch.device(compute.device)
+        self._dtype = TORCH_TYPES[compute.precision]
+        self._batch = compute.batch
         self._layout = config.layout()
         example = [noise(2, 3, config.input_height, config.input_width)]
-        self._network = compile_model(network, example, runtime, dtype=self._dtype)
-        self.runs_in = self._network.runs_in
+        self._network = compile_model(network, example, compute, dtype=self._dtype)
+        self.backend = self._network.backend
         self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(_STD, device=self._device).view(1, 3, 1, 1)
 
@@ -117,14 +117,14 @@ class HrnetPose:
         return found.float().cpu().numpy()
 
 
-def load_hrnet(config: HrnetConfig, weights: Path, runtime: Runtime) -> HrnetPose:
+def load_hrnet(config: HrnetConfig, weights: Path, compute: ComputeConfig) -> HrnetPose:
     """An HRNet with published weights of mmpose 1.x (COCO) or 0.x (PoseTrack18), or with our own.
 
     Raises: WeightsError if the file is missing, damaged or for another network.
     """
     network = Hrnet(config.width)
     load_hrnet_weights(network, config.width, weights)
-    return HrnetPose(network, config, runtime)
+    return HrnetPose(network, config, compute)
 
 
 def load_hrnet_weights(network: Hrnet, width: int, weights: Path) -> None:

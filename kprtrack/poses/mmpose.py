@@ -22,7 +22,7 @@ from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.datatypes import Detections, Images, Poses
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
-from kprtrack.inference.devices import Precision, Runtime
+from kprtrack.inference.devices import ComputeConfig, Precision
 
 # Module -> what stands in for it when it cannot be imported.
 _REPLACEABLE = {
@@ -50,11 +50,11 @@ class MmposeConfig:
 class MmposePose:
     """Places 17 keypoints on every detected person."""
 
-    def __init__(self, model: Any, pipeline: Any, dataset: dict[str, Any], runtime: Runtime) -> None:
+    def __init__(self, model: Any, pipeline: Any, dataset: dict[str, Any], compute: ComputeConfig) -> None:
         self._model = model
         self._pipeline = pipeline  # mmpose's own test transforms: box -> crop
         self._dataset = dataset  # mmpose's description of the keypoints
-        self._runtime = runtime
+        self._compute = compute
         self._ears_known = _keypoint_names(dataset) == KEYPOINTS
 
     def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
@@ -63,7 +63,7 @@ class MmposePose:
         if len(owners) == 0:
             return [Poses(np.zeros((0, len(KEYPOINTS), 3), np.float32)) for _ in images]
         boxes = np.concatenate([found.boxes for found in people])
-        batch = self._runtime.batch
+        batch = self._compute.batch
         keypoints = np.concatenate(
             [
                 self._estimate(images, owners[start : start + batch], boxes[start : start + batch])
@@ -83,8 +83,8 @@ class MmposePose:
             )
             for owner, box in zip(owners, np.asarray(boxes, np.float32), strict=True)
         ]
-        number_type = _AUTOCAST[self._runtime.precision]
-        device = torch.device(self._runtime.device).type
+        number_type = _AUTOCAST[self._compute.precision]
+        device = torch.device(self._compute.device).type
         with torch.inference_mode(), torch.autocast(device, number_type, enabled=number_type is not None):
             found = [sample.pred_instances for sample in self._model.test_step(pseudo_collate(crops))]
         points = np.concatenate([one.keypoints for one in found])
@@ -95,7 +95,7 @@ class MmposePose:
         return keypoints
 
 
-def load_mmpose(config: MmposeConfig, weights: Path, runtime: Runtime) -> MmposePose:
+def load_mmpose(config: MmposeConfig, weights: Path, compute: ComputeConfig) -> MmposePose:
     """The model an mmpose configuration describes, with the tensors of a weights file.
 
     Raises: UserError if mmpose is missing or the model has other keypoints; InputError for an unreadable
@@ -112,8 +112,8 @@ def load_mmpose(config: MmposeConfig, weights: Path, runtime: Runtime) -> Mmpose
     settings = Config.fromfile(config_file)
     init_default_scope("mmpose")
     dataset = _dataset_description(settings, config_file)
-    model = _build(settings, weights).to(runtime.device).eval()
-    return MmposePose(model, Compose(settings.test_dataloader.dataset.pipeline), dataset, runtime)
+    model = _build(settings, weights).to(compute.device).eval()
+    return MmposePose(model, Compose(settings.test_dataloader.dataset.pipeline), dataset, compute)
 
 
 def import_mmpose() -> None:

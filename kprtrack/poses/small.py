@@ -22,7 +22,7 @@ from kprtrack.core.datatypes import Detections, Images, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import TopDown, estimate_poses
 from reid.model.backbone_small import ConvNorm, ResidualBlock
@@ -125,15 +125,15 @@ def _conv_relu(before: int, width: int, *, stride: int) -> nn.Sequential:
 class SmallPoseEstimator:
     """Places 17 keypoints on every detected person."""
 
-    def __init__(self, network: SmallPose, config: SmallPoseConfig, runtime: Runtime) -> None:
+    def __init__(self, network: SmallPose, config: SmallPoseConfig, compute: ComputeConfig) -> None:
         """Leaves the network as it is."""
-        self._device = torch.device(runtime.device)
-        self._dtype = TORCH_TYPES[runtime.precision]
-        self._batch = runtime.batch
+        self._device = torch.device(compute.device)
+        self._dtype = TORCH_TYPES[compute.precision]
+        self._batch = compute.batch
         self._layout = config.layout(network.shape)
         example = noise(2, 3, network.shape.input_height, network.shape.input_width)
-        self._network = compile_model(network, [example], runtime, dtype=self._dtype)
-        self.runs_in = self._network.runs_in
+        self._network = compile_model(network, [example], compute, dtype=self._dtype)
+        self.backend = self._network.backend
 
     def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
         """Skeletons of each image, row i for box i, pixels of that image."""
@@ -147,12 +147,12 @@ class SmallPoseEstimator:
         return found.float().cpu().numpy()
 
 
-def load_small(config: SmallPoseConfig, weights: Path, runtime: Runtime) -> SmallPoseEstimator:
+def load_small(config: SmallPoseConfig, weights: Path, compute: ComputeConfig) -> SmallPoseEstimator:
     """The estimator with weights of `small_pose_file`.
 
     Raises: WeightsError if the file is missing, damaged or for another network.
     """
-    return SmallPoseEstimator(load_small_pose(weights), config, runtime)
+    return SmallPoseEstimator(load_small_pose(weights), config, compute)
 
 
 def normalised(crops: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Poses
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.hub.store import ModelFile
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.reid_encoders import REID_ENCODERS, ReidEncoder
 from reid.crop import Crop
 from reid.datasets import ReidSample
@@ -53,7 +53,7 @@ def open_encoder(
     name: str,
     weights: str,
     settings: Mapping[str, Any],
-    runtime: Runtime,
+    compute: ComputeConfig,
     *,
     vectors: str | None = None,
     workers: int = 0,
@@ -66,16 +66,16 @@ def open_encoder(
     """
     if name == KPR:
         compared = known_vectors(vectors)
-        return _kpr(open_kpr(weights, settings, runtime), runtime, vectors=compared, workers=workers)
+        return _kpr(open_kpr(weights, settings, compute), compute, vectors=compared, workers=workers)
     if name not in REID_ENCODERS:
         raise unknown_name("reid encoder", name, REID_ENCODERS)
     if vectors:
         raise UserError(f"--vectors chooses among the features of KPR; --reid {name} has one alone.")
     file, options = _found(name, weights, settings)
-    return _any(file.path.name, REID_ENCODERS[name](file.path, options, runtime), runtime)
+    return _any(file.path.name, REID_ENCODERS[name](file.path, options, compute), compute)
 
 
-def open_kpr(weights: str, settings: Mapping[str, Any], runtime: Runtime) -> OpenKpr:
+def open_kpr(weights: str, settings: Mapping[str, Any], compute: ComputeConfig) -> OpenKpr:
     """A KPR from a file or the model store. Raises: as open_encoder."""
     from kprtrack.reid_encoders.kpr import KprEncoderConfig
 
@@ -85,15 +85,15 @@ def open_kpr(weights: str, settings: Mapping[str, Any], runtime: Runtime) -> Ope
     file, options = _found(KPR, weights, settings)
     config = configure(KprEncoderConfig, options)
     view = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
-    model = load(file.path, runtime.device, view=view)
+    model = load(file.path, compute.device, view=view)
     return OpenKpr(
         file.path.name, model, replace(model.config.prompts(), min_confidence=config.min_confidence)
     )
 
 
-def at_precision(runtime: Runtime) -> torch.autocast:
-    """Within it networks compute in the runtime's number format."""
-    kind, precision = torch.device(runtime.device).type, runtime.precision
+def at_precision(compute: ComputeConfig) -> torch.autocast:
+    """Within it networks compute in the backend's number format."""
+    kind, precision = torch.device(compute.device).type, compute.precision
     return torch.autocast(kind, _TYPES.get(precision), enabled=precision in _TYPES)
 
 
@@ -113,15 +113,15 @@ def _found(name: str, weights: str, settings: Mapping[str, Any]) -> tuple[ModelF
     return file, options_of(part, file)
 
 
-def _kpr(kpr: OpenKpr, runtime: Runtime, *, vectors: Vectors, workers: int) -> CropEncoder:
+def _kpr(kpr: OpenKpr, compute: ComputeConfig, *, vectors: Vectors, workers: int) -> CropEncoder:
     def encode(samples: Sequence[ReidSample], on_crops: OnCrops) -> Embedded:
-        with at_precision(runtime):
+        with at_precision(compute):
             return embed_samples(
                 kpr.model,
                 samples,
                 prompts=kpr.prompts,
                 vectors=vectors,
-                batch=runtime.batch,
+                batch=compute.batch,
                 workers=workers,
                 on_batch=on_crops,
             )
@@ -129,17 +129,17 @@ def _kpr(kpr: OpenKpr, runtime: Runtime, *, vectors: Vectors, workers: int) -> C
     def portraits(samples: Sequence[ReidSample]) -> list[CropOverlay]:
         crops = [read_crop(sample, None) for sample in samples]
         cameras = [sample.camera for sample in samples] if kpr.model.config.cameras else None
-        with at_precision(runtime):
+        with at_precision(compute):
             return take_portraits(kpr.model, crops, prompts=kpr.prompts, cameras=cameras)
 
     return CropEncoder(kpr.name, kpr.model.config.parts, encode, portraits)
 
 
-def _any(name: str, reid_encoder: ReidEncoder, runtime: Runtime) -> CropEncoder:
+def _any(name: str, reid_encoder: ReidEncoder, compute: ComputeConfig) -> CropEncoder:
     def encode(samples: Sequence[ReidSample], on_crops: OnCrops) -> Embedded:
         embeddings = []
-        for start in range(0, len(samples), runtime.batch):
-            crops = [read_crop(sample, None) for sample in samples[start : start + runtime.batch]]
+        for start in range(0, len(samples), compute.batch):
+            crops = [read_crop(sample, None) for sample in samples[start : start + compute.batch]]
             embeddings += _look(reid_encoder, crops)
             on_crops(len(crops))
         features, visible = (

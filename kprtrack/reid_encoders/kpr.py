@@ -14,7 +14,7 @@ from kprtrack.core.datatypes import Detections, Images, Poses
 from kprtrack.core.errors import UserError
 from kprtrack.core.geometry import oks
 from kprtrack.inference.compile import compile_model, noise
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 from reid.model.kpr import Kpr
 from reid.model.prompts import Prompts, make_prompts
 from reid.model.weights import InputSpec, load
@@ -54,7 +54,7 @@ class KprEncoderConfig:
 class KprEncoder:
     """Describes people by the parts of their body; people of several frames share a batch."""
 
-    def __init__(self, model: Kpr, config: KprEncoderConfig, runtime: Runtime) -> None:
+    def __init__(self, model: Kpr, config: KprEncoderConfig, compute: ComputeConfig) -> None:
         """Takes a copy of the model."""
         self._config = model.config
         self._vectors = config.vectors
@@ -66,9 +66,9 @@ class KprEncoder:
         )
         shape = self._prompts
         example = [noise(2, channels, shape.height, shape.width) for channels in (3, shape.channels)]
-        self._network = compile_model(PartVectors(model, config.vectors), example, runtime)
-        self.runs_in = self._network.runs_in
-        self._runtime = runtime
+        self._network = compile_model(PartVectors(model, config.vectors), example, compute)
+        self.backend = self._network.backend
+        self._compute = compute
 
     def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
         """Looks of each image, row i for box i; features [N, P, D] of unit length.
@@ -102,11 +102,11 @@ class KprEncoder:
     def _batches(
         self, images: Images, people: list[Detections], poses: list[Poses], counts: list[int]
     ) -> Iterator[Prompts]:
-        """Prompts of at most runtime.batch people at a time, whatever frame they are of."""
+        """Prompts of at most compute.batch people at a time, whatever frame they are of."""
         frames = np.repeat(np.arange(len(images)), counts)
         rows = np.concatenate([np.arange(count) for count in counts]) if counts else np.zeros(0, int)
-        for start in range(0, len(rows), self._runtime.batch):
-            chunk = slice(start, start + self._runtime.batch)
+        for start in range(0, len(rows), self._compute.batch):
+            chunk = slice(start, start + self._compute.batch)
             drawn = [
                 make_prompts(
                     images[frame],
@@ -128,7 +128,7 @@ class KprEncoder:
             )
 
     def _embed(self, prompts: Prompts) -> tuple[torch.Tensor, torch.Tensor]:
-        device, precision = self._runtime.device, self._runtime.precision
+        device, precision = self._compute.device, self._compute.precision
         kind = torch.device(device).type
         with (
             torch.inference_mode(),
@@ -164,16 +164,16 @@ def _doubles(boxes: np.ndarray, keypoints: np.ndarray, min_confidence: float) ->
     return oks(keypoints, keypoints, areas, min_confidence) > SAME_POSE
 
 
-def load_kpr(config: KprEncoderConfig, weights: Path, runtime: Runtime) -> KprEncoder:
+def load_kpr(config: KprEncoderConfig, weights: Path, compute: ComputeConfig) -> KprEncoder:
     """The embedder with weights of this project (.safetensors) or a published checkpoint (.pth.tar).
 
     Raises: WeightsError if the weights are missing, damaged or for another network; UserError if an option
     contradicts them or is missing.
     """
     view = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
-    model = load(weights, runtime.device, view=view)
+    model = load(weights, compute.device, view=view)
     for name in ("parts", "prompt_groups"):
         wanted, found = getattr(config, name), getattr(model.config, name)
         if wanted is not None and wanted != found:
             raise UserError(f"{weights} has {name} = {found}, not {wanted}. Leave the option out.")
-    return KprEncoder(model, config, runtime)
+    return KprEncoder(model, config, compute)

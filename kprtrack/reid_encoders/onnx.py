@@ -8,8 +8,8 @@ import numpy as np
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Images, Poses
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.inference.backends import Engine, open_engine
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.backends import NetworkFile, open_network_file
+from kprtrack.inference.devices import ComputeConfig
 from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD, PromptConfig, cut_crops, whole_pixel_boxes
 
 _SMALLEST_NORM = 1e-12
@@ -28,11 +28,13 @@ class OnnxConfig:
 class OnnxEmbedder:
     """Describes people by one feature of the whole crop, always visible."""
 
-    def __init__(self, engine: Engine, view: PromptConfig, runtime: Runtime, dimensions: int) -> None:
-        self._engine = engine
+    def __init__(
+        self, network: NetworkFile, view: PromptConfig, compute: ComputeConfig, dimensions: int
+    ) -> None:
+        self._network = network
         self._view = view
-        self._fixed_batch = engine.input_shape[0]
-        self._batch = self._fixed_batch or runtime.batch
+        self._fixed_batch = network.input_shape[0]
+        self._batch = self._fixed_batch or compute.batch
         self._dimensions = dimensions
 
     def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
@@ -64,21 +66,21 @@ class OnnxEmbedder:
         count = len(crops)
         if self._fixed_batch:
             crops = np.pad(crops, ((0, self._fixed_batch - count), (0, 0), (0, 0), (0, 0)))
-        return self._engine.run(crops)[0].reshape(len(crops), -1)[:count]
+        return self._network.run(crops)[0].reshape(len(crops), -1)[:count]
 
 
-def load_onnx(config: OnnxConfig, weights: Path, runtime: Runtime) -> OnnxEmbedder:
+def load_onnx(config: OnnxConfig, weights: Path, compute: ComputeConfig) -> OnnxEmbedder:
     """The embedder with the network in `weights`, tried out once.
 
     Raises: WeightsError if the file is missing, damaged or gives no feature per person; UserError if
     onnxruntime is not installed or the size of the crop is neither in the file nor among the options.
     """
-    engine = open_engine(weights, runtime)
-    if len(engine.input_shape) != 4 or engine.input_shape[1] not in (3, None):
-        raise WeightsError(f"{weights} wants input {engine.input_shape}, not images [N, 3, height, width].")
+    network = open_network_file(weights, compute)
+    if len(network.input_shape) != 4 or network.input_shape[1] not in (3, None):
+        raise WeightsError(f"{weights} wants input {network.input_shape}, not images [N, 3, height, width].")
     size = []
     for name, asked, fixed in zip(
-        ("height", "width"), (config.height, config.width), engine.input_shape[2:], strict=True
+        ("height", "width"), (config.height, config.width), network.input_shape[2:], strict=True
     ):
         if asked and fixed and asked != fixed:
             raise UserError(f"{weights} takes crops of {name} {fixed}, not {asked}. Leave the option out.")
@@ -88,11 +90,11 @@ def load_onnx(config: OnnxConfig, weights: Path, runtime: Runtime) -> OnnxEmbedd
             )
         size.append(asked or fixed or 0)
     view = PromptConfig(size[0], size[1], mean=config.mean, std=config.std)
-    tried = engine.run(np.zeros((engine.input_shape[0] or 2, 3, *size), np.float32))[0]
+    tried = network.run(np.zeros((network.input_shape[0] or 2, 3, *size), np.float32))[0]
     # More than one place per person, as a detector's or a pose network's output has, is no feature.
     places = int(np.prod(tried.shape[2:]))
-    if tried.shape[0] != (engine.input_shape[0] or 2) or tried.ndim < 2 or places != 1:
+    if tried.shape[0] != (network.input_shape[0] or 2) or tried.ndim < 2 or places != 1:
         raise WeightsError(
             f"{weights} gives an output of shape {list(tried.shape)}, not one feature per person."
         )
-    return OnnxEmbedder(engine, view, runtime, tried.reshape(len(tried), -1).shape[1])
+    return OnnxEmbedder(network, view, compute, tried.reshape(len(tried), -1).shape[1])

@@ -41,12 +41,12 @@ def crop_networks(config: TrackConfig, *, detects: bool) -> tuple[EstimatePoses,
         if part.name == build.FILE or part.name not in known:
             raise unknown_name(f"{role} for crops", part.name, [name for name in known if name != build.FILE])
     files = {role: build.weights_of(role, part) for role, part in parts.items()}
-    runtime = build.runtime_of(config)
-    guard = build.enough_memory(config, runtime)
-    estimate_poses = guard(build.open_pose_estimator(config.pose, files["pose"], runtime))
+    compute = build.compute_config(config)
+    guard = build.enough_memory(config, compute)
+    estimate_poses = guard(build.open_pose_estimator(config.pose, files["pose"], compute))
     if not detects:
         return estimate_poses, None
-    return estimate_poses, guard(build.open_detector(config.detector, files["detector"], runtime))
+    return estimate_poses, guard(build.open_detector(config.detector, files["detector"], compute))
 
 
 def make_keypoints(

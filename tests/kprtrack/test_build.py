@@ -207,4 +207,4 @@ def test_the_facts_say_which_file_each_part_runs_on(tmp_path: Path) -> None:
     metadata = build_networks(given(tmp_path)).metadata
     assert metadata["detector"]["file"] == "given.json"
     assert metadata["reid"] == {"name": "none"}
-    assert metadata["runtime"] == {"device": "cpu", "precision": "fp32"}
+    assert metadata["compute"] == {"device": "cpu", "precision": "fp32"}

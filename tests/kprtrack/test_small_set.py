@@ -15,14 +15,14 @@ from kprtrack.cli.main import main
 from kprtrack.config import ComponentConfig
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.geometry import iou
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.training.pose.scores import score_poses
 
 REAL = paths.SHARED / "real"
 HELD_OUT = REAL / "videos" / "mmaction2_basketball.mp4"
 YOLOX_NANO = str(REAL / "weights" / "yolox_nano_torch_from_onnx.pth")
 TINYPOSE = str(REAL / "weights" / "tinypose_256x192_fp16.xml")
-RUNTIME = Runtime("cpu", batch=8)
+COMPUTE = ComputeConfig("cpu", batch=8)
 SURE = 0.5
 FRAMES, STRIDE = 30, 10
 
@@ -51,7 +51,7 @@ def test_people_and_joints_are_found_as_their_teachers_find_them() -> None:
         frames = list(islice(video, FRAMES))
     canvas = {"input_height": 832, "input_width": 832}
     ours, teacher = (
-        open_detector(part, weights_of("detector", part), RUNTIME)(frames)
+        open_detector(part, weights_of("detector", part), COMPUTE)(frames)
         for part in (ComponentConfig("yolox-nano"), ComponentConfig("yolox-nano", YOLOX_NANO, canvas))
     )
     sure = [Detections(each.boxes[each.scores >= SURE], each.scores[each.scores >= SURE]) for each in teacher]
@@ -66,7 +66,7 @@ def test_people_and_joints_are_found_as_their_teachers_find_them() -> None:
         np.concatenate(
             [
                 each.keypoints
-                for each in open_pose_estimator(part, weights_of("pose", part), RUNTIME)(frames, sure)
+                for each in open_pose_estimator(part, weights_of("pose", part), COMPUTE)(frames, sure)
             ]
         )
         for part in (ComponentConfig("small"), ComponentConfig("heatmap", TINYPOSE))

@@ -19,7 +19,7 @@ from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
 from kprtrack.detectors.yolox_network import Yolox
 from kprtrack.detectors.yolox_weights import STORED_SETTINGS, load_yolox_weights
 from kprtrack.hub.store import find
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.training.annotations import LabelledImage, read_annotations
 from kprtrack.training.config import Source
 from kprtrack.training.detector.config import DetectorOptimiser, DetectorTrainConfig, resume_relevant_config
@@ -94,7 +94,7 @@ def score(
         config.size, config.input_px, config.input_px, min_score=_SCORED_FROM, nms_iou=_NMS_IOU
     )
     device = next(network.parameters()).device.type
-    detect = YoloxDetector(network, view, Runtime(device, batch=config.scoring.batch))
+    detect = YoloxDetector(network, view, ComputeConfig(device, batch=config.scoring.batch))
     found, waiting = [], iter(images)
     while batch := list(islice(waiting, config.scoring.batch)):
         found += detect([cv2.cvtColor(read_picture(image), cv2.COLOR_BGR2RGB) for image in batch])

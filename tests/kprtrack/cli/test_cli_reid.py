@@ -139,7 +139,7 @@ def test_another_encoder_is_scored_by_the_same_table(
         seen = np.ones((1, 1), bool)
         return [Appearance(mean / np.linalg.norm(mean), seen, ~seen[0]) for mean in means]
 
-    monkeypatch.setitem(REID_ENCODERS, "onnx", lambda path, options, runtime: colours)
+    monkeypatch.setitem(REID_ENCODERS, "onnx", lambda path, options, compute: colours)
     words = ["--reid", "onnx", "--ranking", "1", "--plots", "plots"]
     assert run("eval", [*EVAL, *words]) == 0
     rows = capsys.readouterr().out.splitlines()[4:]
@@ -194,7 +194,7 @@ def test_compare_asks_a_pose_estimator_about_the_whole_crop(monkeypatch: pytest.
         asked.extend(found.boxes.tolist() for found in people)
         return [Poses(np.full((1, 17, 3), 5, np.float32)) for _ in images]
 
-    monkeypatch.setitem(POSES, "heatmap", lambda path, options, runtime: estimate)
+    monkeypatch.setitem(POSES, "heatmap", lambda path, options, compute: estimate)
     words = ["--pose", "heatmap", "--pose-weights", "kpr.safetensors", "--json", "m.json", "-q"]
     assert run("compare", [*crops()[:2], *words, *COMPARE]) == 0
     assert asked == [[[0, 0, 32, 64]], [[0, 0, 37, 64]]]

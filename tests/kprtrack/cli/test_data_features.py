@@ -103,7 +103,7 @@ def test_any_encoder_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
         seen = np.ones((1, 1), bool)
         return [Appearance(mean / np.linalg.norm(mean), seen, ~seen[0]) for mean in means]
 
-    monkeypatch.setitem(REID_ENCODERS, "onnx", lambda path, options, runtime: colours)
+    monkeypatch.setitem(REID_ENCODERS, "onnx", lambda path, options, compute: colours)
     assert run(*FEATURES, "--reid", "onnx", "--batch", "5", "--out", "f.safetensors", "-q") == 0
 
     samples = open_dataset("cuhk03", Path("crops"), OPTIONS).samples

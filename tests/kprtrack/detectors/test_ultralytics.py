@@ -6,7 +6,7 @@ import torch
 
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.detectors.ultralytics import UltralyticsConfig, UltralyticsDetector, load_ultralytics
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 
 INSTALLED = importlib.util.find_spec("ultralytics") is not None
 
@@ -38,8 +38,8 @@ class FakeModel:
         return [FakeResult(FakeBoxes(self.rows)) for _ in images]
 
 
-def detector(model: FakeModel, **runtime) -> UltralyticsDetector:
-    return UltralyticsDetector(model, 0, UltralyticsConfig(), Runtime(**runtime))
+def detector(model: FakeModel, **compute) -> UltralyticsDetector:
+    return UltralyticsDetector(model, 0, UltralyticsConfig(), ComputeConfig(**compute))
 
 
 def image(value: int = 0) -> np.ndarray:
@@ -81,12 +81,12 @@ def test_an_empty_image_is_refused():
 
 def test_missing_weights_are_never_fetched(tmp_path):
     with pytest.raises(WeightsError, match=r"yolo11n\.pt"):
-        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo11n.pt", Runtime())
+        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo11n.pt", ComputeConfig())
 
 
 def test_a_precision_the_package_lacks_is_refused(tmp_path):
     with pytest.raises(UserError, match="bf16"):
-        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo11n.pt", Runtime(precision="bf16"))
+        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo11n.pt", ComputeConfig(precision="bf16"))
 
 
 @pytest.mark.parametrize("options", [{"input_px": 600}, {"min_score": 2.0}, {"nms_iou": -1.0}])
@@ -101,4 +101,4 @@ def test_without_the_package_the_user_learns_how_to_get_it_and_its_licence(tmp_p
     monkeypatch.setenv("ULTRALYTICS_SAFE_LOAD", "True")
     (tmp_path / "yolo.pt").write_bytes(b"x")
     with pytest.raises(UserError, match=r'AGPL-3\.0.*pip install "kprtrack\[ultralytics\]"'):
-        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo.pt", Runtime())
+        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo.pt", ComputeConfig())

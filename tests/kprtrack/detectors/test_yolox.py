@@ -10,7 +10,7 @@ from torch import nn
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector, load_yolox, suppress
 from kprtrack.detectors.yolox_network import Yolox
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 
 WEIGHTS = SHARED / "real" / "weights" / "yolox_nano_torch_from_onnx.pth"
 VIDEO = SHARED / "real" / "videos" / "rknn_people_walking.mp4"
@@ -26,9 +26,9 @@ def network():
     return filled_network("nano")
 
 
-def detector(network: nn.Module, runtime: Runtime | None = None, **options) -> YoloxDetector:
+def detector(network: nn.Module, compute: ComputeConfig | None = None, **options) -> YoloxDetector:
     chosen = {"size": "nano", "input_width": 128, "min_score": 0.1} | options
-    return YoloxDetector(network, YoloxConfig(**chosen), runtime or Runtime())
+    return YoloxDetector(network, YoloxConfig(**chosen), compute or ComputeConfig())
 
 
 def same(a, b, tolerance_px=0.05) -> bool:
@@ -119,7 +119,7 @@ def test_every_image_of_a_mixed_batch_gets_its_own_people(network):
         pattern_image(h, w, i) for i, (h, w) in enumerate([(72, 128), (128, 72), (72, 128), (200, 200)])
     ]
     alone = [detector(network)([image])[0] for image in images]
-    together = detector(network, Runtime(batch=2))(images)
+    together = detector(network, ComputeConfig(batch=2))(images)
     assert all(len(people) for people in together)
     assert all(same(a, b) for a, b in zip(alone, together, strict=True))
 
@@ -171,7 +171,7 @@ def test_only_the_first_of_several_classes_is_read(network):
 
 
 def test_making_a_detector_leaves_the_network_trainable(network):
-    detector(network, Runtime(precision="bf16"))
+    detector(network, ComputeConfig(precision="bf16"))
     assert any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
     assert {p.dtype for p in network.parameters()} == {torch.float32}
 
@@ -202,7 +202,7 @@ def test_legacy_weights_see_other_pixels(network):
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_half_precision_finds_about_the_same_boxes(precision, network):
     image = pattern_image(128, 128, 0)
-    half = detector(network, Runtime(precision=precision))([image])[0]
+    half = detector(network, ComputeConfig(precision=precision))([image])[0]
     single = detector(network)([image])[0]
     assert len(single) > 10
     assert abs(len(half) - len(single)) <= 0.1 * len(single)
@@ -211,7 +211,7 @@ def test_half_precision_finds_about_the_same_boxes(precision, network):
 
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(WeightsError, match=r"none\.pth"):
-        load_yolox(YoloxConfig(size="nano"), tmp_path / "none.pth", Runtime())
+        load_yolox(YoloxConfig(size="nano"), tmp_path / "none.pth", ComputeConfig())
 
 
 # --- real weights
@@ -234,7 +234,7 @@ def test_real_weights_find_the_people_found_before():
     frames = first_frames(121)
     known = json.loads(gzip.decompress(CACHE.read_bytes()))["frames"]
     config = YoloxConfig(size="nano", input_height=480, input_width=832, padding="full")
-    found = load_yolox(config, WEIGHTS, Runtime(batch=4))([frames[number] for number in numbers])
+    found = load_yolox(config, WEIGHTS, ComputeConfig(batch=4))([frames[number] for number in numbers])
     for number, people in zip(numbers, found, strict=True):
         boxes, scores = np.array(known[number]["boxes"]), np.array(known[number]["scores"])
         assert people.boxes.shape == boxes.shape
@@ -248,8 +248,8 @@ def test_real_weights_find_the_people_found_before():
 @needs_weights
 def test_trimming_the_padding_keeps_the_clear_people():
     frames = first_frames(4)
-    full = load_yolox(YoloxConfig(size="nano", padding="full"), WEIGHTS, Runtime())(frames)
-    trimmed = load_yolox(YoloxConfig(size="nano"), WEIGHTS, Runtime())(frames)
+    full = load_yolox(YoloxConfig(size="nano", padding="full"), WEIGHTS, ComputeConfig())(frames)
+    trimmed = load_yolox(YoloxConfig(size="nano"), WEIGHTS, ComputeConfig())(frames)
     for a, b in zip(full, trimmed, strict=True):
         clear = a.boxes[a.scores > 0.5]
         nearest = np.abs(clear[:, None] - b.boxes[None]).max(axis=2).min(axis=1)
@@ -264,7 +264,7 @@ def test_a_gpu_finds_the_same_people(precision, network):
     image = pattern_image(128, 128, 0)
     # TensorFloat-32, cuDNN's default for fp32, alone moves scores by 3e-3.
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        there = detector(network, Runtime(device="cuda", precision=precision))([image])[0]
+        there = detector(network, ComputeConfig(device="cuda", precision=precision))([image])[0]
     here = detector(network)([image])[0]
     assert len(here) > 10
     assert abs(len(there) - len(here)) <= 0.1 * len(here)

@@ -76,7 +76,7 @@ def test_weights_are_read_strictly_by_the_parts_of_the_preset(
     from kprtrack.build import options_of, weights_of
     from kprtrack.config import PRESETS
     from kprtrack.detectors import DETECTORS
-    from kprtrack.inference.devices import Runtime
+    from kprtrack.inference.devices import ComputeConfig
     from kprtrack.poses import POSES
     from kprtrack.reid_encoders import REID_ENCODERS
 
@@ -85,7 +85,7 @@ def test_weights_are_read_strictly_by_the_parts_of_the_preset(
     file = weights_of(entry.kind, part)
     assert file is not None and file.entry == entry
     makers = {"detector": DETECTORS, "pose": POSES, "reid": REID_ENCODERS}[entry.kind]
-    makers[part.name](file.path, options_of(part, file), Runtime("cpu", "fp32", 16))
+    makers[part.name](file.path, options_of(part, file), ComputeConfig("cpu", "fp32", 16))
 
 
 def test_all_together_leave_the_wheel_small() -> None:

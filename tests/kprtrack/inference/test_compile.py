@@ -14,14 +14,14 @@ from kprtrack.core.errors import UserError
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
 from kprtrack.detectors.yolox_network import Yolox
 from kprtrack.inference.compile import compile_model, folded, noise
-from kprtrack.inference.devices import Runtime, usable_cores
+from kprtrack.inference.devices import ComputeConfig, usable_cores
 from kprtrack.poses.hrnet import Hrnet
 from kprtrack.poses.small import SmallPose, SmallPoseShape
 from kprtrack.reid_encoders.kpr import PartVectors
 from reid.model.kpr import Kpr, KprConfig
 from reid.model.weights import save
 
-ENGINES = pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+BACKENDS = pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 NETWORKS = pytest.mark.parametrize(
     "name",
     [
@@ -93,35 +93,35 @@ def test_no_norm_is_left_behind_a_convolution(name):
 def test_the_network_given_stays_as_it_is():
     network, example = made("mini_cnn")
     before = as_trained(network, example)
-    compile_model(network, example, Runtime())
+    compile_model(network, example, ComputeConfig())
     assert isinstance(network.model.fusion.norm, nn.BatchNorm2d)
     assert largest_difference(as_trained(network, example), before) == 0
 
 
-@ENGINES
+@BACKENDS
 @NETWORKS
-def test_other_runtimes_give_the_results_of_torch_for_any_number_of_people(name, engine):
-    pytest.importorskip(engine)
+def test_other_backends_give_the_results_of_torch_for_any_number_of_people(name, backend):
+    pytest.importorskip(backend)
     pytest.importorskip("onnx")
     network, example = made(name)
-    found = compile_model(network, example, Runtime(threads=2, engine=engine))
-    assert found.runs_in.startswith(engine)
+    found = compile_model(network, example, ComputeConfig(threads=2, backend=backend))
+    assert found.backend.startswith(backend)
     rows = [torch.cat((one, one.flip(3), one[:1].flip(2))) for one in example]
     for count in (1, 2, 5):
         inputs = [one[:count] for one in rows]
         assert largest_difference(found.run(*inputs), as_trained(network, inputs)) < 5e-6
 
 
-@ENGINES
-def test_a_detector_finds_the_same_people_on_canvases_of_any_size(engine):
-    pytest.importorskip(engine)
+@BACKENDS
+def test_a_detector_finds_the_same_people_on_canvases_of_any_size(backend):
+    pytest.importorskip(backend)
     pytest.importorskip("onnx")
     network, _ = made("yolox-nano")
     config = YoloxConfig("nano", input_height=128, min_score=0.0)
     images = [np.random.default_rng(0).integers(0, 256, (*hw, 3), np.uint8) for hw in ((72, 128), (128, 64))]
-    wanted = YoloxDetector(network, config, Runtime())(images)
+    wanted = YoloxDetector(network, config, ComputeConfig())(images)
     for ours, theirs in zip(
-        YoloxDetector(network, config, Runtime(engine=engine))(images), wanted, strict=True
+        YoloxDetector(network, config, ComputeConfig(backend=backend))(images), wanted, strict=True
     ):
         assert len(ours) == len(theirs) > 0
         # Scores that are equal but for the last digit may change places.
@@ -138,41 +138,43 @@ def test_results_say_what_computed_a_network(tmp_path):
     save(tmp_path / "kpr.safetensors", Kpr(config))
     reid = ComponentConfig("kpr", str(tmp_path / "kpr.safetensors"))
     metadata = build_networks(
-        TrackConfig(given, given, reid, device="cpu", runtime="torch", threads=1)
+        TrackConfig(given, given, reid, device="cpu", backend="torch", threads=1)
     ).metadata
-    assert metadata["reid"]["runs_in"] == f"torch {torch.__version__}"
-    assert "runs_in" not in metadata["detector"]
+    assert metadata["reid"]["backend"] == f"torch {torch.__version__}"
+    assert "backend" not in metadata["detector"]
 
 
 def test_auto_takes_torch_where_nothing_else_is_installed(monkeypatch):
     for name in ("onnxruntime", "openvino"):
         monkeypatch.setitem(sys.modules, name, None)
     network, example = made("mini_cnn")
-    assert compile_model(network, example, Runtime(engine="auto")).runs_in == f"torch {torch.__version__}"
+    assert (
+        compile_model(network, example, ComputeConfig(backend="auto")).backend == f"torch {torch.__version__}"
+    )
 
 
 def test_auto_takes_torch_for_half_precision():
     network, example = made("mini_cnn")
-    assert compile_model(network, example, Runtime(precision="bf16", engine="auto")).runs_in.startswith(
-        "torch"
-    )
+    assert compile_model(
+        network, example, ComputeConfig(precision="bf16", backend="auto")
+    ).backend.startswith("torch")
 
 
-@ENGINES
+@BACKENDS
 @pytest.mark.parametrize("missing", ["onnx", None])
-def test_a_runtime_that_is_not_installed_is_named_with_its_extra(monkeypatch, engine, missing):
-    monkeypatch.setitem(sys.modules, missing or engine, None)
+def test_a_backend_that_is_not_installed_is_named_with_its_extra(monkeypatch, backend, missing):
+    monkeypatch.setitem(sys.modules, missing or backend, None)
     network, example = made("mini_cnn")
-    with pytest.raises(UserError, match=rf'needs {missing or engine}.*pip install "kprtrack\[') as refused:
-        compile_model(network, example, Runtime(engine=engine))
-    assert f"--runtime {engine}" in str(refused.value)
+    with pytest.raises(UserError, match=rf'needs {missing or backend}.*pip install "kprtrack\[') as refused:
+        compile_model(network, example, ComputeConfig(backend=backend))
+    assert f"--backend {backend}" in str(refused.value)
 
 
 @pytest.mark.parametrize("place", [{"device": "cuda"}, {"precision": "bf16"}])
-def test_a_runtime_named_for_another_device_or_precision_is_refused(place):
+def test_a_backend_named_for_another_device_or_precision_is_refused(place):
     network, example = made("mini_cnn")
     with pytest.raises(UserError, match="computes on the CPU in fp32"):
-        compile_model(network, example, Runtime(engine="onnxruntime", **place))
+        compile_model(network, example, ComputeConfig(backend="onnxruntime", **place))
 
 
 @pytest.mark.parametrize(
@@ -205,17 +207,17 @@ def test_auto_says_when_a_network_stays_with_torch(caplog, network):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     x = noise(3, 4) + 1
-    found = compile_model(network, [x[:2]], Runtime(engine="auto"))
-    assert found.runs_in.startswith("torch")
+    found = compile_model(network, [x[:2]], ComputeConfig(backend="auto"))
+    assert found.backend.startswith("torch")
     torch.testing.assert_close(found.run(x)[0], network(x))
     assert type(network).__name__ in caplog.text
     assert "torch computes it" in caplog.text
 
 
-@ENGINES
+@BACKENDS
 @pytest.mark.parametrize("network", [Unknown(), Counting()])
-def test_a_runtime_named_for_a_network_that_it_cannot_compute_is_refused(engine, network):
-    pytest.importorskip(engine)
+def test_a_backend_named_for_a_network_that_it_cannot_compute_is_refused(backend, network):
+    pytest.importorskip(backend)
     pytest.importorskip("onnx")
-    with pytest.raises(UserError, match=rf"--runtime {engine}: .*{type(network).__name__}.*--runtime torch"):
-        compile_model(network, [noise(2, 4) + 1], Runtime(engine=engine))
+    with pytest.raises(UserError, match=rf"--backend {backend}: .*{type(network).__name__}.*--backend torch"):
+        compile_model(network, [noise(2, 4) + 1], ComputeConfig(backend=backend))

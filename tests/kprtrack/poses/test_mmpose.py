@@ -12,7 +12,7 @@ from support.hrnet_formula import network_weights, pattern_image
 
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import InputError, UserError, WeightsError
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.poses.hrnet import Hrnet, HrnetConfig, load_hrnet
 from kprtrack.poses.mmpose import MmposeConfig, import_mmpose, load_mmpose
 
@@ -77,8 +77,10 @@ def test_stand_ins_are_gone_after_the_import():
 @needs_mmpose
 @pytest.mark.parametrize("decode", ["msra", "dark", "udp"])
 def test_our_hrnet_gives_the_keypoints_of_mmpose(weights, decode):
-    theirs = load_mmpose(config(decode), weights, Runtime(batch=2))([picture()], [people()])[0].keypoints
-    ours = load_hrnet(HrnetConfig(decode=decode), weights, Runtime(batch=2))([picture()], [people()])[
+    theirs = load_mmpose(config(decode), weights, ComputeConfig(batch=2))([picture()], [people()])[
+        0
+    ].keypoints
+    ours = load_hrnet(HrnetConfig(decode=decode), weights, ComputeConfig(batch=2))([picture()], [people()])[
         0
     ].keypoints
     off_px = np.abs(theirs - ours)[..., :2].max(axis=-1)
@@ -89,8 +91,10 @@ def test_our_hrnet_gives_the_keypoints_of_mmpose(weights, decode):
 
 @needs_mmpose
 def test_posetrack_models_know_no_ears(weights):
-    theirs = load_mmpose(config("posetrack18"), weights, Runtime())([picture()], [people()])[0].keypoints
-    ours = load_hrnet(HrnetConfig(skeleton="posetrack18"), weights, Runtime())([picture()], [people()])[
+    theirs = load_mmpose(config("posetrack18"), weights, ComputeConfig())([picture()], [people()])[
+        0
+    ].keypoints
+    ours = load_hrnet(HrnetConfig(skeleton="posetrack18"), weights, ComputeConfig())([picture()], [people()])[
         0
     ].keypoints
     assert (theirs[:, 3:5, 2] == 0).all()
@@ -101,7 +105,7 @@ def test_posetrack_models_know_no_ears(weights):
 
 @needs_mmpose
 def test_frames_without_people_keep_their_place(weights):
-    estimate = load_mmpose(config("msra"), weights, Runtime(batch=2))
+    estimate = load_mmpose(config("msra"), weights, ComputeConfig(batch=2))
     seen = [people(0), people(2), people(0), people(1)]
     assert [len(poses) for poses in estimate([picture()] * 4, seen)] == [0, 2, 0, 1]
 
@@ -112,13 +116,13 @@ def test_weights_for_another_model_are_refused(tmp_path, name):
     path = tmp_path / "other.pth"
     torch.save({name: torch.zeros(2)}, path)
     with pytest.raises(WeightsError, match="is not for this mmpose model"):
-        load_mmpose(config("msra"), path, Runtime())
+        load_mmpose(config("msra"), path, ComputeConfig())
 
 
 @needs_mmpose
 def test_a_model_with_other_keypoints_is_refused(weights):
     with pytest.raises(UserError, match="has the keypoints right_ankle"):
-        load_mmpose(config("mpii"), weights, Runtime())
+        load_mmpose(config("mpii"), weights, ComputeConfig())
 
 
 @needs_mmpose
@@ -127,7 +131,7 @@ def test_a_model_with_other_keypoints_is_refused(weights):
 )
 def test_a_model_with_a_part_that_is_not_installed_is_refused_with_its_name(weights):
     with pytest.raises(UserError, match=r"mmpretrain\.VisionTransformer"):
-        load_mmpose(config("vit"), weights, Runtime())
+        load_mmpose(config("vit"), weights, ComputeConfig())
 
 
 def test_mmpose_asks_for_its_configuration_file():
@@ -138,4 +142,4 @@ def test_mmpose_asks_for_its_configuration_file():
 @needs_mmpose
 def test_a_missing_configuration_is_refused(weights, tmp_path):
     with pytest.raises(InputError, match="No mmpose configuration at"):
-        load_mmpose(MmposeConfig(tmp_path / "none.py"), weights, Runtime())
+        load_mmpose(MmposeConfig(tmp_path / "none.py"), weights, ComputeConfig())

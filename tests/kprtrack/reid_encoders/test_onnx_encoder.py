@@ -12,7 +12,7 @@ from support import paths
 
 from kprtrack.core.datatypes import Detections, empty_detections, empty_poses
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.reid_encoders.onnx import OnnxConfig, load_onnx
 
 pytest.importorskip("onnxruntime")
@@ -53,7 +53,7 @@ def scene() -> tuple[list[np.ndarray], list[Detections]]:
 @pytest.mark.parametrize("batch", ["N", 1, 2, 4])
 def test_dynamic_and_fixed_batches_give_the_same_looks(tmp_path: Path, batch: int | str, flat: bool) -> None:
     embed = load_onnx(
-        OnnxConfig(), network(tmp_path / "n.onnx", (batch, 3, 64, 32), flat=flat), Runtime(batch=2)
+        OnnxConfig(), network(tmp_path / "n.onnx", (batch, 3, 64, 32), flat=flat), ComputeConfig(batch=2)
     )
     images, people = scene()
     found = embed(images, people, [empty_poses(2), empty_poses(1)])
@@ -66,14 +66,14 @@ def test_dynamic_and_fixed_batches_give_the_same_looks(tmp_path: Path, batch: in
 
 def test_one_part_is_always_visible_and_never_prompted(tmp_path: Path) -> None:
     images, people = scene()
-    embed = load_onnx(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), Runtime())
+    embed = load_onnx(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig())
     for one in embed(images, people, [empty_poses(2), empty_poses(1)]):
         assert one.visible.all()
         assert not one.prompted.any()
 
 
 def test_frames_without_people_give_looks_of_nobody(tmp_path: Path) -> None:
-    embed = load_onnx(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), Runtime())
+    embed = load_onnx(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig())
     found = embed(scene()[0], [empty_detections()] * 2, [empty_poses()] * 2)
     assert [one.features.shape for one in found] == [(0, 1, 3)] * 2
 
@@ -82,22 +82,24 @@ def test_crop_size_comes_from_the_file_or_is_asked_for(tmp_path: Path) -> None:
     free = network(tmp_path / "free.onnx", ("N", 3, "h", "w"))
     fixed = network(tmp_path / "fixed.onnx", ("N", 3, 64, 32))
     with pytest.raises(UserError, match="say the option height"):
-        load_onnx(OnnxConfig(), free, Runtime())
+        load_onnx(OnnxConfig(), free, ComputeConfig())
     with pytest.raises(UserError, match="height 64, not 256"):
-        load_onnx(OnnxConfig(height=256), fixed, Runtime())
+        load_onnx(OnnxConfig(height=256), fixed, ComputeConfig())
     images, people = scene()
-    found = load_onnx(OnnxConfig(64, 32), free, Runtime())(images, people, [empty_poses(2), empty_poses(1)])
+    found = load_onnx(OnnxConfig(64, 32), free, ComputeConfig())(
+        images, people, [empty_poses(2), empty_poses(1)]
+    )
     assert len(found[0]) == 2
 
 
 def test_files_that_are_no_reid_network_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("not a network")
     with pytest.raises(WeightsError):
-        load_onnx(OnnxConfig(), tmp_path / "text.onnx", Runtime())
+        load_onnx(OnnxConfig(), tmp_path / "text.onnx", ComputeConfig())
     with pytest.raises(WeightsError, match="No weights at"):
-        load_onnx(OnnxConfig(), tmp_path / "none.onnx", Runtime())
+        load_onnx(OnnxConfig(), tmp_path / "none.onnx", ComputeConfig())
     with pytest.raises(WeightsError, match="not images"):
-        load_onnx(OnnxConfig(), network(tmp_path / "four.onnx", ("N", 4, 64, 32)), Runtime())
+        load_onnx(OnnxConfig(), network(tmp_path / "four.onnx", ("N", 4, 64, 32)), ComputeConfig())
 
 
 @pytest.mark.weights
@@ -114,7 +116,7 @@ def test_real_network_knows_the_same_person_from_the_other_camera() -> None:
             ]
             for camera in (0, 5)
         }
-    embed = load_onnx(OnnxConfig(), OSNET, Runtime(threads=1))
+    embed = load_onnx(OnnxConfig(), OSNET, ComputeConfig(threads=1))
     views = []
     for pictures in raw.values():
         images = [

@@ -20,7 +20,7 @@ from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.signals import StopRequest
 from kprtrack.detectors import DETECTORS
 from kprtrack.detectors.yolox_network import Yolox
-from kprtrack.inference.devices import Runtime
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.training.config import load_recipe
 from kprtrack.training.detector.config import DetectorOptimiser, DetectorTrainConfig
 from kprtrack.training.detector.trainer import new_optimiser, prepare, train
@@ -122,7 +122,7 @@ def test_what_is_learnt_is_logged(whole: Path) -> None:
 
 
 def test_the_tracker_reads_what_was_trained_on_the_canvas_it_was_trained_for(whole: Path) -> None:
-    detect = DETECTORS["yolox-nano"](whole / "weights.safetensors", {"min_score": 0.0}, Runtime())
+    detect = DETECTORS["yolox-nano"](whole / "weights.safetensors", {"min_score": 0.0}, ComputeConfig())
     (found,) = detect([np.zeros((50, 60, 3), np.uint8)])
     assert 0 < len(found) <= 84  # cells of 64 x 64, not of 416 x 416
 

@@ -1,8 +1,8 @@
-"""Measures what each network and the whole pipeline cost on a CPU in every runtime that is installed.
+"""Measures what each network and the whole pipeline cost on a CPU in every backend that is installed.
 
-    python tools/measure_runtime.py                          networks with random weights; a minute
-    python tools/measure_runtime.py yolox-nano small-cnn     only these
-    python tools/measure_runtime.py none --video VIDEO --set reid=kpr       a pipeline on a video
+    python tools/measure_backends.py                          networks with random weights; a minute
+    python tools/measure_backends.py yolox-nano small-cnn     only these
+    python tools/measure_backends.py none --video VIDEO --set reid=kpr       a pipeline on a video
 
 All ways take turns in one run. Times are processor times of all threads. docs/speed.md has the table.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from speed_clock import Timing, in_turns, timed
 
-_ENGINES = ("torch", "onnxruntime", "openvino")
+_BACKENDS = ("torch", "onnxruntime", "openvino")
 _NETWORKS = ("yolox-nano", "small-pose", "small-cnn", "hrnet-w32", "swinv2-base")
 _PEOPLE = 5  # crops in a batch; pictures for a detector go one by one
 
@@ -40,7 +40,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     print(f"{options.threads} threads, load {load:.1f} on {os.cpu_count()} cores; random weights\n")
     if names:
-        print("| network, batch | runtime | processor time an image | times torch as trained | difference |")
+        print("| network, batch | backend | processor time an image | times torch as trained | difference |")
         print("|---|---|---|---|---|")
     for name in names:
         _network(name, options)
@@ -52,7 +52,7 @@ def _network(name: str, options: argparse.Namespace) -> None:
     import torch
 
     from kprtrack.inference.compile import compile_model, relative_difference
-    from kprtrack.inference.devices import Runtime
+    from kprtrack.inference.devices import ComputeConfig
 
     torch.set_num_threads(options.threads)
     network, shapes, count, free_axes = _made(name)
@@ -69,10 +69,10 @@ def _network(name: str, options: argparse.Namespace) -> None:
         return found if isinstance(found, tuple) else (found,)
 
     ways: dict[str, Callable[[], Sequence[torch.Tensor]]] = {"torch, as trained": as_trained}
-    for engine in _installed():
-        runtime = Runtime(threads=options.threads, engine=engine)
-        found = compile_model(network, example, runtime, free_axes=free_axes)
-        ways[found.runs_in] = torch.inference_mode()(lambda run=found.run: run(*rows))
+    for backend in _installed():
+        compute = ComputeConfig(threads=options.threads, backend=backend)
+        found = compile_model(network, example, compute, free_axes=free_axes)
+        ways[found.backend] = torch.inference_mode()(lambda run=found.run: run(*rows))
     wanted = as_trained()
     times = in_turns(ways, options.rounds)
     for way, call in ways.items():
@@ -85,7 +85,7 @@ def _network(name: str, options: argparse.Namespace) -> None:
 def _installed() -> list[Any]:
     from importlib.util import find_spec
 
-    return [name for name in _ENGINES if find_spec(name)]
+    return [name for name in _BACKENDS if find_spec(name)]
 
 
 def _made(name: str) -> tuple[Any, list[tuple[int, int, int]], int, tuple[int, ...]]:
@@ -121,18 +121,18 @@ def _pipeline(options: argparse.Namespace) -> None:
 
     with open_source(options.video) as video:
         clip = [frame for _, frame in zip(range(options.frames), video, strict=False)]
-    print("\n| runtime | detector | pose | reid | tracker | whole, a frame | times torch | people a frame |")
+    print("\n| backend | detector | pose | reid | tracker | whole, a frame | times torch | people a frame |")
     print("|---|---|---|---|---|---|---|---|")
     base = 0.0
-    for engine in _installed():
-        settings = ["device=cpu", f"threads={options.threads}", f"runtime={engine}", *options.set]
+    for backend in _installed():
+        settings = ["device=cpu", f"threads={options.threads}", f"backend={backend}", *options.set]
         networks = build_networks(override(TrackConfig(), settings))
         totals, people = stages(networks, clip, video.info.fps)
         costs = {name: 1e3 * total.cpu_s / len(clip) for name, total in totals.items()}
         base = base or costs["whole"]
         cells = [f"{cost:.1f} ms" for cost in costs.values()]
         cells += [f"{base / costs['whole']:.2f}", f"{people / len(clip):.1f}"]
-        print(f"| {engine} | {' | '.join(cells)} |", flush=True)
+        print(f"| {backend} | {' | '.join(cells)} |", flush=True)
     spent = Timing(*timed(lambda: _decode(options.video, len(clip))))
     print(f"\nDecoding costs {1e3 * spent.cpu_s / len(clip):.1f} ms a frame on top.")
 
