@@ -30,3 +30,9 @@ OPTIONS = {
 COMPONENTS = {
     "given": "file",
 }
+
+# Keys of "models" in result files of version 1.
+METADATA = {
+    "runs_in": "backend",
+    "runtime": "compute",
+}

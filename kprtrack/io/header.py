@@ -12,10 +12,12 @@ import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
+from kprtrack.core.renamed import METADATA, SETTINGS
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS, POSETRACK_KEYPOINTS
 
 FORMAT = "kprtrack"
-VERSION = 1
+VERSION = 2  # written; version 1 had other names in "models" and "config"
+READABLE_VERSIONS = (1, VERSION)
 
 
 @dataclass(frozen=True)
@@ -92,19 +94,23 @@ def header_from_json(data: object, path: Path) -> RunHeader:
     """
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise InputError(f'{path} is not a kprtrack file: it lacks "format": "{FORMAT}" at its beginning.')
-    if data.get("version") != VERSION:
+    version = data.get("version")
+    if version not in READABLE_VERSIONS:
         raise InputError(
-            f"{path} has version {data.get('version')!r} of the kprtrack format; this reads {VERSION}. "
+            f"{path} has version {version!r} of the kprtrack format; this reads 1 and {VERSION}. "
             "Update kprtrack, or convert the file with the version that wrote it."
         )
     skeleton = data.get("skeleton")
     if not isinstance(skeleton, dict):
         skeleton = {}
     names = skeleton.get("names", KEYPOINTS)
+    models, config = _mapping(data, "models", path), _mapping(data, "config", path)
+    if version == 1:
+        models, config = _renamed(models, METADATA), _renamed(config, SETTINGS)
     return RunHeader(
         video=_mapping(data, "video", path),
-        models=_mapping(data, "models", path),
-        config=_mapping(data, "config", path),
+        models=models,
+        config=config,
         skeleton=skeleton_from_names(names, path),
     )
 
@@ -151,6 +157,14 @@ def compact_json(value: object) -> bytes:
     Raises: ValueError for NaN or infinity, which strict JSON does not have.
     """
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _renamed(data: dict[str, object], names: Mapping[str, str]) -> dict[str, object]:
+    """`data` with former keys replaced at every depth."""
+    return {
+        names.get(key, key): _renamed(value, names) if isinstance(value, dict) else value
+        for key, value in data.items()
+    }
 
 
 def _mapping(data: dict[str, object], key: str, path: Path) -> dict[str, object]:

@@ -44,7 +44,7 @@ def read_json(folder: Path, data: object) -> None:
         (document(person(score=float("inf"))), "a score or distance that is not finite"),
         (document(person(reid={"visible_parts": [-1]})), '"visible_parts" must be a list of part numbers'),
         (document(person(reid=[1])), '"reid" must be an object'),
-        (document(version=2), "version 2 of the kprtrack format.*Update"),
+        (document(version=9), "version 9 of the kprtrack format.*Update"),
         (document(frames=None), 'no list "frames"'),
         (document(frames=[{"time": 1}]), 'it needs "frame"'),
         (document(frames=[{"frame": 10**400}]), 'it needs "frame"'),
