@@ -21,7 +21,7 @@ from kprtrack.core.datatypes import Detections, Frame
 
 _PEOPLE, _BATCH = 1200, 16
 _MARGIN_PX = 8
-_SURE = 0.3  # confidence of the nose and the shoulders
+_MIN_SCORE = 0.3  # confidence of the nose and the shoulders
 _NEAR = 0.5  # head sizes: shoulders farther from the annotated ones are the network's mistake
 _SMALLEST_HEAD_PX = 6
 _ROUNDS = 50
@@ -37,7 +37,7 @@ def main() -> None:
     found, ground_truth = keypoints(options.annotations, options.images, options.pose_weights)
     middle = found[:, 5:7, :2].mean(1)
     head = np.linalg.norm(ground_truth[:, _NECK, :2] - ground_truth[:, _TOP, :2], axis=1)
-    good = (ground_truth[:, [_NECK, _TOP], 2] > 0).all(1) & (found[:, [0, 5, 6], 2] > _SURE).all(1)
+    good = (ground_truth[:, [_NECK, _TOP], 2] > 0).all(1) & (found[:, [0, 5, 6], 2] > _MIN_SCORE).all(1)
     for ours, theirs in ((5, 9), (6, 8)):
         good &= np.linalg.norm(found[:, ours, :2] - ground_truth[:, theirs, :2], axis=1) < _NEAR * head
     good &= head > _SMALLEST_HEAD_PX

@@ -37,9 +37,9 @@ from pathlib import Path
 
 from person_data.composites import composites
 from person_data.drawn import FIRST_SEED, drawn
-from person_data.labels import HELD_OUT_SHARE, Picture
+from person_data.labels import HELD_OUT_SHARE, ImageRecord
 from person_data.puppets import puppets
-from person_data.reading import Study
+from person_data.reading import SourceContext
 from person_data.single import CUHK03_TRAIN, ccp, cuhk01, cuhk03, lspet, pennfudan
 from person_data.street import (
     HELD_OUT_MOT,
@@ -59,7 +59,7 @@ from kprtrack.core.errors import UserError
 
 VERSION = 1  # raise it when the same sources give other labels
 VAL_SHARE = 10  # one held-out composite or drawn frame for so many of training
-REAL: dict[str, Callable[[Study], Iterator[Picture]]] = {
+REAL: dict[str, Callable[[SourceContext], Iterator[ImageRecord]]] = {
     "pennfudan": pennfudan,
     "ccp": ccp,
     "backgrounds": backgrounds,
@@ -92,7 +92,7 @@ def main() -> None:
 
 def build(options: argparse.Namespace) -> None:
     """All sources, then the lists and the summary. Raises: InputError, OutputError."""
-    study = Study(
+    context = SourceContext(
         options.real, Teachers(options.real, options.out / "cache", threads=options.threads), options.seed
     )
     counts = {name: getattr(options, name) for name in MADE}
@@ -100,7 +100,7 @@ def build(options: argparse.Namespace) -> None:
     for source in [*REAL, *MADE]:
         if source not in options.without:
             settings = {"version": VERSION, "seed": options.seed, "count": counts.get(source)}
-            entries += write_source(options.out, source, _pictures(source, study, counts), settings)
+            entries += write_source(options.out, source, _pictures(source, context, counts), settings)
     metadata = {
         "seed": options.seed,
         "without": sorted(options.without),
@@ -118,15 +118,15 @@ def build(options: argparse.Namespace) -> None:
         print(f"{name}: {counted['total']}")
 
 
-def _pictures(source: str, study: Study, counts: dict[str, int]) -> Iterator[Picture]:
+def _pictures(source: str, context: SourceContext, counts: dict[str, int]) -> Iterator[ImageRecord]:
     if source in REAL:
-        return REAL[source](study)
+        return REAL[source](context)
     if source == "puppets":
-        return puppets(study, counts[source])
+        return puppets(context, counts[source])
     sides = [(counts[source], False), (-(-counts[source] // VAL_SHARE), True)]
     if source == "composites":
-        return chain.from_iterable(composites(study, count, held_out=side) for count, side in sides)
-    return chain.from_iterable(drawn(study.seed, count, held_out=side) for count, side in sides)
+        return chain.from_iterable(composites(context, count, held_out=side) for count, side in sides)
+    return chain.from_iterable(drawn(context.seed, count, held_out=side) for count, side in sides)
 
 
 def _options() -> argparse.Namespace:

@@ -33,7 +33,7 @@ _FRAMES, _APART = 12, 30  # of each scene
 # Share of the box that shows the person; a person who is all seen fills about 0.4. Of those who are hidden
 # more a teacher that takes no prompts would describe somebody else.
 _HALF_HIDDEN = 0.22
-_LEAST_PX = (40, 16)  # height and width of a crop
+_MIN_PX = (40, 16)  # height and width of a crop
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def _draw(out: Path, number: int) -> int:
 def _write_crop(out: Path, scene: str, frame: SyntheticFrame, person: int) -> int:
     height, width = frame.image.shape[:2]
     left, top, right, bottom = np.rint(frame.boxes[person]).astype(int).clip(0, (width, height) * 2)
-    if bottom - top < _LEAST_PX[0] or right - left < _LEAST_PX[1]:
+    if bottom - top < _MIN_PX[0] or right - left < _MIN_PX[1]:
         return 0
     # The person asked for first, then all others of whom a joint can be seen inside.
     order = [person, *(row for row in range(len(frame.ids)) if row != person)]

@@ -4,7 +4,7 @@
     python tools/measure_backends.py yolox-nano small-cnn     only these
     python tools/measure_backends.py none --video VIDEO --set reid=kpr       a pipeline on a video
 
-All ways take turns in one run. Times are processor times of all threads. docs/speed.md has the table.
+All ways take turns in one run. Times are processor times of all threads. docs/benchmarks.md has the table.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from speed_clock import Timing, in_turns, timed
+from timing.clock import Timing, in_turns, timed
 
 _BACKENDS = ("torch", "onnxruntime", "openvino")
 _NETWORKS = ("yolox-nano", "small-pose", "small-cnn", "hrnet-w32", "swinv2-base")
@@ -113,7 +113,7 @@ def _made(name: str) -> tuple[Any, list[tuple[int, int, int]], int, tuple[int, .
 
 
 def _pipeline(options: argparse.Namespace) -> None:
-    from speed_networks import stages
+    from timing.networks import stages
 
     from kprtrack.build import build_networks
     from kprtrack.config import TrackConfig, override

@@ -3,8 +3,8 @@
     python tools/measure_eval.py                              170 sequences, 3 rounds; minutes
     python tools/measure_eval.py --sequences 20 --rounds 1    seconds
 
-The files are made first (tools/eval_val_sized.py) and are the same every time. It stops if the numbers of the
-ways are not the same. docs/speed.md explains the lines.
+The files are made first (tools/timing/val_sized_files.py) and are the same every time. The script stops if
+the results differ. docs/benchmarks.md explains the lines.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speed_clock import Times, Timing, medians
+from timing.clock import Times, Timing, medians
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     # Read when numpy is loaded, so before the imports in the functions below.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from eval_val_sized import write_val_sized
+    from timing.val_sized_files import write_val_sized
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
@@ -61,7 +61,7 @@ def _measure(folder: Path, rounds: int, processes: int) -> None:
         "both": partial(_ours, folder, {KEYPOINTS, BOXES}, processes),
         "both, one process": partial(_ours, folder, {KEYPOINTS, BOXES}, 1),
     }
-    plain = {"keypoints": partial(_plain_keypoints, folder), "boxes": partial(_trackeval, folder)}
+    plain = {"keypoints": partial(_reference_keypoints, folder), "boxes": partial(_trackeval, folder)}
     ways: dict[str, Callable[[], object]] = {f"ours: {what}": way for what, way in ours.items()}
     ways |= {f"plain: {what}": way for what, way in plain.items()}
     _compare(ways["ours: both"](), ways["plain: keypoints"](), ways["plain: boxes"]())  # and warms up
@@ -116,18 +116,18 @@ def _ours(folder: Path, only: set[str], processes: int) -> "Evaluation":
     )
 
 
-def _plain_keypoints(folder: Path) -> Scores:
-    from eval_baselines import plain_combined, plain_keypoint_hota, read_frames
+def _reference_keypoints(folder: Path) -> Scores:
+    from timing.reference_evaluation import combine_reference, read_frames, reference_keypoint_hota
 
     files = sorted((folder / "truth" / "posetrack_data" / "val").iterdir())
-    return plain_combined(
-        [plain_keypoint_hota(read_frames(file, folder / "poses" / file.name)) for file in files]
+    return combine_reference(
+        [reference_keypoint_hota(read_frames(file, folder / "poses" / file.name)) for file in files]
     )
 
 
 def _trackeval(folder: Path) -> Scores:
     """Box HOTA by the class of TrackEval's package, on boxes read and cleaned in the plain way."""
-    from eval_baselines import read_boxes
+    from timing.reference_evaluation import read_boxes
     from trackeval.metrics import HOTA
 
     metric, ground_truth = HOTA(), folder / "truth" / "posetrack_mot" / "mot" / "val"

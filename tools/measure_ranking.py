@@ -13,7 +13,7 @@ import tracemalloc
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from speed_clock import Times, medians, timed
+from timing.clock import Times, medians, timed
 
 if TYPE_CHECKING:
     from reid.evaluation.metrics import Embedded
@@ -52,7 +52,7 @@ def measure(protocol: str, divisor: int, rounds: int, *, threads: int) -> str:
     """One row of the table, after both ways have given the same scores."""
     import numpy as np
     import torch
-    from speed_plain_ranking import plain_distances, plain_ranking
+    from timing.reference_ranking import reference_distances, reference_ranking
 
     from reid.evaluation.metrics import RankScores, evaluate
 
@@ -64,12 +64,12 @@ def measure(protocol: str, divisor: int, rounds: int, *, threads: int) -> str:
         results["ours"] = evaluate(query, gallery, protocol=protocol)
 
     def distances() -> None:
-        results["distance"] = plain_distances(
+        results["distance"] = reference_distances(
             query.features, query.visible, gallery.features, gallery.visible
         )
 
     def ranking() -> None:
-        results["plain"] = plain_ranking(
+        results["plain"] = reference_ranking(
             results["distance"],
             query_identities=query.labels.identities,
             gallery_identities=gallery.labels.identities,
@@ -109,11 +109,11 @@ def embedded(queries: int, gallery: int, identities: int, dimensions: int = DIME
     from reid.evaluation.metrics import Embedded, Labels
 
     rng = np.random.default_rng(0)
-    own_looks = rng.standard_normal((identities, PARTS, dimensions), dtype=np.float32)
+    own_embeddings = rng.standard_normal((identities, PARTS, dimensions), dtype=np.float32)
     sides = []
     for count in (queries, gallery):
         people, cameras = rng.integers(0, identities, count), rng.integers(0, 6, count)
-        features = own_looks[people]
+        features = own_embeddings[people]
         for rows in np.array_split(features, 16):
             rows += NOISE * rng.standard_normal(rows.shape, dtype=np.float32)
             rows /= np.linalg.norm(rows, axis=2, keepdims=True)

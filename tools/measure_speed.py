@@ -4,7 +4,8 @@
     python tools/measure_speed.py prompts tracker        only these; seconds instead of minutes
     python tools/measure_speed.py backends pipeline --shared DIR    real weights, and a real video
 
-Every ratio is between two medians of one run in which both ways took turns. docs/speed.md explains the lines.
+Every ratio is between two medians of one run in which both ways took turns. docs/benchmarks.md explains the
+rows.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from speed_clock import Times, Timing, in_turns, medians, timed
+from timing.clock import Times, Timing, in_turns, medians, timed
 
 SECTIONS = ("prompts", "tracker", "networks", "backends", "pipeline")
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,19 +72,19 @@ def _line(
 
 def _prompts(options: argparse.Namespace) -> None:
     import numpy as np
-    from speed_plain_prompts import plain_heatmaps, plain_prompts
-    from speed_scenes import picture, random_walk
+    from timing.reference_prompts import reference_heatmaps, reference_prompts
+    from timing.scenes import made_up_image, random_walk
 
     from reid.model.prompts import PromptConfig, draw_heatmaps, into_crop, make_prompts, whole_pixel_boxes
 
-    config, image = PromptConfig(), picture(1080, 1920)
+    config, image = PromptConfig(), made_up_image(1080, 1920)
     seen = next(random_walk(20, 1))
     boxes, keypoints = seen.detections.boxes.copy(), seen.poses.keypoints
     boxes[:, 0::2] = boxes[:, 0::2].clip(0, 1920)
     boxes[:, 1::2] = boxes[:, 1::2].clip(0, 1080)
     difference = np.abs(
         make_prompts(image, boxes, keypoints, config).heatmaps.numpy()
-        - plain_prompts(image, boxes, keypoints, config)[1]
+        - reference_prompts(image, boxes, keypoints, config)[1]
     )
     assert difference.max() < 1e-6, "the two ways do not draw the same"
     own = into_crop(keypoints[:1], whole_pixel_boxes(boxes[:1], 1080, 1920)[0], config)[0]
@@ -91,7 +92,7 @@ def _prompts(options: argparse.Namespace) -> None:
         others = np.stack([own] * negatives) if negatives else own[None][:0]
         times = in_turns(
             {
-                "plain": lambda others=others: plain_heatmaps(own, others, config),
+                "plain": lambda others=others: reference_heatmaps(own, others, config),
                 "ours": lambda others=others: draw_heatmaps(own, others, config),
             },
             options.rounds * 10,
@@ -104,7 +105,7 @@ def _prompts(options: argparse.Namespace) -> None:
         )
     times = in_turns(
         {
-            "plain": lambda: plain_prompts(image, boxes, keypoints, config),
+            "plain": lambda: reference_prompts(image, boxes, keypoints, config),
             "ours": lambda: make_prompts(image, boxes, keypoints, config),
         },
         options.rounds,
@@ -113,8 +114,8 @@ def _prompts(options: argparse.Namespace) -> None:
 
 
 def _tracker(options: argparse.Namespace) -> None:
-    from speed_plain_bytetrack import PlainByteTrack
-    from speed_scenes import random_walk
+    from timing.reference_bytetrack import ReferenceByteTrack
+    from timing.scenes import random_walk
 
     from kprtrack.build import build_tracker
     from kprtrack.config import ComponentConfig, load_config
@@ -126,7 +127,7 @@ def _tracker(options: argparse.Namespace) -> None:
         "bytetrack": ComponentConfig("bytetrack"),
     }
     for count, published in PUBLISHED_BYTETRACK_MS.items():
-        plain = PlainByteTrack()
+        plain = ReferenceByteTrack()
         updates: dict[str, Callable[[Observation], object]] = {
             "plain": lambda seen, plain=plain: plain.update(seen.detections.boxes, seen.detections.scores),
             **{name: build_tracker(part, 30.0).update for name, part in settings.items()},
@@ -145,7 +146,7 @@ def _tracker(options: argparse.Namespace) -> None:
 
 def _networks(options: argparse.Namespace) -> None:
     import torch
-    from speed_networks import hrnet, kpr, yolox
+    from timing.networks import hrnet, kpr, yolox
 
     torch.set_num_threads(options.threads)
     for size in ("nano", "tiny", "s"):
@@ -160,7 +161,7 @@ def _networks(options: argparse.Namespace) -> None:
 
 
 def _backends(options: argparse.Namespace) -> None:
-    from speed_networks import backends
+    from timing.networks import backends
 
     if not options.shared:
         print("| ONNX and OpenVINO files: give --shared | | | | | |")
@@ -171,7 +172,7 @@ def _backends(options: argparse.Namespace) -> None:
 
 def _pipeline(options: argparse.Namespace) -> None:
     import torch
-    from speed_networks import pipeline
+    from timing.networks import pipeline
 
     torch.set_num_threads(options.threads)
     totals, frames, people = pipeline(options.shared, 16 if options.shared else 4)

@@ -31,7 +31,7 @@ from kprtrack.training.pose.scores import score_poses
 
 _BATCH = 8
 _FACE = 5  # the first keypoints: nose, eyes, ears
-_SURE = 0.3
+_MIN_SCORE = 0.3
 _HEIGHTS_PX = (0, 16, 32, 64, 128, 256)
 _HELD_OUT_VIDEO = "mmaction2_basketball"
 
@@ -79,7 +79,7 @@ def _detectors(options: argparse.Namespace, compute: ComputeConfig) -> None:
             texts.insert(1, f"{false:.3f}")
             print(f"| {who} | {canvas} | {' | '.join(texts)} |", flush=True)
             heights.append(f"| {who} | {canvas} | {' | '.join(_found_by_height(found, images, canvas))} |")
-    print(f"\nPeople found at a score of {_SURE}, in percent, by their height on the canvas:\n")
+    print(f"\nPeople found at a score of {_MIN_SCORE}, in percent, by their height on the canvas:\n")
     print(f"| | canvas | {' | '.join(f'from {least} px' for least in _HEIGHTS_PX)} |")
     print("|---" * (2 + len(_HEIGHTS_PX)) + "|", *heights, sep="\n")
 
@@ -89,7 +89,9 @@ def _found_by_height(
 ) -> Iterator[str]:
     heights, seen = [], []
     for boxes, image in zip(found, images, strict=True):
-        overlap = iou(image.boxes.astype(np.float64), boxes.boxes[boxes.scores >= _SURE].astype(np.float64))
+        overlap = iou(
+            image.boxes.astype(np.float64), boxes.boxes[boxes.scores >= _MIN_SCORE].astype(np.float64)
+        )
         seen.append(overlap.max(axis=1, initial=0) >= 0.5)
         scale = canvas / max(image.width, image.height)
         heights.append((image.boxes[:, 3] - image.boxes[:, 1]) * scale)
@@ -163,9 +165,9 @@ def _detected(detect: Detect, images: Sequence[LabelledImage]) -> Iterator[Detec
 
 
 def _estimated(estimate: Estimate, people: Sequence[LabelledPerson]) -> Iterator[np.ndarray]:
-    pictures = [list(group) for _, group in groupby(people, key=lambda person: person.image.path)]
-    for start in range(0, len(pictures), _BATCH):
-        some = pictures[start : start + _BATCH]
+    images = [list(group) for _, group in groupby(people, key=lambda person: person.image.path)]
+    for start in range(0, len(images), _BATCH):
+        some = images[start : start + _BATCH]
         seen = [
             Detections(np.stack([person.box for person in group]), np.ones(len(group), np.float32))
             for group in some

@@ -38,7 +38,7 @@ def main() -> None:
     told, tensors = read[0][0], _mean([tensors for _, tensors in read])
     if _KPR in told:
         told = {**told, _KPR: json.dumps(json.loads(told[_KPR]) | {"identities": 1})}
-        tensors = {name: _nobody(name, tensor) for name, tensor in tensors.items()}
+        tensors = {name: _single_identity(name, tensor) for name, tensor in tensors.items()}
     tensors = {name: _rounded(name, tensor) for name, tensor in tensors.items()}
     content = save(tensors, told)
     target = SHIPPED / CATALOGUE[options.name].file_name
@@ -64,7 +64,7 @@ def _mean(all_tensors: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]
     }
 
 
-def _nobody(name: str, tensor: torch.Tensor) -> torch.Tensor:
+def _single_identity(name: str, tensor: torch.Tensor) -> torch.Tensor:
     """Classifiers of the people in the training set, a third of the file, become one of nobody."""
     of_identities = name.startswith(("identity.", "part_identity.")) and ".classifier." in name
     return torch.zeros_like(tensor[:1]) if of_identities else tensor

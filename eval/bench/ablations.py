@@ -1,4 +1,4 @@
-"""The rows of a comparison: the default, and the default with one thing taken away."""
+"""The rows of a benchmark table: the configured tracker, and the same tracker without one component."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,20 +12,32 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """One row of the table.
+
+    Attributes:
+        name: "default", or the ablation.
+        config: Networks, tracker and settings of this row.
+        base: The configuration whose stored detections and poses are reused; None runs all networks.
+    """
 
     name: str
     config: TrackConfig
-    base: TrackConfig | None = None  # whose detections and poses are taken over; None: its own networks' are
+    base: TrackConfig | None = None
 
 
 def rows_of(config: TrackConfig, ablate: tuple[str, ...] = ()) -> list[Row]:
-    """The default row, then one row for each name of ABLATIONS in `ablate`; "all" stands for every one.
+    """Return the default row, then one row for each ablation.
 
-    Raises: UserError for an unknown name, with the nearest known one, and for a row that takes away what
-    `config` does not have.
+    Args:
+        config: The configuration of the default row.
+        ablate: Names of ABLATIONS; "all" stands for every one.
+
+    Raises:
+        UserError: An ablation is unknown, or removes a component that `config` does not have.
     """
-    names = list(dict.fromkeys(name for given in ablate for name in (ABLATIONS if given == ALL else [given])))
+    names = list(
+        dict.fromkeys(name for listed in ablate for name in (ABLATIONS if listed == ALL else [listed]))
+    )
     for name in names:
         if name not in ABLATIONS:
             raise unknown_name("ablation", name, [*ABLATIONS, ALL])
@@ -33,44 +45,42 @@ def rows_of(config: TrackConfig, ablate: tuple[str, ...] = ()) -> list[Row]:
 
 
 def _without_prompts(config: TrackConfig) -> TrackConfig:
-    return _encoder(config, "prompts", {"prompts": False})
+    return _with_encoder_options(config, "prompts", {"prompts": False})
 
 
 def _without_negatives(config: TrackConfig) -> TrackConfig:
-    return _encoder(config, "negatives", {"negatives": False})
+    return _with_encoder_options(config, "negatives", {"negatives": False})
 
 
 def _without_parts(config: TrackConfig) -> TrackConfig:
-    return _encoder(config, "parts", {"vectors": "foreground"})
+    return _with_encoder_options(config, "parts", {"vectors": "foreground"})
 
 
-def _encoder(config: TrackConfig, row: str, options: Mapping[str, object]) -> TrackConfig:
+def _with_encoder_options(config: TrackConfig, row: str, options: Mapping[str, object]) -> TrackConfig:
     if config.reid.name != "kpr":
         raise UserError(
-            f"The ablation '{row}' changes the encoder kpr; --reid {config.reid.name} has no {row} to lose."
+            f"The ablation '{row}' needs the ReID encoder kpr; --reid {config.reid.name} has no {row}."
         )
     if any(config.reid.options.get(key) == value for key, value in options.items()):
-        raise UserError(
-            f"The ablation '{row}' takes away what the settings have switched off already: {options}."
-        )
-    return replace(config, reid=_with(config.reid, options))
+        raise UserError(f"The ablation '{row}' changes nothing: the settings already have {options}.")
+    return replace(config, reid=_with_options(config.reid, options))
 
 
 def _without_motion(config: TrackConfig) -> TrackConfig:
-    """Looks alone decide: neither boxes nor poses say where to search."""
+    """Associate by appearance alone, without boxes and poses."""
     if config.tracker.name != "kpr" or config.reid.name == "none":
         raise UserError(
-            "The ablation 'motion' leaves only looks to follow: it needs --tracker kpr and an encoder, not"
-            f" --tracker {config.tracker.name} --reid {config.reid.name}."
+            "The ablation 'motion' associates by appearance alone: it needs --tracker kpr and a ReID encoder,"
+            f" not --tracker {config.tracker.name} --reid {config.reid.name}."
         )
-    return replace(config, tracker=_with(config.tracker, {"box_weight": 0.0, "pose_weight": 0.0}))
+    return replace(config, tracker=_with_options(config.tracker, {"box_weight": 0.0, "pose_weight": 0.0}))
 
 
-def _with(part: ComponentConfig, options: Mapping[str, object]) -> ComponentConfig:
-    return replace(part, options={**part.options, **options})
+def _with_options(component: ComponentConfig, options: Mapping[str, object]) -> ComponentConfig:
+    return replace(component, options={**component.options, **options})
 
 
-# Each gives the settings without the thing it is named after.
+# Name of what is removed -> configuration without it.
 ABLATIONS: dict[str, Callable[[TrackConfig], TrackConfig]] = {
     "prompts": _without_prompts,
     "negatives": _without_negatives,

@@ -1,4 +1,4 @@
-"""What the networks see in a benchmark's videos, kept on disk, so that they run once."""
+"""Observations of a benchmark's videos, cached on disk so that the networks run once."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.bench.ablations import Row
-from eval.workers import Tell
+from eval.workers import OnProgress
 from kprtrack import __version__
 from kprtrack.build import FILE, weights_of
 from kprtrack.config import TrackConfig
@@ -31,18 +31,18 @@ from kprtrack.video.source import Source
 
 Builder = Callable[[TrackConfig], Networks]
 
-FPS = 25.0  # of every video: images carry no time, and most of PoseTrack's clips were filmed at this rate
+FPS = 25.0  # of every video: image files have no time, and most of PoseTrack's clips have this rate
 _ROLES = ("detector", "pose", "reid")
 
 
 @dataclass(frozen=True)
 class BenchVideo:
-    """One sequence of a benchmark: the images of its ground truth file, in that file's order."""
+    """One sequence of a benchmark: the images listed in its ground truth file, in the same order."""
 
     name: str
     root: Path
-    images: tuple[Mapping[str, object], ...]  # as the file has them
-    content: str = ""  # see `with_content`
+    images: tuple[Mapping[str, object], ...]  # as in the file
+    content: str = ""  # see `with_content_hash`
 
     @property
     def files(self) -> list[Path]:
@@ -50,9 +50,10 @@ class BenchVideo:
 
 
 def bench_videos(root: Path, split: str) -> list[BenchVideo]:
-    """The sequences of a split of PoseTrack21, by name.
+    """Return the sequences of a split of PoseTrack21, sorted by name.
 
-    Raises: InputError naming the folder, file or image that is missing.
+    Raises:
+        InputError: A folder, file or image is missing.
     """
     folder = root / "posetrack_data" / split
     files = sorted(folder.glob("*.json"))
@@ -67,10 +68,14 @@ def bench_videos(root: Path, split: str) -> list[BenchVideo]:
 
 
 def network_key(config: TrackConfig) -> str:
-    """Where observations of these networks lie: 16 hex digits of their weights and settings.
+    """Return the name of the folder for observations of these networks: 16 hex digits.
 
-    Tracker, device, batch sizes and threads are left out: they decide nothing, or digits that are noise.
-    Raises: WeightsError and UserError if weights are missing.
+    The digits are a hash of weights and settings. Tracker, device, batch sizes and threads are left out: they
+    do not change the observations, except for rounding.
+
+    Raises:
+        WeightsError: Weights are missing.
+        UserError: Settings are invalid.
     """
     metadata: dict[str, object] = {
         "kprtrack": __version__,
@@ -80,81 +85,97 @@ def network_key(config: TrackConfig) -> str:
     for role in _ROLES:
         part = getattr(config, role)
         file = weights_of(role, part)
-        # A given file is one video's content, see `with_content`.
+        # A file of boxes or poses belongs to the content of one video, see `with_content_hash`.
         sha256 = None if file is None or part.name == FILE else file.sha256
         metadata[role] = {"name": part.name, "sha256": sha256, "options": dict(part.options)}
     return hashlib.sha256(json.dumps(metadata, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 class Observer:
-    """Sees videos with the networks of one row; loads and runs them only for what is not on disk yet."""
+    """Observes videos with the networks of one row, which are loaded only if observations are missing.
+
+    Args:
+        row: Row of the table.
+        folder: Folder of all observations, with one folder for each set of networks.
+        build: Makes the networks of a configuration.
+    """
 
     def __init__(self, row: Row, folder: Path, build: Builder) -> None:
-        """folder: of all observations; each set of networks has a folder of its own in it."""
         self._row, self._build = row, build
         self._folder = folder / network_key(row.config)
         self._base_folder = folder / network_key(row.base) if row.base else self._folder
         self._networks: Networks | None = None
 
-    def see(self, video: BenchVideo, tell: Tell) -> ObservationFile:
-        """The complete observations of a video whose content is known.
+    def observe(self, video: BenchVideo, on_progress: OnProgress) -> ObservationFile:
+        """Return the complete observations of a video, from the cache if possible.
 
-        Raises: InputError, WeightsError, OutputError.
+        Args:
+            video: A video from `with_content_hash`.
+            on_progress: Called with the number of frames finished since the last call.
+
+        Raises:
+            InputError: The images cannot be read.
+            WeightsError: Weights are missing or unsuitable.
+            OutputError: The observations cannot be written.
         """
         path = self._folder / f"{video.name}.npz"
-        known = _complete(path, video.content)
-        if known:
-            tell(len(video.images))
-            return known
+        stored = _complete(path, video.content)
+        if stored:
+            on_progress(len(video.images))
+            return stored
         config = for_video(self._row.config, video)
         networks = self._for_video(config, video)
         with _open(video) as source:
             header = run_header(source.info, Clip(str(video.files[0].parent)), config, networks)
             header = RunHeader({**header.video, "sha256": video.content}, header.models, header.config)
             with open_observations_writer(path, header) as writer:
-                for seen in observe(source, networks, config.frames_at_once):
-                    writer.write(seen)
-                    tell(1)
+                for observation in observe(source, networks, config.frames_at_once):
+                    writer.write(observation)
+                    on_progress(1)
         return read_observations(path)
 
     def _for_video(self, config: TrackConfig, video: BenchVideo) -> Networks:
-        """The networks, with what is known of this video in place of those that need not run."""
+        """Return the networks, with stored detections and poses of this video in place of networks."""
         if self._networks is None:
             self._networks = self._build(config)
-        networks = _with_given_people(self._networks, config)
-        seen = _complete(self._base_folder / f"{video.name}.npz", video.content)
-        return _with_known_people(networks, seen) if seen else networks
+        networks = _with_file_components(self._networks, config)
+        stored = _complete(self._base_folder / f"{video.name}.npz", video.content)
+        return _with_stored_people(networks, stored) if stored else networks
 
 
-def with_content(video: BenchVideo, config: TrackConfig) -> BenchVideo:
-    """`video` with the sha256 of all that networks are shown of it: its images, and what is given."""
+def with_content_hash(video: BenchVideo, config: TrackConfig) -> BenchVideo:
+    """Return `video` with the SHA-256 of its images and of its files of boxes and poses, if any are used."""
     if video.content:
         return video
     config = for_video(config, video)
-    given = [Path(str(part.weights)) for part in (config.detector, config.pose) if part.name == FILE]
+    files = [Path(str(part.weights)) for part in (config.detector, config.pose) if part.name == FILE]
     whole = hashlib.sha256()
-    for path in [*video.files, *given]:
+    for path in [*video.files, *files]:
         with path.open("rb") as file:
             whole.update(hashlib.file_digest(file, "sha256").digest())
     return replace(video, content=whole.hexdigest())
 
 
 def for_video(config: TrackConfig, video: BenchVideo) -> TrackConfig:
-    """`config` with the video's own file for every part that is given. Raises: InputError without one."""
+    """Return `config` with the video's own file for `file` detectors and pose estimators.
+
+    Raises:
+        InputError: There is no file for the video.
+    """
     changes: dict[str, Any] = {}
     for role in ("detector", "pose"):
         part = getattr(config, role)
         if part.name == FILE:
-            changes[role] = replace(part, weights=str(_given_file(role, Path(str(part.weights)), video)))
+            changes[role] = replace(part, weights=str(_component_file(role, Path(str(part.weights)), video)))
     return replace(config, **changes)
 
 
-def _given_file(role: str, folder: Path, video: BenchVideo) -> Path:
+def _component_file(role: str, folder: Path, video: BenchVideo) -> Path:
     files = [path for suffix in SUFFIXES if (path := folder / f"{video.name}{suffix}").is_file()]
     if not files:
         raise InputError(
-            f"--{role} given: {folder} has no file of {video.name} ({', '.join(SUFFIXES)}). A benchmark needs"
-            " a folder with one file for each of its videos, such as posetrack_data/val."
+            f"--{role} file: {folder} has no file for {video.name} ({', '.join(SUFFIXES)}). Give a folder with"
+            " one file for each video of the benchmark, such as posetrack_data/val."
         )
     return files[0]
 
@@ -166,33 +187,35 @@ def _video(root: Path, split: str, file: Path) -> BenchVideo:
         files = video.files
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{file} is no ground truth of PoseTrack21 ({type(error).__name__}: {error})."
+            f"{file} is not a ground truth file of PoseTrack21 ({type(error).__name__}: {error})."
         ) from None
     if not files:
         raise InputError(f"{file} lists no images.")
-    gone = [path for path in files if not path.is_file()]
-    if gone:
+    missing = [path for path in files if not path.is_file()]
+    if missing:
         raise InputError(
-            f"{len(gone)} of {len(files)} images of {video.name} are missing, first {gone[0]}. The images"
-            " come with PoseTrack18, not with PoseTrack21's annotations: put them below images/."
+            f"{len(missing)} of {len(files)} images of {video.name} are missing, first {missing[0]}. The"
+            " images come with PoseTrack18, not with PoseTrack21's annotations: put them below images/."
         )
     boxes = root / "posetrack_mot" / "mot" / split
     if boxes.is_dir() and not (boxes / video.name / "gt" / "gt.txt").is_file():
-        raise InputError(f"{boxes / video.name}/gt/gt.txt is missing, but other true boxes are there.")
+        raise InputError(
+            f"{boxes / video.name}/gt/gt.txt is missing, but other ground truth boxes exist. Copy it again."
+        )
     return video
 
 
 def _complete(path: Path, content: str) -> ObservationFile | None:
-    """The observations in `path` if they are all there and of this content."""
+    """Return the observations in `path` if they are complete and have this content hash."""
     try:
-        known = read_observations(path)
-    except InputError:  # not there, or cut short
+        stored = read_observations(path)
+    except InputError:  # missing or damaged
         return None
-    return known if known.complete and known.header.video.get("sha256") == content else None
+    return stored if stored.complete and stored.header.video.get("sha256") == content else None
 
 
-def _with_given_people(networks: Networks, config: TrackConfig) -> Networks:
-    """`networks`, made for another video, with the files of this one for what is given."""
+def _with_file_components(networks: Networks, config: TrackConfig) -> Networks:
+    """Return `networks`, built for another video, with this video's files of boxes and poses."""
     metadata = dict(networks.metadata)
     if config.detector.name == FILE:
         path = Path(str(config.detector.weights))
@@ -210,15 +233,15 @@ def _with_given_people(networks: Networks, config: TrackConfig) -> Networks:
     return replace(networks, metadata=metadata)
 
 
-def _with_known_people(networks: Networks, seen: ObservationFile) -> Networks:
-    """`networks` that need not look for people, nor for their joints: only the encoder runs."""
-    known: dict[int, Observation] = {one.frame_number: one for one in seen}
+def _with_stored_people(networks: Networks, stored: ObservationFile) -> Networks:
+    """Return `networks` with stored detections and poses, so that only the ReID encoder runs."""
+    by_number: dict[int, Observation] = {observation.frame_number: observation for observation in stored}
 
     def detect(frames: list[Frame]) -> list[Detections]:
-        return [known[frame.number].detections for frame in frames]
+        return [by_number[frame.number].detections for frame in frames]
 
     def estimate_poses(frames: list[Frame], people: list[Detections]) -> list[Poses]:
-        return [known[frame.number].poses for frame in frames]
+        return [by_number[frame.number].poses for frame in frames]
 
     return replace(networks, detect=detect, estimate_poses=estimate_poses)
 

@@ -1,23 +1,23 @@
-"""The tracker on a whole benchmark: observe, follow, write official result files, score, compare.
+"""Track a whole benchmark, write official result files and score them.
 
-Tracks are scored as they come: nothing is filtered afterwards but doubtful joints (TrackLab also drops short
-tracks and people with few joints; docs/reference/tracking_and_evaluation.md 5).
+Tracks are not filtered before scoring, except for joints of low confidence. TrackLab also removes short
+tracks and people with few joints (docs/reference/tracking_and_evaluation.md 5).
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from eval.bench.ablations import Row, rows_of
-from eval.bench.cache import FPS, BenchVideo, Builder, Observer, bench_videos, network_key, with_content
-from eval.benchmarks.from_tracks import MIN_JOINT_SCORE, without_doubtful_joints
+from eval.bench.cache import FPS, BenchVideo, Builder, Observer, bench_videos, network_key, with_content_hash
+from eval.benchmarks.from_tracks import MIN_JOINT_SCORE, without_low_score_joints
 from eval.benchmarks.score_posetrack21 import score_posetrack21
 from eval.datatypes import Evaluation
 from eval.report.output import validate_folder, write_whole
-from eval.workers import Tell, Worker, Workers, cores
+from eval.workers import OnProgress, Worker, Workers, cores
 from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
-from kprtrack.cli.summary import say
 from kprtrack.config import TrackConfig
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.core.progress import Progress
@@ -28,7 +28,7 @@ from kprtrack.pipeline import Networks, track
 OBSERVATIONS, POSES, BOXES, SETTINGS = "observations", "pose", "mot", "settings.json"
 
 
-# One argument for every question that the command line asks.
+# One argument for each option of the command line.
 def run_bench(  # noqa: PLR0913
     root: Path,
     out: Path,
@@ -41,19 +41,36 @@ def run_bench(  # noqa: PLR0913
     min_joint_score: float = MIN_JOINT_SCORE,
     build: Builder = build_networks,
 ) -> dict[str, Evaluation]:
-    """Scores of the tracker on PoseTrack21's layout at `root`, "default" first, then a row per ablation.
+    """Track a benchmark in PoseTrack21's layout and score the tracks.
 
-    Into `out` go observations/KEY/SEQUENCE.npz (kept: networks run only for what is not there yet, in this
-    run or another one after an interruption) and for each row pose/, mot/ and settings.json, which is written
-    last. Videos are taken to have 25 frames per second. Parts that are `given` name a folder with a file for
-    each sequence. processes: how many work side by side, each with networks of its own; of several CUDA
-    devices each takes the next. min_joint_score: joints below it are left out of the result files.
-    build: makes the networks of a row; for several processes a function of a module.
-    Raises: InputError for missing images or ground truth, WeightsError, UserError for wrong settings,
-    OutputError.
+    Written to `out`: observations/KEY/SEQUENCE.npz, and for each row pose/, mot/ and, last, settings.json.
+    Observations are kept: networks run only for videos without stored observations, so an interrupted run
+    resumes. Videos are assumed to have 25 frames per second.
+
+    Args:
+        root: Folder with images/, posetrack_data/ and, for its own boxes, posetrack_mot/.
+        out: Folder of all results.
+        config: Networks, tracker and settings. The weights of a `file` detector or pose estimator are a
+            folder with one file for each sequence.
+        split: Folder name below posetrack_data.
+        ablate: Names of `eval.bench.ablations.ABLATIONS`, one more row each.
+        processes: Number of worker processes, each with its own networks and, where there are several CUDA
+            devices, the next device.
+        quiet: Print no progress.
+        min_joint_score: Joints below this confidence, 0 to 1, are left out of the result files.
+        build: Makes the networks of a row; for several processes a module-level function.
+
+    Returns:
+        The scores by row: "default" first, then one row for each ablation.
+
+    Raises:
+        InputError: Images or ground truth are missing.
+        UserError: Invalid settings.
+        WeightsError: Weights are missing or unsuitable.
+        OutputError: `out` cannot be written.
     """
     rows = rows_of(config, tuple(ablate))
-    # All that can be refused is refused before hours of work.
+    # Check everything that can be checked before hours of work.
     if not 0 <= min_joint_score <= 1:
         raise UserError(f"min_joint_score must lie in [0, 1], not {min_joint_score}.")
     keys = {row.name: network_key(row.config) for row in rows}
@@ -62,7 +79,7 @@ def run_bench(  # noqa: PLR0913
     videos = bench_videos(root, split)
     _make_folders(out, rows, keys)
     if not quiet:
-        say(f"{len(videos)} videos of {split}, {FPS:g} frames per second assumed")
+        _log(f"{len(videos)} videos of {split}, {FPS:g} frames per second assumed")
     with Workers(_Bench(out, processes, min_joint_score, build), processes) as workers:
         for row in rows:
             (out / row.name / SETTINGS).unlink(missing_ok=True)
@@ -71,7 +88,7 @@ def run_bench(  # noqa: PLR0913
                 videos = list(workers.run(jobs, progress.advance))
             _write_settings(out / row.name / SETTINGS, row, root, split, keys[row.name], min_joint_score)
     if not quiet:
-        say(f"observations: {out / OBSERVATIONS} ({_megabytes(out / OBSERVATIONS):.0f} MB)")
+        _log(f"observations: {out / OBSERVATIONS} ({_megabytes(out / OBSERVATIONS):.0f} MB)")
     return {
         row.name: score_posetrack21(
             root, out / row.name / POSES, split=split, box_results=out / row.name / BOXES
@@ -82,7 +99,7 @@ def run_bench(  # noqa: PLR0913
 
 @dataclass(frozen=True)
 class _Bench:
-    """Makes what tracks one video after the other in one process."""
+    """Makes the worker of one process, which tracks one video after another."""
 
     out: Path
     processes: int
@@ -91,38 +108,40 @@ class _Bench:
 
     def __call__(self, number: int) -> Worker[tuple[Row, BenchVideo], BenchVideo]:
         def build(config: TrackConfig) -> Networks:
-            return self.build(_own_share(config, number, self.processes))
+            return self.build(_process_config(config, number, self.processes))
 
         observers: dict[str, Observer] = {}
 
-        def track(job: tuple[Row, BenchVideo], tell: Tell) -> BenchVideo:
+        def track(job: tuple[Row, BenchVideo], on_progress: OnProgress) -> BenchVideo:
             row, video = job
             if row.name not in observers:
-                observers.clear()  # and with the last row's networks, the memory they took
+                observers.clear()  # frees the memory of the previous row's networks
                 observers[row.name] = Observer(row, self.out / OBSERVATIONS, build)
-            video = with_content(video, row.config)
-            self._follow(row, video, observers[row.name].see(video, tell))
+            video = with_content_hash(video, row.config)
+            self._write_tracks(row, video, observers[row.name].observe(video, on_progress))
             return video
 
         return track
 
-    def _follow(self, row: Row, video: BenchVideo, seen: ObservationFile) -> None:
-        """Write a video's result files."""
+    def _write_tracks(self, row: Row, video: BenchVideo, observations: ObservationFile) -> None:
+        """Track a video and write its result files."""
         tracker, folder = row.config.tracker, self.out / row.name
         settings = {"tracker": asdict(tracker), "min_joint_score": self.min_joint_score}
-        header = RunHeader(seen.header.video, seen.header.models, {**seen.header.config, **settings})
+        header = RunHeader(
+            observations.header.video, observations.header.models, {**observations.header.config, **settings}
+        )
         pose_file, box_file = folder / POSES / f"{video.name}.json", folder / BOXES / f"{video.name}.txt"
         with (
             open_writer(pose_file, header, "posetrack21", images=video.images) as poses,
             open_writer(box_file, header, "mot") as boxes,
         ):
-            for tracks in track(seen, build_tracker(tracker, FPS)):
-                poses.write(without_doubtful_joints(tracks, self.min_joint_score))
+            for tracks in track(observations, build_tracker(tracker, FPS)):
+                poses.write(without_low_score_joints(tracks, self.min_joint_score))
                 boxes.write(tracks)
 
 
-def _own_share(config: TrackConfig, number: int, processes: int) -> TrackConfig:
-    """`config` with the device and the threads of one of several processes."""
+def _process_config(config: TrackConfig, number: int, processes: int) -> TrackConfig:
+    """Return `config` with the device and the number of threads of one of several processes."""
     if processes == 1:
         return config
     threads = config.threads or max(cores() // processes, 1)
@@ -147,7 +166,7 @@ def _make_folders(out: Path, rows: list[Row], keys: Mapping[str, str]) -> None:
 
 
 def _write_settings(path: Path, row: Row, root: Path, split: str, key: str, min_joint_score: float) -> None:
-    """What made the row's files, once all of them are there."""
+    """Write the settings of a row after all of its files."""
     settings = {
         "kprtrack": __version__,
         "row": row.name,
@@ -159,6 +178,10 @@ def _write_settings(path: Path, row: Row, root: Path, split: str, key: str, min_
         "config": asdict(row.config),
     }
     write_whole(path, compact_json(plain(settings)) + b"\n")
+
+
+def _log(text: str) -> None:
+    sys.stderr.write(text + "\n")
 
 
 def _megabytes(folder: Path) -> float:

@@ -15,15 +15,15 @@ MIN_JOINT_SCORE = 0.3
 _PIXEL_DIGITS, _SCORE_DIGITS = 2, 4  # of our result files
 
 
-def without_doubtful_joints(tracks: Tracks, min_score: float) -> Tracks:
+def without_low_score_joints(tracks: Tracks, min_score: float) -> Tracks:
     """`tracks` with zeros for every joint whose score is below `min_score`."""
     kept = tracks.keypoints[..., 2:] >= min_score
     return replace(tracks, keypoints=np.where(kept, tracks.keypoints, np.float32(0)))
 
 
-def people_of(frames: Iterable[Tracks], min_joint_score: float = MIN_JOINT_SCORE) -> People:
+def people_from_tracks(frames: Iterable[Tracks], min_joint_score: float = MIN_JOINT_SCORE) -> People:
     """The people of all frames, in order of time; their keypoints become PoseTrack's."""
-    some = [without_doubtful_joints(tracks, min_joint_score) for tracks in frames if len(tracks)]
+    some = [without_low_score_joints(tracks, min_joint_score) for tracks in frames if len(tracks)]
     numbers = [np.full(len(tracks), tracks.frame_number, np.int64) for tracks in some]
     count = sum(map(len, some))
     points = np.concatenate([np.zeros((0, 17, 3)), *(to_posetrack(tracks.keypoints) for tracks in some)])

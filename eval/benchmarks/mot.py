@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.benchmarks.mot_table import MotTable, read_mot_table
-from eval.benchmarks.pairing import by_stem, unused_note, validate_missing
+from eval.benchmarks.pairing import by_stem, unused_note, validate_all_have_results
 from eval.datatypes import People, Sequence
 from eval.metrics.similarity import box_similarities, matched_pairs
 from kprtrack.core.errors import InputError
@@ -43,18 +43,20 @@ def find_mot_sequences(ground_truth: Path, results: Path) -> tuple[list[MotFiles
     results: a folder of NAME.txt; with a single sequence also a file of any name.
     Raises: InputError naming what is missing.
     """
-    truths = _truth_files(ground_truth)
+    gt_files = _gt_files(ground_truth)
     if results.is_file():
-        if len(truths) > 1:
+        if len(gt_files) > 1:
             raise InputError(
-                f"{results} is one file, but {ground_truth} has {len(truths)} sequences. Give a folder."
+                f"{results} is one file, but {ground_truth} has {len(gt_files)} sequences. Give a folder."
             )
-        return [MotFiles(name, file, results) for name, file in truths.items()], ()
+        return [MotFiles(name, file, results) for name, file in gt_files.items()], ()
     if not results.is_dir():
         raise InputError(f"There is no file or folder {results}.")
     found = by_stem(results.glob("*.txt"))
-    validate_missing(truths, found, results)
-    return [MotFiles(name, file, found[name]) for name, file in truths.items()], unused_note(truths, found)
+    validate_all_have_results(gt_files, found, results)
+    return [MotFiles(name, file, found[name]) for name, file in gt_files.items()], unused_note(
+        gt_files, found
+    )
 
 
 def read_mot_sequence(files: MotFiles) -> MotSequence:
@@ -86,7 +88,7 @@ def read_mot_sequence(files: MotFiles) -> MotSequence:
     return MotSequence(sequence, classes is not None)
 
 
-def _truth_files(ground_truth: Path) -> dict[str, Path]:
+def _gt_files(ground_truth: Path) -> dict[str, Path]:
     """Ground truth by the name of its sequence."""
     if ground_truth.is_file():
         return {_name_of(ground_truth): ground_truth}

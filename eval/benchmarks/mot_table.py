@@ -8,7 +8,7 @@ import numpy as np
 from eval.datatypes import POSETRACK_JOINTS, People
 from kprtrack.core.errors import InputError
 
-_LEAST_COLUMNS = 6  # frame, id, x, y, w, h; then flag or confidence, class, visibility
+_MIN_COLUMNS = 6  # frame, id, x, y, w, h; then flag or confidence, class, visibility
 _FLAG, _CLASS = 6, 7
 _LAST_FRAME = 10_000_000  # four days of video; more is no frame number
 _ROW = "frame,id,x,y,w,h,confidence,-1,-1,-1"
@@ -88,11 +88,11 @@ def read_mot_table(path: Path) -> MotTable:
         confidences=cells[:, _FLAG].copy() if cells.shape[1] > _FLAG else np.ones(len(cells)),
         rest=cells[:, _CLASS:].copy(),
     )
-    _validate_twins(table)
+    _validate_unique_ids(table)
     return table
 
 
-def _validate_twins(table: MotTable) -> None:
+def _validate_unique_ids(table: MotTable) -> None:
     order = np.lexsort((table.ids, table.frames))
     again = (np.diff(table.frames[order]) == 0) & (np.diff(table.ids[order]) == 0)
     twins = np.zeros(len(table), bool)
@@ -108,13 +108,13 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"Cannot read {path}: {error}.") from error
     kept = [(number, line.rstrip(", \t")) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not kept:
-        return np.zeros((0, _LEAST_COLUMNS)), np.zeros(0, np.int64)
+        return np.zeros((0, _MIN_COLUMNS)), np.zeros(0, np.int64)
     delimiter = "," if "," in kept[0][1] else None  # None: any blanks
     try:
         cells = np.loadtxt([line for _, line in kept], delimiter=delimiter, ndmin=2, comments=None)
     except ValueError:
         cells = np.zeros((0, 0))
-    if cells.shape[1] < _LEAST_COLUMNS:
+    if cells.shape[1] < _MIN_COLUMNS:
         raise InputError(_first_fault(path, kept, delimiter))
     return cells, np.array([number for number, _ in kept])
 
@@ -123,7 +123,7 @@ def _first_fault(path: Path, kept: list[tuple[int, str]], delimiter: str | None)
     columns = len(kept[0][1].split(delimiter))
     for number, line in kept:
         row = line.split(delimiter)
-        if len(row) != columns or columns < _LEAST_COLUMNS:
+        if len(row) != columns or columns < _MIN_COLUMNS:
             first = "" if number == kept[0][0] else f", line {kept[0][0]} has {columns}"
             return f"{path}, line {number}: {len(row)} columns{first}. A row is {_ROW}."
         for cell in row:

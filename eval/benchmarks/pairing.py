@@ -19,7 +19,9 @@ def by_stem(files: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def validate_missing(ground_truth: Collection[str], results: Mapping[str, Path], folder: Path) -> None:
+def validate_all_have_results(
+    ground_truth: Collection[str], results: Mapping[str, Path], folder: Path
+) -> None:
     """Raises: InputError naming the first sequence of the truth that has no result, and what is like it."""
     missing = [name for name in ground_truth if name not in results]
     if not missing:

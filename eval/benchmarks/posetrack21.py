@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.benchmarks.mot_table import read_mot_table
-from eval.benchmarks.posetrack21_json import PoseFile, read_image_info, read_track_poses, read_truth_poses
+from eval.benchmarks.posetrack21_json import PoseFile, read_gt_poses, read_image_info, read_track_poses
 from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError, unknown_name
 
@@ -58,17 +58,17 @@ def read_sequences(
     box_results: a text file for each sequence; None takes the boxes of the json files.
     Raises: InputError, UserError for an unknown split.
     """
-    paths = _truth_files(ground_truth, split)
+    paths = _gt_files(ground_truth, split)
     names = [path.stem for path in paths]
     poses = _result_files(results, names, ".json", inside="sequences")
     boxes = _result_files(box_results, names, ".txt", inside="data") if box_results else [None] * len(names)
-    gt_boxes = _truth_box_folders(ground_truth / _BOXES / split, names)
+    gt_boxes = _gt_box_folders(ground_truth / _BOXES / split, names)
     return [SequenceFiles(*files) for files in zip(names, paths, poses, gt_boxes, boxes, strict=True)]
 
 
 def read_sequence(files: SequenceFiles) -> SequencePair:
     """One sequence. Raises: InputError naming file, frame and person."""
-    ground_truth = read_truth_poses(files.gt_poses)
+    ground_truth = read_gt_poses(files.gt_poses)
     tracks = read_track_poses(files.track_poses, ground_truth)
     poses = Sequence(
         files.name, ground_truth.labelled, ground_truth.ignore_regions, ground_truth.people, tracks.people
@@ -123,7 +123,7 @@ def _box_text(path: Path, frame_count: int) -> People:
     return table.people(np.ones(len(table), bool))
 
 
-def _truth_files(ground_truth: Path, split: str) -> list[Path]:
+def _gt_files(ground_truth: Path, split: str) -> list[Path]:
     poses = ground_truth / _POSES
     if not ground_truth.is_dir():
         raise InputError(
@@ -149,7 +149,7 @@ def _truth_files(ground_truth: Path, split: str) -> list[Path]:
     return files
 
 
-def _truth_box_folders(folder: Path, names: List[str]) -> list[Path | None]:
+def _gt_box_folders(folder: Path, names: List[str]) -> list[Path | None]:
     if not folder.is_dir():
         return [None] * len(names)
     for name in names:

@@ -11,10 +11,10 @@ import orjson
 from eval.benchmarks.posetrack21_validation import (
     Annotations,
     Entry,
+    names_posetrack_joints,
     validate_coco_order,
-    validate_other_images,
-    validate_repeated,
-    whether_posetrack_joints,
+    validate_same_images,
+    validate_unique,
 )
 from eval.datatypes import POSETRACK_JOINTS, People
 from kprtrack.core.errors import InputError
@@ -39,7 +39,7 @@ class PoseFile:
     has_person_ids: bool  # else People.person_ids are -1
 
 
-def read_truth_poses(path: Path) -> PoseFile:
+def read_gt_poses(path: Path) -> PoseFile:
     """The truth of one sequence. Raises: InputError naming file, frame and person."""
     data = load_json(path)
     images, ids = _images(data, path)
@@ -59,8 +59,8 @@ def read_track_poses(path: Path, ground_truth: PoseFile) -> PoseFile:
     """The result for a sequence. Raises: InputError naming file, frame and person."""
     data = load_json(path)
     _, ids = _images(data, path)
-    validate_other_images(path, ids, ground_truth.path, ground_truth.image_ids)
-    joints_are_named = whether_posetrack_joints(path, data)
+    validate_same_images(path, ids, ground_truth.path, ground_truth.image_ids)
+    joints_are_named = names_posetrack_joints(path, data)
     found = _annotations(data, path, ids)
     for row, entry in enumerate(found.entries):
         if not entry.get("keypoints"):
@@ -164,12 +164,12 @@ def _pose_file(
 ) -> PoseFile:
     """The arrays of checked annotations."""
     ids = found.whole("track_id")
-    validate_repeated(found, "track_id", ids)
+    validate_unique(found, "track_id", ids)
     has_boxes = any("bbox" in entry for entry in found.entries)
     has_person_ids = found.all_have("person_id")
     person_ids = found.whole("person_id") if has_person_ids else np.full(len(found), -1)
     if has_person_ids:
-        validate_repeated(found, "person_id", person_ids)
+        validate_unique(found, "person_id", person_ids)
     keypoints = found.numbers("keypoints", 3 * POSETRACK_JOINTS, default=_NO_JOINTS)
     people = People(
         frames=found.frames,

@@ -19,25 +19,25 @@ _BOX_SIDE = frozenset((*BOX_MEASURES, "kit_mota"))
 _ACROSS = frozenset(CROSS_VIDEO_MEASURES)
 
 
-def why_skipped(scored: List[SequenceScores]) -> dict[frozenset[str], str]:
+def skipped_measures(scored: List[SequenceScores]) -> dict[frozenset[str], str]:
     """Measures that the files do not allow, and why.
 
     Raises: InputError if some of the pose files have boxes and others none.
     """
     metadata = {one.name: one.metadata for one in scored}
     skipped = {}
-    boxless = [name for name, fact in metadata.items() if not fact.has_boxes]
+    boxless = [name for name, one in metadata.items() if not one.has_boxes]
     if boxless:
-        if any(fact.has_boxes and fact.has_tracks for fact in metadata.values()):
+        if any(one.has_boxes and one.has_tracks for one in metadata.values()):
             raise InputError(
                 f"The pose file of {boxless[0]} has no boxes (bbox), but others have. Write them in all, or"
                 " give --box-results."
             )
         skipped[_BOX_SIDE] = "Boxes are not scored: the pose files have none (bbox). Give --box-results."
     nameless = [
-        (name, "results" if fact.gt_has_person_ids else "truth")
-        for name, fact in metadata.items()
-        if not (fact.gt_has_person_ids and fact.tracks_have_person_ids)
+        (name, "results" if one.gt_has_person_ids else "truth")
+        for name, one in metadata.items()
+        if not (one.gt_has_person_ids and one.tracks_have_person_ids)
     ]
     if nameless:
         name, whose = nameless[0]
@@ -52,8 +52,8 @@ def notes(
     files: List[SequenceFiles], scored: List[SequenceScores], measures: Mapping[str, Measure]
 ) -> Iterator[str]:
     """What must be known of the measures that are there."""
-    yield from _two_ways_of_counting(scored, measures)
-    yield from _where_the_official_program_stops(scored, measures)
+    yield from _official_and_fixed(scored, measures)
+    yield from _crashes_of_the_official_program(scored, measures)
     if measures.keys() & _BOX_SIDE:
         if not files[0].gt_boxes:
             yield (
@@ -70,8 +70,8 @@ def notes(
         )
 
 
-def _two_ways_of_counting(scored: List[SequenceScores], measures: Mapping[str, Measure]) -> Iterator[str]:
-    unanswered = sum(one.metadata.unanswered_frames for one in scored)
+def _official_and_fixed(scored: List[SequenceScores], measures: Mapping[str, Measure]) -> Iterator[str]:
+    unanswered = sum(one.metadata.frames_without_tracks for one in scored)
     modes = (("Keypoint", KEYPOINT_MEASURES), ("Cross-video", CROSS_VIDEO_MEASURES))
     for title, (official, fixed) in modes:
         if unanswered and {official, fixed} <= measures.keys():
@@ -84,7 +84,7 @@ def _two_ways_of_counting(scored: List[SequenceScores], measures: Mapping[str, M
             )
 
 
-def _where_the_official_program_stops(
+def _crashes_of_the_official_program(
     scored: List[SequenceScores], measures: Mapping[str, Measure]
 ) -> Iterator[str]:
     empty = sum(one.metadata.frames_without_gt for one in scored)

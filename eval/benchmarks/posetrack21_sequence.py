@@ -22,10 +22,10 @@ MEASURES = (*KEYPOINT_MEASURES, *BOX_MEASURES, "kit_mota", "pose_ap", *CROSS_VID
 
 
 @dataclass(frozen=True)
-class SequenceFacts:
+class SequenceMetadata:
     """What a reader must know of a sequence to read its scores rightly."""
 
-    unanswered_frames: int  # labelled, with truth and without tracks, in a sequence with tracks elsewhere
+    frames_without_tracks: int  # labelled, with truth and without tracks, in a sequence with tracks elsewhere
     frames_without_gt: int  # labelled
     has_tracks: bool
     has_tracks_to_score: bool  # in labelled frames, outside ignored regions
@@ -40,7 +40,7 @@ class SequenceScores:
     """Scores of a sequence by measure, at least those wanted, and what scores of all sequences need of it."""
 
     name: str
-    metadata: SequenceFacts
+    metadata: SequenceMetadata
     scores: dict[str, Scores]
     cross_video: PoseMatches | None
     ap: ApParts | None
@@ -71,7 +71,7 @@ class SequenceScorer:
         across = pair.have_person_ids and bool(wanted.intersection(CROSS_VIDEO_MEASURES))
         return SequenceScores(
             files.name,
-            _facts(pair, poses),
+            _metadata(pair, poses),
             scores,
             cross_video_parts(poses) if across else None,
             ap,
@@ -79,12 +79,12 @@ class SequenceScorer:
         )
 
 
-def _facts(pair: SequencePair, poses: Sequence) -> SequenceFacts:
+def _metadata(pair: SequencePair, poses: Sequence) -> SequenceMetadata:
     """poses: those of the pair without what is ignored."""
     with_gt = np.unique(poses.ground_truth.frames)
     tracks = pair.poses.tracks
-    return SequenceFacts(
-        unanswered_frames=len(np.setdiff1d(with_gt, poses.tracks.frames)) if len(poses.tracks) else 0,
+    return SequenceMetadata(
+        frames_without_tracks=len(np.setdiff1d(with_gt, poses.tracks.frames)) if len(poses.tracks) else 0,
         frames_without_gt=len(poses.labelled) - len(with_gt),
         has_tracks=len(tracks) > 0,
         has_tracks_to_score=len(poses.tracks) > 0,

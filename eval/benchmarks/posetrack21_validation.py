@@ -18,7 +18,7 @@ _LENGTH_HINTS = {
     45: " These are 15 joints: put 0 0 0 for the ears at the places 3 and 4 (from 0).",
     34: " Put a third number after each x y.",
 }
-_MOST = 1e300  # more is as good as infinite
+_MAX = 1e300  # more is as good as infinite
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,14 @@ class Annotations:
             order = ", 17 x (x, y, visible) in PoseTrack21's order" if name == "keypoints" else ""
             raise InputError(f"{self.place(row)}: {name} must be {count} numbers{order}, not {has}.{hint}")
         for column, number in enumerate(numbers):
-            if type(number) not in (int, float) or not abs(number) <= _MOST:
+            if type(number) not in (int, float) or not abs(number) <= _MAX:
                 raise InputError(
                     f"{self.place(row)}: {name} holds {number!r:.40} at place {column} (from 0), not a finite"
                     " number. Write 0 for what is unknown."
                 )
 
 
-def validate_repeated(found: Annotations, name: str, ids: np.ndarray) -> None:
+def validate_unique(found: Annotations, name: str, ids: np.ndarray) -> None:
     """Raises: InputError if an id is twice in a frame."""
     order = np.lexsort((ids, found.frames))
     again = (np.diff(found.frames[order]) == 0) & (np.diff(ids[order]) == 0)
@@ -113,7 +113,7 @@ def validate_repeated(found: Annotations, name: str, ids: np.ndarray) -> None:
         )
 
 
-def validate_other_images(path: Path, ids: list[int], ground_truth: Path, wanted: list[int]) -> None:
+def validate_same_images(path: Path, ids: list[int], ground_truth: Path, wanted: list[int]) -> None:
     """Raises: InputError unless the images are those of the truth, in the same order."""
     if ids == wanted:
         return
@@ -130,7 +130,7 @@ def validate_other_images(path: Path, ids: list[int], ground_truth: Path, wanted
     )
 
 
-def whether_posetrack_joints(path: Path, data: object) -> bool:
+def names_posetrack_joints(path: Path, data: object) -> bool:
     """Whether the file names its joints, and they are PoseTrack21's.
 
     Raises: InputError if it names others.

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from eval.benchmarks.posetrack21 import SequenceFiles, read_sequences
-from eval.benchmarks.posetrack21_notes import notes, why_skipped
+from eval.benchmarks.posetrack21_notes import notes, skipped_measures
 from eval.benchmarks.posetrack21_sequence import (
     BOX_MEASURES,
     CROSS_VIDEO_MEASURES,
@@ -30,7 +30,7 @@ from eval.workers import cores
 from kprtrack.core.errors import InputError, UserError, unknown_name
 
 _BYTES_FOR_A_PROCESS = 20_000_000  # of pose files: fewer are scored before another process has started
-_MOST_PROCESSES = 61  # that Windows can wait for
+_MAX_PROCESSES = 61  # that Windows can wait for
 
 
 def score_posetrack21(
@@ -56,7 +56,7 @@ def score_posetrack21(
     files = read_sequences(ground_truth, results, split=split, box_results=box_results)
     scorer = SequenceScorer(frozenset(MEASURES) if only is None else only, timelines=only is None)
     scored = _score_all(files, scorer, processes=processes, on_sequence=on_sequence)
-    skipped = why_skipped(scored)
+    skipped = skipped_measures(scored)
     for measures, why in skipped.items():
         if only and only & measures:
             raise InputError(f"{min(only & measures)}: {why}")
@@ -95,7 +95,7 @@ def _score_all(
 
 def _as_ready(scorer: SequenceScorer, files: List[SequenceFiles], processes: int) -> Iterator[SequenceScores]:
     """The scores of all sequences in any order; leaving the loop early drops those not begun."""
-    processes = min(processes, len(files), _MOST_PROCESSES)
+    processes = min(processes, len(files), _MAX_PROCESSES)
     if processes == 1:
         yield from map(scorer, files)
         return

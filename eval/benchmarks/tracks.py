@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.benchmarks.pairing import by_stem, unused_note, validate_missing
+from eval.benchmarks.pairing import by_stem, unused_note, validate_all_have_results
 from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError
 from kprtrack.io import POSETRACK_SKELETON, SUFFIXES, TrackFile, read_tracks
@@ -41,7 +41,7 @@ def find_track_files(
     sides = [by_stem(file for file in side.iterdir() if _readable(file)) for side in (ground_truth, tracks)]
     if not sides[0]:
         raise InputError(f"{ground_truth} has no result files ({', '.join(SUFFIXES)}).")
-    validate_missing(sides[0], sides[1], tracks)
+    validate_all_have_results(sides[0], sides[1], tracks)
     pairs = {name: (file, sides[1][name]) for name, file in sides[0].items()}
     return pairs, unused_note(*sides)
 
@@ -52,7 +52,7 @@ def read_track_pair(name: str, gt_path: Path, tracks_path: Path) -> TrackPair:
     Raises: InputError, UserError as reading does; InputError if the files are of pictures of different size.
     """
     ground_truth, tracks = read_tracks(gt_path), read_tracks(tracks_path)
-    _validate_other_size(ground_truth, gt_path, tracks, tracks_path)
+    _validate_same_size(ground_truth, gt_path, tracks, tracks_path)
     numbers = np.unique([frame.frame_number for file in (ground_truth, tracks) for frame in file.frames])
     sequence = Sequence(
         name,
@@ -62,7 +62,7 @@ def read_track_pair(name: str, gt_path: Path, tracks_path: Path) -> TrackPair:
         _people(tracks, numbers),
     )
     has_poses = all((side.keypoints != 0).any() for side in (sequence.ground_truth, sequence.tracks))
-    return TrackPair(sequence, has_poses, _doubts(ground_truth, gt_path, tracks, tracks_path))
+    return TrackPair(sequence, has_poses, _mismatch_notes(ground_truth, gt_path, tracks, tracks_path))
 
 
 def _readable(file: Path) -> bool:
@@ -98,9 +98,7 @@ def _people(file: TrackFile, numbers: np.ndarray) -> People:
     )
 
 
-def _validate_other_size(
-    ground_truth: TrackFile, gt_path: Path, tracks: TrackFile, tracks_path: Path
-) -> None:
+def _validate_same_size(ground_truth: TrackFile, gt_path: Path, tracks: TrackFile, tracks_path: Path) -> None:
     sizes = [_size(file.header.video) for file in (ground_truth, tracks)]
     if None not in sizes and sizes[0] != sizes[1]:
         raise InputError(
@@ -113,7 +111,9 @@ def _size(video: Mapping[str, object]) -> str | None:
     return f"{video['width']} x {video['height']}" if "width" in video and "height" in video else None
 
 
-def _doubts(ground_truth: TrackFile, gt_path: Path, tracks: TrackFile, tracks_path: Path) -> tuple[str, ...]:
+def _mismatch_notes(
+    ground_truth: TrackFile, gt_path: Path, tracks: TrackFile, tracks_path: Path
+) -> tuple[str, ...]:
     """What speaks against the two being of the same frames, for the reader to judge."""
     notes = []
     both = f"{gt_path.name} and {tracks_path.name}"

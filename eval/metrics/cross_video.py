@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from eval.datatypes import Sequence
 from eval.metrics.keypoint_hota import KeypointHota, hota_of
-from eval.metrics.pose_matching import JOINTS, LEAST_HIT, PoseMatches, Runs, joined, pose_matches
+from eval.metrics.pose_matching import JOINTS, MIN_HIT_SIMILARITY, PoseMatches, Runs, joined, pose_matches
 
 _HIT_BONUS = 1000.0  # so that the number of hits comes before their similarity
 
@@ -32,8 +32,8 @@ def cross_video_hota(parts: List[PoseMatches]) -> KeypointHota:
 
 def solve_each_threshold(similarity: np.ndarray) -> np.ndarray:
     """For every threshold the one-to-one pairs with most hits and then the greatest similarity."""
-    hits = np.zeros((*similarity.shape, len(LEAST_HIT)), bool)
-    for threshold, least in enumerate(LEAST_HIT):
+    hits = np.zeros((*similarity.shape, len(MIN_HIT_SIMILARITY)), bool)
+    for threshold, least in enumerate(MIN_HIT_SIMILARITY):
         is_hit = similarity >= least
         rows, columns = linear_sum_assignment(_HIT_BONUS * is_hit + similarity, maximize=True)
         hits[rows, columns, threshold] = is_hit[rows, columns]

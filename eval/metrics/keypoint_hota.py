@@ -15,7 +15,14 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from eval.datatypes import Scores, Sequence
-from eval.metrics.pose_matching import JOINTS, LEAST_HIT, THRESHOLDS, PoseMatches, by_cell, pose_matches
+from eval.metrics.pose_matching import (
+    JOINTS,
+    MIN_HIT_SIMILARITY,
+    THRESHOLDS,
+    PoseMatches,
+    by_cell,
+    pose_matches,
+)
 
 _WEIGHTED = ("AssA", "AssRe", "AssPr", "FragA")
 _COUNTS = ("HOTA_TP", "HOTA_FN", "HOTA_FP")
@@ -49,7 +56,7 @@ def solve_once(similarity: np.ndarray) -> np.ndarray:
     """The one-to-one pairs with the greatest sum of similarity, the same for all thresholds."""
     rows, columns = linear_sum_assignment(similarity, maximize=True)
     hits = np.zeros((*similarity.shape, len(THRESHOLDS)), bool)
-    hits[rows, columns] = similarity[rows, columns, None] >= LEAST_HIT
+    hits[rows, columns] = similarity[rows, columns, None] >= MIN_HIT_SIMILARITY
     return hits
 
 

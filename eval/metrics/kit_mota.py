@@ -13,7 +13,7 @@ from eval.metrics.similarity import MIN_SIMILARITY, Similarities, box_similariti
 _PIXEL = 1  # predictions start one pixel further left and up, and end one pixel before x + w
 # Of the frames with a person: mostly tracked from the one share on, mostly lost below the other.
 _MOSTLY, _HARDLY = 0.8, 0.2
-_NOBODY = -1
+_UNMATCHED = -1
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _scores(sequence: Sequence, *, ignore_regions: bool) -> Scores:
     for_idp = counted | _mask(len(counted), pairs.track_rows[possible])
     identity_matches = _identity_matches(pairs, possible)
     counts = {
-        **_lives(pairs.gt_ids, tracked),
+        **_track_quality(pairs.gt_ids, tracked),
         "num_objects": len(tracked),
         "num_predictions": int(counted.sum()),
         "num_detections": found,
@@ -85,8 +85,8 @@ def _scores(sequence: Sequence, *, ignore_regions: bool) -> Scores:
 
 def _follow(pairs: Similarities, distances: np.ndarray, possible: np.ndarray) -> _Matches:
     """Frame by frame: first everybody's last partner, however long ago, then the best of the others."""
-    partner = np.full(pairs.gt_ids.max(initial=-1) + 1, _NOBODY)  # the last one of each true person
-    owner = np.full(pairs.track_ids.max(initial=-1) + 1, _NOBODY)  # the last that came new to each track
+    partner = np.full(pairs.gt_ids.max(initial=-1) + 1, _UNMATCHED)  # the last one of each true person
+    owner = np.full(pairs.track_ids.max(initial=-1) + 1, _UNMATCHED)  # the last that came new to each track
     chosen = [np.zeros(0, np.int64)]
     switches = ascends = transfers = migrates = 0
     for frame in np.flatnonzero(np.diff(pairs.starts)).tolist():
@@ -97,10 +97,10 @@ def _follow(pairs: Similarities, distances: np.ndarray, possible: np.ndarray) ->
         rows, columns = _cheapest(pairs.matrix(frame, distances), open_, rows, columns)
         chosen.append(pairs.cells[frame] + rows * len(tracks) + columns)
         new_gt, new_tracks = ground_truth[rows], tracks[columns]
-        switched = partner[new_gt] != _NOBODY
-        transferred = (owner[new_tracks] != _NOBODY) & (owner[new_tracks] != new_gt)
+        switched = partner[new_gt] != _UNMATCHED
+        transferred = (owner[new_tracks] != _UNMATCHED) & (owner[new_tracks] != new_gt)
         switches += int(switched.sum())
-        ascends += int((switched & (owner[new_tracks] == _NOBODY)).sum())
+        ascends += int((switched & (owner[new_tracks] == _UNMATCHED)).sum())
         transfers += int(transferred.sum())
         migrates += int((transferred & ~switched).sum())
         partner[new_gt], owner[new_tracks] = new_tracks, new_gt
@@ -139,7 +139,7 @@ def _in_regions(sequence: Sequence, asked: np.ndarray) -> np.ndarray:
     return inside
 
 
-def _lives(ids: np.ndarray, tracked: np.ndarray) -> dict[str, int]:
+def _track_quality(ids: np.ndarray, tracked: np.ndarray) -> dict[str, int]:
     """How many true people were tracked for most of their frames, and how often they were lost between."""
     order = np.argsort(ids, kind="stable")
     ids, tracked = ids[order], tracked[order]

@@ -10,10 +10,10 @@ from eval.metrics.ignore_regions import SCORED_JOINTS
 from eval.metrics.similarity import pairs_of_same_frame
 
 THRESHOLDS = np.arange(0.05, 0.99, 0.05)  # alpha, 19 of them
-LEAST_HIT = THRESHOLDS - np.finfo(float).eps
+MIN_HIT_SIMILARITY = THRESHOLDS - np.finfo(float).eps
 REACH = 0.5001  # head sizes at which a joint is no longer similar at all
 JOINTS = len(SCORED_JOINTS)
-_CLEAR_LEAD = 1e-9  # a best partner leads by this, or the solver decides as it does in the official program
+_MIN_LEAD = 1e-9  # a best partner leads by this, or the solver decides as it does in the official program
 
 # Similarities of one joint in one frame [G, P] -> which pairs are hits at which threshold [G, P, 19].
 Solver = Callable[[np.ndarray], np.ndarray]
@@ -136,7 +136,7 @@ def _solve_all(
     best = np.r_[True, np.diff(mine) != 0][: len(mine)]
     # If everybody's clear favourite is nobody else's, taking them is the only optimum, whatever rises with
     # similarity is maximised. Only the other joints of a frame need the solver.
-    rivals = np.r_[~best[1:] & best[:-1] & (strength[:-1] - strength[1:] < _CLEAR_LEAD), False][: len(mine)]
+    rivals = np.r_[~best[1:] & best[:-1] & (strength[:-1] - strength[1:] < _MIN_LEAD), False][: len(mine)]
     theirs = track_row[pair] * JOINTS + joint
     wanted = np.bincount(theirs[best], minlength=theirs.max(initial=0) + 1)
     contested = rivals | (best & (wanted[theirs] > 1))
@@ -144,7 +144,7 @@ def _solve_all(
     hard = np.zeros(cell.max(initial=0) + 1, bool)
     hard[cell[contested]] = True
     easy = best & ~hard[cell]
-    found = [(pair[easy], joint[easy], strength[easy, None] >= LEAST_HIT)]
+    found = [(pair[easy], joint[easy], strength[easy, None] >= MIN_HIT_SIMILARITY)]
     gt_starts = np.searchsorted(frames, np.arange(cell.max(initial=0) // JOINTS + 2))
     pair_starts = np.searchsorted(gt_row, gt_starts)
     for frame, j in zip(*np.divmod(np.flatnonzero(hard), JOINTS), strict=True):

@@ -17,8 +17,8 @@ def timeline(sequence: Sequence) -> Timeline:
     """
     pairs = box_similarities(sequence)
     gt_ids, track_ids = np.unique(sequence.ground_truth.ids), np.unique(sequence.tracks.ids)
-    followed = np.full((len(gt_ids), pairs.frame_count), ABSENT)
-    followed[pairs.gt_ids, sequence.ground_truth.frames] = MISSED
+    tracks_of = np.full((len(gt_ids), pairs.frame_count), ABSENT)
+    tracks_of[pairs.gt_ids, sequence.ground_truth.frames] = MISSED
     before = np.full(len(gt_ids), MISSED)  # each person's track in the frame before
     for frame in pairs.shared_frames:
         ground_truth, tracks, similarity = pairs.gt_in(frame), pairs.tracks_in(frame), pairs.matrix(frame)
@@ -29,5 +29,5 @@ def timeline(sequence: Sequence) -> Timeline:
         people, theirs = ground_truth[rows[real]], tracks[columns[real]]
         before[:] = MISSED
         before[people] = theirs
-        followed[people, frame] = track_ids[theirs]
-    return Timeline(gt_ids, followed)
+        tracks_of[people, frame] = track_ids[theirs]
+    return Timeline(gt_ids, tracks_of)

@@ -29,31 +29,31 @@ figure { margin: 1rem 0; }
 img { max-width: 100%; background: white; border-radius: 4px; }
 footer { margin-top: 3rem; opacity: .7; font-size: .85rem; }
 """
-_PICTURES = {
+_PLOT_TITLES = {
     "thresholds": "HOTA over thresholds",
     "sequences": "Sequence by sequence",
     "identities": "Identities over time",
 }
 
 
-def evaluation_html(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> bytes:
+def evaluation_html(evaluation: Evaluation, plots: Mapping[str, bytes]) -> bytes:
     """A page about one tracker. pictures: PNG of `eval.report.plots.draw_pictures`."""
     tables = evaluation_tables(evaluation, per_sequence=True)
-    return _page(evaluation, tables, evaluation.notes, pictures)
+    return _page(evaluation, tables, evaluation.notes, plots)
 
 
-def comparison_html(evaluations: Mapping[str, Evaluation], pictures: Mapping[str, bytes]) -> bytes:
+def comparison_html(evaluations: Mapping[str, Evaluation], plots: Mapping[str, bytes]) -> bytes:
     """A page about several runs; the pictures, and the rows for sequences, are those of the first."""
     name, first = next(iter(evaluations.items()))
     tables = list(comparison_tables(evaluations))
     for table in evaluation_tables(first, per_sequence=True):
         tables.append(Table(f"{table.title}: {name}", table.corner, table.columns, table.rows))
     notes = tuple(dict.fromkeys(note for evaluation in evaluations.values() for note in evaluation.notes))
-    return _page(first, tables, notes, pictures)
+    return _page(first, tables, notes, plots)
 
 
 def _page(
-    evaluation: Evaluation, tables: Sequence[Table], notes: Sequence[str], pictures: Mapping[str, bytes]
+    evaluation: Evaluation, tables: Sequence[Table], notes: Sequence[str], plots: Mapping[str, bytes]
 ) -> bytes:
     title = f"Tracking scores: {evaluation.benchmark}"
     parts = [
@@ -65,7 +65,7 @@ def _page(
     if notes:
         parts.append(f"<h2>Notes</h2><ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>")
     parts += [_table(table) for table in tables]
-    parts += [_picture(name, pictures[name]) for name in _PICTURES if name in pictures]
+    parts += [_plot(name, plots[name]) for name in _PLOT_TITLES if name in plots]
     parts.append(_terms(tables))
     parts.append(f"<footer>kprtrack {escape(__version__)}</footer>")
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
@@ -99,8 +99,8 @@ def _cells(tag: str, texts: Sequence[str], table: Table) -> str:
     )
 
 
-def _picture(name: str, png: bytes) -> str:
-    title = _PICTURES[name]
+def _plot(name: str, png: bytes) -> str:
+    title = _PLOT_TITLES[name]
     data = base64.b64encode(png).decode()
     return f'<h2>{title}</h2>\n<figure><img alt="{title}" src="data:image/png;base64,{data}"></figure>'
 

@@ -18,7 +18,7 @@ _COLOURS = {"HOTA": "#0072B2", "DetA": "#E69F00", "AssA": "#009E73"}
 _MARKERS = {"DetA": "o", "AssA": "^"}
 _KINDS = {"keypoint_hota": "keypoints", "oks_hota": "poses (OKS)", "box_hota": "boxes"}
 _FIXED = "_fixed"
-MOST_BARS = 200  # sequences; more would make a picture that no viewer opens
+MAX_BARS = 200  # sequences; more would make a picture that no viewer opens
 _THRESHOLDS = [0.05 * i for i in range(1, 20)]
 _DPI = 110
 
@@ -84,9 +84,9 @@ def _draw_sequences(measures: Mapping[str, Measure]) -> "Figure | None":
     leading = measures[kinds[0]].sequences
     names = sorted(leading, key=lambda name: (in_percent(leading[name]["HOTA"]), name))
     title = f"{len(names)} sequences by HOTA of {_KINDS[kinds[0]]}, worst on top"
-    if len(names) > MOST_BARS:
-        title = f"The worst {MOST_BARS} of {title.replace(', worst on top', '')}"
-        names = names[:MOST_BARS]
+    if len(names) > MAX_BARS:
+        title = f"The worst {MAX_BARS} of {title.replace(', worst on top', '')}"
+        names = names[:MAX_BARS]
     figure = _new_figure(2.6 + 4.0 * len(kinds), 1.5 + 0.19 * len(names))
     rows = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
     for kind, axes in zip(kinds, rows, strict=True):

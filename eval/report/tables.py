@@ -12,7 +12,7 @@ from kprtrack.core.skeleton import POSETRACK_KEYPOINTS
 COMBINED = "COMBINED"
 NOTHING = "-"
 JOINTS = tuple(name for name in POSETRACK_KEYPOINTS if not name.endswith("_ear"))
-FEW_SEQUENCES = 10  # so many rows are shown without being asked for
+MAX_SEQUENCE_ROWS = 10  # so many rows are shown without being asked for
 _FIXED = "_fixed"
 
 
@@ -84,7 +84,7 @@ def evaluation_tables(evaluation: Evaluation, *, per_sequence: bool | None = Non
     """One tracker's numbers; per_sequence: with a row for each sequence, None: if they are few."""
     measures = evaluation.measures
     names = list(dict.fromkeys(name for measure in measures.values() for name in measure.sequences))
-    if not (len(names) <= FEW_SEQUENCES if per_sequence is None else per_sequence):
+    if not (len(names) <= MAX_SEQUENCE_ROWS if per_sequence is None else per_sequence):
         names = []
     rows = [
         (name, {key: m.sequences[name] for key, m in measures.items() if name in m.sequences})

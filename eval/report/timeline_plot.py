@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_SEQUENCES = 6
-MOST_PEOPLE = 12  # of a sequence
+MAX_SEQUENCES = 6
+MAX_PEOPLE = 12  # of a sequence
 # For colour-blind readers, light enough for black numbers on them (Paul Tol, Colour Schemes, 2021: "light").
 _COLOURS = ("#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#99DDFF", "#44BB99", "#BBCC33", "#AAAA00")
 _MISSED_COLOUR = "#9a9a9a"
@@ -25,11 +25,15 @@ def draw_timelines(timelines: Mapping[str, Timeline]) -> "Figure | None":
     """The sequences with the most switches, in each the people with the most; None if there are no people."""
     from matplotlib.figure import Figure
 
-    costs = {name: _trouble(timeline) for name, timeline in timelines.items() if timeline.track_ids.size}
+    costs = {
+        name: _switches_and_misses(timeline)
+        for name, timeline in timelines.items()
+        if timeline.track_ids.size
+    }
     if not costs:
         return None
-    worst = sorted(costs, key=lambda name: (*(-costs[name].sum(0)).tolist(), name))[:MOST_SEQUENCES]
-    rows = [_worst_rows(costs[name]) for name in worst]
+    worst = sorted(costs, key=lambda name: (*(-costs[name].sum(0)).tolist(), name))[:MAX_SEQUENCES]
+    rows = [_rows_to_show(costs[name]) for name in worst]
     heights = [0.24 * (len(people) + 1) for people in rows]
     figure = Figure((_WIDTH, 1.2 + sum(heights) + 0.5 * len(worst)), dpi=110, layout="constrained")
     panels = figure.subplots(len(worst), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -47,26 +51,26 @@ def draw_timelines(timelines: Mapping[str, Timeline]) -> "Figure | None":
 
 def _title(shown: int, count: int) -> str:
     which = f"the {shown} of {count} sequences with the most switches" if shown < count else "all sequences"
-    people = f"of each sequence at most {MOST_PEOPLE} people: those with the most switches"
+    people = f"of each sequence at most {MAX_PEOPLE} people: those with the most switches"
     return f"Which track follows which person: {which};\n{people}"
 
 
-def _trouble(timeline: Timeline) -> np.ndarray:
+def _switches_and_misses(timeline: Timeline) -> np.ndarray:
     """[G, 2] for each person: changes of track, gaps ignored; frames missed."""
     changes = [len(_switch_frames(row)) for row in timeline.track_ids]
     return np.stack([changes, (timeline.track_ids == MISSED).sum(1)], 1).astype(np.int64)
 
 
-def _worst_rows(trouble: np.ndarray) -> np.ndarray:
+def _rows_to_show(trouble: np.ndarray) -> np.ndarray:
     """Numbers of the people to show, rising."""
     order = np.lexsort((np.arange(len(trouble)), -trouble[:, 1], -trouble[:, 0]))
-    return np.sort(order[:MOST_PEOPLE])
+    return np.sort(order[:MAX_PEOPLE])
 
 
 def _switch_frames(row: np.ndarray) -> np.ndarray:
     """Frames in which a person's track is another than the last one. row: [F] of Timeline.track_ids."""
-    (followed,) = np.nonzero(row >= 0)
-    return followed[1:][np.diff(row[followed]) != 0]
+    (tracks_of,) = np.nonzero(row >= 0)
+    return tracks_of[1:][np.diff(row[tracks_of]) != 0]
 
 
 def _runs(row: np.ndarray) -> list[tuple[int, int, int]]:

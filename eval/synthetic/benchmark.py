@@ -55,11 +55,11 @@ def write_benchmark(
     videos: also an mp4 of each sequence. on_sequence: hears the name of each that is complete.
     Raises: OutputError where `root` holds something else or cannot be written.
     """
-    _claim(root, config)
+    _check_folder(root, config)
     for number in range(config.sequences):
         name = sequence_name(config, number)
-        film = root / "videos" / f"{name}.mp4"
-        if not gt_path(root, config.split, name).exists() or (videos and not film.exists()):
+        video_file = root / "videos" / f"{name}.mp4"
+        if not gt_path(root, config.split, name).exists() or (videos and not video_file.exists()):
             gt_path(root, config.split, name).unlink(missing_ok=True)
             write_sequence(root, config, name, Scene(config, number).frames(), video=videos)
         if on_sequence:
@@ -78,7 +78,7 @@ def write_reid_crops(root: Path, config: SyntheticConfig) -> None:
     write_crops(root, config.split, names)
 
 
-def _claim(root: Path, config: SyntheticConfig) -> None:
+def _check_folder(root: Path, config: SyntheticConfig) -> None:
     """Leave a note of what the folder holds; refuse a folder that holds something else."""
     note = root / f"synthetic_{config.split}.json"
     mine = {"version": _VERSION, "config": asdict(replace(config, sequences=1))}

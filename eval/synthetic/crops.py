@@ -24,8 +24,8 @@ from kprtrack.core.errors import InputError
 
 _LARGEST = 384, 128  # height and width; a larger crop is brought to exactly this size
 _MASK = 96, 32
-_MOST_TRAIN, _MOST_VAL, _FEWEST = 20, 10, 4  # crops for each identity
-_LEAST_VISIBLE, _LEAST_PX = 0.3, 10  # of a crop to train on
+_MAX_TRAIN, _MAX_VAL, _FEWEST = 20, 10, 4  # crops for each identity
+_MIN_VISIBLE, _MIN_PX = 0.3, 10  # of a crop to train on
 _QUERY_SHARE = 0.2  # of an identity's crops: the most occluded
 Entry = dict[str, object]
 
@@ -88,10 +88,10 @@ def _sample(people: list[_Annotation], *, train: bool) -> list[_Annotation]:
     """Evenly spaced crops of everyone who has enough of them."""
     by_person = defaultdict(list)
     for person in people:
-        large = min(person.box[2:]) > _LEAST_PX
-        if large and (not train or person.visibility >= _LEAST_VISIBLE):
+        large = min(person.box[2:]) > _MIN_PX
+        if large and (not train or person.visibility >= _MIN_VISIBLE):
             by_person[person.person].append(person)
-    most = _MOST_TRAIN if train else _MOST_VAL
+    most = _MAX_TRAIN if train else _MAX_VAL
     chosen = []
     for found in by_person.values():
         if len(found) >= _FEWEST:
@@ -103,17 +103,17 @@ def _sample(people: list[_Annotation], *, train: bool) -> list[_Annotation]:
 def _write_one(root: Path, base: Path, split: str, person: _Annotation) -> tuple[Entry, Entry]:
     """Cut one person out; returns the lines of the two lists."""
     path = root / person.file_name
-    picture = cv2.imread(str(path))
+    image = cv2.imread(str(path))
     aside = path.relative_to(root / "images").with_suffix(".png")
     owner = cv2.imread(str(root / "masks" / aside), cv2.IMREAD_UNCHANGED)
     parts = cv2.imread(str(root / "parts" / aside), cv2.IMREAD_UNCHANGED)
-    if picture is None or owner is None or parts is None:
+    if image is None or owner is None or parts is None:
         raise InputError(f"{path}, its mask or its parts cannot be read. Write the benchmark again.")
-    left, top = np.clip(person.box[:2], 0, (picture.shape[1] - 1, picture.shape[0] - 1))
-    width, height = np.minimum(person.box[2:], (picture.shape[1] - 1 - left, picture.shape[0] - 1 - top))
+    left, top = np.clip(person.box[:2], 0, (image.shape[1] - 1, image.shape[0] - 1))
+    width, height = np.minimum(person.box[2:], (image.shape[1] - 1 - left, image.shape[0] - 1 - top))
     left, top, width, height = (int(v) for v in (left, top, max(width, 1), max(height, 1)))
     window = np.s_[top : top + height, left : left + width]
-    crop, labels = picture[window], np.where(owner[window] == person.track, parts[window], 0).astype(np.uint8)
+    crop, labels = image[window], np.where(owner[window] == person.track, parts[window], 0).astype(np.uint8)
     if height > _LARGEST[0] or width > _LARGEST[1]:
         crop = cv2.resize(crop, _LARGEST[::-1], interpolation=cv2.INTER_LINEAR)
     small = cv2.resize(labels, _MASK[::-1], interpolation=cv2.INTER_NEAREST)

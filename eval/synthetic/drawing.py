@@ -30,7 +30,7 @@ class Tube:
 
 
 @dataclass(frozen=True)
-class Prop:
+class Billboard:
     """A flat picture that stands somewhere and covers what is behind it."""
 
     colour: np.ndarray  # [h, w, 3] uint8
@@ -59,14 +59,14 @@ class Canvas:
 
 def draw_tube(canvas: Canvas, tube: Tube, owner: int, light: Light) -> None:
     """Draw what is nearer than all drawn so far."""
-    hit = _hit(tube, *canvas.depth_m.shape)
+    hit = _tube_pixels(tube, *canvas.depth_m.shape)
     if hit is None:
         return
     pixels, depth = hit.pixels, hit.depth_m
     nearer = depth < canvas.depth_m.ravel()[pixels]
     if not nearer.all():
         pixels, depth = pixels[nearer], depth[nearer]
-        hit = Hit(pixels, depth, hit.along[nearer], hit.x[nearer], hit.y[nearer], hit.z[nearer])
+        hit = TubePixels(pixels, depth, hit.along[nearer], hit.x[nearer], hit.y[nearer], hit.z[nearer])
     cos, sin = np.float32(np.cos(tube.yaw)), np.float32(np.sin(tube.yaw))
     surface = Surface(hit.along, hit.x * cos + hit.z * sin, hit.x * sin - hit.z * cos)
     colour = PATTERNS[tube.paint.pattern](tube.paint, surface)
@@ -76,24 +76,24 @@ def draw_tube(canvas: Canvas, tube: Tube, owner: int, light: Light) -> None:
     canvas.owner.reshape(-1)[pixels] = owner * PARTS_PER_PERSON + tube.part
 
 
-def draw_prop(canvas: Canvas, prop: Prop) -> None:
+def draw_billboard(canvas: Canvas, billboard: Billboard) -> None:
     """Draw a thing where all drawn so far is behind it."""
     height, width = canvas.depth_m.shape
-    tall, wide = prop.shape.shape
-    left, right = max(prop.left, 0), min(prop.left + wide, width)
-    top, bottom = max(prop.top, 0), min(prop.top + tall, height)
+    tall, wide = billboard.shape.shape
+    left, right = max(billboard.left, 0), min(billboard.left + wide, width)
+    top, bottom = max(billboard.top, 0), min(billboard.top + tall, height)
     if left >= right or top >= bottom:
         return
     window = np.s_[top:bottom, left:right]
-    own = np.s_[top - prop.top : bottom - prop.top, left - prop.left : right - prop.left]
-    covers = prop.shape[own] & (canvas.depth_m[window] > prop.depth_m)
-    canvas.colour[window][covers] = prop.colour[own][covers]
-    canvas.depth_m[window][covers] = prop.depth_m
+    own = np.s_[top - billboard.top : bottom - billboard.top, left - billboard.left : right - billboard.left]
+    covers = billboard.shape[own] & (canvas.depth_m[window] > billboard.depth_m)
+    canvas.colour[window][covers] = billboard.colour[own][covers]
+    canvas.depth_m[window][covers] = billboard.depth_m
     canvas.owner[window][covers] = 0
 
 
 @dataclass(frozen=True)
-class Hit:
+class TubePixels:
     """Where a tube's pixels lie, and its surface there: [K] each."""
 
     pixels: np.ndarray  # places in the flattened canvas
@@ -104,7 +104,7 @@ class Hit:
     z: np.ndarray  # to the camera
 
 
-def _hit(tube: Tube, height: int, width: int) -> Hit | None:
+def _tube_pixels(tube: Tube, height: int, width: int) -> TubePixels | None:
     reach = max(tube.radius_start, tube.radius_end) + max(tube.bulge, 0) + 1
     (x0, y0), (x1, y1) = tube.start[:2], tube.end[:2]
     left, right = max(0, int(min(x0, x1) - reach)), min(width, int(max(x0, x1) + reach) + 2)
@@ -136,10 +136,10 @@ def _hit(tube: Tube, height: int, width: int) -> Hit | None:
     depth = np.float32(tube.start[2]) + along * axis[2] - np.float32(tube.depth_radius_m) * z
     rows, columns = np.divmod(found, right - left)
     pixels = (rows + top) * width + columns + left
-    return Hit(pixels, depth, raw / np.float32(length), v * ax - u * ay, v * ay + u * ax, z)
+    return TubePixels(pixels, depth, raw / np.float32(length), v * ax - u * ay, v * ay + u * ax, z)
 
 
-def _shade(hit: Hit, light: Light) -> np.ndarray:
+def _shade(hit: TubePixels, light: Light) -> np.ndarray:
     """[K] brightness: light from one side, less from below, darker where the surface turns away."""
     to_right, to_up, to_camera = (np.float32(v) for v in light.direction)
     facing = hit.x * to_right - hit.y * to_up + hit.z * to_camera

@@ -37,28 +37,28 @@ def write_sequence(
 ) -> None:
     """All files of a sequence. Raises: OutputError; then the sequence is not marked complete."""
     split = config.split
-    pictures = {kind: root / kind / split / name for kind in ("images", "masks", "parts")}
+    folders = {kind: root / kind / split / name for kind in ("images", "masks", "parts")}
     boxes = root / "posetrack_mot" / "mot" / split / name
-    for folder in (*pictures.values(), boxes):
+    for folder in (*folders.values(), boxes):
         shutil.rmtree(folder, ignore_errors=True)
         make_folder(folder)
-    folders = (root / "coco" / split, root / "tracks", root / "videos", boxes / "gt")
-    for folder in (*folders, gt_path(root, split, name).parent):
+    others = (root / "coco" / split, root / "tracks", root / "videos", boxes / "gt")
+    for folder in (*others, gt_path(root, split, name).parent):
         make_folder(folder)
     images: list[Entry] = []
     annotations: list[Entry] = []
     coco: list[Entry] = []
     with ExitStack() as files:
         tracks = files.enter_context(open_writer(root / "tracks" / f"{name}.json", _header(config, name)))
-        film = None
+        video_file = None
         if video:
             target = root / "videos" / f"{name}.mp4"
-            film = files.enter_context(VideoWriter(target, config.width, config.height, config.fps))
+            video_file = files.enter_context(VideoWriter(target, config.width, config.height, config.fps))
         for frame in frames:
-            _write_pictures(frame, pictures, config.jpeg_quality)
+            _write_images(frame, folders, config.jpeg_quality)
             tracks.write(_tracks(frame))
-            if film:
-                film.write(frame.image, frame.time_s)
+            if video_file:
+                video_file.write(frame.image, frame.time_s)
             images.append(_image(frame, config))
             annotations += _annotations(frame)
             coco += _coco(frame, config)
@@ -71,7 +71,7 @@ def write_sequence(
     write_whole(gt_path(root, split, name), orjson.dumps({**shared, "annotations": annotations}))
 
 
-def _write_pictures(frame: SyntheticFrame, folders: dict[str, Path], quality: int) -> None:
+def _write_images(frame: SyntheticFrame, folders: dict[str, Path], quality: int) -> None:
     deep = frame.mask if frame.mask.max(initial=0) > 255 else frame.mask.astype(np.uint8)
     stem = f"{frame.number:06d}"
     jobs = (
@@ -79,8 +79,8 @@ def _write_pictures(frame: SyntheticFrame, folders: dict[str, Path], quality: in
         (folders["masks"] / f"{stem}.png", deep, _PNG),
         (folders["parts"] / f"{stem}.png", frame.parts, _PNG),
     )
-    for path, picture, options in jobs:
-        _, data = cv2.imencode(path.suffix, picture, options)
+    for path, image, options in jobs:
+        _, data = cv2.imencode(path.suffix, image, options)
         try:
             path.write_bytes(data.tobytes())
         except OSError as error:

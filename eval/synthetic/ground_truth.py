@@ -16,7 +16,7 @@ _HEAD_REACH = 0.96, 1.03  # half the head box, relative to half the height of th
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnPerson:
     """One person as drawn."""
 
     row: int  # the owner's number on the canvas, and the track id
@@ -26,7 +26,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """The annotated people; the arrays of SyntheticFrame."""
 
     ids: np.ndarray
@@ -42,7 +42,9 @@ class Truth:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def gt_of(people: list[Drawn], canvas: Canvas, camera: Camera, pan: int, oversample: int) -> Truth:
+def gt_of(
+    people: list[DrawnPerson], canvas: Canvas, camera: Camera, pan: int, oversample: int
+) -> GroundTruth:
     """The truth of all who are seen enough, in pixels of the picture: `oversample` of the canvas make one."""
     owner = canvas.owner[::oversample, ::oversample]
     height, width = owner.shape
@@ -62,7 +64,7 @@ def gt_of(people: list[Drawn], canvas: Canvas, camera: Camera, pan: int, oversam
     coco = [np.stack([pose[name] for name in KEYPOINTS]) for pose in poses]
     posetrack = [_posetrack(pose) for pose in poses]
     heads = [_head_box(person, camera, pan, oversample) for person in kept]
-    return Truth(
+    return GroundTruth(
         ids=np.array([person.row for person in kept], np.int64),
         person_ids=np.array([person.person for person in kept], np.int64),
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
@@ -88,7 +90,7 @@ def _extent(tubes: list[Tube], oversample: int) -> np.ndarray:
 
 
 def _joints(
-    person: Drawn, canvas: Canvas, camera: Camera, pan: int, oversample: int
+    person: DrawnPerson, canvas: Canvas, camera: Camera, pan: int, oversample: int
 ) -> dict[str, np.ndarray]:
     """[3] x y and 2 visible, 1 hidden, 0 outside the picture, by name."""
     names = list(person.joints)
@@ -115,7 +117,7 @@ def _posetrack(pose: Mapping[str, np.ndarray]) -> np.ndarray:
     return rows
 
 
-def _head_box(person: Drawn, camera: Camera, pan: int, oversample: int) -> np.ndarray:
+def _head_box(person: DrawnPerson, camera: Camera, pan: int, oversample: int) -> np.ndarray:
     """[4] around the head without hair, whole even where it leaves the picture."""
     joints = np.stack([person.joints[name] for name in ("head", "head_top", "chin", "nose")])
     spots = camera.project(joints, pan)[:, :2] / oversample

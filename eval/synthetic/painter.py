@@ -17,7 +17,7 @@ class Painter:
         self.side = float(
             rng.choice([-1, 1])
         )  # bystanders stand on this side, what stands in front on the other
-        self.picture = np.zeros((height, width, 3), np.float32)
+        self.image = np.zeros((height, width, 3), np.float32)
         rows = np.arange(int(camera.horizon) + 1, height, dtype=np.float32)[:, None]
         self.ground = np.s_[height - len(rows) :, :]
         self.z = np.float32(camera.focal * camera.height_m) / (rows - np.float32(camera.horizon))  # [h, 1]
@@ -59,7 +59,7 @@ class Painter:
         """Colour the ground, with grain from fine to coarse that fades with distance."""
         grain = self.ground_noise(0.05) * np.minimum(4 / self.z, 1) + self.ground_noise(0.6) * 0.8
         painted = np.array(colour, np.float32) * (1 + np.float32(rough) * grain[..., None])
-        target = self.picture[self.ground]
+        target = self.image[self.ground]
         target[...] = painted if where is None else np.where(where[..., None], painted, target)
 
     def ground_lines(self, value: np.ndarray, period_m: float, width_m: float) -> np.ndarray:
@@ -72,10 +72,10 @@ class Painter:
 
     def sky(self, top: Colour, low: Colour, until: int, *, clouds: float) -> None:
         down = np.linspace(0, 1, max(until, 1), dtype=np.float32)[:, None, None]
-        self.picture[:until] = np.array(top, np.float32) * (1 - down) + np.array(low, np.float32) * down
+        self.image[:until] = np.array(top, np.float32) * (1 - down) + np.array(low, np.float32) * down
         puffs = np.clip(self.noise(until, self.width, self.height / 6), 0, 1)
         puffs += 0.5 * np.clip(self.noise(until, self.width, self.height / 20), 0, 1)
-        self.picture[:until] += (puffs * clouds * down[..., 0])[..., None]
+        self.image[:until] += (puffs * clouds * down[..., 0])[..., None]
 
     def blob_row(self, z: float, colour: Colour, size_m: tuple[float, float], *, count: int) -> None:
         """Trees or bushes seen from afar."""
@@ -90,17 +90,17 @@ class Painter:
                 shade = tint * (1 - 0.35 * dy / radius) * self.rng.uniform(0.88, 1.1)
                 shaded = tuple(float(c * shade) for c in colour)
                 centre = (round(x + dx), round(y + min(dy, radius * 0.6)))
-                cv2.circle(self.picture, centre, max(1, round(radius * 0.45)), shaded, -1, cv2.LINE_AA)
+                cv2.circle(self.image, centre, max(1, round(radius * 0.45)), shaded, -1, cv2.LINE_AA)
 
     def box(self, x0: float, x1: float, y0: float, y1: float, z: float, colour: Shade) -> tuple[slice, slice]:
         """Fill an upright rectangle (metres) and return its pixels."""
         left, right = (int(np.clip(self.column(x, z), 0, self.width)) for x in (x0, x1))
         top, bottom = (int(np.clip(self.row(z, y), 0, self.height)) for y in (y1, y0))
         pixels = slice(top, bottom), slice(left, right)
-        self.picture[pixels] = colour
+        self.image[pixels] = colour
         return pixels
 
     def finish(self) -> np.ndarray:
         """The picture as bytes, a little uneven everywhere."""
-        self.picture *= 1 + 0.02 * self.noise(self.height, self.width, self.height / 5)[..., None]
-        return np.clip(self.picture, 0, 255).astype(np.uint8)
+        self.image *= 1 + 0.02 * self.noise(self.height, self.width, self.height / 5)[..., None]
+        return np.clip(self.image, 0, 255).astype(np.uint8)

@@ -105,23 +105,23 @@ class PersonAppearance:
         return replace(self.legs, cut=0.97, under=self.shoe.colour) if trousers else self.skin
 
 
-def look_of(person: int, seed: int) -> PersonAppearance:
+def appearance_of(person: int, seed: int) -> PersonAppearance:
     """The look of an identity: the same number and seed give the same person.
 
     Of `TEAM_EVERY` identities in a row two wear the same kit and differ in face, hair, shoes and number.
     """
     rng = np.random.default_rng([seed, person, 1])
-    look = _random_look(rng)
+    appearance = _random_appearance(rng)
     if person % TEAM_EVERY in (1, 2):
-        return _in_kit(look, person, rng, seed)
-    return look
+        return _in_kit(appearance, person, rng, seed)
+    return appearance
 
 
 def _pick(rng: np.random.Generator, options: tuple[T, ...]) -> T:
     return options[int(rng.integers(len(options)))]
 
 
-def _random_look(rng: np.random.Generator) -> PersonAppearance:
+def _random_appearance(rng: np.random.Generator) -> PersonAppearance:
     skin, hair, cloth = _pick(rng, _SKINS), _pick(rng, _HAIRS), _pick(rng, _CLOTHS)
     other = _pick(rng, tuple(c for c in _CLOTHS if _distance(c, cloth) > 120))
     leg_cloth = _pick(rng, tuple(c for c in _LEGS if _distance(c, cloth) > 50))
@@ -153,14 +153,16 @@ def _random_look(rng: np.random.Generator) -> PersonAppearance:
     )
 
 
-def _in_kit(look: PersonAppearance, person: int, rng: np.random.Generator, seed: int) -> PersonAppearance:
+def _in_kit(
+    appearance: PersonAppearance, person: int, rng: np.random.Generator, seed: int
+) -> PersonAppearance:
     shirt, other, pattern, shorts = _KITS[(person // TEAM_EVERY + seed) % len(_KITS)]
     paint = Paint(shirt, other, pattern, 0.26, number=int(rng.integers(1, 10)))
     if pattern in ("stripes", "hoops", "sash"):  # a number of the pattern's colour would not show
         paint = replace(paint, number=None)
-    under = look.skin.colour
+    under = appearance.skin.colour
     return replace(
-        look,
+        appearance,
         shirt=paint,
         sleeve=Paint(shirt, other, cut=0.6, under=under),
         legs=Paint(shorts, other, "side seam", cut=0.75, under=under, weave=0.06),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from eval.synthetic.drawing import Light, Prop
+from eval.synthetic.drawing import Billboard, Light
 from eval.synthetic.painter import Painter
 from eval.synthetic.patterns import Colour
 
@@ -16,8 +16,8 @@ class Place:
     """A backdrop wider than the picture, for the camera to pan over."""
 
     backdrop: np.ndarray  # [H, P, 3] uint8
-    props: tuple[Prop, ...]
-    hideouts: tuple[tuple[float, float, float], ...]  # x, z, half width in metres
+    billboards: tuple[Billboard, ...]
+    occluders: tuple[tuple[float, float, float], ...]  # x, z, half width in metres
     crowd: tuple[float, float]  # x, z: where bystanders stand
     light: Light
     shadow: tuple[float, float, float]  # how far a metre of height throws it to x and z; its darkness, 0 to 1
@@ -27,7 +27,7 @@ def _street(p: Painter) -> None:
     z = 15.0
     p.fill_ground((168, 164, 158), 0.05)
     joints = np.maximum(p.ground_lines(p.x, 0.9, 0.02), p.ground_lines(p.z + 0 * p.x, 0.9, 0.025))
-    p.picture[p.ground] *= (1 - 0.22 * joints)[..., None]
+    p.image[p.ground] *= (1 - 0.22 * joints)[..., None]
     road = (p.z > 9.8) & (p.z < 13.4) & (p.x > -1e9)
     p.fill_ground((88, 90, 94), 0.06, road)
     dashes = p.ground_lines(p.z - 11.6 + 0 * p.x, 100, 0.14) * (np.floor(p.x / 1.5) % 2 == 0)
@@ -35,7 +35,7 @@ def _street(p: Painter) -> None:
         p.ground_lines(p.z - 9.7 + 0 * p.x, 100, 0.2), p.ground_lines(p.z - 13.5 + 0 * p.x, 100, 0.2)
     )
     for line, colour in ((dashes, 226), (kerb, 196)):
-        p.picture[p.ground] += (colour - p.picture[p.ground]) * line[..., None]
+        p.image[p.ground] += (colour - p.image[p.ground]) * line[..., None]
     p.sky((116, 166, 218), (206, 222, 234), p.row(z), clouds=26)
     _houses(p, z)
     for x in (-p.side * 1.2, -p.side * 6.4):
@@ -55,9 +55,9 @@ def _houses(p: Painter, z: float) -> None:
         wide, storeys = float(p.rng.uniform(4, 7)), int(p.rng.integers(2, 5))
         wall = walls[int(p.rng.integers(len(walls)))]
         pixels = p.box(x, x + wide, 0, storeys * 3.0 + 0.4, z, wall)
-        size = p.picture[pixels].shape[:2]
+        size = p.image[pixels].shape[:2]
         if min(size) > 2:
-            p.picture[pixels] *= (1 + 0.05 * p.noise(size[0], size[1], 3))[..., None]
+            p.image[pixels] *= (1 + 0.05 * p.noise(size[0], size[1], 3))[..., None]
         glass = np.array((70, 86, 104), np.float32) * p.rng.uniform(0.8, 1.3)
         for storey in range(storeys):
             for k in range(int(wide // 1.6)):
@@ -76,7 +76,7 @@ def _car(p: Painter, x: float, z: float) -> None:
 
     def shape(points: list[tuple[float, float]], colour: Colour) -> None:
         pixels = [(round((left + px * scale) * 8), round((ground - py * scale) * 8)) for px, py in points]
-        cv2.fillPoly(p.picture, [np.array(pixels, np.int32)], colour, cv2.LINE_AA, 3)
+        cv2.fillPoly(p.image, [np.array(pixels, np.int32)], colour, cv2.LINE_AA, 3)
 
     shape([(-2.2, 0.0), (2.2, 0.0), (2.1, 0.14), (-2.1, 0.14)], (42, 42, 44))
     roof = [(2.05, 0.78), (1.3, 0.9), (0.8, 1.4), (-0.9, 1.42), (-1.6, 0.9), (-2.1, 0.85)]
@@ -91,14 +91,14 @@ def _car(p: Painter, x: float, z: float) -> None:
         shape(window, (62, 76, 90))
     for wheel in (-1.3, 1.3):
         centre = (round((left + wheel * scale) * 8), round((ground - 0.31 * scale) * 8))
-        cv2.circle(p.picture, centre, round(0.33 * scale * 8), (34, 34, 36), -1, cv2.LINE_AA, 3)
-        cv2.circle(p.picture, centre, round(0.17 * scale * 8), (150, 152, 156), -1, cv2.LINE_AA, 3)
+        cv2.circle(p.image, centre, round(0.33 * scale * 8), (34, 34, 36), -1, cv2.LINE_AA, 3)
+        cv2.circle(p.image, centre, round(0.17 * scale * 8), (150, 152, 156), -1, cv2.LINE_AA, 3)
 
 
 def _park(p: Painter) -> None:
     p.fill_ground((104, 142, 66), 0.16)
     far = np.clip((p.z - 8) / 24, 0, 1)[..., None]
-    p.picture[p.ground] += (np.array((138, 164, 96), np.float32) - p.picture[p.ground]) * far * 0.7
+    p.image[p.ground] += (np.array((138, 164, 96), np.float32) - p.image[p.ground]) * far * 0.7
     bend = 0.35 * np.sin(p.x * 0.4) + 0.12 * p.ground_noise(1.2)
     path = np.abs(p.z - 7.2 - bend - 0.06 * p.x) < 1.3
     p.fill_ground((190, 170, 134), 0.08, path)
@@ -118,11 +118,11 @@ def _hall(p: Painter) -> None:
     p.fill_ground(floor, 0.03)
     tiles = np.maximum(p.ground_lines(p.x, 0.8, 0.015), p.ground_lines(p.z + 0 * p.x, 0.8, 0.018))
     chequer = (np.floor(p.x / 0.8) + np.floor(p.z / 0.8)) % 2
-    p.picture[p.ground] *= (1 - 0.2 * tiles - 0.05 * chequer)[..., None]
+    p.image[p.ground] *= (1 - 0.2 * tiles - 0.05 * chequer)[..., None]
     gloss = np.exp(-((p.x % 4.8 - 2.4) ** 2)) * np.clip((p.z - 3) / 9, 0, 1)
-    p.picture[p.ground] += 34 * gloss[..., None]
+    p.image[p.ground] += 34 * gloss[..., None]
     down = np.linspace(0.86, 1.04, p.row(z), dtype=np.float32)[:, None, None]
-    p.picture[: p.row(z)] = wall * down
+    p.image[: p.row(z)] = wall * down
     for k in range(-8, 9):
         x = k * 2.4
         p.box(x - 0.03, x + 0.03, 0, 6, z, wall * 0.86)
@@ -133,8 +133,8 @@ def _hall(p: Painter) -> None:
         elif kind == 1:
             pixels = p.box(x + 0.4, x + 2.0, 1.0, 2.5, z, (238, 236, 230))
             colour = p.rng.uniform(60, 220, 3)
-            rows, columns = p.picture[pixels].shape[:2]
-            inner = p.picture[pixels][
+            rows, columns = p.image[pixels].shape[:2]
+            inner = p.image[pixels][
                 rows // 12 + 1 : -(rows // 12 + 1), columns // 12 + 1 : -(columns // 12 + 1)
             ]
             inner[:] = colour
@@ -149,7 +149,7 @@ def _hall(p: Painter) -> None:
 def _pitch(p: Painter) -> None:
     z = 17.0
     p.fill_ground((74, 134, 62), 0.08)
-    p.picture[p.ground] *= np.where(np.floor(p.x / 2.5 + 0.2) % 2 == 0, 1.09, 0.93)[..., None].astype(
+    p.image[p.ground] *= np.where(np.floor(p.x / 2.5 + 0.2) % 2 == 0, 1.09, 0.93)[..., None].astype(
         np.float32
     )
     lines = np.maximum(
@@ -158,13 +158,13 @@ def _pitch(p: Painter) -> None:
     )
     circle = p.ground_lines(np.hypot(p.x + 1, p.z - 12.5) - 5.5, 100, 0.14) * (p.z < 12.5)
     lines = np.maximum(lines, circle)
-    p.picture[p.ground] += (236 - p.picture[p.ground]) * (0.85 * lines)[..., None]
+    p.image[p.ground] += (236 - p.image[p.ground]) * (0.85 * lines)[..., None]
     bottom = p.row(z)
     seats = np.array((92, 100, 118), np.float32) * np.ones((bottom, p.width, 3), np.float32)
     people = p.rng.uniform(30, 230, (len(seats) // 5 + 1, p.width // 5 + 1, 3)).astype(np.float32)
     blurred = cv2.resize(people, (p.width, len(seats)), interpolation=cv2.INTER_LINEAR)
-    p.picture[:bottom] = seats * 0.55 + blurred * 0.4
-    p.picture[:bottom] *= np.linspace(0.7, 1, len(seats), dtype=np.float32)[:, None, None]
+    p.image[:bottom] = seats * 0.55 + blurred * 0.4
+    p.image[:bottom] *= np.linspace(0.7, 1, len(seats), dtype=np.float32)[:, None, None]
     x = -p.half_width_m(z) - 2
     while x < p.half_width_m(z):
         p.box(

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 
 from eval.synthetic.body import Joints, Motion, move
-from eval.synthetic.drawing import PARTS_PER_PERSON, Canvas, draw_prop, draw_tube
+from eval.synthetic.drawing import PARTS_PER_PERSON, Canvas, draw_billboard, draw_tube
 from eval.synthetic.frame import FIRST_OF_SPLIT, SyntheticConfig, SyntheticFrame
-from eval.synthetic.ground_truth import Drawn, gt_of
-from eval.synthetic.motion import Stage, cast_stories, play, stand_about
-from eval.synthetic.people import PersonAppearance, look_of
+from eval.synthetic.ground_truth import DrawnPerson, gt_of
+from eval.synthetic.motion import SceneLimits, choose_scenarios, motions_of, stand_about
+from eval.synthetic.occluders import make_place
+from eval.synthetic.people import PersonAppearance, appearance_of
 from eval.synthetic.places import PLACES
-from eval.synthetic.props import make_place
 from eval.synthetic.shapes import Camera, GarmentBuilder
 
 OVERSAMPLE = 2  # pixels drawn for each pixel of the picture, per side
@@ -36,9 +36,9 @@ _SHADOW_LINES = (  # from, to (rows of _SHADOW_JOINTS), metres wide
 
 
 @dataclass(frozen=True)
-class _Actor:
+class _SyntheticPerson:
     person: int
-    look: PersonAppearance
+    appearance: PersonAppearance
     joints: Joints
     motion: Motion
 
@@ -67,13 +67,13 @@ class Scene:
         self._place = make_place(kind, self._camera, (wide, height), rng)
         self._times_s = np.arange(config.frames) / config.fps
         self._pans = self._pan(wide - width, moving=number % 2 == 1)
-        self._actors = self._cast(number)
+        self._people = self._make_people(number)
         size = self._place.backdrop.shape[:2]
         far, nobody = np.full(size, _NOTHING_M, np.float32), np.zeros(size, np.uint16)
         self._backdrop = Canvas(self._place.backdrop, far, nobody)
         self._crowd = self._draw_crowd() if number % 2 == 0 else None
-        for prop in self._place.props:
-            draw_prop(self._backdrop, prop)
+        for billboard in self._place.billboards:
+            draw_billboard(self._backdrop, billboard)
         self._tint = rng.uniform(0.94, 1.05, 3).astype(np.float32) * np.float32(rng.uniform(0.9, 1.06))
         grain = rng.normal(0, rng.uniform(1.5, 3.5), (config.height + 64, config.width + 64, 3))
         self._grain = np.clip(grain, -12, 12).astype(np.int16)
@@ -89,18 +89,18 @@ class Scene:
         pan = int(self._pans[index])
         canvas = self._empty_canvas(pan)
         joints: list[Joints] = [
-            {name: joint[index] for name, joint in actor.joints.items()} for actor in self._actors
+            {name: joint[index] for name, joint in person.joints.items()} for person in self._people
         ]
-        self._cast_shadows(canvas, joints, pan)
+        self._draw_shadows(canvas, joints, pan)
         drawn = []
-        for row, (actor, pose) in enumerate(zip(self._actors, joints, strict=True)):
-            tailor = GarmentBuilder(
-                pose, actor.look, float(actor.motion.yaw[index]), camera=self._camera, pan=pan
+        for row, (person, pose) in enumerate(zip(self._people, joints, strict=True)):
+            builder = GarmentBuilder(
+                pose, person.appearance, float(person.motion.yaw[index]), camera=self._camera, pan=pan
             )
-            tubes = tailor.tubes() if pose["pelvis"][2] > _NEAREST_M else []
+            tubes = builder.tubes() if pose["pelvis"][2] > _NEAREST_M else []
             for tube in tubes:
                 draw_tube(canvas, tube, row + 1, self._place.light)
-            drawn.append(Drawn(row + 1, actor.person, pose, tubes))
+            drawn.append(DrawnPerson(row + 1, person.person, pose, tubes))
         owner = canvas.owner[::OVERSAMPLE, ::OVERSAMPLE]
         ground_truth = gt_of(drawn, canvas, self._camera, pan, OVERSAMPLE)
         mask = self._annotated(owner // PARTS_PER_PERSON, ground_truth.ids)
@@ -110,27 +110,29 @@ class Scene:
             number=index,
             time_s=float(self._times_s[index]),
             labelled=self._is_labelled(index) and len(ground_truth.ids) > 0,
-            image=self._photograph(canvas.colour, index),
+            image=self._simulate_camera(canvas.colour, index),
             mask=mask,
             parts=np.where(mask > 0, owner % PARTS_PER_PERSON, 0).astype(np.uint8),
             ignore_regions=self._ignored(pan),
             **ground_truth.arrays(),
         )
 
-    def _cast(self, number: int) -> list[_Actor]:
+    def _make_people(self, number: int) -> list[_SyntheticPerson]:
         """People and what they do. Neighbouring sequences share half of their people."""
         config = self._config
         first = FIRST_OF_SPLIT[config.split] + config.first_person(number) + 1
-        embeddings = [look_of(first + k, config.seed) for k in range(config.people)]
+        appearances = [appearance_of(first + k, config.seed) for k in range(config.people)]
         half = config.width / (2 * _FOCAL * config.height)
         swept = half * (1 + 2 * _PAN)
-        stage = Stage(config.frames / config.fps, half, swept, self._place.hideouts, self._rng)
-        roles = cast_stories(config.people, stage, number * 4)
-        self._rng.shuffle(roles)
-        motions = play(roles, stage, self._times_s, [look.build.height_m for look in embeddings])
+        limits = SceneLimits(config.frames / config.fps, half, swept, self._place.occluders, self._rng)
+        plans = choose_scenarios(config.people, limits, number * 4)
+        self._rng.shuffle(plans)
+        motions = motions_of(
+            plans, limits, self._times_s, [appearance.build.height_m for appearance in appearances]
+        )
         return [
-            _Actor(first + k, look, move(motion, look.build), motion)
-            for k, (look, motion) in enumerate(zip(embeddings, motions, strict=True))
+            _SyntheticPerson(first + k, appearance, move(motion, appearance.build), motion)
+            for k, (appearance, motion) in enumerate(zip(appearances, motions, strict=True))
         ]
 
     def _pan(self, room: int, *, moving: bool) -> np.ndarray:
@@ -151,11 +153,11 @@ class Scene:
         (middle, depth), camera, rng = self._place.crowd, self._camera, self._rng
         canvas = self._backdrop
         for k in range(int(rng.integers(5, 9))):
-            look = look_of(_CROWD_FROM + 4 * int(rng.integers(10_000)), self._config.seed)
+            appearance = appearance_of(_CROWD_FROM + 4 * int(rng.integers(10_000)), self._config.seed)
             x, z = middle + 0.5 * k - 1.5 + rng.uniform(-0.15, 0.15), depth + rng.uniform(-0.4, 0.4)
             motion = stand_about(float(x), float(z), float(rng.uniform(0, 2 * np.pi)))
-            pose = {name: joint[0] for name, joint in move(motion, look.build).items()}
-            for tube in GarmentBuilder(pose, look, float(motion.yaw[0]), camera=camera, pan=0).tubes():
+            pose = {name: joint[0] for name, joint in move(motion, appearance.build).items()}
+            for tube in GarmentBuilder(pose, appearance, float(motion.yaw[0]), camera=camera, pan=0).tubes():
                 draw_tube(canvas, tube, 1, self._place.light)
         rows, columns = np.nonzero(canvas.owner)
         if not len(rows):
@@ -172,7 +174,7 @@ class Scene:
             return ()
         return (np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32),)
 
-    def _cast_shadows(self, canvas: Canvas, people: list[Joints], pan: int) -> None:
+    def _draw_shadows(self, canvas: Canvas, people: list[Joints], pan: int) -> None:
         """Darken the ground where limbs keep the sun off."""
         colour = canvas.colour
         across, back, dark = self._place.shadow
@@ -203,7 +205,7 @@ class Scene:
         left = 255 - (large * np.float32(dark)).astype(np.uint8)
         colour[area] = cv2.multiply(colour[area], cv2.merge((left, left, left)), scale=1 / 255)
 
-    def _photograph(self, colour: np.ndarray, index: int) -> np.ndarray:
+    def _simulate_camera(self, colour: np.ndarray, index: int) -> np.ndarray:
         """The picture as a small camera takes it: averaged, tinted, a little soft and grainy."""
         size = self._config.width, self._config.height
         small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
@@ -216,7 +218,7 @@ class Scene:
 
     def _annotated(self, people: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """People who are seen too little to be annotated are background."""
-        keep = np.zeros(len(self._actors) + 1, np.uint16)
+        keep = np.zeros(len(self._people) + 1, np.uint16)
         keep[ids] = ids
         return keep[people]
 

@@ -59,17 +59,17 @@ class GarmentBuilder:
     def __init__(
         self,
         joints: Mapping[str, np.ndarray],
-        look: PersonAppearance,
+        appearance: PersonAppearance,
         yaw: float,
         *,
         camera: Camera,
         pan: float,
     ) -> None:
-        self._joints, self._look, self._yaw = joints, look, yaw
+        self._joints, self._look, self._yaw = joints, appearance, yaw
         self._camera, self._pan = camera, pan
         self._ahead = forward(np.array(yaw))
         self._right = np.array([self._ahead[2], 0, -self._ahead[0]])
-        self._thick = look.build.height_m / 1.75 * look.build.girth
+        self._thick = appearance.build.height_m / 1.75 * appearance.build.girth
         self._tubes: list[Tube] = []
 
     def tubes(self) -> list[Tube]:
@@ -110,56 +110,56 @@ class GarmentBuilder:
         )
 
     def _trunk(self) -> None:
-        look, joints, thick = self._look, self._joints, self._thick
+        appearance, joints, thick = self._look, self._joints, self._thick
         pelvis, chest = joints["pelvis"], joints["chest"]
         spine = chest - pelvis
-        wide = 0.08 * look.build.shoulders * look.build.height_m / 1.75 + 0.095 * thick
-        ends = pelvis - _UP * 0.4 * look.coat, pelvis + 0.96 * spine
+        wide = 0.08 * appearance.build.shoulders * appearance.build.height_m / 1.75 + 0.095 * thick
+        ends = pelvis - _UP * 0.4 * appearance.coat, pelvis + 0.96 * spine
         body = Shape(-0.014 * thick, (7, 2.4), 0.7)
-        self._add(ends, (0.166 * thick, wide), _TORSO, look.shirt, body)
+        self._add(ends, (0.166 * thick, wide), _TORSO, appearance.shirt, body)
         for side, _ in SIDES:
             ends = chest + 0.1 * spine, joints[f"{side}_shoulder"] - 0.02 * _UP
-            self._add(ends, (0.052 * thick, 0.05 * thick), _TORSO, look.shirt_plain)
+            self._add(ends, (0.052 * thick, 0.05 * thick), _TORSO, appearance.shirt_plain)
         ends = chest - 0.02 * spine, joints["chin"] + 0.035 * _UP
-        self._add(ends, (0.062 * thick, 0.053 * thick), _HEAD, look.skin)
-        if look.leg_style in ("skirt", "dress"):
+        self._add(ends, (0.062 * thick, 0.053 * thick), _HEAD, appearance.skin)
+        if appearance.leg_style in ("skirt", "dress"):
             left, right = joints["left_knee"], joints["right_knee"]
             stride = float(np.hypot(*(left - right)[[0, 2]])) * 0.41  # the hem opens as wide as the step
             ends = pelvis + 0.2 * spine, pelvis + 0.82 * ((left + right) / 2 - pelvis)
             radii = 0.13 * thick, max(0.19, stride + 0.085) * thick
-            self._add(ends, radii, _TORSO, look.hips, Shape(0, (6, 6), 0.92))
+            self._add(ends, radii, _TORSO, appearance.hips, Shape(0, (6, 6), 0.92))
         else:
             ends = pelvis - 0.03 * _UP, pelvis + 0.06 * _UP
-            self._add(ends, (0.142 * thick, 0.146 * thick), _TORSO, look.hips, Shape(0, (2, 2), 0.7))
+            self._add(ends, (0.142 * thick, 0.146 * thick), _TORSO, appearance.hips, Shape(0, (2, 2), 0.7))
 
     def _arm(self, side: str) -> None:
-        look, thick = self._look, self._thick
+        appearance, thick = self._look, self._thick
         shoulder, elbow, wrist, hand = self._named(side, "shoulder", "elbow", "wrist", "hand")
         upper, fore = (PARTS.index(f"{side}_{name}") for name in ("upper_arm", "forearm"))
-        loose = 0.006 if look.long_sleeves else 0
+        loose = 0.006 if appearance.long_sleeves else 0
         radii = 0.057 * thick, 0.043 * thick + loose
-        self._add((shoulder, elbow), radii, upper, look.sleeve, Shape(0.003))
+        self._add((shoulder, elbow), radii, upper, appearance.sleeve, Shape(0.003))
         radii = 0.042 * thick + loose, 0.029 * thick + loose
-        self._add((elbow, wrist), radii, fore, look.cuff, Shape(0.004))
+        self._add((elbow, wrist), radii, fore, appearance.cuff, Shape(0.004))
         ends = wrist + 0.15 * (hand - wrist), hand
-        self._add(ends, (0.033 * thick, 0.026 * thick), fore, look.skin, Shape(0.008))
+        self._add(ends, (0.033 * thick, 0.026 * thick), fore, appearance.skin, Shape(0.008))
 
     def _leg(self, side: str) -> None:
-        look, thick = self._look, self._thick
+        appearance, thick = self._look, self._thick
         hip, knee, ankle, heel, toe = self._named(side, "hip", "knee", "ankle", "heel", "toe")
         thigh, shank, foot = (PARTS.index(f"{side}_{name}") for name in ("thigh", "shank", "foot"))
-        trousers = look.leg_style == "trousers"
+        trousers = appearance.leg_style == "trousers"
         loose = 0.01 if trousers else 0
         radii = 0.086 * thick, 0.058 * thick + loose
-        self._add((hip + 0.12 * (knee - hip), knee), radii, thigh, look.legs, Shape(0.004))
+        self._add((hip + 0.12 * (knee - hip), knee), radii, thigh, appearance.legs, Shape(0.004))
         radii = 0.055 * thick + loose, 0.036 * thick + loose
         calf = Shape(0.006 if trousers else 0.016 * thick)
-        self._add((knee, ankle), radii, shank, look.shins, calf)
-        self._add((heel + 0.039 * _UP, toe + 0.03 * _UP), (0.042, 0.034), foot, look.shoe, Shape(0.004))
-        self._add((ankle, (ankle + toe) / 2), (0.043, 0.032), foot, look.shoe)
+        self._add((knee, ankle), radii, shank, appearance.shins, calf)
+        self._add((heel + 0.039 * _UP, toe + 0.03 * _UP), (0.042, 0.034), foot, appearance.shoe, Shape(0.004))
+        self._add((ankle, (ankle + toe) / 2), (0.043, 0.032), foot, appearance.shoe)
 
     def _head(self) -> None:
-        look, joints = self._look, self._joints
+        appearance, joints = self._look, self._joints
         head = joints["head"]
         up = joints["head_top"] - head
         radius = float(np.linalg.norm(up))
@@ -167,21 +167,27 @@ class GarmentBuilder:
         body_yaw, self._yaw = self._yaw, math.atan2(nose[0], nose[2])
         ahead = forward(np.array(self._yaw)) * radius
         skull = Shape(0, (1.02, 1.02))
-        self._add((head - 0.3 * up, head + 0.3 * up), (0.64 * radius, 0.74 * radius), _HEAD, look.head, skull)
+        self._add(
+            (head - 0.3 * up, head + 0.3 * up), (0.64 * radius, 0.74 * radius), _HEAD, appearance.head, skull
+        )
         for side, _ in SIDES:
             ear = joints[f"{side}_ear"]
-            self._add((ear - 0.12 * up, ear + 0.1 * up), (0.1 * radius, 0.15 * radius), _HEAD, look.skin)
-            if look.glasses:
+            self._add(
+                (ear - 0.12 * up, ear + 0.1 * up), (0.1 * radius, 0.15 * radius), _HEAD, appearance.skin
+            )
+            if appearance.glasses:
                 eye = joints[f"{side}_eye"] + ahead * 0.12
                 self._add((eye, eye), (0.17 * radius,) * 2, _HEAD, _GLASSES)
         tip = joints["nose"] - ahead * 0.14
-        self._add((tip + 0.28 * up - ahead * 0.1, tip), (0.06 * radius, 0.13 * radius), _HEAD, look.skin)
+        self._add(
+            (tip + 0.28 * up - ahead * 0.1, tip), (0.06 * radius, 0.13 * radius), _HEAD, appearance.skin
+        )
         self._hair(head, up, ahead)
         self._yaw = body_yaw
 
     def _hair(self, head: np.ndarray, up: np.ndarray, ahead: np.ndarray) -> None:
         """up, ahead: half the head's height long."""
-        look = self._look
+        appearance = self._look
         radius = float(np.linalg.norm(up))
         # Start and end, in halves of the head upward and ahead; both radii.
         tufts: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
@@ -190,35 +196,35 @@ class GarmentBuilder:
             "ponytail": ((0.25, -0.8), (-1.15, -1.05), (0.24, 0.15)),
             "bun": ((0.62, -0.62), (0.77, -0.62), (0.36, 0.33)),
         }
-        if look.hair_style in tufts:
-            start, end, (first, last) = tufts[look.hair_style]
+        if appearance.hair_style in tufts:
+            start, end, (first, last) = tufts[appearance.hair_style]
             ends = head + start[0] * up + start[1] * ahead, head + end[0] * up + end[1] * ahead
-            self._add(ends, (first * radius, last * radius), _HEAD, look.hair)
-        if look.extra in ("cap", "beanie"):
+            self._add(ends, (first * radius, last * radius), _HEAD, appearance.hair)
+        if appearance.extra in ("cap", "beanie"):
             crown = head + 0.5 * up
             cap = Shape(0, (1.25, 1.25))
-            self._add((crown, crown + 0.1 * up), (0.82 * radius,) * 2, _HEAD, look.extra_paint, cap)
-        if look.extra == "cap":
+            self._add((crown, crown + 0.1 * up), (0.82 * radius,) * 2, _HEAD, appearance.extra_paint, cap)
+        if appearance.extra == "cap":
             brim = head + 0.52 * up + 0.8 * ahead
-            self._add((brim, brim + 0.5 * ahead), (0.16 * radius,) * 2, _HEAD, look.extra_paint)
+            self._add((brim, brim + 0.5 * ahead), (0.16 * radius,) * 2, _HEAD, appearance.extra_paint)
 
     def _extras(self) -> None:
-        look, thick, ahead = self._look, self._thick, self._ahead
+        appearance, thick, ahead = self._look, self._thick, self._ahead
         chest, pelvis = self._joints["chest"], self._joints["pelvis"]
-        down, paint = pelvis - chest, look.extra_paint
-        if look.extra == "scarf":
+        down, paint = pelvis - chest, appearance.extra_paint
+        if appearance.extra == "scarf":
             neck = self._joints["neck"] - 0.025 * _UP
             self._add((neck, neck - 0.02 * _UP), (0.085 * thick,) * 2, _TORSO, paint, Shape(0, (1.5, 1.5)))
             front = neck + ahead * 0.11 * thick
             self._add((front, front + 0.5 * down), (0.035, 0.045), _TORSO, paint, Shape(0, (3, 3)))
-        if look.extra == "backpack":
+        if appearance.extra == "backpack":
             back = chest - ahead * 0.17 * thick
             bag = Shape(0, (1.8, 1.8), 0.7)
             self._add((back + 0.12 * down, back + 0.72 * down), (0.13, 0.15), _BAG, paint, bag)
             for _, sign in SIDES:
                 strap = chest + self._right * sign * 0.1 + ahead * 0.1 * thick
                 self._add((strap + 0.02 * _UP, strap + 0.5 * down), (0.022, 0.02), _BAG, paint)
-        if look.extra == "shoulder bag":
+        if appearance.extra == "shoulder bag":
             top = pelvis + self._right * 0.2 * thick + 0.05 * _UP
             self._add((top, top - 0.13 * _UP), (0.08, 0.1), _BAG, paint, Shape(0, (2.2, 2.2)))
             shoulder = self._joints["right_shoulder"] + 0.04 * _UP

@@ -1,24 +1,44 @@
-"""Trials on disk, a line each, so that a search can be broken off at any moment."""
+"""Trials of a settings search, stored one per line so that an interrupted search can be resumed."""
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.io.frame_file import reason
 
-if TYPE_CHECKING:
-    from eval.tune.search import Trial
+
+@dataclass(frozen=True)
+class Trial:
+    """One set of settings and its scores in percent.
+
+    Attributes:
+        settings: The settings that differ from the initial ones; empty for the initial ones themselves.
+        tuned: Score on the videos that the search optimises.
+        held_out: Score on the other videos; None if there are none.
+    """
+
+    settings: Mapping[str, Any]
+    tuned: float
+    held_out: float | None
 
 
 class TrialLog:
-    """The first line says whose trials these are."""
+    """A file of trials; its first line describes the search that they belong to.
+
+    Args:
+        path: A .jsonl file, created if it does not exist.
+        origin: What must be equal for stored trials to be reused.
+
+    Raises:
+        UserError: The file belongs to another search.
+        OutputError: The file cannot be written.
+    """
 
     def __init__(self, path: Path, origin: Mapping[str, object]) -> None:
-        """Raises: UserError if the file is of another search; OutputError if it cannot be written."""
         self._path = path
         origin = json.loads(json.dumps(origin))
         lines = self._lines()
@@ -28,19 +48,20 @@ class TrialLog:
         other = [key for key, value in origin.items() if lines[0].get(key) != value]
         if other:
             raise UserError(
-                f"{path} holds trials with another {', '.join(other)}. Choose another --out, or delete it."
+                f"{path} holds the trials of a search with another {', '.join(other)}. Choose another --out,"
+                " or delete the file."
             )
 
-    def read(self) -> list[dict[str, Any]]:
-        """The fields of all trials so far."""
-        return self._lines()[1:]
+    def read(self) -> list[Trial]:
+        """Return all trials in order."""
+        return [Trial(**line) for line in self._lines()[1:]]
 
-    def append(self, trial: "Trial") -> None:
-        """Add one. Raises: OutputError."""
+    def append(self, trial: Trial) -> None:
+        """Add a trial. Raises: OutputError."""
         self._write(json.dumps(asdict(trial)) + "\n", "a")
 
     def _lines(self) -> list[dict[str, Any]]:
-        """All whole lines; half a line, as a killed process leaves it, is cut off."""
+        """Return all complete lines; an incomplete last line, left by a killed process, is removed."""
         if not self._path.is_file():
             return []
         try:
@@ -51,7 +72,7 @@ class TrialLog:
             return [json.loads(line) for line in whole.splitlines()]
         except (OSError, ValueError) as error:
             raise UserError(
-                f"{self._path} is no log of trials ({error}). Choose another --out, or delete it."
+                f"{self._path} is not a log of trials ({error}). Choose another --out, or delete the file."
             ) from error
 
     def _write(self, text: str, mode: str) -> None:

@@ -1,7 +1,7 @@
-"""Searches tracker settings on stored observations: no network runs, and half of the videos stay unseen.
+"""Search tracker settings on stored observations; no network runs.
 
-The search is random and local: each trial takes the best settings so far and draws one to three of them anew.
-Only half of the videos decide what is best. The other half says what the settings are worth on new videos.
+The search is random and local: each trial resamples one to three of the best settings so far. Half of the
+videos are optimised; the other half is held out and shows how the settings generalise.
 """
 
 import hashlib
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from eval.report.output import validate_file, write_whole
-from eval.tune.log import TrialLog
-from eval.tune.score import METRICS, Trying, Video, videos_to_tune
+from eval.tune.log import Trial, TrialLog
+from eval.tune.score import METRICS, SettingsScorer, Video, videos_to_tune
 from eval.tune.space import Space, space_of
 from eval.workers import Workers
 from kprtrack import __version__
@@ -26,24 +26,21 @@ from kprtrack.io.header import plain
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One set of settings and what it reached, in percent."""
-
-    settings: Mapping[str, Any]  # those that differ from the given ones; none: the given ones themselves
-    tuned: float  # on the videos that decide
-    held_out: float | None  # on the others; None: there are none
-
-
-@dataclass(frozen=True)
 class TuneResult:
-    """The outcome of a search."""
+    """The result of a search.
 
-    best: dict[str, Any]  # settings that differ from the given ones
+    Attributes:
+        best: The best settings, as far as they differ from the initial ones.
+        table: Scores before and after, as text.
+        trials: All trials in order; the first one has the initial settings.
+    """
+
+    best: dict[str, Any]
     table: str
-    trials: list[Trial]  # in order; the first is of the given settings
+    trials: list[Trial]
 
 
-# One argument for every question that the command line asks.
+# One argument for each option of the command line.
 def run_tune(  # noqa: PLR0913
     observations: Path,
     ground_truth: Path,
@@ -56,14 +53,28 @@ def run_tune(  # noqa: PLR0913
     quiet: bool = True,
     processes: int = 1,
 ) -> TuneResult:
-    """The best settings of `config.tracker` found in so many trials; `out` (.json) holds them for `--config`.
+    """Search settings of `config.tracker` and write the best ones to a file for `--config`.
 
-    observations: folder of .npz. truth: PoseTrack21's root, or a folder of track files of the same names.
-    metric: box_hota, idf1 (of the MOTA kit), or with PoseTrack21's truth keypoint_hota, whose official count
-        makes much of frames without tracks, and keypoint_hota_fixed.
-    Every trial is a line of OUT.trials.jsonl; a search that was broken off goes on from there, and
-    so does one with more `trials`. The same seed gives the same search.
-    Raises: UserError, InputError, OutputError.
+    Each trial is stored as a line of OUT.trials.jsonl; an interrupted search resumes from there, and so does
+    one with more `trials`. The same seed gives the same search.
+
+    Args:
+        observations: Folder of .npz files from `kprtrack observe` or `bench`.
+        ground_truth: PoseTrack21's root, a folder of track files with the same names, or the file of a single
+            video.
+        config: The tracker and its initial settings.
+        trials: Number of settings to try, the initial ones included.
+        seed: Seed of the search.
+        metric: box_hota or idf1 (of the MOTA kit); with PoseTrack21's ground truth also keypoint_hota, whose
+            official counting penalises frames without tracks heavily, and keypoint_hota_fixed.
+        out: A .json file for the best settings.
+        quiet: Show no progress.
+        processes: Number of worker processes.
+
+    Raises:
+        UserError: An argument is invalid, or the log belongs to another search.
+        InputError: Observations or ground truth are missing or invalid.
+        OutputError: A file cannot be written.
     """
     if metric not in METRICS:
         raise unknown_name("metric", metric, METRICS)
@@ -73,12 +84,12 @@ def run_tune(  # noqa: PLR0913
         raise UserError(f"The best settings are written as .json, not as '{out.name}'.")
     validate_file(out, "--out")
     space = space_of(config.tracker)
-    space.values(config.tracker.options)  # misspelt options are told now
+    space.values(config.tracker.options)  # rejects misspelt options before the search
     videos = videos_to_tune(observations, ground_truth, METRICS[metric])
     search = _Search(config.tracker, space, metric, seed, videos)
     log = TrialLog(out.with_suffix(".trials.jsonl"), search.origin(ground_truth))
     done = search.run(log, trials, quiet=quiet, processes=processes)
-    best = max(done, key=lambda trial: trial.tuned)  # of equals the first
+    best = max(done, key=lambda trial: trial.tuned)  # the first one of equals
     options = {**config.tracker.options, **best.settings}
     content = {"tracker": {"name": config.tracker.name, **options}}
     write_whole(out, json.dumps(plain(content), indent=2).encode() + b"\n")
@@ -94,24 +105,24 @@ class _Search:
     videos: list[Video]
 
     def origin(self, ground_truth: Path) -> dict[str, object]:
-        """What must be the same for the trials of a log to be those of this search."""
+        """Return what must be equal for stored trials to be reused."""
         sizes = {video.name: video.observations.stat().st_size for video in self.videos}
         return {
             "kprtrack": __version__,
             "metric": self.metric,
             "seed": self.seed,
             "tracker": {"name": self.tracker.name, **self.tracker.options},
-            "truth": str(ground_truth),
+            "ground_truth": str(ground_truth),
             "observations": sizes,
             "ranges": dict(self.space.ranges),
         }
 
     def run(self, log: TrialLog, count: int, *, quiet: bool, processes: int) -> list[Trial]:
-        """So many trials, those in the log without running."""
-        given = self.space.values(self.tracker.options)
-        done = [Trial(**line) for line in log.read()[:count]]
+        """Return `count` trials; those in the log are not run again."""
+        initial = self.space.values(self.tracker.options)
+        done = log.read()[:count]
         with (
-            Workers(Trying(self.metric, self.tracker), processes) as workers,
+            Workers(SettingsScorer(self.metric, self.tracker), processes) as workers,
             Progress((count - len(done)) * len(self.videos), "tuning", quiet, unit="videos") as progress,
         ):
             while len(done) < count:
@@ -119,29 +130,30 @@ class _Search:
                 changed: Mapping[str, Any] = {}
                 if best is not None:
                     random = np.random.default_rng([self.seed, len(done)])
-                    changed = self.space.change({**given, **best.settings}, random)
-                settings = {name: value for name, value in changed.items() if value != given[name]}
+                    changed = self.space.change({**initial, **best.settings}, random)
+                settings = {name: value for name, value in changed.items() if value != initial[name]}
                 scores = dict(workers.run([(video, settings) for video in self.videos], progress.advance))
-                trial = Trial(settings, *self._judge(scores))
+                trial = Trial(settings, *self._combine(scores))
                 log.append(trial)
                 done.append(trial)
         return done
 
-    def _judge(self, scores: Mapping[str, Any]) -> tuple[float, float | None]:
+    def _combine(self, scores: Mapping[str, Any]) -> tuple[float, float | None]:
+        """Return the scores of the tuned and of the held-out videos."""
         tuned, held_out = halves([video.name for video in self.videos])
         of_all = METRICS[self.metric].of_all
         first = of_all({name: scores[name] for name in tuned})
         return first, of_all({name: scores[name] for name in held_out}) if held_out else None
 
-    def table(self, given: Trial, best: Trial) -> str:
-        """Before and after, and whether to believe it."""
+    def table(self, initial: Trial, best: Trial) -> str:
+        """Return the scores before and after, the changed settings and an assessment."""
         tuned, held_out = halves([video.name for video in self.videos])
         rows = [
-            (self.metric, "given", "best", "change"),
-            _scores(f"{len(tuned)} videos tuned on", given.tuned, best.tuned),
+            (self.metric, "initial", "best", "change"),
+            _scores(f"{len(tuned)} tuned videos", initial.tuned, best.tuned),
         ]
-        if given.held_out is not None and best.held_out is not None:
-            rows.append(_scores(f"{len(held_out)} videos not seen", given.held_out, best.held_out))
+        if initial.held_out is not None and best.held_out is not None:
+            rows.append(_scores(f"{len(held_out)} held-out videos", initial.held_out, best.held_out))
         values = self.space.values(self.tracker.options)
         rows += [(name, str(values[name]), str(value), "") for name, value in best.settings.items()]
         widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
@@ -149,25 +161,27 @@ class _Search:
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
             for row in rows
         ]
-        return "\n".join([*lines, _verdict(given, best)])
+        return "\n".join([*lines, _assessment(initial, best)])
 
 
 def halves(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The names that decide and those that stay unseen, by hash: always the same, whatever else is there."""
+    """Split names into tuned and held-out ones by their hashes."""
     ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
     middle = (len(ranked) + 1) // 2
     return ranked[:middle], ranked[middle:]
 
 
-def _scores(label: str, given: float, best: float) -> tuple[str, str, str, str]:
-    return label, f"{given:.2f}", f"{best:.2f}", f"{best - given:+.2f}"
+def _scores(label: str, initial: float, best: float) -> tuple[str, str, str, str]:
+    return label, f"{initial:.2f}", f"{best:.2f}", f"{best - initial:+.2f}"
 
 
-def _verdict(given: Trial, best: Trial) -> str:
+def _assessment(initial: Trial, best: Trial) -> str:
     if not best.settings:
-        return "Nothing better than the given settings was found."
-    if given.held_out is None or best.held_out is None:
-        return "With one video nothing says what the settings are worth on another."
-    if best.held_out > given.held_out:
-        return "The gain on the videos not seen is what to expect of new ones of their kind."
-    return "No gain on the videos not seen: these settings fit only the others. Keep the given ones."
+        return "No better settings than the initial ones were found."
+    if initial.held_out is None or best.held_out is None:
+        return "With a single video, no video is held out: the gain on other videos is unknown."
+    if best.held_out > initial.held_out:
+        return "Expect the gain of the held-out videos on new videos of the same kind."
+    return (
+        "No gain on the held-out videos: the best settings overfit the tuned ones. Keep the initial settings."
+    )

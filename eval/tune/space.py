@@ -1,4 +1,4 @@
-"""What may be tuned, within which limits, and which settings to try next."""
+"""The tracker settings that can be tuned, their ranges, and the choice of the next settings to try."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,26 +13,35 @@ from kprtrack.trackers.kpr_config import KprTrackerConfig
 
 Settings = dict[str, float]
 
-_MOST_CHANGES = 3  # settings changed in one trial
-_STEP = 0.1  # deviation of a small change, as a share of the range
+_MAX_CHANGES = 3  # settings changed in one trial
+_STEP = 0.1  # standard deviation of a small change, relative to the range
 _DIGITS = 3
 
 
 @dataclass(frozen=True)
 class Space:
-    """The settings of one tracker that are searched: name -> lowest and highest value, both whole or not."""
+    """The tunable settings of one tracker.
+
+    Attributes:
+        config: The tracker's configuration class.
+        ranges: Name of a setting -> lowest and highest value; two integers for an integer setting.
+    """
 
     config: type[Any]
     ranges: Mapping[str, tuple[float, float]]
 
     def values(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The values in force with these options. Raises: UserError for options the tracker does not have."""
+        """Return the values of all tunable settings under these options.
+
+        Raises:
+            UserError: The tracker has no such option.
+        """
         config: Any = configure(self.config, options)
         return {name: getattr(config, name) for name in self.ranges}
 
     def change(self, values: Mapping[str, Any], random: np.random.Generator) -> Settings:
-        """`values` with one to three of them drawn anew: anywhere in their range, or a small step away."""
-        names = random.choice(list(self.ranges), size=random.integers(1, _MOST_CHANGES + 1), replace=False)
+        """Return `values` with one to three of them resampled, in the whole range or near the old value."""
+        names = random.choice(list(self.ranges), size=random.integers(1, _MAX_CHANGES + 1), replace=False)
         return {**values, **{str(name): self._draw(str(name), values[str(name)], random) for name in names}}
 
     def _draw(self, name: str, value: float | None, random: np.random.Generator) -> float:
@@ -43,12 +52,12 @@ class Space:
         return round(drawn) if isinstance(low, int) else round(float(drawn), _DIGITS)
 
 
-# Left out: what is learned from the video (inter_identity_distance) and max_lost_s, unlimited on purpose.
+# Not tuned: inter_identity_distance, which is estimated from the video, and max_lost_s, which is unlimited.
 SPACES: dict[str, Space] = {
     "kpr": Space(
         KprTrackerConfig,
         {
-            "high_score": (0.4, 0.8),  # never below the highest low_score
+            "high_score": (0.4, 0.8),  # not below the highest low_score
             "low_score": (0.05, 0.4),
             "new_track_score": (0.4, 0.9),
             "min_track_age_s": (0.0, 0.5),
@@ -78,7 +87,11 @@ SPACES: dict[str, Space] = {
 
 
 def space_of(tracker: ComponentConfig) -> Space:
-    """What may be tuned of this tracker. Raises: UserError for a tracker that nobody knows."""
+    """Return the tunable settings of a tracker.
+
+    Raises:
+        UserError: The tracker is unknown.
+    """
     if tracker.name not in SPACES:
         raise unknown_name("tracker to tune", tracker.name, SPACES)
     return SPACES[tracker.name]

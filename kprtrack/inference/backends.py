@@ -23,7 +23,7 @@ _PROVIDERS = {
 _OPENVINO_PRECISION: dict[Precision, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 _ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 # Most parts a batch is cut into, each computed by a thread of its own. Both backends spread one call over
-# threads layer by layer; the layers of small networks are too short for that to help (docs/speed.md).
+# threads layer by layer; the layers of small networks are too short for that to help (docs/benchmarks.md).
 _MOST_PARTS = 4
 _Run = Callable[..., list[np.ndarray]]
 

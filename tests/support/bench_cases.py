@@ -141,10 +141,10 @@ def _make_video(root: Path, name: str, number: int) -> None:
 
 
 def _draw(boxes: np.ndarray, number: int) -> Image.Image:
-    picture = np.full((HEIGHT, WIDTH, 3), 40 * number, np.uint8)
+    image = np.full((HEIGHT, WIDTH, 3), 40 * number, np.uint8)
     for (x, y, width, height), colour in zip(boxes.astype(int), [(200, 30, 30), (30, 30, 200)], strict=True):
-        picture[y : y + height, x : x + width] = colour
-    return Image.fromarray(picture)
+        image[y : y + height, x : x + width] = colour
+    return Image.fromarray(image)
 
 
 def _image(file: Path, image_id: int, number: int) -> dict[str, object]:

@@ -8,23 +8,23 @@ from pathlib import Path
 
 from kprtrack.core.errors import WeightsError
 
-Tell = Callable[[int], None]
+OnProgress = Callable[[int], None]
 
 
-def squares(number: int) -> Callable[[int, Tell], tuple[int, int]]:
+def squares(number: int) -> Callable[[int, OnProgress], tuple[int, int]]:
     """The job's square, and the process's own number."""
 
-    def worker(job: int, tell: Tell) -> tuple[int, int]:
-        tell(1)
+    def worker(job: int, on_progress: OnProgress) -> tuple[int, int]:
+        on_progress(1)
         return job * job, number
 
     return worker
 
 
-def endless(number: int) -> Callable[[str, Tell], None]:
+def endless(number: int) -> Callable[[str, OnProgress], None]:
     """Leaves a trace until it is ended."""
 
-    def worker(job: str, tell: Tell) -> None:
+    def worker(job: str, on_progress: OnProgress) -> None:
         while True:
             with Path(job).open("a") as file:
                 file.write("alive\n")
@@ -33,10 +33,10 @@ def endless(number: int) -> Callable[[str, Tell], None]:
     return worker
 
 
-def failing(number: int) -> Callable[[str, Tell], None]:
+def failing(number: int) -> Callable[[str, OnProgress], None]:
     """Fails as the job says."""
 
-    def worker(job: str, tell: Tell) -> None:
+    def worker(job: str, on_progress: OnProgress) -> None:
         if job == "weights":
             raise WeightsError("no weights")
         if job == "bug":

@@ -17,14 +17,14 @@ def tools(monkeypatch):
 @pytest.mark.parametrize("hide", [False, True])
 def test_plain_distances_are_ours(hide):
     from measure_ranking import embedded
-    from speed_plain_ranking import plain_distances
+    from timing.reference_ranking import reference_distances
 
     query, gallery = embedded(15, 700, 9, dimensions=16)
     if hide:
         query.visible[3] = False
         gallery.visible[::2] = np.arange(9) < 1
         query.visible[5:9, 0] = False
-    plain = plain_distances(query.features, query.visible, gallery.features, gallery.visible)
+    plain = reference_distances(query.features, query.visible, gallery.features, gallery.visible)
     a, b = (prepare(side.features, side.visible, "euclidean") for side in (query, gallery))
     np.testing.assert_allclose(distance_matrix(a, b, metric="euclidean"), plain, atol=1e-5)
 
@@ -32,12 +32,12 @@ def test_plain_distances_are_ours(hide):
 @pytest.mark.parametrize("protocol", ["mot_inter_intra_video", "default"])
 def test_plain_ranking_is_ours(protocol):
     from measure_ranking import embedded
-    from speed_plain_ranking import plain_distances, plain_ranking
+    from timing.reference_ranking import reference_distances, reference_ranking
 
     query, gallery = embedded(40, 300, 30, dimensions=16)
     gallery.labels.identities[gallery.labels.identities == query.labels.identities[0]] = 99  # no match
-    mean, curve = plain_ranking(
-        plain_distances(query.features, query.visible, gallery.features, gallery.visible),
+    mean, curve = reference_ranking(
+        reference_distances(query.features, query.visible, gallery.features, gallery.visible),
         query_identities=query.labels.identities,
         gallery_identities=gallery.labels.identities,
         query_cameras=query.labels.cameras,

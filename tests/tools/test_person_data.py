@@ -38,9 +38,9 @@ class FakeTeachers:
         return []
 
     def label(self, image, boxes):
-        from person_data.labels import teacher_features
+        from person_data.labels import person_from_teacher
 
-        return [teacher_features(box, skeleton(box)) for box in boxes]
+        return [person_from_teacher(box, skeleton(box)) for box in boxes]
 
 
 def cutout(height=120, width=40):
@@ -60,9 +60,9 @@ def composed(seed):
     return compose(np.random.default_rng(seed), [cutout()], [np.zeros((60, 80, 3), np.uint8)])
 
 
-def outside(picture, people):
+def outside(image, people):
     """[H, W] bool: what no box covers, nor a little around it."""
-    free = np.ones(picture.shape[:2], bool)
+    free = np.ones(image.shape[:2], bool)
     for each in people:
         left, top, right, bottom = each.box.astype(int)
         free[max(top - 8, 0) : bottom + 8, max(left - 8, 0) : right + 8] = False
@@ -71,20 +71,20 @@ def outside(picture, people):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_boxes_enclose_all_that_shows_of_pasted_people(seed):
-    picture, people = composed(seed)
-    smooth = cv2.GaussianBlur(picture, (0, 0), 2).max(axis=2)
-    assert (smooth[outside(picture, people)] < 60).all()
+    image, people = composed(seed)
+    smooth = cv2.GaussianBlur(image, (0, 0), 2).max(axis=2)
+    assert (smooth[outside(image, people)] < 60).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_boxes_are_filled_by_a_person_who_shows(seed):
-    picture, people = composed(seed)
+    image, people = composed(seed)
     for each in people:
         left, top, right, bottom = each.box.astype(int)
-        assert 0 <= left < right <= picture.shape[1]
-        assert 0 <= top < bottom <= picture.shape[0]
+        assert 0 <= left < right <= image.shape[1]
+        assert 0 <= top < bottom <= image.shape[0]
         if not each.ignore:
-            assert picture[top:bottom, left:right].max() > 60
+            assert image[top:bottom, left:right].max() > 60
 
 
 def test_joints_move_and_grow_with_the_person():
@@ -188,9 +188,9 @@ def oval():
 
 
 @pytest.fixture
-def study(tmp_path):
+def context(tmp_path):
     """Drawn pictures in the form of the real ones, each with a person of its own colour."""
-    from person_data.reading import Study
+    from person_data.reading import SourceContext
 
     rng = np.random.default_rng(0)
     (tmp_path / "detect").mkdir()
@@ -210,50 +210,56 @@ def study(tmp_path):
     with zipfile.ZipFile(tmp_path / "detect/imagenet_samples.zip", "w") as places:
         for name in names:
             add(places, f"imagenet_samples/n{name}_thing.jpg", rng.integers(0, 255, (40, 60, 3), np.uint8))
-    return Study(tmp_path, FakeTeachers(), 0)
+    return SourceContext(tmp_path, FakeTeachers(), 0)
 
 
-def add(archive, name, picture):
-    archive.writestr(name, cv2.imencode(Path(name).suffix, picture)[1].tobytes())
+def add(archive, name, image):
+    archive.writestr(name, cv2.imencode(Path(name).suffix, image)[1].tobytes())
 
 
-def test_people_of_held_out_pictures_are_cut_out_for_the_other_side_only(study):
+def test_people_of_held_out_pictures_are_cut_out_for_the_other_side_only(context):
     from person_data.cutouts import cutouts
     from person_data.single import ccp
 
-    sides = {side: {each.image.tobytes() for each in cutouts(study, held_out=side)} for side in (False, True)}
-    assert len(sides[True]) == sum(each.held_out for each in ccp(study)) == 3
+    sides = {
+        side: {each.image.tobytes() for each in cutouts(context, held_out=side)} for side in (False, True)
+    }
+    assert len(sides[True]) == sum(each.held_out for each in ccp(context)) == 3
     assert len(sides[False]) == PICTURES - 3 + 1
     assert not sides[True] & sides[False]
 
 
-def test_penn_fudans_box_is_its_masks_extent(study):
+def test_penn_fudans_box_is_its_masks_extent(context):
     from person_data.single import pennfudan
 
-    (picture,) = pennfudan(study)
-    assert picture.people[0].box.tolist() == [25, 10, 65, 130]
+    (image,) = pennfudan(context)
+    assert image.people[0].box.tolist() == [25, 10, 65, 130]
 
 
-def test_whom_the_teacher_overlooks_in_a_picture_of_sport_is_ignored(study, monkeypatch):
-    from person_data.labels import teacher_features
+def test_whom_the_teacher_overlooks_in_a_picture_of_sport_is_ignored(context, monkeypatch):
+    from person_data.labels import person_from_teacher
     from person_data.street import sports
 
     whole, away = (10, 10, 50, 90), (60, 10, 85, 40)
     joints = [[x, y, 1] for x, y in ((12, 12), (48, 88), (30, 50))]
     told = {"joint_order": ["neck", "head_top", "left_hip"], "coco17_index": [None, None, 11]}
-    (study.real / "pose").mkdir()
-    (study.real / "pose/lspet_crops.json").write_bytes(orjson.dumps(told | {"images": [["one.jpg", joints]]}))
-    with zipfile.ZipFile(study.real / "pose/lspet_crops.zip", "w") as crops:
+    (context.real / "pose").mkdir()
+    (context.real / "pose/lspet_crops.json").write_bytes(
+        orjson.dumps(told | {"images": [["one.jpg", joints]]})
+    )
+    with zipfile.ZipFile(context.real / "pose/lspet_crops.zip", "w") as crops:
         add(crops, "lspet_crops/one.jpg", np.zeros((100, 90, 3), np.uint8))
     for boxes, ignored in (([whole], 0), ([away], 1), ([], 1)):
-        people = [teacher_features(np.float32(box), skeleton(box), 0.8) for box in boxes]
-        monkeypatch.setattr(study.teachers, "label_all", lambda *_, found=people: list(found), raising=False)
-        (picture,) = sports(study)
-        assert len(picture.people) == len(boxes) + ignored
-        assert [each.box.tolist() for each in picture.people if each.ignore] == [[12, 12, 48, 88]] * ignored
+        people = [person_from_teacher(np.float32(box), skeleton(box), 0.8) for box in boxes]
+        monkeypatch.setattr(
+            context.teachers, "label_all", lambda *_, found=people: list(found), raising=False
+        )
+        (image,) = sports(context)
+        assert len(image.people) == len(boxes) + ignored
+        assert [each.box.tolist() for each in image.people if each.ignore] == [[12, 12, 48, 88]] * ignored
 
 
-def test_no_picture_is_in_two_lists_of_a_kind(study, tmp_path):
+def test_no_picture_is_in_two_lists_of_a_kind(context, tmp_path):
     from make_person_data import REAL
     from person_data.composites import composites
     from person_data.writing import write_lists, write_source
@@ -262,9 +268,9 @@ def test_no_picture_is_in_two_lists_of_a_kind(study, tmp_path):
     entries = [
         entry
         for name in ("ccp", "backgrounds")
-        for entry in write_source(out, name, REAL[name](study), {"seed": 0})
+        for entry in write_source(out, name, REAL[name](context), {"seed": 0})
     ]
-    entries += write_source(out, "composites", composites(study, 4, held_out=True), {"seed": 0})
+    entries += write_source(out, "composites", composites(context, 4, held_out=True), {"seed": 0})
     summary = write_lists(out, entries, {})
     lists = {path.stem: orjson.loads(path.read_bytes()) for path in out.glob("*_*.json")}
     lists |= {name: orjson.loads((out / f"{name}.json").read_bytes()) for name in ("train", "val")}
@@ -277,33 +283,33 @@ def test_no_picture_is_in_two_lists_of_a_kind(study, tmp_path):
     assert all((out / "images" / name).exists() for each in files.values() for name in each)
 
 
-def test_a_finished_source_is_not_made_again(study, tmp_path):
+def test_a_finished_source_is_not_made_again(context, tmp_path):
     from person_data.single import ccp
     from person_data.writing import write_source
 
-    first = write_source(tmp_path / "out", "ccp", ccp(study), {"seed": 0})
+    first = write_source(tmp_path / "out", "ccp", ccp(context), {"seed": 0})
     assert write_source(tmp_path / "out", "ccp", iter(()), {"seed": 0}) == first
     assert write_source(tmp_path / "out", "ccp", iter(()), {"seed": 1}) == []
 
 
 def test_large_pictures_are_shrunk_with_their_labels_and_tiny_people_ignored():
-    from person_data.labels import Picture, fitted, person
+    from person_data.labels import ImageRecord, fitted, person
 
     keypoints = np.tile(np.float32([300, 300, 2]), (17, 1))
     people = (person(np.float32([100, 200, 500, 600]), keypoints), person(np.float32([0, 0, 8, 12])))
-    picture = fitted(Picture("a", np.zeros((640, 1280, 3), np.uint8), people, "true", False))
-    assert picture.image.shape == (320, 640, 3)
-    assert picture.people[0].box.tolist() == [50, 100, 250, 300]
-    assert picture.people[0].keypoints[0].tolist() == [150, 150, 2]
-    assert [each.ignore for each in picture.people] == [False, True]
+    image = fitted(ImageRecord("a", np.zeros((640, 1280, 3), np.uint8), people, "true", False))
+    assert image.image.shape == (320, 640, 3)
+    assert image.people[0].box.tolist() == [50, 100, 250, 300]
+    assert image.people[0].keypoints[0].tolist() == [150, 150, 2]
+    assert [each.ignore for each in image.people] == [False, True]
 
 
 def test_a_missing_source_is_named(tmp_path):
-    from person_data.reading import Study
+    from person_data.reading import SourceContext
     from person_data.single import ccp
 
     with pytest.raises(InputError, match="--without ccp"):
-        next(ccp(Study(tmp_path, FakeTeachers(), 0)))
+        next(ccp(SourceContext(tmp_path, FakeTeachers(), 0)))
 
 
 def test_a_teacher_is_asked_once(tmp_path, monkeypatch):

@@ -12,16 +12,16 @@ import cv2
 import numpy as np
 
 from person_data.cutouts import Cutout, cutouts, mirrored, resized
-from person_data.labels import Person, Picture
-from person_data.reading import Study
+from person_data.labels import ImageRecord, Person
+from person_data.reading import SourceContext
 from person_data.street import backgrounds
 
 _SIZES = ((416, 234), (480, 270), (512, 384), (416, 416), (384, 512), (320, 480), (640, 360))  # width, height
 _HEIGHTS = 12.0, 1.15  # pixels of the smallest person; of the largest, relative to the picture
-_MOST_PEOPLE = 9
+_MAX_PEOPLE = 9
 _IGNORED, _UNSEEN = 0.15, 0.02  # share of a person seen, below which it is ignored, not even that
 _REACH = 0.02  # of a person's height: a joint counts as seen if the person shows that near
-_NOBODY, _THING = 0, -1  # owners of a pixel; people count from 1
+_UNMATCHED, _THING = 0, -1  # owners of a pixel; people count from 1
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class _Layer:
     top: int
 
 
-def composites(study: Study, count: int, *, held_out: bool) -> Iterator[Picture]:
+def composites(context: SourceContext, count: int, *, held_out: bool) -> Iterator[ImageRecord]:
     """`count` pictures from the people and the backgrounds of one side of the split."""
-    people = cutouts(study, held_out=held_out)
-    places = [each.image for each in backgrounds(study) if each.held_out == held_out]
+    people = cutouts(context, held_out=held_out)
+    places = [each.image for each in backgrounds(context) if each.held_out == held_out]
     side = "val" if held_out else "train"
     for number in range(count):
-        rng = np.random.default_rng([study.seed, held_out, number])
+        rng = np.random.default_rng([context.seed, held_out, number])
         image, found = compose(rng, people, places)
-        yield Picture(f"{side}_{number:05d}", image, tuple(found), "pasted", held_out)
+        yield ImageRecord(f"{side}_{number:05d}", image, tuple(found), "pasted", held_out)
 
 
 def compose(
@@ -48,7 +48,7 @@ def compose(
     """One picture and everybody in it, the nearest last."""
     width, height = _SIZES[rng.integers(len(_SIZES))]
     canvas, blur = _background(rng, places, width, height)
-    owner = np.full((height, width), _NOBODY, np.int16)
+    owner = np.full((height, width), _UNMATCHED, np.int16)
     layers = [_placed(rng, people, each, width, height) for each in _heights(rng, height)]
     for number, layer in enumerate(layers, start=1):
         if rng.random() < 0.12:
@@ -57,28 +57,28 @@ def compose(
     if rng.random() < 0.2:
         _paste_thing(rng, canvas, owner, places)
     found = [_seen(layer, owner == number) for number, layer in enumerate(layers, start=1)]
-    return _photographed(rng, canvas), [each for each in found if each is not None]
+    return _simulate_camera(rng, canvas), [each for each in found if each is not None]
 
 
-def portrait(
+def single_person_image(
     rng: np.random.Generator, cut: Cutout, places: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, Person | None]:
     """A picture around one person, whom at times something hides in part; None: hides all."""
     rows, columns = cut.alpha.shape
     height, width = (round(side * rng.uniform(1.05, 1.5)) for side in (rows, columns))
     canvas, enlarged = _background(rng, places, width, height)
-    owner = np.full((height, width), _NOBODY, np.int16)
+    owner = np.full((height, width), _UNMATCHED, np.int16)
     left, top = rng.integers(width - columns + 1), rng.integers(height - rows + 1)
     layer = _Layer(cut, int(left), int(top))
     _paste(canvas, owner, _dyed(rng, layer, canvas, enlarged), number=1)
     if rng.random() < 0.2:
         _paste_thing(rng, canvas, owner, places)
-    return _photographed(rng, canvas), _seen(layer, owner == 1)
+    return _simulate_camera(rng, canvas), _seen(layer, owner == 1)
 
 
 def _heights(rng: np.random.Generator, height: int) -> np.ndarray:
     """[N] pixels of the people, ascending: the tallest are in front."""
-    count = min(_MOST_PEOPLE, 1 + rng.geometric(0.3))
+    count = min(_MAX_PEOPLE, 1 + rng.geometric(0.3))
     largest = _HEIGHTS[1] * height
     if rng.random() < 0.5:  # a group of similar size
         middle = np.exp(rng.uniform(np.log(_HEIGHTS[0] * 2), np.log(largest)))
@@ -196,15 +196,15 @@ def _seen(layer: _Layer, mask: np.ndarray) -> Person | None:
     near = np.ones((2 * round(max(1, _REACH * layer.cut.height)) + 1,) * 2, np.uint8)
     reached = cv2.dilate(mask.astype(np.uint8), near) > 0
     spots = keypoints[inside, :2].astype(int)
-    occluded_fraction = np.zeros(len(keypoints), bool)
-    occluded_fraction[inside] = ~reached[spots[:, 1], spots[:, 0]]
-    keypoints[occluded_fraction, 2] = 1
+    occluded = np.zeros(len(keypoints), bool)
+    occluded[inside] = ~reached[spots[:, 1], spots[:, 0]]
+    keypoints[occluded, 2] = 1
     keypoints[~inside] = 0
     scores = np.where(inside | ~known, layer.cut.keypoint_scores, 0).astype(np.float32)
     return Person(box, keypoints, scores, ignore=shown < _IGNORED * whole)
 
 
-def _photographed(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
+def _simulate_camera(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
     """Now and then out of focus, moved, of a low resolution, or grainy."""
     fate = rng.random()
     if fate < 0.15:

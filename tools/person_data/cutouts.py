@@ -8,10 +8,10 @@ import numpy as np
 
 from kprtrack.core.skeleton import FLIP
 from person_data.labels import Person, clipped
-from person_data.reading import Study
+from person_data.reading import SourceContext
 from person_data.single import Masked, masked_ccp, masked_pennfudan
 
-_LEAST_PX = 90  # height of a person who is worth cutting out
+_MIN_PX = 90  # height of a person who is worth cutting out
 _FILLED = 0.2, 0.9  # share of the box that a whole person's mask fills
 _SHAPE = 1.4, 5.5  # height over width
 _MARGIN = 3  # pixels around the mask, for its soft edge
@@ -29,12 +29,12 @@ class Cutout:
     height: float  # pixels of the person in `image`
 
 
-def cutouts(study: Study, *, held_out: bool) -> list[Cutout]:
+def cutouts(context: SourceContext, *, held_out: bool) -> list[Cutout]:
     """The people of Penn-Fudan and Clothing Co-Parsing, of the pictures on one side of the split alone."""
     found: list[Cutout] = []
-    for masked in _pictures(study):
+    for masked in _pictures(context):
         if masked.held_out == held_out:
-            people = study.teachers.label(masked.image, masked.boxes)
+            people = context.teachers.label(masked.image, masked.boxes)
             found += cut_out(masked, people)
     return found
 
@@ -46,7 +46,7 @@ def cut_out(masked: Masked, people: Iterable[Person]) -> Iterator[Cutout]:
         size = np.float32([right - left, bottom - top])
         filled = np.count_nonzero(mask) / max(float(size.prod()), 1.0)
         whole = _FILLED[0] <= filled <= _FILLED[1] and _SHAPE[0] <= size[1] / size[0] <= _SHAPE[1]
-        if size[1] >= _LEAST_PX and whole:
+        if size[1] >= _MIN_PX and whole:
             yield _cut(masked.image, mask, someone)
 
 
@@ -73,9 +73,9 @@ def resized(cut: Cutout, height: float) -> Cutout:
     return Cutout(np.clip(image, 0, 255).astype(np.uint8), alpha, keypoints, cut.keypoint_scores, height)
 
 
-def _pictures(study: Study) -> Iterator[Masked]:
-    yield from masked_pennfudan(study)
-    yield from masked_ccp(study)
+def _pictures(context: SourceContext) -> Iterator[Masked]:
+    yield from masked_pennfudan(context)
+    yield from masked_ccp(context)
 
 
 def _cut(image: np.ndarray, mask: np.ndarray, someone: Person) -> Cutout:

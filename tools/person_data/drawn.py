@@ -6,7 +6,7 @@ import numpy as np
 
 from eval.synthetic.benchmark import SyntheticConfig, SyntheticFrame
 from eval.synthetic.scene import Scene
-from person_data.labels import Person, Picture, ignored, person
+from person_data.labels import ImageRecord, Person, ignored, person
 
 _FRAMES = 16  # drawn of each scene, far apart
 _APART = 23  # frames
@@ -16,7 +16,7 @@ _PCKH_HEAD = 0.6  # PCKh's head size, relative to the head box's diagonal
 FIRST_SEED = {False: 1000, True: 2000}  # of training, of what is held out; the demo's clip is of seed 0
 
 
-def drawn(seed: int, count: int, *, held_out: bool) -> Iterator[Picture]:
+def drawn(seed: int, count: int, *, held_out: bool) -> Iterator[ImageRecord]:
     """`count` frames of as many scenes as that takes."""
     for number in range(count):
         scene_number, row = divmod(number, _FRAMES)
@@ -34,7 +34,7 @@ def drawn(seed: int, count: int, *, held_out: bool) -> Iterator[Picture]:
             scene = Scene(config, scene_number // 2 % 4)
         frame = scene.frame(row * _APART)
         name = f"{'val' if held_out else 'train'}_{scene_number:03d}_{frame.number:04d}"
-        yield Picture(name, frame.image, tuple(_people(frame)), "drawn", held_out, "drawn")
+        yield ImageRecord(name, frame.image, tuple(_people(frame)), "drawn", held_out, "drawn")
 
 
 def _people(frame: SyntheticFrame) -> Iterator[Person]:

@@ -9,11 +9,14 @@ import numpy as np
 from kprtrack.core.skeleton import KEYPOINTS
 
 LONG_SIDE = 640  # pixels of the pictures that are written
-LEAST_HEIGHT = 8.0  # pixels of a person in the written picture; smaller ones are ignored
-SURE, DOUBTFUL = 0.5, 0.3  # a teacher's confidence of a joint that counts as visible, as hidden
+MIN_HEIGHT = 8.0  # pixels of a person in the written picture; smaller ones are ignored
+VISIBLE_CONFIDENCE, OCCLUDED_CONFIDENCE = (
+    0.5,
+    0.3,
+)  # a teacher's confidence of a joint that counts as visible, as hidden
 # On Leeds Sports Pose PP-TinyPose places 84 % of the joints right above 0.6, half of those at 0.35.
-LEAST_JOINTS = 5  # known ones, of a person to learn poses from
-LEAST_POSE_HEIGHT = 24.0  # pixels
+MIN_JOINTS = 5  # known ones, of a person to learn poses from
+MIN_POSE_HEIGHT = 24.0  # pixels
 HELD_OUT_SHARE = 0.15
 
 
@@ -31,7 +34,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageRecord:
     """A picture of a source with all its people."""
 
     name: str  # unique in its source
@@ -63,10 +66,10 @@ def ignored(box: np.ndarray, score: float = 1.0) -> Person:
     return replace(person(box, ignore=True), score=score)
 
 
-def teacher_features(box: np.ndarray, skeleton: np.ndarray, score: float = 1.0) -> Person:
+def person_from_teacher(box: np.ndarray, skeleton: np.ndarray, score: float = 1.0) -> Person:
     """A person with the keypoints of a teacher: [17, 3] x y confidence."""
     confidence = np.clip(skeleton[:, 2], 0, 1).astype(np.float32)
-    states = np.select([confidence >= SURE, confidence >= DOUBTFUL], [2, 1], 0)
+    states = np.select([confidence >= VISIBLE_CONFIDENCE, confidence >= OCCLUDED_CONFIDENCE], [2, 1], 0)
     keypoints = np.concatenate((skeleton[:, :2], states[:, None]), axis=1).astype(np.float32)
     return Person(np.float32(box), np.where(states[:, None] > 0, keypoints, 0), confidence, score)
 
@@ -104,15 +107,15 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return shared / np.maximum(np.minimum(area(boxes)[:, None], area(others)[None]), 1e-9)
 
 
-def fitted(picture: Picture) -> Picture:
+def fitted(image: ImageRecord) -> ImageRecord:
     """The picture with a long side of at most LONG_SIDE, its boxes inside it, its tiny people ignored."""
-    height, width = picture.image.shape[:2]
+    height, width = image.image.shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    image = cv2.resize(picture.image, size, interpolation=cv2.INTER_AREA) if scale < 1 else picture.image
+    image = cv2.resize(image.image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image.image
     ratio = np.float32([size[0] / width, size[1] / height])
-    people = [_fitted(each, ratio, image.shape) for each in picture.people]
-    return replace(picture, image=image, people=tuple(each for each in people if area(each.box) > 4))
+    people = [_fitted(each, ratio, image.shape) for each in image.people]
+    return replace(image, image=image, people=tuple(each for each in people if area(each.box) > 4))
 
 
 def held_out(names: Iterable[str], source: str, seed: int, share: float = HELD_OUT_SHARE) -> frozenset[str]:
@@ -130,12 +133,12 @@ def _fitted(each: Person, ratio: np.ndarray, shape: tuple[int, ...]) -> Person:
     inside = (keypoints[:, :2] >= 0).all(axis=1) & (keypoints[:, :2] < [shape[1], shape[0]]).all(axis=1)
     keypoints[~inside] = 0
     height = box[3] - box[1]
-    enough = np.count_nonzero(keypoints[:, 2]) >= LEAST_JOINTS and height >= LEAST_POSE_HEIGHT
+    enough = np.count_nonzero(keypoints[:, 2]) >= MIN_JOINTS and height >= MIN_POSE_HEIGHT
     return replace(
         each,
         box=box,
         keypoints=keypoints,
-        ignore=each.ignore or bool(height < LEAST_HEIGHT),
+        ignore=each.ignore or bool(height < MIN_HEIGHT),
         posed=each.posed and bool(enough) and not each.ignore,
         head_px=None if each.head_px is None else float(each.head_px * ratio[1]),
     )

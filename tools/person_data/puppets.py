@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 from kprtrack.core.skeleton import KEYPOINTS
-from person_data.composites import portrait
+from person_data.composites import single_person_image
 from person_data.cutouts import Cutout, cutouts, mirrored, resized
-from person_data.labels import SURE, Picture
-from person_data.reading import Study
+from person_data.labels import VISIBLE_CONFIDENCE, ImageRecord
+from person_data.reading import SourceContext
 from person_data.single import lspet_people
 from person_data.street import backgrounds
 
@@ -57,19 +57,21 @@ _TORSO = _Part(_NECK, _PELVIS, 0.42, 0.5)
 _HEAD = _Part(_NECK, _TOP, 0.36, 1.0)
 
 
-def puppets(study: Study, count: int) -> Iterator[Picture]:
+def puppets(context: SourceContext, count: int) -> Iterator[ImageRecord]:
     """At most `count` pictures for training: of the people and in the poses that are not held out."""
-    people = [each for each in cutouts(study, held_out=False) if _whole(each)]
-    poses = _poses(study)
-    places = [each.image for each in backgrounds(study) if not each.held_out]
+    people = [each for each in cutouts(context, held_out=False) if _whole(each)]
+    poses = _poses(context)
+    places = [each.image for each in backgrounds(context) if not each.held_out]
     for number in range(count):
-        rng = np.random.default_rng([study.seed, _STREAM, number])
+        rng = np.random.default_rng([context.seed, _STREAM, number])
         cut = _drawn(rng, people, poses)
         size = rng.uniform(*_SIZE_PX) / max(cut.alpha.shape)
         cut = resized(mirrored(cut) if rng.random() < 0.5 else cut, float(size * cut.height))
-        image, someone = portrait(rng, cut, places)
+        image, someone = single_person_image(rng, cut, places)
         if someone is not None:
-            yield Picture(f"train_{number:05d}", image, (someone,), "pasted", held_out=False, detects=False)
+            yield ImageRecord(
+                f"train_{number:05d}", image, (someone,), "pasted", held_out=False, detects=False
+            )
 
 
 def _drawn(rng: np.random.Generator, people: Sequence[Cutout], poses: np.ndarray) -> Cutout:
@@ -123,7 +125,7 @@ def _covered(point: np.ndarray, cover: np.ndarray) -> bool:
 
 def _whole(cut: Cutout) -> bool:
     """Whether every joint from shoulders to ankles, and the nose, is surely known."""
-    sure = cut.keypoint_scores >= SURE
+    sure = cut.keypoint_scores >= VISIBLE_CONFIDENCE
     return bool(sure[_LIMB_JOINTS].all() and sure[0] and abs(_facing(_with_derived(cut))) > _TURNED)
 
 
@@ -144,10 +146,10 @@ def _middles(points: np.ndarray) -> np.ndarray:
     return np.stack([points[pair].mean(axis=0) for pair in pairs])
 
 
-def _poses(study: Study) -> np.ndarray:
+def _poses(context: SourceContext) -> np.ndarray:
     """[N, 20, 2] of Leeds Sports Pose Extended, of those with all joints known, not seen from the side."""
     found = []
-    for each in lspet_people(study, "lspet"):
+    for each in lspet_people(context, "lspet"):
         if each.held_out or (each.joints[:, 2] <= 0).any():
             continue
         points = each.keypoints[:, :2].astype(np.float64)

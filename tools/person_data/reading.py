@@ -15,7 +15,7 @@ from reid.datasets.crops import read_image
 
 
 @dataclass(frozen=True)
-class Study:
+class SourceContext:
     """What every source is given."""
 
     real: Path  # the folder of real data
@@ -33,7 +33,7 @@ class Study:
         """What a json file below `real` holds."""
         return load_json(self.path(name, source))
 
-    def picture(self, name: str, source: str) -> np.ndarray:
+    def image(self, name: str, source: str) -> np.ndarray:
         """[H, W, 3] uint8 RGB."""
         return read_image(self.path(name, source))
 
@@ -61,7 +61,7 @@ class Archive:
         """A text file."""
         return self._bytes(name).decode("utf-8", "replace")
 
-    def picture(self, name: str) -> np.ndarray:
+    def image(self, name: str) -> np.ndarray:
         """[H, W, 3] uint8 RGB."""
         return np.ascontiguousarray(self._decoded(name, cv2.IMREAD_COLOR)[..., ::-1])
 
@@ -70,10 +70,10 @@ class Archive:
         return self._decoded(name, cv2.IMREAD_UNCHANGED)
 
     def _decoded(self, name: str, mode: int) -> np.ndarray:
-        picture = cv2.imdecode(np.frombuffer(self._bytes(name), np.uint8), mode)
-        if picture is None:
+        image = cv2.imdecode(np.frombuffer(self._bytes(name), np.uint8), mode)
+        if image is None:
             raise InputError(f"{self._path}: {name} is no picture that can be read. Copy the file again.")
-        return picture
+        return image
 
     def _bytes(self, name: str) -> bytes:
         try:

@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.skeleton import KEYPOINTS
-from person_data.labels import SURE, Person, Picture, around, held_out, person, teacher_features
-from person_data.reading import Archive, Study
+from person_data.labels import (
+    VISIBLE_CONFIDENCE,
+    ImageRecord,
+    Person,
+    around,
+    held_out,
+    person,
+    person_from_teacher,
+)
+from person_data.reading import Archive, SourceContext
 from reid.datasets.layout import split_identities
 
 _PF_BOX = re.compile(r"object (\d+).*\(Xmin, Ymin\).*: \((\d+), (\d+)\) - \((\d+), (\d+)\)")
@@ -18,7 +26,7 @@ _WRONG = 0.3  # of the person's size: a true joint so far from a teacher's sure 
 _VERY_SURE = 0.8
 _CUHK_PER_PERSON = 6  # crops of one identity
 _BATCH = 32
-_LEAST_MASK = 0.02  # of the picture: some masks of Clothing Co-Parsing are empty
+_MIN_MASK = 0.02  # of the picture: some masks of Clothing Co-Parsing are empty
 _LSPET_MARGIN_PX = 8.0  # around the joints: the box of a person of whom no box is known
 CUHK03_TRAIN = 600  # identities, as configs/reid/cuhk03_small.py draws them with seed 0
 
@@ -46,11 +54,11 @@ class SportsPerson:
     held_out: bool
 
 
-def lspet_people(study: Study, source: str) -> list[SportsPerson]:
+def lspet_people(context: SourceContext, source: str) -> list[SportsPerson]:
     """Every crop; the same ones are held out for every source made of them."""
-    data = study.json("pose/lspet_crops.json", source)
+    data = context.json("pose/lspet_crops.json", source)
     neck, top = (data["joint_order"].index(name) for name in ("neck", "head_top"))
-    test = held_out([name for name, _ in data["images"]], "lspet", study.seed)
+    test = held_out([name for name, _ in data["images"]], "lspet", context.seed)
     known = [(row, target) for row, target in enumerate(data["coco17_index"]) if target is not None]
     found = []
     for name, rows in data["images"]:
@@ -61,100 +69,104 @@ def lspet_people(study: Study, source: str) -> list[SportsPerson]:
     return found
 
 
-def masked_pennfudan(study: Study) -> Iterator[Masked]:
+def masked_pennfudan(context: SourceContext) -> Iterator[Masked]:
     """Every picture of Penn-Fudan."""
-    archive = study.archive("detect/pennfudan.zip", "pennfudan")
+    archive = context.archive("detect/pennfudan.zip", "pennfudan")
     names = archive.names("pennfudan/img", ".jpg")
-    test = held_out(names, "pennfudan", study.seed)
+    test = held_out(names, "pennfudan", context.seed)
     for name in names:
         labels = archive.labels(f"pennfudan/mask/{name}.png")
         found = _PF_BOX.findall(archive.text(f"pennfudan/ann/{name}.txt"))
         masks = tuple(labels == int(number) for number, *_ in found)
         # Its pixels count from 1, and the last belongs to the box.
         boxes = np.float32([[int(edge) for edge in each[1:]] for each in found]) - np.float32([1, 1, 0, 0])
-        yield Masked(name, archive.picture(f"pennfudan/img/{name}.jpg"), masks, boxes, name in test)
+        yield Masked(name, archive.image(f"pennfudan/img/{name}.jpg"), masks, boxes, name in test)
 
 
-def masked_ccp(study: Study) -> Iterator[Masked]:
+def masked_ccp(context: SourceContext) -> Iterator[Masked]:
     """Every picture of Clothing Co-Parsing; all that a person wears or carries belongs to the person."""
-    archive = study.archive("parsing/ccp_half.zip", "ccp")
+    archive = context.archive("parsing/ccp_half.zip", "ccp")
     names = archive.names("ccp_half/img", ".jpg")
-    test = held_out(names, "ccp", study.seed)
+    test = held_out(names, "ccp", context.seed)
     for name in names:
         mask = archive.labels(f"ccp_half/mask/{name}.png") > 0
-        if mask.mean() < _LEAST_MASK:
+        if mask.mean() < _MIN_MASK:
             continue
         rows, columns = np.nonzero(mask)
         box = np.float32([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]])
-        yield Masked(name, archive.picture(f"ccp_half/img/{name}.jpg"), (mask,), box, name in test)
+        yield Masked(name, archive.image(f"ccp_half/img/{name}.jpg"), (mask,), box, name in test)
 
 
-def pennfudan(study: Study) -> Iterator[Picture]:
+def pennfudan(context: SourceContext) -> Iterator[ImageRecord]:
     """True boxes; joints, and regions to ignore where somebody has no box, by the teachers."""
-    return (_pictured(study, each, 640) for each in masked_pennfudan(study))
+    return (_labelled_image(context, each, 640) for each in masked_pennfudan(context))
 
 
-def ccp(study: Study) -> Iterator[Picture]:
+def ccp(context: SourceContext) -> Iterator[ImageRecord]:
     """The same of Clothing Co-Parsing."""
-    return (_pictured(study, each, 416) for each in masked_ccp(study))
+    return (_labelled_image(context, each, 416) for each in masked_ccp(context))
 
 
-def lspet(study: Study) -> Iterator[Picture]:
+def lspet(context: SourceContext) -> Iterator[ImageRecord]:
     """Crops with 14 true joints; the face is the teacher's where it is sure."""
-    archive = study.archive("pose/lspet_crops.zip", "lspet")
-    for rows in _parts(lspet_people(study, "lspet")):
-        images = [archive.picture(f"lspet_crops/{each.name}") for each in rows]
+    archive = context.archive("pose/lspet_crops.zip", "lspet")
+    for rows in _parts(lspet_people(context, "lspet")):
+        images = [archive.image(f"lspet_crops/{each.name}") for each in rows]
         boxes = [
             around(each.joints[each.joints[:, 2] > 0, :2], image.shape, _LSPET_MARGIN_PX)
             for each, image in zip(rows, images, strict=True)
         ]
-        skeletons = study.teachers.skeletons(images, [box[None] for box in boxes])
+        skeletons = context.teachers.skeletons(images, [box[None] for box in boxes])
         for each, image, box, found in zip(rows, images, boxes, skeletons, strict=True):
             ends = np.stack((each.neck, each.top))
             head = float(np.hypot(*(ends[0] - ends[1])[:2])) if (ends[:, 2] > 0).all() else None
             keypoints = each.keypoints * np.float32([1, 1, 2])
             someone = person(box, keypoints, head_px=head)
             if not each.held_out:  # what is scored stays as it was annotated
-                someone = _with_face(_believed(someone, found[0]), found[0])
+                someone = _with_face(_corrected(someone, found[0]), found[0])
             name = each.name.partition(".")[0]
-            yield Picture(name, image, (someone,), "true", each.held_out, "true", detects=False)
+            yield ImageRecord(name, image, (someone,), "true", each.held_out, "true", detects=False)
 
 
-def cuhk03(study: Study) -> Iterator[Picture]:
+def cuhk03(context: SourceContext) -> Iterator[ImageRecord]:
     """Crops of the identities that re-identification trains on; the others are its test."""
-    return _cuhk(study, "cuhk03", "reid/cuhk03_train.zip", lambda name: int(name.partition("_")[0]))
+    return _cuhk(context, "cuhk03", "reid/cuhk03_train.zip", lambda name: int(name.partition("_")[0]))
 
 
-def cuhk01(study: Study) -> Iterator[Picture]:
+def cuhk01(context: SourceContext) -> Iterator[ImageRecord]:
     """Crops of CUHK01, whose people may be CUHK03's too: for poses that does not matter."""
-    return _cuhk(study, "cuhk01", "reid/cuhk01.zip", lambda name: int(name[:4]))
+    return _cuhk(context, "cuhk01", "reid/cuhk01.zip", lambda name: int(name[:4]))
 
 
-def _cuhk(study: Study, source: str, file: str, identity: Callable[[str], int]) -> Iterator[Picture]:
-    archive = study.archive(file, source)
+def _cuhk(
+    context: SourceContext, source: str, file: str, identity: Callable[[str], int]
+) -> Iterator[ImageRecord]:
+    archive = context.archive(file, source)
     names = archive.names(source, ".jpg")
     chosen = {identity(name) for name in names}
     if source == "cuhk03":
         chosen = set(split_identities(chosen, CUHK03_TRAIN, 0))
-    test = held_out([f"{each:04d}" for each in chosen], source, study.seed)
+    test = held_out([f"{each:04d}" for each in chosen], source, context.seed)
     some: list[str] = []
     for each in sorted(chosen):
         own = [name for name in names if identity(name) == each]
         rows = np.linspace(0, len(own) - 1, min(len(own), _CUHK_PER_PERSON)).round().astype(int)
         some += [own[row] for row in rows]
     for part in _parts(some):
-        for name, image, skeleton in _crops(study, archive, source, part):
+        for name, image, skeleton in _crops(context, archive, source, part):
             box = np.float32([0, 0, image.shape[1], image.shape[0]])
             tested = f"{identity(name):04d}" in test
-            yield Picture(name, image, (teacher_features(box, skeleton),), "teacher", tested, detects=False)
+            yield ImageRecord(
+                name, image, (person_from_teacher(box, skeleton),), "teacher", tested, detects=False
+            )
 
 
 def _crops(
-    study: Study, archive: Archive, source: str, names: Sequence[str]
+    context: SourceContext, archive: Archive, source: str, names: Sequence[str]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    images = [archive.picture(f"{source}/{name}.jpg") for name in names]
+    images = [archive.image(f"{source}/{name}.jpg") for name in names]
     boxes = [np.float32([[0, 0, image.shape[1], image.shape[0]]]) for image in images]
-    for name, image, found in zip(names, images, study.teachers.skeletons(images, boxes), strict=True):
+    for name, image, found in zip(names, images, context.teachers.skeletons(images, boxes), strict=True):
         yield name, image, found[0]
 
 
@@ -162,13 +174,13 @@ def _parts(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
 
 
-def _pictured(study: Study, masked: Masked, canvas_px: int) -> Picture:
-    people = study.teachers.label(masked.image, masked.boxes)
-    others = study.teachers.unlabelled(masked.image, masked.boxes, canvas_px)
-    return Picture(masked.name, masked.image, (*people, *others), "true", masked.held_out)
+def _labelled_image(context: SourceContext, masked: Masked, canvas_px: int) -> ImageRecord:
+    people = context.teachers.label(masked.image, masked.boxes)
+    others = context.teachers.unlabelled(masked.image, masked.boxes, canvas_px)
+    return ImageRecord(masked.name, masked.image, (*people, *others), "true", masked.held_out)
 
 
-def _believed(someone: Person, teacher: np.ndarray) -> Person:
+def _corrected(someone: Person, teacher: np.ndarray) -> Person:
     """Without the joints that a very sure teacher sees far away: LSPET mixes up left and right at times."""
     size = max(someone.box[2:] - someone.box[:2])
     away = np.hypot(*(teacher[:, :2] - someone.keypoints[:, :2]).T) > _WRONG * size
@@ -180,7 +192,7 @@ def _believed(someone: Person, teacher: np.ndarray) -> Person:
 def _with_face(someone: Person, teacher: np.ndarray) -> Person:
     """With the teacher's nose, eyes and ears where it is sure."""
     face = np.arange(len(KEYPOINTS)) < _FACE
-    sure = face & (teacher[:, 2] >= SURE)
+    sure = face & (teacher[:, 2] >= VISIBLE_CONFIDENCE)
     keypoints = np.where(
         sure[:, None], np.concatenate((teacher[:, :2], np.full_like(teacher[:, 2:], 2)), 1), someone.keypoints
     )

@@ -12,8 +12,8 @@ from kprtrack.core.errors import InputError
 from kprtrack.core.skeleton import POSETRACK_KEYPOINTS
 from kprtrack.video.source import open_source
 from person_data.labels import (
+    ImageRecord,
     Person,
-    Picture,
     around,
     clipped,
     held_out,
@@ -22,14 +22,14 @@ from person_data.labels import (
     overlaps,
     person,
 )
-from person_data.reading import Study
+from person_data.reading import SourceContext
 from person_data.single import lspet_people
 from person_data.teachers import NOTHING, SAME
 
 HELD_OUT_VIDEOS = ("mmaction2_basketball",)
 HELD_OUT_MOT = ("MOT17-09-FRCNN", "MOT17-13-FRCNN")
 _FRAMES = 80  # most of a video
-_LEAST_GAP_S = 0.1  # between two frames: nearer ones show the same
+_MIN_GAP_S = 0.1  # between two frames: nearer ones show the same
 _WIDE = 900  # pixels of the long side from which small people are looked for on a larger canvas
 _CANVAS, _WIDE_CANVAS, _SMALL_CANVAS = 640, 832, 416  # pixels
 _MOT_PERSON, _MOT_UNCLEAR = (
@@ -56,126 +56,126 @@ _COCO_LIKE = {
 }
 
 
-def videos(study: Study) -> Iterator[Picture]:
+def videos(context: SourceContext) -> Iterator[ImageRecord]:
     """Frames of every video, labelled by the teachers."""
-    folder = study.path("videos", "videos")
+    folder = context.path("videos", "videos")
     for path in sorted(folder.glob("*.mp4")):
         with open_source(path) as video:
             count = video.info.frames or _FRAMES
-            stride = max(-(-count // _FRAMES), round(_LEAST_GAP_S * (video.info.fps or 25)))
+            stride = max(-(-count // _FRAMES), round(_MIN_GAP_S * (video.info.fps or 25)))
         with open_source(path, stride=stride) as video:
             for frame in video:
-                people = tuple(study.teachers.label_all(frame.image, _canvas(frame.image)))
+                people = tuple(context.teachers.label_all(frame.image, _canvas(frame.image)))
                 name = f"{path.stem}_{frame.number:05d}"
-                yield Picture(name, frame.image, people, "teacher", path.stem in HELD_OUT_VIDEOS)
+                yield ImageRecord(name, frame.image, people, "teacher", path.stem in HELD_OUT_VIDEOS)
 
 
-def mot17(study: Study) -> Iterator[Picture]:
+def mot17(context: SourceContext) -> Iterator[ImageRecord]:
     """Every frame of MOT17-mini with its true boxes, hidden parts included, and the teacher's joints."""
-    folder = study.path("tracking/MOT17-mini/train", "mot17")
+    folder = context.path("tracking/MOT17-mini/train", "mot17")
     for sequence in sorted(path for path in folder.iterdir() if path.is_dir()):
         inner = f"tracking/MOT17-mini/train/{sequence.name}"
-        rows = np.loadtxt(study.path(f"{inner}/gt/gt.txt", "mot17"), delimiter=",", ndmin=2)
+        rows = np.loadtxt(context.path(f"{inner}/gt/gt.txt", "mot17"), delimiter=",", ndmin=2)
         for path in sorted((sequence / "img1").glob("*.jpg")):
-            image = study.picture(f"{inner}/img1/{path.name}", "mot17")
+            image = context.image(f"{inner}/img1/{path.name}", "mot17")
             known, unclear, shares = _mot_boxes(rows[rows[:, 0] == int(path.stem)], image.shape)
-            found = zip(study.teachers.label(image, known), shares, strict=True)
+            found = zip(context.teachers.label(image, known), shares, strict=True)
             people = [replace(each, posed=bool(share >= _MOT_POSED)) for each, share in found]
             people += map(ignored, unclear)
             name = f"{sequence.name}_{path.stem}"
-            yield Picture(name, image, tuple(people), "true", sequence.name in HELD_OUT_MOT)
+            yield ImageRecord(name, image, tuple(people), "true", sequence.name in HELD_OUT_MOT)
 
 
-def posetrack18(study: Study) -> Iterator[Picture]:
+def posetrack18(context: SourceContext) -> Iterator[ImageRecord]:
     """The annotated frames of PoseTrack18; whoever is not annotated is ignored."""
     folder = "tracking/mmpose_posetrack18"
-    data = study.json(f"{folder}/annotations/test_posetrack18_val.json", "posetrack18")
-    test = held_out([image["file_name"] for image in data["images"]], "posetrack18", study.seed, 1 / 3)
+    data = context.json(f"{folder}/annotations/test_posetrack18_val.json", "posetrack18")
+    test = held_out([image["file_name"] for image in data["images"]], "posetrack18", context.seed, 1 / 3)
     for image in data["images"]:
-        picture = study.picture(f"{folder}/{image['file_name']}", "posetrack18")
+        image = context.image(f"{folder}/{image['file_name']}", "posetrack18")
         people = []
         for each in _of_image(data, image):
             each["keypoints"][2::3] = [2 * state for state in each["keypoints"][2::3]]  # 1: visible
             head = np.hypot(*each["bbox_head"][2:]) * _POSETRACK_HEAD
-            people.append(_annotated(each, POSETRACK_KEYPOINTS, picture.shape, head_px=float(head)))
+            people.append(_annotated(each, POSETRACK_KEYPOINTS, image.shape, head_px=float(head)))
         for xs, ys in zip(image["ignore_regions_x"], image["ignore_regions_y"], strict=True):
             people.append(ignored(np.float32([min(xs), min(ys), max(xs), max(ys)])))
         yield _with_others(
-            study,
-            Picture(image["vid_id"], picture, tuple(people), "true", image["file_name"] in test, "true"),
+            context,
+            ImageRecord(image["vid_id"], image, tuple(people), "true", image["file_name"] in test, "true"),
         )
 
 
-def mmpose(study: Study) -> Iterator[Picture]:
+def mmpose(context: SourceContext) -> Iterator[ImageRecord]:
     """A few pictures each of COCO, CrowdPose, OCHuman, JHMDB, AI Challenger and MPII, truly labelled."""
-    sets = {name: study.json(f"pose/mmpose_samples/{file}", "mmpose") for name, file in _COCO_LIKE.items()}
-    mpii = study.json("pose/mmpose_samples/mpii/test_mpii.json", "mmpose")
+    sets = {name: context.json(f"pose/mmpose_samples/{file}", "mmpose") for name, file in _COCO_LIKE.items()}
+    mpii = context.json("pose/mmpose_samples/mpii/test_mpii.json", "mmpose")
     by_file = {file: list(rows) for file, rows in groupby(mpii, key=lambda row: row["image"])}
     pairs = [(name, image["file_name"]) for name, data in sets.items() for image in data["images"]]
     pairs += [("mpii", file) for file in by_file]
-    test = held_out([f"{name}/{file}" for name, file in pairs], "mmpose", study.seed)
+    test = held_out([f"{name}/{file}" for name, file in pairs], "mmpose", context.seed)
     for name, file in pairs:
-        picture = study.picture(f"pose/mmpose_samples/{name}/{file}", "mmpose")
+        image = context.image(f"pose/mmpose_samples/{name}/{file}", "mmpose")
         people = (
-            [_from_mpii(row, picture.shape) for row in by_file[file]]
+            [_from_mpii(row, image.shape) for row in by_file[file]]
             if name == "mpii"
-            else _from_coco(sets[name], file, picture.shape)
+            else _from_coco(sets[name], file, image.shape)
         )
         short = f"{name}_{Path(file).with_suffix('').as_posix().replace('/', '_')}"
         yield _with_others(
-            study, Picture(short, picture, tuple(people), "true", f"{name}/{file}" in test, "true")
+            context, ImageRecord(short, image, tuple(people), "true", f"{name}/{file}" in test, "true")
         )
 
 
-def backgrounds(study: Study) -> Iterator[Picture]:
+def backgrounds(context: SourceContext) -> Iterator[ImageRecord]:
     """Pictures of ImageNet in which the teacher sees nobody, even at a very low score."""
-    for name, image, test in _imagenet(study, "backgrounds"):
+    for name, image, test in _imagenet(context, "backgrounds"):
         if name.partition("_")[0] in _WITH_HANDS:
             continue
-        if all((study.teachers.people(image, each)[:, 4] < 2 * NOTHING).all() for each in (416, 640)):
-            yield Picture(name, image, (), "true", test, poses=False)
+        if all((context.teachers.people(image, each)[:, 4] < 2 * NOTHING).all() for each in (416, 640)):
+            yield ImageRecord(name, image, (), "true", test, poses=False)
 
 
-def everyday(study: Study) -> Iterator[Picture]:
+def everyday(context: SourceContext) -> Iterator[ImageRecord]:
     """Pictures of ImageNet in which the teacher sees somebody: its boxes."""
-    for name, image, test in _imagenet(study, "everyday"):
-        people = study.teachers.label_all(image, _SMALL_CANVAS)
+    for name, image, test in _imagenet(context, "everyday"):
+        people = context.teachers.label_all(image, _SMALL_CANVAS)
         if any(not each.ignore for each in people):
-            yield Picture(name, image, tuple(people), "teacher", test, poses=False)
+            yield ImageRecord(name, image, tuple(people), "teacher", test, poses=False)
 
 
-def sports(study: Study) -> Iterator[Picture]:
+def sports(context: SourceContext) -> Iterator[ImageRecord]:
     """Crops of Leeds Sports Pose Extended with the teacher's boxes; whom it overlooks is ignored."""
-    archive = study.archive("pose/lspet_crops.zip", "sports")
-    for each in lspet_people(study, "sports"):
-        image = archive.picture(f"lspet_crops/{each.name}")
-        people = study.teachers.label_all(image, _SMALL_CANVAS)
+    archive = context.archive("pose/lspet_crops.zip", "sports")
+    for each in lspet_people(context, "sports"):
+        image = archive.image(f"lspet_crops/{each.name}")
+        people = context.teachers.label_all(image, _SMALL_CANVAS)
         found = np.float32([one.box for one in people if not one.ignore]).reshape(-1, 4)
         posed = around(each.joints[each.joints[:, 2] > 0, :2], image.shape, 0)
         if (overlaps(posed[None], found) < SAME).all():
             people.append(ignored(posed))
         name = each.name.partition(".")[0]
-        yield Picture(name, image, tuple(people), "teacher", each.held_out, poses=False)
+        yield ImageRecord(name, image, tuple(people), "teacher", each.held_out, poses=False)
 
 
-def _imagenet(study: Study, source: str) -> Iterator[tuple[str, np.ndarray, bool]]:
+def _imagenet(context: SourceContext, source: str) -> Iterator[tuple[str, np.ndarray, bool]]:
     """Name, picture and whether it is held out: the same ones for every source made of them."""
-    archive = study.archive("detect/imagenet_samples.zip", source)
+    archive = context.archive("detect/imagenet_samples.zip", source)
     names = archive.names("imagenet_samples", ".jpg")
-    test = held_out(names, "backgrounds", study.seed)
+    test = held_out(names, "backgrounds", context.seed)
     for name in names:
-        yield name, archive.picture(f"imagenet_samples/{name}.jpg"), name in test
+        yield name, archive.image(f"imagenet_samples/{name}.jpg"), name in test
 
 
 def _canvas(image: np.ndarray) -> int:
     return _WIDE_CANVAS if max(image.shape) >= _WIDE else _CANVAS
 
 
-def _with_others(study: Study, picture: Picture) -> Picture:
+def _with_others(context: SourceContext, image: ImageRecord) -> ImageRecord:
     """The same with regions to ignore where the teacher finds whom nobody annotated."""
-    boxes = np.float32([each.box for each in picture.people]).reshape(-1, 4)
-    others = study.teachers.unlabelled(picture.image, boxes, _canvas(picture.image))
-    return replace(picture, people=(*picture.people, *others))
+    boxes = np.float32([each.box for each in image.people]).reshape(-1, 4)
+    others = context.teachers.unlabelled(image.image, boxes, _canvas(image.image))
+    return replace(image, people=(*image.people, *others))
 
 
 def _mot_boxes(rows: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

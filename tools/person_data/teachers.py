@@ -15,10 +15,10 @@ from kprtrack.core.atomic_file import write_whole
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import InputError
 from kprtrack.core.skeleton import KEYPOINTS
-from person_data.labels import LEAST_POSE_HEIGHT, LONG_SIDE, Person, ignored, overlaps, teacher_features
+from person_data.labels import LONG_SIDE, MIN_POSE_HEIGHT, Person, ignored, overlaps, person_from_teacher
 
 YOLOX, TINYPOSE = "weights/yolox_nano_torch_from_onnx.pth", "weights/tinypose_256x192_fp16.xml"
-LEAST_SCORE = 0.4  # of a box that counts as a person; below, as a region to be ignored
+MIN_SCORE = 0.4  # of a box that counts as a person; below, as a region to be ignored
 NOTHING = 0.05  # score below which nobody is there
 SAME = 0.5  # shared area of the smaller box: the same person seen twice
 _INSIDE, _PART = 0.8, 0.15  # a box so far inside a sure one, of a lower score: a part of that person
@@ -68,19 +68,19 @@ class Teachers:
     def label(self, image: np.ndarray, boxes: np.ndarray, scores: np.ndarray | None = None) -> list[Person]:
         """The people of known boxes [N, 4], with the teacher's keypoints where they are large enough."""
         scores = np.ones(len(boxes)) if scores is None else scores
-        least = LEAST_POSE_HEIGHT * max(1.0, max(image.shape) / LONG_SIDE)
+        least = MIN_POSE_HEIGHT * max(1.0, max(image.shape) / LONG_SIDE)
         large = (boxes[:, 3] - boxes[:, 1]) >= least
         skeletons = np.zeros((len(boxes), len(KEYPOINTS), 3), np.float32)
         (skeletons[large],) = self.skeletons([image], [boxes[large]])
         return [
-            teacher_features(box, skeleton, float(score))
+            person_from_teacher(box, skeleton, float(score))
             for box, skeleton, score in zip(boxes, skeletons, scores, strict=True)
         ]
 
     def label_all(self, image: np.ndarray, canvas_px: int) -> list[Person]:
         """Everybody the teacher finds; who is doubtful is ignored."""
         found = self.people(image, canvas_px)
-        sure = found[:, 4] >= LEAST_SCORE
+        sure = found[:, 4] >= MIN_SCORE
         people = self.label(image, found[sure, :4], found[sure, 4])
         shared = overlaps(found[:, :4], found[sure, :4]).max(axis=1, initial=0)
         doubtful = ~sure & ((shared < _INSIDE) | (found[:, 4] > _PART))

@@ -11,7 +11,7 @@ import orjson
 
 from kprtrack.core.atomic_file import load_json, write_whole
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS
-from person_data.labels import Person, Picture, fitted
+from person_data.labels import ImageRecord, Person, fitted
 
 QUALITY = 92  # of JPEG
 LISTS = ("train", "val", "pose_train", "pose_val", "background_val")
@@ -20,7 +20,7 @@ Entry = dict[str, Any]
 
 
 def write_source(
-    out: Path, source: str, pictures: Iterable[Picture], settings: Mapping[str, Any]
+    out: Path, source: str, images: Iterable[ImageRecord], settings: Mapping[str, Any]
 ) -> list[Entry]:
     """The entries of a source; made only if they are not there yet with these settings.
 
@@ -34,9 +34,9 @@ def write_source(
     keep = begun.exists() and load_json(begun) == wanted
     write_whole(begun, orjson.dumps(wanted))
     entries = []
-    for picture in pictures:
-        small = fitted(picture)
-        path = out / "images" / source / f"{picture.name}.jpg"
+    for image in images:
+        small = fitted(image)
+        path = out / "images" / source / f"{image.name}.jpg"
         if not (keep and path.exists()):
             _, data = cv2.imencode(".jpg", small.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
             write_whole(path, data.tobytes())
@@ -94,19 +94,19 @@ def coco(entries: Sequence[Entry], *, poses: bool) -> Entry:
     return {"images": images, "annotations": annotations, "categories": [category | {"skeleton": skeleton}]}
 
 
-def _entry(picture: Picture, source: str) -> Entry:
-    height, width = picture.image.shape[:2]
+def _entry(image: ImageRecord, source: str) -> Entry:
+    height, width = image.image.shape[:2]
     return {
-        "file_name": f"{source}/{picture.name}.jpg",
+        "file_name": f"{source}/{image.name}.jpg",
         "width": width,
         "height": height,
         "source": source,
-        "labels": picture.labels,
-        "joints": picture.joints,
-        "held_out": picture.held_out,
-        "detects": picture.detects,
-        "poses": picture.poses,
-        "people": [_annotation(each) for each in picture.people],
+        "labels": image.labels,
+        "joints": image.joints,
+        "held_out": image.held_out,
+        "detects": image.detects,
+        "poses": image.poses,
+        "people": [_annotation(each) for each in image.people],
     }
 
 

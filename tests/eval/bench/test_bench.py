@@ -14,7 +14,7 @@ from support import paths
 from support.bench_cases import FRAMES, VIDEOS, counter, drawn_people, given, make_root, mini_kpr, noted
 
 from eval.bench.run import run_bench
-from eval.benchmarks.from_tracks import people_of, without_doubtful_joints
+from eval.benchmarks.from_tracks import people_from_tracks, without_low_score_joints
 from eval.report.text import comparison
 from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Tracks
@@ -292,6 +292,6 @@ def test_doubtful_joints_become_zero_and_the_rest_stays() -> None:
     tracks = Tracks(
         0, 0.0, np.array([1, 2]), np.ones((2, 4)), one, keypoints, one, one, np.ones((2, 0), bool), one > 0
     )
-    kept = without_doubtful_joints(tracks, 0.3).keypoints
+    kept = without_low_score_joints(tracks, 0.3).keypoints
     assert (kept[0, 3] == 0).all() and kept.sum() == keypoints.size - 3
-    assert len(people_of([])) == 0
+    assert len(people_from_tracks([])) == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pt21_cases import BASIC, NAME, gt_file, made, spoil, unpack, write
+from support.posetrack21_cases import BASIC, NAME, gt_file, made, spoil, unpack, write
 
 from eval.benchmarks.posetrack21 import read_sequence, read_sequences
 from kprtrack.core.errors import InputError, UserError

@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.pt21_cases import BASIC, FRAMES, HEAD_PX, IMAGE, NAME, gt_file, keypoints, made, spoil, unpack
+from support.posetrack21_cases import (
+    BASIC,
+    FRAMES,
+    HEAD_PX,
+    IMAGE,
+    NAME,
+    gt_file,
+    keypoints,
+    made,
+    spoil,
+    unpack,
+)
 
 from eval.benchmarks.posetrack21 import SequencePair, read_sequence, read_sequences
 from kprtrack.core.errors import InputError

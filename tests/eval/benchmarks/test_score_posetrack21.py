@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.pt21_cases import (
+from support.posetrack21_cases import (
     BASIC,
     CRASHES,
     IMAGE,

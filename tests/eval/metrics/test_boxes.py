@@ -116,7 +116,7 @@ REGION = [[90, -10], [200, -10], [200, 40], [90, 40]]
 
 
 @pytest.mark.parametrize(
-    ("truth", "false_alarms"),
+    ("ground_truth", "false_alarms"),
     [
         pytest.param(still(1, 1), 0, id="frames with truth are cleaned"),
         pytest.param(still(1, 0), 1, id="a frame without truth is not"),

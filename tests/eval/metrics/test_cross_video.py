@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pt21_cases import ANSWERED, BASIC, SHARED, assert_scores, made, official, spoil, unpack
+from support.posetrack21_cases import ANSWERED, BASIC, SHARED, assert_scores, made, official, spoil, unpack
 
 from eval.benchmarks.posetrack21 import read_sequence, read_sequences
 from eval.metrics.cross_video import cross_video_hota, cross_video_parts, solve_each_threshold

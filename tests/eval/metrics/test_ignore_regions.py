@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from support.pt21_cases import FRAMES, NAME, gt_file, made, spoil
+from support.posetrack21_cases import FRAMES, NAME, gt_file, made, spoil
 
 from eval.benchmarks.posetrack21 import read_sequence, read_sequences
 from eval.datatypes import Sequence

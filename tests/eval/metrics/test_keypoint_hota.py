@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pt21_cases import (
+from support.posetrack21_cases import (
     ANSWERED,
     BASIC,
     CRASHES,

@@ -10,7 +10,7 @@ from support.report_cases import boxes_only, posetrack21, timeline
 
 from eval.datatypes import ABSENT, MISSED, Timeline
 from eval.report.plots import draw_plots
-from eval.report.timeline_plot import MOST_SEQUENCES, draw_timelines
+from eval.report.timeline_plot import MAX_SEQUENCES, draw_timelines
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -40,9 +40,9 @@ def texts(**timelines: Timeline) -> list[str]:
 
 def test_everything_there_is_becomes_a_picture() -> None:
     for evaluation in (posetrack21(), boxes_only()):
-        pictures = draw_plots(evaluation)
-        assert list(pictures) == ["thresholds", "sequences", "identities"]
-        assert all(min(pixels(png).shape[:2]) > 100 for png in pictures.values())
+        plots = draw_plots(evaluation)
+        assert list(plots) == ["thresholds", "sequences", "identities"]
+        assert all(min(pixels(png).shape[:2]) > 100 for png in plots.values())
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
@@ -107,9 +107,9 @@ def test_a_return_to_the_same_track_is_no_switch_and_a_new_track_after_a_gap_is_
 def test_the_worst_sequences_come_first_and_the_rule_is_stated() -> None:
     calm = Timeline(np.array([1]), np.full((1, 12), 3))
     wild = Timeline(np.array([1]), np.arange(12)[None])
-    said = texts(**{f"calm{i}": calm for i in range(MOST_SEQUENCES)}, wild=wild)
+    said = texts(**{f"calm{i}": calm for i in range(MAX_SEQUENCES)}, wild=wild)
     assert said[1] == "wild: 11 switches"
-    assert f"the {MOST_SEQUENCES} of {MOST_SEQUENCES + 1} sequences with the most switches" in said[0]
+    assert f"the {MAX_SEQUENCES} of {MAX_SEQUENCES + 1} sequences with the most switches" in said[0]
 
 
 def test_of_many_people_those_with_the_most_switches_are_shown() -> None:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from support.synthetic_cases import SMALL, TINY
 
-from eval.benchmarks.posetrack21_json import read_image_info, read_truth_poses
+from eval.benchmarks.posetrack21_json import read_gt_poses, read_image_info
 from eval.synthetic.benchmark import SyntheticFrame, scenes, write_benchmark, write_reid_crops
 from eval.synthetic.shapes import PARTS
 from kprtrack.core.errors import InputError, OutputError
@@ -37,7 +37,7 @@ def _gt(root: Path, name: str) -> dict:
 
 
 def test_the_reader_of_posetrack21_takes_the_gt(root: Path, frames: list[SyntheticFrame]) -> None:
-    ground_truth = read_truth_poses(root / "posetrack_data" / "val" / f"{frames[0].sequence}.json")
+    ground_truth = read_gt_poses(root / "posetrack_data" / "val" / f"{frames[0].sequence}.json")
     assert ground_truth.labelled.tolist() == [frame.labelled for frame in frames]
     assert ground_truth.people.ids.tolist() == np.concatenate([frame.ids for frame in frames]).tolist()
     assert ground_truth.people.person_ids.tolist() == np.concatenate([f.person_ids for f in frames]).tolist()
@@ -64,8 +64,8 @@ def test_pictures_on_disk_are_those_in_memory(root: Path, frames: list[Synthetic
     for kind, expected in (("masks", frame.mask), ("parts", frame.parts)):
         path = root / kind / "val" / frame.sequence / "000020.png"
         np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), expected)
-    picture = cv2.imread(str(root / "images" / "val" / frame.sequence / "000020.jpg"))[..., ::-1]
-    assert np.abs(picture.astype(int) - frame.image).mean() < 4
+    image = cv2.imread(str(root / "images" / "val" / frame.sequence / "000020.jpg"))[..., ::-1]
+    assert np.abs(image.astype(int) - frame.image).mean() < 4
 
 
 def test_our_own_tracks_hold_the_same_people(root: Path, frames: list[SyntheticFrame]) -> None:
@@ -146,8 +146,8 @@ def test_crops_are_there_with_their_size_and_part_labels(root: Path) -> None:
     paths = {entry["id"]: entry["masks_path"] for entry in masks}
     assert len(crops) > 10
     for crop in crops:
-        picture = cv2.imread(str(root / crop["reid_crop_path"]))
-        assert picture.shape[:2] == (crop["reid_crop_height"], crop["reid_crop_width"])
+        image = cv2.imread(str(root / crop["reid_crop_path"]))
+        assert image.shape[:2] == (crop["reid_crop_height"], crop["reid_crop_width"])
         labels = np.load(root / paths[crop["id"]], allow_pickle=False)
         assert (labels.shape, labels.dtype) == ((96, 32), np.uint8)
         assert 0 < labels.max() < len(PARTS)

@@ -6,7 +6,7 @@ import pytest
 from eval.synthetic.body import Build, Motion, move, stride_m
 from eval.synthetic.drawing import PARTS_PER_PERSON, Canvas, Light, Tube, draw_tube
 from eval.synthetic.patterns import PATTERNS, Paint
-from eval.synthetic.people import look_of
+from eval.synthetic.people import appearance_of
 
 _BUILD = Build(1.8, 1.0, 1.0)
 _LIGHT = Light((0.0, 0.6, 0.8))
@@ -65,15 +65,15 @@ def _tube(depth_m: float, part: int) -> Tube:
 
 
 def test_the_nearer_covers_whoever_is_drawn_first() -> None:
-    pictures = []
+    images = []
     for order in ((1, 2), (2, 1)):
         canvas = _canvas()
         for owner in order:
             draw_tube(canvas, _tube(5.0 - owner, owner), owner, _LIGHT)
-        pictures.append(canvas)
-    assert set(np.unique(pictures[0].owner)) == {0, 2 * PARTS_PER_PERSON + 2}
-    assert np.array_equal(pictures[0].owner, pictures[1].owner)
-    assert np.array_equal(pictures[0].colour, pictures[1].colour)
+        images.append(canvas)
+    assert set(np.unique(images[0].owner)) == {0, 2 * PARTS_PER_PERSON + 2}
+    assert np.array_equal(images[0].owner, images[1].owner)
+    assert np.array_equal(images[0].colour, images[1].colour)
 
 
 def test_a_tube_outside_the_canvas_leaves_it_alone() -> None:
@@ -93,13 +93,13 @@ def test_every_pattern_can_be_drawn(pattern: str) -> None:
 
 
 def test_a_look_belongs_to_the_identity() -> None:
-    assert look_of(7, 0) == look_of(7, 0)
-    assert look_of(7, 0) != look_of(8, 0)
-    assert look_of(7, 0) != look_of(7, 1)
+    assert appearance_of(7, 0) == appearance_of(7, 0)
+    assert appearance_of(7, 0) != appearance_of(8, 0)
+    assert appearance_of(7, 0) != appearance_of(7, 1)
 
 
 def test_team_mates_share_the_kit_and_nothing_else() -> None:
-    one, two = look_of(1, 0), look_of(2, 0)
+    one, two = appearance_of(1, 0), appearance_of(2, 0)
     assert one.shirt.colour == two.shirt.colour
     assert one.legs.colour == two.legs.colour
     assert (one.head, one.build) != (two.head, two.build)

@@ -59,7 +59,7 @@ def test_a_search_finds_people_whom_the_defaults_miss(tmp_path: Path) -> None:
     assert given.tuned == given.held_out == 0
     assert best.tuned > 90 and best.held_out is not None and best.held_out > 90
     assert best.settings == result.best
-    assert "what to expect" in result.table and "new_track_score" in result.table
+    assert "Expect the gain" in result.table and "new_track_score" in result.table
 
 
 def test_the_best_settings_can_be_used_as_a_config(tmp_path: Path) -> None:
@@ -124,20 +124,20 @@ def test_settings_that_fit_only_one_half_are_told(tmp_path: Path) -> None:
         lines = [f"{i},1,300,10,30,80,1,-1,-1,-1\n" for i in range(1, 21)]
         (ground_truth / f"{name}.txt").write_text("".join(lines))
     result = run_tune(seen, ground_truth, TrackConfig(), trials=40, out=tmp_path / "best.json")
-    assert result.best and "Keep the given ones" in result.table
+    assert result.best and "Keep the initial settings" in result.table
 
 
 def test_one_video_says_nothing_of_others(tmp_path: Path) -> None:
     seen, ground_truth = doubtful_people(tmp_path, ("a",))
     result = run_tune(seen, ground_truth / "a.txt", TrackConfig(), trials=30, out=tmp_path / "best.json")
     assert result.trials[0].held_out is None
-    assert "With one video nothing says" in result.table
+    assert "no video is held out" in result.table
 
 
 def test_nothing_better_leaves_the_given_settings(tmp_path: Path) -> None:
     seen, ground_truth = doubtful_people(tmp_path, score=0.9)
     result = run_tune(seen, ground_truth, TrackConfig(), trials=3, out=tmp_path / "best.json")
-    assert result.best == {} and "Nothing better" in result.table
+    assert result.best == {} and "No better settings" in result.table
     assert json.loads((tmp_path / "best.json").read_text()) == {"tracker": {"name": "kpr"}}
 
 
@@ -223,5 +223,5 @@ def test_observations_cut_short_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         write_observations(seen / "a.npz", file.header, broken())  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"a\.npz was cut short"):
+    with pytest.raises(InputError, match=r"a\.npz is incomplete"):
         run_tune(seen, ground_truth, TrackConfig(), out=tmp_path / "best.json")

@@ -27,7 +27,7 @@ def tools():
 
 @pytest.fixture(scope="module")
 def made_files(tmp_path_factory) -> Path:
-    from eval_val_sized import write_val_sized
+    from timing.val_sized_files import write_val_sized
 
     folder = tmp_path_factory.mktemp("val")
     write_val_sized(folder, sequences=4)  # only the fourth has an ignored region
@@ -44,16 +44,16 @@ def assert_same(scores, expected):
 @pytest.mark.skipif(not FIXTURES.is_dir(), reason="needs ../shared/fixtures")
 @pytest.mark.parametrize(("case", "tracker"), OFFICIAL)
 def test_plain_keypoint_hota_is_the_official_one(case: str, tracker: str):
-    from eval_baselines import plain_combined, plain_keypoint_hota, read_frames
+    from timing.reference_evaluation import combine_reference, read_frames, reference_keypoint_hota
 
     expected = json.loads((FIXTURES / case / "expected" / "official_kit.json").read_text())[tracker]["pose"]
     scores = {
-        file.stem: plain_keypoint_hota(
+        file.stem: reference_keypoint_hota(
             read_frames(file, FIXTURES / case / "trackers" / tracker / "pose" / file.name)
         )
         for file in sorted((FIXTURES / case / "posetrack_data" / "val").iterdir())
     }
-    scores["COMBINED_SEQ"] = plain_combined(list(scores.values()))
+    scores["COMBINED_SEQ"] = combine_reference(list(scores.values()))
     for name, of_sequence in scores.items():
         assert_same(of_sequence, expected[name]["HOTAeypoints"])
 
@@ -61,7 +61,7 @@ def test_plain_keypoint_hota_is_the_official_one(case: str, tracker: str):
 @pytest.mark.skipif(not FIXTURES.is_dir(), reason="needs ../shared/fixtures")
 @pytest.mark.parametrize(("case", "tracker"), OFFICIAL)
 def test_trackeval_on_the_plain_boxes_gives_the_official_box_hota(case: str, tracker: str):
-    from eval_baselines import read_boxes
+    from timing.reference_evaluation import read_boxes
     from trackeval.metrics import HOTA
 
     expected = json.loads((FIXTURES / case / "expected" / "official_kit.json").read_text())[tracker]["mot"]
@@ -71,12 +71,12 @@ def test_trackeval_on_the_plain_boxes_gives_the_official_box_hota(case: str, tra
 
 
 def test_all_ways_score_the_made_files_alike(made_files: Path):
-    from eval_baselines import plain_keypoint_hota, read_boxes, read_frames
+    from timing.reference_evaluation import read_boxes, read_frames, reference_keypoint_hota
     from trackeval.metrics import HOTA
 
     for files in read_sequences(made_files / "truth", made_files / "poses", box_results=made_files / "boxes"):
         pair = read_sequence(files)
-        keypoints = plain_keypoint_hota(read_frames(files.gt_poses, files.track_poses))
+        keypoints = reference_keypoint_hota(read_frames(files.gt_poses, files.track_poses))
         assert_same(keypoints, keypoint_hota(without_ignored(pair.poses)).official)
         boxes = HOTA().eval_sequence(read_boxes(files.gt_boxes, files.track_boxes))
         assert_same(boxes, person_hota(box_pairs(pair.boxes, clean=True)))
@@ -91,7 +91,7 @@ def test_made_files_are_like_val_and_hard_enough_to_tell_trackers_apart(made_fil
 
 
 def test_the_same_seed_makes_the_same_files(made_files: Path, tmp_path: Path):
-    from eval_val_sized import write_val_sized
+    from timing.val_sized_files import write_val_sized
 
     write_val_sized(tmp_path, sequences=4)
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())

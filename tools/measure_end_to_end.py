@@ -1,10 +1,10 @@
 """Measures what a user waits for: `kprtrack VIDEO --out FILE`, with decoding and writing.
 
-    python tools/measure_whole.py                    five drawn people, 1280 x 720, default networks
-    python tools/measure_whole.py --video VIDEO      a video of yours
-    python tools/measure_whole.py --set pose=hrnet-w32
+    python tools/measure_end_to_end.py                    five drawn people, 1280 x 720, default networks
+    python tools/measure_end_to_end.py --video VIDEO      a video of yours
+    python tools/measure_end_to_end.py --set pose=hrnet-w32
 
-Wall time; the backends take turns. docs/speed.md has the table.
+Wall time; the backends take turns. docs/benchmarks.md has the table.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from speed_clock import medians, timed
+from timing.clock import medians, timed
 
 _BACKENDS = ("torch", "onnxruntime", "openvino")
 

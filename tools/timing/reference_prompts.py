@@ -10,7 +10,7 @@ from kprtrack.core.skeleton import PROMPT_GROUPS
 from reid.model.prompts import PromptConfig
 
 
-def plain_heatmaps(own: np.ndarray, others: np.ndarray, config: PromptConfig) -> np.ndarray:
+def reference_heatmaps(own: np.ndarray, others: np.ndarray, config: PromptConfig) -> np.ndarray:
     """One person's prompt [C, h, w] float64 from skeletons [17, 3] and [M, 17, 3] in pixels of the crop."""
     maps = _skeleton_maps(own, config)
     channels = [np.clip(maps[list(group)].max(0), 0, 1) for group in PROMPT_GROUPS[config.groups].values()]
@@ -22,7 +22,7 @@ def plain_heatmaps(own: np.ndarray, others: np.ndarray, config: PromptConfig) ->
     return np.concatenate((background[None], drawn))
 
 
-def plain_prompts(
+def reference_prompts(
     image: np.ndarray, boxes: np.ndarray, keypoints: np.ndarray, config: PromptConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Crops [N, 3, h, w] and prompts [N, C, h, w], both float32, of the people of a frame."""
@@ -35,7 +35,7 @@ def plain_prompts(
         moved = [_moved(skeleton, (x1, y1, x2, y2), config) for skeleton in keypoints]
         own = moved.pop(row)
         others = [one for one in moved if (one[:, 2] > 0).any()]
-        prompts.append(plain_heatmaps(own, np.array(others), config).astype(np.float32))
+        prompts.append(reference_heatmaps(own, np.array(others), config).astype(np.float32))
     return np.stack(crops), np.stack(prompts)
 
 

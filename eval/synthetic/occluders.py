@@ -3,12 +3,12 @@
 import cv2
 import numpy as np
 
-from eval.synthetic.drawing import Light, Prop
+from eval.synthetic.drawing import Billboard, Light
 from eval.synthetic.painter import Painter
 from eval.synthetic.places import PLACES, Place
 from eval.synthetic.shapes import Camera
 
-_HIDEOUTS = {"street": "column", "park": "tree", "hall": "pillar", "pitch": "board"}
+_OCCLUDERS = {"street": "column", "park": "tree", "hall": "pillar", "pitch": "board"}
 _CROWD_DEPTH_M = {"street": 14.2, "park": 20.0, "hall": 11.9, "pitch": 14.5}
 _SUN = ((-0.5, 0.55, 0.67), (0.45, 0.6, 0.66), (-0.2, 0.68, 0.7))
 
@@ -25,14 +25,14 @@ def make_place(name: str, camera: Camera, size: tuple[int, int], rng: np.random.
     x = -painter.side * float(rng.uniform(0.3, 0.5)) * seen * z
     far = _CROWD_DEPTH_M[name]
     crowd = painter.side * float(rng.uniform(0.6, 0.78)) * seen * far, far
-    half, prop = _hideout(_HIDEOUTS[name], painter, x, z, light)
-    props = [prop]
+    half, billboard = _occluder(_OCCLUDERS[name], painter, x, z, light)
+    billboards = [billboard]
     if name in ("park", "street"):
-        props.append(_hedge(painter, painter.side * 0.8 * seen * z, z - 0.15))
-    return Place(painter.finish(), tuple(props), ((x, z, half),), crowd, light, shadow)
+        billboards.append(_hedge(painter, painter.side * 0.8 * seen * z, z - 0.15))
+    return Place(painter.finish(), tuple(billboards), ((x, z, half),), crowd, light, shadow)
 
 
-def _hideout(kind: str, p: Painter, x: float, z: float, light: Light) -> tuple[float, Prop]:
+def _occluder(kind: str, p: Painter, x: float, z: float, light: Light) -> tuple[float, Billboard]:
     """Half the width in metres, and the thing."""
     half, height, colour = {
         "column": (0.42, 2.9, (150, 150, 140)),
@@ -49,27 +49,27 @@ def _hideout(kind: str, p: Painter, x: float, z: float, light: Light) -> tuple[f
     else:
         facing = np.maximum(across * light.direction[0] + np.sqrt(1 - across**2) * light.direction[2], 0)
         shade = (light.ambient + 0.6 * facing) * (0.7 + 0.3 * np.minimum((1 - np.abs(across)) * 6, 1))
-    picture = np.array(colour, np.float32) * shade[None, :, None] * np.ones((tall, 1, 1), np.float32)
+    image = np.array(colour, np.float32) * shade[None, :, None] * np.ones((tall, 1, 1), np.float32)
     if kind == "tree":
-        picture *= (1 + 0.22 * cv2.resize(p.noise(max(tall // 8, 2), wide, 3), (wide, tall)))[..., None]
+        image *= (1 + 0.22 * cv2.resize(p.noise(max(tall // 8, 2), wide, 3), (wide, tall)))[..., None]
     elif kind in ("column", "board"):
-        _posters(p, picture, shade)
+        _posters(p, image, shade)
     else:
-        picture[-round(0.25 * scale) :] *= 0.8
+        image[-round(0.25 * scale) :] *= 0.8
     shape = np.ones((tall, wide), bool)
     left = p.column(x, z) - wide // 2
-    prop = Prop(np.clip(picture, 0, 255).astype(np.uint8), shape, left, max(top, 0), z)
+    billboard = Billboard(np.clip(image, 0, 255).astype(np.uint8), shape, left, max(top, 0), z)
     _ground_shade(p, x, z, half)
-    return half, _with_leaves(p, prop, z) if kind == "tree" else prop
+    return half, _with_leaves(p, billboard, z) if kind == "tree" else billboard
 
 
-def _posters(p: Painter, picture: np.ndarray, shade: np.ndarray) -> None:
-    tall, wide = picture.shape[:2]
+def _posters(p: Painter, image: np.ndarray, shade: np.ndarray) -> None:
+    tall, wide = image.shape[:2]
     for k in range(3):
         top = round(tall * (0.12 + 0.28 * k))
         for column in range(2):
             left = round(wide * (0.06 + 0.46 * column))
-            area = picture[top : top + round(tall * 0.25), left : left + round(wide * 0.42)]
+            area = image[top : top + round(tall * 0.25), left : left + round(wide * 0.42)]
             colour = p.some_colour((70, 235), 40)
             area[:] = np.array(colour, np.float32) * shade[None, left : left + area.shape[1], None]
             area[len(area) // 4 : len(area) // 4 + max(1, len(area) // 8)] *= 0.55
@@ -78,7 +78,7 @@ def _posters(p: Painter, picture: np.ndarray, shade: np.ndarray) -> None:
             cv2.circle(area, middle, max(1, len(area) // 6), dot, -1, cv2.LINE_AA)
 
 
-def _with_leaves(p: Painter, trunk: Prop, z: float) -> Prop:
+def _with_leaves(p: Painter, trunk: Billboard, z: float) -> Billboard:
     """The trunk under the lower part of a crown that hangs into the picture."""
     scale = p.camera.focal / z
     wide, low = round(3.4 * scale), p.row(z, 2.75)
@@ -95,10 +95,10 @@ def _with_leaves(p: Painter, trunk: Prop, z: float) -> Prop:
         place, angle = (round(x), round(y)), float(p.rng.uniform(0, 180))
         cv2.ellipse(colour, place, axes, angle, 0, 360, tuple(float(c) for c in green), -1)
         cv2.ellipse(shape, place, axes, angle, 0, 360, 1, -1)
-    return Prop(colour, shape.astype(bool), trunk.left - inset, 0, trunk.depth_m)
+    return Billboard(colour, shape.astype(bool), trunk.left - inset, 0, trunk.depth_m)
 
 
-def _hedge(p: Painter, x: float, z: float) -> Prop:
+def _hedge(p: Painter, x: float, z: float) -> Billboard:
     scale = p.camera.focal / z
     wide, tall, half = round(1.5 * scale), round(0.62 * scale), 0.75
     colour = np.zeros((tall, wide, 3), np.uint8)
@@ -112,10 +112,10 @@ def _hedge(p: Painter, x: float, z: float) -> Prop:
         cv2.circle(colour, at, radius, tuple(float(c) for c in green), -1)
         cv2.circle(shape, at, radius, 1, -1)
     _ground_shade(p, x, z, half)
-    return Prop(colour, shape.astype(bool), p.column(x, z) - wide // 2, p.row(z) - tall, z)
+    return Billboard(colour, shape.astype(bool), p.column(x, z) - wide // 2, p.row(z) - tall, z)
 
 
 def _ground_shade(p: Painter, x: float, z: float, half: float) -> None:
     """Darken the ground around the foot."""
     off = ((p.x - x) / (half * 1.5)) ** 2 + ((p.z - z - 0.1) / 0.45) ** 2
-    p.picture[p.ground] *= (1 - 0.45 * np.exp(-off * 1.5))[..., None]
+    p.image[p.ground] *= (1 - 0.45 * np.exp(-off * 1.5))[..., None]

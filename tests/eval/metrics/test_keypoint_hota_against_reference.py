@@ -65,22 +65,22 @@ def assert_same(ours: Scores, plain: Scores):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_a_random_sequence(seed: int):
-    from eval_baselines import frames_of, plain_keypoint_hota
+    from timing.reference_evaluation import frames_of, reference_keypoint_hota
 
     sequence = random_sequence(seed)
     ours = keypoint_hota(without_ignored(sequence))
-    assert_same(ours.official, plain_keypoint_hota(frames_of(sequence)))
-    assert_same(ours.fixed, plain_keypoint_hota(frames_of(sequence), fixed=True))
+    assert_same(ours.official, reference_keypoint_hota(frames_of(sequence)))
+    assert_same(ours.fixed, reference_keypoint_hota(frames_of(sequence), fixed=True))
 
 
 def test_random_sequences_combined():
-    from eval_baselines import frames_of, plain_combined, plain_keypoint_hota
+    from timing.reference_evaluation import combine_reference, frames_of, reference_keypoint_hota
 
     sequences = [random_sequence(seed) for seed in range(60, 90)]
     ours = combine_keypoint_hota([keypoint_hota(without_ignored(sequence)) for sequence in sequences])
     frames = [frames_of(sequence) for sequence in sequences]
-    assert_same(ours.official, plain_combined([plain_keypoint_hota(some) for some in frames]))
-    assert_same(ours.fixed, plain_combined([plain_keypoint_hota(some, fixed=True) for some in frames]))
+    assert_same(ours.official, combine_reference([reference_keypoint_hota(some) for some in frames]))
+    assert_same(ours.fixed, combine_reference([reference_keypoint_hota(some, fixed=True) for some in frames]))
 
 
 def test_the_random_sequences_hold_what_is_hard():

@@ -33,7 +33,7 @@ def random_walk(count: int, frames: int, seed: int = 0) -> Iterator[Observation]
     size = np.stack((rng.uniform(40, 80, count), rng.uniform(110, 220, count)), axis=1)
     corner = rng.uniform(0, 1, (count, 2)) * (1800, 850)
     speed = rng.normal(0, 3, (count, 2))
-    own_looks = rng.standard_normal((count, _PARTS, _DIMENSIONS), dtype=np.float32)
+    own_embeddings = rng.standard_normal((count, _PARTS, _DIMENSIONS), dtype=np.float32)
     for frame in range(frames):
         speed += rng.normal(0, 0.5, speed.shape)
         speed *= np.where((corner < 0) | (corner > (1800, 850)), -1, 1)
@@ -43,7 +43,7 @@ def random_walk(count: int, frames: int, seed: int = 0) -> Iterator[Observation]
         scores = np.where(
             rng.random(count) < 0.8, rng.uniform(0.72, 0.95, count), rng.uniform(0.15, 0.55, count)
         )
-        embeddings = own_looks + 0.6 * rng.standard_normal(own_looks.shape, dtype=np.float32)
+        embeddings = own_embeddings + 0.6 * rng.standard_normal(own_embeddings.shape, dtype=np.float32)
         embeddings /= np.linalg.norm(embeddings, axis=2, keepdims=True)
         visible = rng.random((count, _PARTS)) < 0.8
         visible[:, 0] = True
@@ -64,7 +64,7 @@ def skeletons(boxes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate((points, confidence), axis=2).astype(np.float32)
 
 
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+def made_up_image(height: int, width: int, seed: int = 0) -> np.ndarray:
     """[H, W, 3] uint8: smooth blobs of colour with some noise."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 230, (height // 40 + 1, width // 40 + 1, 3), dtype=np.uint8)

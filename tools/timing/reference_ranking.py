@@ -9,7 +9,7 @@ import torch
 GALLERY_CHUNK = 500
 
 
-def plain_distances(
+def reference_distances(
     query: np.ndarray, query_visible: np.ndarray, gallery: np.ndarray, gallery_visible: np.ndarray
 ) -> np.ndarray:
     """Mean Euclidean distance over shared parts [Q, G] of features [N, P, D] and bool visibility [N, P]."""
@@ -34,7 +34,7 @@ def plain_distances(
     return (mean * ~unshared + far * unshared).numpy()
 
 
-def plain_ranking(
+def reference_ranking(
     distance: np.ndarray,
     *,
     query_identities: np.ndarray,

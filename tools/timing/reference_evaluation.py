@@ -25,7 +25,7 @@ Scores = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class PlainPerson:
+class ReferencePerson:
     """One person in one frame."""
 
     id: int
@@ -34,30 +34,30 @@ class PlainPerson:
 
 
 @dataclass(frozen=True)
-class PlainFrame:
+class ReferenceFrame:
     """One annotated frame."""
 
-    ground_truth: list[PlainPerson]
-    tracks: list[PlainPerson]
+    ground_truth: list[ReferencePerson]
+    tracks: list[ReferencePerson]
     regions: list[np.ndarray]  # each [V, 2]
 
 
-def frames_of(sequence: Sequence) -> list[PlainFrame]:
+def frames_of(sequence: Sequence) -> list[ReferenceFrame]:
     """The annotated frames of a sequence in memory."""
     frames = []
     for number in np.flatnonzero(sequence.labelled):
         sides = [
             [
-                PlainPerson(int(side.ids[row]), side.keypoints[row, SCORED], float(side.head_sizes[row]))
+                ReferencePerson(int(side.ids[row]), side.keypoints[row, SCORED], float(side.head_sizes[row]))
                 for row in np.flatnonzero(side.frames == number)
             ]
             for side in (sequence.ground_truth, sequence.tracks)
         ]
-        frames.append(PlainFrame(*sides, list(sequence.ignore_regions[number])))
+        frames.append(ReferenceFrame(*sides, list(sequence.ignore_regions[number])))
     return frames
 
 
-def read_frames(ground_truth: Path, results: Path) -> list[PlainFrame]:
+def read_frames(ground_truth: Path, results: Path) -> list[ReferenceFrame]:
     """The annotated frames of a pair of pose files."""
     sides = []
     content = json.loads(ground_truth.read_bytes())
@@ -66,16 +66,16 @@ def read_frames(ground_truth: Path, results: Path) -> list[PlainFrame]:
         for person in annotations:
             points = np.array(person["keypoints"], float).reshape(17, 3)[SCORED, :2]
             head_size = 0.6 * np.hypot(*person["bbox_head"][2:]) if "bbox_head" in person else np.nan
-            people[person["image_id"]].append(PlainPerson(person["track_id"], points, float(head_size)))
+            people[person["image_id"]].append(ReferencePerson(person["track_id"], points, float(head_size)))
         sides.append(people)
     return [
-        PlainFrame(sides[0][image["id"]], sides[1][image["id"]], _regions(image))
+        ReferenceFrame(sides[0][image["id"]], sides[1][image["id"]], _regions(image))
         for image in content["images"]
         if image["is_labeled"]
     ]
 
 
-def plain_keypoint_hota(frames: List[PlainFrame], *, fixed: bool = False) -> Scores:
+def reference_keypoint_hota(frames: List[ReferenceFrame], *, fixed: bool = False) -> Scores:
     """Arrays [19, 15 joints + total] of one sequence.
 
     fixed: a frame without prediction adds its own joints to the misses, not those of the whole sequence.
@@ -113,7 +113,7 @@ def plain_keypoint_hota(frames: List[PlainFrame], *, fixed: bool = False) -> Sco
     }
 
 
-def plain_combined(sequences: List[Scores]) -> Scores:
+def combine_reference(sequences: List[Scores]) -> Scores:
     """Keypoint HOTA of all sequences: counts are summed, the rest is weighted by hits in every column."""
     combined = {name: sum(scores[name] for scores in sequences) for name in COUNTS}
     hits = combined["HOTA_TP"]
@@ -165,27 +165,27 @@ def _no_joints() -> np.ndarray:
     return np.zeros(JOINTS)
 
 
-def _present(person: PlainPerson) -> np.ndarray:
+def _present(person: ReferencePerson) -> np.ndarray:
     """[15] 1 where x and y are above 0."""
     return (person.points > 0).all(1).astype(float)
 
 
-def _without_ignored(frame: PlainFrame) -> PlainFrame:
+def _without_ignored(frame: ReferenceFrame) -> ReferenceFrame:
     if not frame.regions:
         return frame
     regions = [shapely.Polygon(region) for region in frame.regions]
-    sides: list[list[PlainPerson]] = []
+    sides: list[list[ReferencePerson]] = []
     for people in (frame.ground_truth, frame.tracks):
         sides.append([])
         for person in people:
             ignored = [any(region.contains(shapely.Point(xy)) for region in regions) for xy in person.points]
             points = np.where(np.array(ignored)[:, None], 0, person.points)
             if not all(ignored) and (points > 0).any():
-                sides[-1].append(PlainPerson(person.id, points, person.head_size))
-    return PlainFrame(*sides, frame.regions)
+                sides[-1].append(ReferencePerson(person.id, points, person.head_size))
+    return ReferenceFrame(*sides, frame.regions)
 
 
-def _similarity(ground_truth: PlainPerson, track: PlainPerson) -> np.ndarray:
+def _similarity(ground_truth: ReferencePerson, track: ReferencePerson) -> np.ndarray:
     """[15]: 1 at the same place, 0 half a head away."""
     similarity = _no_joints()
     for joint in np.flatnonzero(_present(ground_truth) * _present(track)):
@@ -194,7 +194,7 @@ def _similarity(ground_truth: PlainPerson, track: PlainPerson) -> np.ndarray:
     return similarity
 
 
-def _match(frame: PlainFrame, hits: np.ndarray, closeness: np.ndarray, runs: dict) -> None:
+def _match(frame: ReferenceFrame, hits: np.ndarray, closeness: np.ndarray, runs: dict) -> None:
     """Adds a frame's hits."""
     if not frame.ground_truth or not frame.tracks:
         return
@@ -223,14 +223,14 @@ def _association(hits: np.ndarray, runs: dict, gt_joints: dict, track_joints: di
         at, matched = (number, joint), Counter()
         for track, length in history:
             matched[track] += length
-        truths = gt_joints[ground_truth][joint]
+        gt_files = gt_joints[ground_truth][joint]
         for track, count in matched.items():
             tracks = track_joints[track][joint]
-            scores["AssA"][at] += count * count / max(1, truths + tracks - count)
-            scores["AssRe"][at] += count * count / max(1, truths)
+            scores["AssA"][at] += count * count / max(1, gt_files + tracks - count)
+            scores["AssRe"][at] += count * count / max(1, gt_files)
             scores["AssPr"][at] += count * count / max(1, tracks)
         for track, length in history:
-            union = truths + track_joints[track][joint] - matched[track]
+            union = gt_files + track_joints[track][joint] - matched[track]
             scores["FragA"][at] += length**2 / max(1, union)
     return {name: total / np.maximum(1, hits) for name, total in scores.items()}
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from speed_clock import Times, Timing, in_turns, medians, timed
-from speed_scenes import five_people, picture, skeletons
 
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import ComponentConfig, TrackConfig
@@ -21,6 +19,8 @@ from kprtrack.reid_encoders.kpr import KprEncoder, KprEncoderConfig
 from kprtrack.video.source import open_source
 from reid.model.kpr import Kpr, KprConfig
 from reid.model.prompts import make_prompts
+from timing.clock import Times, Timing, in_turns, medians, timed
+from timing.scenes import five_people, made_up_image, skeletons
 
 HEIGHT, WIDTH = 720, 1280
 _FRAMES_AT_ONCE = 8
@@ -135,9 +135,9 @@ def stages(networks: Networks, clip: list[Frame], fps: float) -> tuple[dict[str,
 
     def all_of_it() -> None:
         nonlocal people
-        for seen in observe(clip, seen_through, _FRAMES_AT_ONCE):
-            people += len(seen)
-            update(seen)
+        for observation in observe(clip, seen_through, _FRAMES_AT_ONCE):
+            people += len(observation)
+            update(observation)
 
     whole = timed(all_of_it)
     totals = {
@@ -166,7 +166,9 @@ def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
             one.keypoints[:] = skeletons(shown.boxes, rng)  # a random network finds nobody's joints
         return found
 
-    networks = Networks(boxes, poses, lambda batch, *seen: embed([frame.image for frame in batch], *seen))
+    networks = Networks(
+        boxes, poses, lambda batch, *observation: embed([frame.image for frame in batch], *observation)
+    )
     return networks, [Frame(number, number / 30, background) for number in range(frames)], 30.0
 
 

@@ -22,7 +22,7 @@ class _Track:
         height = self.mean[3]
         still = [height / 10, height / 10, 1e-2, height / 10]
         self.covariance = np.diag(np.square([*still, height / 16, height / 16, 1e-5, height / 16]))
-        self.number, self.born, self.seen = number, frame, frame
+        self.number, self.born, self.observation = number, frame, frame
         self.confirmed, self.lost, self.removed = frame == 1, False, False
         self.row = -1
 
@@ -39,10 +39,10 @@ class _Track:
         gain = scipy.linalg.cho_solve(factor, (self.covariance @ _READ.T).T, check_finite=False).T
         self.mean = self.mean + (_measured(box) - expected) @ gain.T
         self.covariance = self.covariance - np.linalg.multi_dot((gain, spread, gain.T))
-        self.row, self.seen, self.confirmed, self.lost = row, frame, True, False
+        self.row, self.observation, self.confirmed, self.lost = row, frame, True, False
 
 
-class PlainByteTrack:
+class ReferenceByteTrack:
     """Follows boxes through one video at 30 frames per second."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class PlainByteTrack:
         boxes = boxes.astype(np.float64)
         high = [row for row in range(len(boxes)) if scores[row] > TRACK_THRESH]
         low = [row for row in range(len(boxes)) if 0.1 < scores[row] < TRACK_THRESH]
-        newcomers = [track for track in self.tracked if not track.confirmed]
+        tentative = [track for track in self.tracked if not track.confirmed]
         pool = [track for track in self.tracked if track.confirmed] + self.lost
         was_lost = set(map(id, self.lost))
         _predict(pool)
@@ -65,14 +65,14 @@ class PlainByteTrack:
         missed, _ = self._stage([track for track in left if not track.lost], boxes, low, None, 0.5)
         for track in missed:
             track.lost = True
-        gone, high = self._stage(newcomers, boxes, high, scores, 0.7)
+        gone, high = self._stage(tentative, boxes, high, scores, 0.7)
         born = []
         for row in high:
             if scores[row] >= TRACK_THRESH + 0.1:
                 born.append(_Track(boxes[row], self.next_number, self.frame))
                 born[-1].row = row
                 self.next_number += 1
-        self._sort(pool, newcomers, gone, born, was_lost)
+        self._sort(pool, tentative, gone, born, was_lost)
         return {track.number: track.row for track in self.tracked if track.confirmed}
 
     def _stage(
@@ -86,10 +86,10 @@ class PlainByteTrack:
         """Pair and correct; the tracks and the detections left over."""
         if not tracks or not rows:
             return tracks, rows
-        likeness = _overlap(np.array([track.box() for track in tracks]), boxes[rows])
+        similarity = _overlap(np.array([track.box() for track in tracks]), boxes[rows])
         if scores is not None:
-            likeness = likeness * scores[rows]
-        _, partner, owner = lap.lapjv(1 - likeness, extend_cost=True, cost_limit=limit)
+            similarity = similarity * scores[rows]
+        _, partner, owner = lap.lapjv(1 - similarity, extend_cost=True, cost_limit=limit)
         for track, column in zip(tracks, partner, strict=True):
             if column >= 0:
                 track.correct(boxes[rows[column]], rows[column], self.frame)
@@ -101,7 +101,7 @@ class PlainByteTrack:
     def _sort(
         self,
         pool: list[_Track],
-        newcomers: list[_Track],
+        tentative: list[_Track],
         gone: list[_Track],
         born: list[_Track],
         was_lost: set[int],
@@ -109,10 +109,10 @@ class PlainByteTrack:
         """Who is tracked and who is lost from now on; the removal of the long lost comes a frame late."""
         dead = {id(track) for track in gone} | {id(track) for track in pool if track.removed}
         for track in pool:
-            if id(track) in was_lost and track.lost and self.frame - track.seen > MAX_LOST_FRAMES:
+            if id(track) in was_lost and track.lost and self.frame - track.observation > MAX_LOST_FRAMES:
                 track.removed = True
         # In the published order: those seen all along, newborn, found again.
-        stayed = [track for track in [*pool, *newcomers] if id(track) not in was_lost and not track.lost]
+        stayed = [track for track in [*pool, *tentative] if id(track) not in was_lost and not track.lost]
         stayed = [track for track in stayed if id(track) not in {id(one) for one in gone}]
         found = [track for track in pool if id(track) in was_lost and not track.lost]
         self.tracked = [*stayed, *born, *found]
@@ -123,12 +123,14 @@ class PlainByteTrack:
         overlap = _overlap(
             np.array([track.box() for track in self.tracked]), np.array([track.box() for track in self.lost])
         )
-        double: set[int] = set()
+        duplicates: set[int] = set()
         for i, j in zip(*np.nonzero(1 - overlap < 0.15), strict=True):
             one, other = self.tracked[i], self.lost[j]
-            double.add(id(other) if one.seen - one.born > other.seen - other.born else id(one))
-        self.tracked = [track for track in self.tracked if id(track) not in double]
-        self.lost = [track for track in self.lost if id(track) not in double]
+            duplicates.add(
+                id(other) if one.observation - one.born > other.observation - other.born else id(one)
+            )
+        self.tracked = [track for track in self.tracked if id(track) not in duplicates]
+        self.lost = [track for track in self.lost if id(track) not in duplicates]
 
 
 def _measured(box: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Files as large as PoseTrack21's val split, with a tracker's results beside the truth: something to time.
 
-    python tools/eval_val_sized.py FOLDER [--sequences 170] [--seed 0]
+    python tools/timing/val_sized_files.py FOLDER [--sequences 170] [--seed 0]
 
 Writes FOLDER/truth (posetrack_data, posetrack_mot), FOLDER/poses and FOLDER/boxes (results), no images: 170
 sequences of 90 frames with up to 8 people. Half of the frames are annotated as in val: 30 in the middle and
@@ -50,7 +50,7 @@ def write_val_sized(folder: Path, *, sequences: int = 170, seed: int = 0) -> Non
 def _write(folder: Path, number: int, rng: np.random.Generator) -> None:
     name = f"{number:06d}_valsized_test"
     boxes, joints, there = _walk(rng)
-    seen_boxes, seen_joints, seen, ids, scores = _follow(rng, boxes, joints, there)
+    seen_boxes, seen_joints, observation, ids, scores = _follow(rng, boxes, joints, there)
     # A joint behind somebody else is annotated half of the time.
     joints[rng.random(joints.shape[:3]) < 0.04 + 0.46 * _hidden(boxes, joints, there)] = 0
     joints[:, :, _EARS] = seen_joints[:, :, _EARS] = 0
@@ -61,7 +61,7 @@ def _write(folder: Path, number: int, rng: np.random.Generator) -> None:
     mot = folder / "truth" / "posetrack_mot" / "mot" / "val" / name
     _write_json(mot / "image_info.json", images)
     _write_mot(mot / "gt" / "gt.txt", boxes, there, gt_ids, np.ones(there.shape))
-    _write_mot(folder / "boxes" / f"{name}.txt", seen_boxes, seen, ids, scores.mean(2))
+    _write_mot(folder / "boxes" / f"{name}.txt", seen_boxes, observation, ids, scores.mean(2))
     people = _annotations(images, there & labelled[:, None], gt_ids, boxes, joints)
     for number_of, person in enumerate(people):
         person |= {"id": images[0]["id"] * 100 + number_of, "category_id": 1}
@@ -70,8 +70,8 @@ def _write(folder: Path, number: int, rng: np.random.Generator) -> None:
         person["person_id"] = number * PEOPLE + person["track_id"]
     content = {"images": images, "annotations": people, "categories": [_category()]}
     _write_json(folder / "truth" / "posetrack_data" / "val" / f"{name}.json", content)
-    found = _annotations(images, seen, ids, seen_boxes, seen_joints)
-    for person, joint_scores in zip(found, scores[seen].round(3).tolist(), strict=True):
+    found = _annotations(images, observation, ids, seen_boxes, seen_joints)
+    for person, joint_scores in zip(found, scores[observation].round(3).tolist(), strict=True):
         person["scores"] = joint_scores
     _write_json(folder / "poses" / f"{name}.json", {"images": images, "annotations": found})
 
@@ -107,14 +107,14 @@ def _follow(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """What a fair tracker makes of them: boxes, joints, who is seen, ids, scores of joints [F, P + 1, 17]."""
     hidden = _hidden(boxes, joints, there)
-    seen = there & (rng.random(there.shape) > 0.03 + 0.5 * hidden.mean(2))
+    observation = there & (rng.random(there.shape) > 0.03 + 0.5 * hidden.mean(2))
     # One more column: now and then somebody who is not there.
     ghost_at = rng.uniform(0, 1, (FRAMES, 1, 2)) * (WIDTH - 300, HEIGHT - 300)
     ghost_boxes = np.concatenate((ghost_at, np.broadcast_to((90.0, 220.0), ghost_at.shape)), axis=2)
     ghost_joints = ghost_at[:, :, None] + _STANDING * (90, 220)
     boxes, joints = np.concatenate((boxes, ghost_boxes), 1), np.concatenate((joints, ghost_joints), 1)
-    seen = np.concatenate((seen, rng.random((FRAMES, 1)) < 0.3), 1)
-    seen[rng.random(FRAMES) < 0.002] = False
+    observation = np.concatenate((observation, rng.random((FRAMES, 1)) < 0.3), 1)
+    observation[rng.random(FRAMES) < 0.002] = False
     hidden = np.concatenate((hidden, np.zeros((FRAMES, 1, 17), bool)), 1)
 
     head = 0.2 * boxes[..., None, 3:]  # [F, P, 1, 1] roughly the size of a head
@@ -123,12 +123,12 @@ def _follow(
     joints[rng.random(hidden.shape) < 0.05 + 0.2 * hidden] = 0
     boxes = boxes + rng.normal(0, 0.03, boxes.shape) * boxes[..., [2, 3, 2, 3]]
     # Identities start anew now and then, and two neighbours swap theirs for good.
-    ids = np.arange(PEOPLE + 1) + (PEOPLE + 1) * (rng.random(seen.shape) < 0.01).cumsum(0)
+    ids = np.arange(PEOPLE + 1) + (PEOPLE + 1) * (rng.random(observation.shape) < 0.01).cumsum(0)
     for frame in np.flatnonzero(rng.random(FRAMES) < 0.03):
         a, b = rng.choice(PEOPLE, 2, replace=False)
         ids[frame:, [a, b]] = ids[frame:, [b, a]]
     scores = np.clip(0.8 - 0.3 * hidden + rng.normal(0, 0.12, hidden.shape), 0.05, 1)
-    return boxes.round(2), joints.clip(0).round(2), seen, ids + _RESULT_ID, scores
+    return boxes.round(2), joints.clip(0).round(2), observation, ids + _RESULT_ID, scores
 
 
 def _images(name: str, number: int, rng: np.random.Generator) -> list[dict]:
