@@ -174,8 +174,8 @@ def _component_file(role: str, folder: Path, video: BenchVideo) -> Path:
     files = [path for suffix in SUFFIXES if (path := folder / f"{video.name}{suffix}").is_file()]
     if not files:
         raise InputError(
-            f"--{role} file: {folder} has no file for {video.name} ({', '.join(SUFFIXES)}). Give a folder with"
-            " one file for each video of the benchmark, such as posetrack_data/val."
+            f"--{role} file: {folder} has no file for {video.name} ({', '.join(SUFFIXES)}). Give a folder"
+            " with one file for each video of the benchmark, such as posetrack_data/val."
         )
     return files[0]
 

@@ -62,5 +62,5 @@ def test_without_looks_there_is_nothing_left_but_motion(config: TrackConfig) -> 
 
 
 def test_what_is_off_already_cannot_be_taken_away() -> None:
-    with pytest.raises(UserError, match="switched off already"):
+    with pytest.raises(UserError, match="changes nothing"):
         rows_of(TrackConfig(reid=ComponentConfig("kpr", options={"prompts": False})), ("prompts",))

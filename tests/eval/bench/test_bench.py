@@ -268,7 +268,7 @@ def test_misspelt_tracker_options_are_refused_before_anything_runs(root: Path, t
 
 def test_a_given_folder_without_a_video_is_told(root: Path, tmp_path: Path) -> None:
     config = replace(given(root), detector=ComponentConfig("file", str(tmp_path)))
-    with pytest.raises(InputError, match=f"no file of {VIDEOS[0]}"):
+    with pytest.raises(InputError, match=f"no file for {VIDEOS[0]}"):
         run_bench(root, tmp_path / "out", config)
 
 

@@ -206,10 +206,10 @@ def test_wrong_files_are_told(tmp_path: Path) -> None:
         run_tune(seen, ground_truth, TrackConfig(), out=tmp_path / "best.py")
     with pytest.raises(InputError, match=r"Name one of its folders: .*seen"):
         run_tune(tmp_path, ground_truth, TrackConfig(), out=tmp_path / "best.json")
-    with pytest.raises(UserError, match="one video's truth"):
+    with pytest.raises(UserError, match="ground truth of one video"):
         run_tune(seen, ground_truth / "a.txt", TrackConfig(), out=tmp_path / "best.json")
     (ground_truth / "b.txt").unlink()
-    with pytest.raises(InputError, match="no truth of b"):
+    with pytest.raises(InputError, match="no ground truth for b"):
         run_tune(seen, ground_truth, TrackConfig(), out=tmp_path / "best.json")
 
 
