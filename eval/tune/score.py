@@ -197,8 +197,8 @@ def _gt_file_of(ground_truth: Path, name: str) -> Path:
     if len(found) != 1:
         what = f"{len(found)} files of ground truth" if found else "no ground truth"
         raise InputError(
-            f"{ground_truth} has {what} for {name}. Give a PoseTrack21 root"
-            f" (posetrack_data/SPLIT/{name}.json) or a folder with ground truth tracks as {name}.json (or {', '.join(list(SUFFIXES)[1:])})."
+            f"{ground_truth} has {what} for {name}. Give a PoseTrack21 root (posetrack_data/SPLIT/NAME.json),"
+            f" or a folder of tracks as {name}.json (or {', '.join(list(SUFFIXES)[1:])})."
         )
     return found[0]
 

@@ -27,7 +27,7 @@ from kprtrack.inference.devices import BackendName, ComputeConfig, Precision
 _log = logging.getLogger(__name__)
 
 # Largest difference of another backend's answer to torch's, relative to the largest number of the answer.
-# Both compute in float32 and differ by 1e-6 (docs/benchmarks.md); float16 would differ by 1e-3, bfloat16 by 1e-2.
+# Both compute in float32 and differ by 1e-6 (docs/benchmarks.md); float16 differs by 1e-3, bfloat16 by 1e-2.
 TOLERANCE = 1e-4
 # Which one `auto` takes of those that are installed, docs/benchmarks.md.
 FASTEST: tuple[BackendName, ...] = ("openvino", "onnxruntime")

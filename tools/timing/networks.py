@@ -31,7 +31,7 @@ def yolox(size: YoloxSize, rounds: int) -> dict[str, Timing]:
     """One 720p frame: the network as it was trained, ours on the same canvas, and ours by default."""
     torch.manual_seed(0)
     network = Yolox(size, 80).eval()
-    image, batch = picture(HEIGHT, WIDTH), ComputeConfig(batch=1)
+    image, batch = made_up_image(HEIGHT, WIDTH), ComputeConfig(batch=1)
     full = YoloxDetector(network, YoloxConfig(size=size, padding="full"), batch)
     trimmed = YoloxDetector(network, YoloxConfig(size=size), batch)
     side = YoloxConfig(size=size).canvas_hw[0]
@@ -65,7 +65,7 @@ def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
     torch.manual_seed(0)
     model = Kpr(KprConfig()).eval()
     reid_encoder = KprEncoder(model, KprEncoderConfig(), ComputeConfig(batch=people))
-    image, boxes = picture(HEIGHT, WIDTH), np.concatenate([five_people(WIDTH, HEIGHT, 0)] * 2)[:people]
+    image, boxes = made_up_image(HEIGHT, WIDTH), np.concatenate([five_people(WIDTH, HEIGHT, 0)] * 2)[:people]
     found = Detections(boxes, np.ones(len(boxes), np.float32))
     keypoints = skeletons(boxes, np.random.default_rng(0))
     drawn = make_prompts(image, boxes, keypoints, KprConfig().prompts())
@@ -153,7 +153,7 @@ def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
     detect = YoloxDetector(Yolox("s", 80).eval(), YoloxConfig(size="s"), compute)
     pose = HrnetPose(Hrnet(32).eval(), HrnetConfig(), compute)
     embed = KprEncoder(Kpr(KprConfig()), KprEncoderConfig(), compute)
-    background = picture(HEIGHT, WIDTH)
+    background = made_up_image(HEIGHT, WIDTH)
 
     def boxes(batch: list[Frame]) -> list[Detections]:
         detect([frame.image for frame in batch])
