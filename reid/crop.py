@@ -1,4 +1,4 @@
-"""A person cut out of a picture, with skeletons and part masks: what training and evaluation read."""
+"""A person cut out of an image, with skeletons and part masks: what training and evaluation read."""
 
 from dataclasses import dataclass
 

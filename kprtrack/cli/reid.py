@@ -140,10 +140,10 @@ def _write_pictures(
 ) -> None:
     from reid.evaluation.protocols import shown_samples
     from reid.evaluation.report.crop_overlay import feature_names
-    from reid.evaluation.report.plots import draw_score_pictures
+    from reid.evaluation.report.plots import draw_score_plots
     from reid.evaluation.report.ranking_plot import Caption, draw_ranking
 
-    for name, png in draw_score_pictures(scores).items():
+    for name, png in draw_score_plots(scores).items():
         _write(folder / f"{name}.png", png)
     queries, gallery = shown_samples(data.query, config), shown_samples(data.gallery, config)
     names = feature_names(scores.first[0].features.shape[1], encoder.parts)

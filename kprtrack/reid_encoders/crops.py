@@ -85,7 +85,7 @@ def open_kpr(weights: str, settings: Mapping[str, Any], compute: ComputeConfig) 
     file, options = _found(KPR, weights, settings)
     config = configure(KprEncoderConfig, options)
     view = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
-    model = load(file.path, compute.device, view=view)
+    model = load(file.path, compute.device, spec=view)
     return OpenKpr(
         file.path.name, model, replace(model.config.prompts(), min_confidence=config.min_confidence)
     )

@@ -171,7 +171,7 @@ def load_kpr(config: KprEncoderConfig, weights: Path, compute: ComputeConfig) ->
     contradicts them or is missing.
     """
     view = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
-    model = load(weights, compute.device, view=view)
+    model = load(weights, compute.device, spec=view)
     for name in ("parts", "prompt_groups"):
         wanted, found = getattr(config, name), getattr(model.config, name)
         if wanted is not None and wanted != found:

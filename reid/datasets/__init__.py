@@ -30,7 +30,7 @@ DATASETS: dict[str, Callable[..., ReidData]] = {
 
 
 def open_dataset(name: str, root: Path, options: Mapping[str, object] = {}) -> ReidData:
-    """The data set of that name in the folder `root`; reads no picture.
+    """The data set of that name in the folder `root`; reads no image.
 
     options: keyword arguments of its function in DATASETS, such as {"keypoints": None} to go without.
     Raises: UserError for an unknown name, option or value, InputError if it is not there or a set is empty.

@@ -78,7 +78,7 @@ def check_dataset(
 
 
 def _see(sample: ReidSample, found: _Findings) -> None:
-    named = {"pictures": sample.image, "keypoints": sample.keypoints, "human parsing": sample.masks}
+    named = {"images": sample.image, "keypoints": sample.keypoints, "human parsing": sample.masks}
     for kind, path in named.items():
         if isinstance(path, Path):
             found.look(kind, lambda path=path: _validate_missing(path))  # type: ignore[misc]
@@ -92,17 +92,17 @@ def _validate_missing(path: Path) -> None:
 
 
 def _read(sample: ReidSample, found: _Findings) -> None:
-    def picture() -> None:
+    def image() -> None:
         found.sizes.append(read_image(sample.image).shape[:2])
 
     def keypoints() -> None:
-        # Where the picture is damaged its size is unknown; any will do to read the file.
+        # Where the image is damaged its size is unknown; any will do to read the file.
         height, width = found.sizes[-1] if found.sizes else (256, 128)
         skeletons = skeletons_of(sample, height, width)
         found.counts["posed"] += bool((skeletons[0, :, 2] > 0).any())
         found.counts["others"] += len(skeletons) > 1
 
-    found.look("pictures", picture)
+    found.look("images", image)
     if sample.keypoints is not None:
         found.look("keypoints", keypoints)
     if (masks := sample.masks) is not None:
@@ -118,7 +118,7 @@ def _facts(data: ReidData, found: _Findings, total: int, root: Path) -> Iterable
     if found.sizes:
         heights, widths = np.array(found.sizes).T
         yield (
-            f"  pictures are {heights.min()} to {heights.max()} pixels high (half of them at least "
+            f"  images are {heights.min()} to {heights.max()} pixels high (half of them at least "
             f"{int(np.median(heights))}) and {widths.min()} to {widths.max()} wide"
         )
     for kind, option in (("keypoints", "keypoints"), ("human parsing", "masks")):

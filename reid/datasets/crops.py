@@ -16,7 +16,7 @@ _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def read_crop(sample: ReidSample, part_groups: str | None) -> Crop:
-    """The picture, its skeletons (the person first, zeros where unknown), and its masks of K parts.
+    """The image, its skeletons (the person first, zeros where unknown), and its masks of K parts.
 
     part_groups: a name in reid.parts.targets.PART_GROUPS; None: no masks are read, as for scoring.
     Raises: InputError naming the file that is missing or damaged.
@@ -50,15 +50,15 @@ def skeletons_of(sample: ReidSample, height: int, width: int) -> np.ndarray:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """A picture, [h, w, 3] uint8 RGB. Raises: InputError if it is missing, damaged or cut off."""
+    """An image, [h, w, 3] uint8 RGB. Raises: InputError if it is missing, damaged or cut off."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"Cannot read the picture {path}: {error.strerror}.") from error
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        raise InputError(f"Cannot read the image {path}: {error.strerror}.") from error
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     # OpenCV fills what is missing of a JPEG with grey and says nothing to the program.
     cut_off = data.startswith(_JPEG_START) and _JPEG_END not in data
-    if picture is None or cut_off:
-        what = "is cut off" if cut_off else "is empty" if not data else "is no picture, or damaged"
+    if image is None or cut_off:
+        what = "is cut off" if cut_off else "is empty" if not data else "is no image, or damaged"
         raise InputError(f"{path} {what}. Copy it again, or remove it from the data set.")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

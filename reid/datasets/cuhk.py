@@ -12,8 +12,8 @@ from reid.datasets.layout import (
     OWN_KEYPOINTS,
     OWN_MASKS,
     AnnotationPaths,
+    images_below,
     named,
-    pictures_below,
     split_identities,
     validate_empty,
 )
@@ -31,7 +31,7 @@ def cuhk03(
     keypoints: str | None = OWN_KEYPOINTS,
     masks: str | None = OWN_MASKS,
 ) -> ReidData:
-    """Pictures IIII_NN.jpg in any folder below `root`."""
+    """Images IIII_NN.jpg in any folder below `root`."""
     return _open("cuhk03", AnnotationPaths(root, keypoints, masks), _CUHK03, 5, train_identities, seed)
 
 
@@ -43,21 +43,22 @@ def cuhk01(
     keypoints: str | None = OWN_KEYPOINTS,
     masks: str | None = OWN_MASKS,
 ) -> ReidData:
-    """Pictures IIIICCC.jpg in any folder below `root`."""
+    """Images IIIICCC.jpg in any folder below `root`."""
     return _open("cuhk01", AnnotationPaths(root, keypoints, masks), _CUHK01, 3, train_identities, seed)
 
 
 def _open(
     name: str,
-    beside: AnnotationPaths,
+    annotation_paths: AnnotationPaths,
     pattern: re.Pattern[str],
     second_camera: int,
     train_identities: int,
     seed: int,
 ) -> ReidData:
-    found = named(pictures_below(beside.root), pattern, beside.root)
+    found = named(images_below(annotation_paths.root), pattern, annotation_paths.root)
     samples = [
-        beside.sample(path, int(match[1]), int(int(match[2]) >= second_camera)) for path, match in found
+        annotation_paths.sample(path, int(match[1]), int(int(match[2]) >= second_camera))
+        for path, match in found
     ]
     chosen = split_identities((each.identity for each in samples), train_identities, seed)
     test = [each for each in samples if each.identity not in chosen]
@@ -69,6 +70,6 @@ def _open(
             gallery=tuple(each for each in test if each.camera == 1),
             protocol="default",
         ),
-        beside.root,
+        annotation_paths.root,
         trains=train_identities > 0,
     )

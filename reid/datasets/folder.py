@@ -1,12 +1,12 @@
 """Any folder of people: one sub-folder for each, or names that start with the person.
 
-People are named by the first folder of a picture's path, or, where pictures lie in no folder, by the file
+People are named by the first folder of an image's path, or, where images lie in no folder, by the file
 name before the first "_". The camera is what follows "_c" in the name (Market-1501's custom), else a second
 folder (PERSON/CAMERA/a.jpg), else unknown. Both can be said by regular expressions instead, which are
 searched in the path below the set's folder and whose first group counts.
 
 Folders called query and gallery, with or without train, are the three sets. Without them the people are
-split: `train_share` of them, drawn with `seed`, are for training; of the others the first picture by each
+split: `train_share` of them, drawn with `seed`, are for training; of the others the first image by each
 camera is a query, everything else the gallery. With unknown cameras nothing of
 the gallery is left out of the ranking.
 """
@@ -19,7 +19,7 @@ from reid.datasets.layout import (
     OWN_KEYPOINTS,
     OWN_MASKS,
     AnnotationPaths,
-    pictures_below,
+    images_below,
     split_identities,
     validate_empty,
 )
@@ -42,17 +42,17 @@ def folder(
     masks: str | None = OWN_MASKS,
 ) -> ReidData:
     """The people below `root`. identity, camera: regular expressions with one group, None: as said above."""
-    beside = AnnotationPaths(root, keypoints, masks)
+    annotation_paths = AnnotationPaths(root, keypoints, masks)
     patterns = (_pattern("identity", identity), _pattern("camera", camera))
     given = all((root / name).is_dir() for name in _SETS[1:])
     if not given:
         found = _read(root, ".", *patterns)
         return validate_empty(
-            _split(_samples(beside, found), train_share, seed), root, trains=train_share > 0
+            _split(_samples(annotation_paths, found), train_share, seed), root, trains=train_share > 0
         )
     with_train = (root / _SETS[0]).is_dir()
     sets = {name: _read(root, name, *patterns) for name in (_SETS if with_train else _SETS[1:])}
-    samples = iter(_samples(beside, [one for found in sets.values() for one in found]))
+    samples = iter(_samples(annotation_paths, [one for found in sets.values() for one in found]))
     parts = {name: tuple(next(samples) for _ in found) for name, found in sets.items()}
     return validate_empty(
         ReidData(
@@ -82,14 +82,14 @@ def _pattern(option: str, text: str | None) -> re.Pattern[str] | None:
 def _read(
     root: Path, name: str, identity: re.Pattern[str] | None, camera: re.Pattern[str] | None
 ) -> list[_Named]:
-    """The pictures of one set with their people and cameras."""
+    """The images of one set with their people and cameras."""
     found = []
-    for path in pictures_below(root, name):
+    for path in images_below(root, name):
         inner = path.relative_to(name)
         person = _search(identity, inner, "identity") if identity else _person(inner, root)
-        seen_by = _search(camera, inner, "camera") if camera else _camera(inner)
+        camera_name = _search(camera, inner, "camera") if camera else _camera(inner)
         if person != _JUNK:
-            found.append((path, person, seen_by))
+            found.append((path, person, camera_name))
     return found
 
 
@@ -98,7 +98,7 @@ def _search(pattern: re.Pattern[str], path: Path, option: str) -> str:
     if match is None or match[1] is None:
         raise UserError(
             f"{option}={pattern.pattern!r} finds nothing in {path.as_posix()}. Mend the expression, "
-            "or move the picture elsewhere."
+            "or move the image elsewhere."
         )
     return match[1]
 
@@ -109,7 +109,7 @@ def _person(path: Path, root: Path) -> str:
     person, underscore, _ = path.name.partition("_")
     if not underscore:
         raise UserError(
-            f"Whom does {root / path} show? Put pictures into a folder for each person, "
+            f"Whom does {root / path} show? Put images into a folder for each person, "
             "name them PERSON_..., or say it with identity=EXPRESSION."
         )
     return person
@@ -121,11 +121,14 @@ def _camera(path: Path) -> str:
     return path.parts[1] if len(path.parts) > 2 else ""
 
 
-def _samples(beside: AnnotationPaths, found: list[_Named]) -> list[ReidSample]:
+def _samples(annotation_paths: AnnotationPaths, found: list[_Named]) -> list[ReidSample]:
     """With numbers for names, in their order."""
     people = {name: number for number, name in enumerate(sorted({person for _, person, _ in found}))}
-    cameras = {name: number for number, name in enumerate(sorted({seen_by for _, _, seen_by in found}))}
-    return [beside.sample(path, people[person], cameras[seen_by]) for path, person, seen_by in found]
+    cameras = {name: number for number, name in enumerate(sorted({name for _, _, name in found}))}
+    return [
+        annotation_paths.sample(path, people[person], cameras[camera_name])
+        for path, person, camera_name in found
+    ]
 
 
 def _split(samples: list[ReidSample], train_share: float, seed: int) -> ReidData:

@@ -1,7 +1,7 @@
-"""What the readers of data sets share: listing pictures, and where keypoints and masks lie beside them.
+"""What the readers of data sets share: listing images, and where keypoints and masks lie beside them.
 
 A published data set keeps its files where its authors put them (docs/reference/kpr.md 5.1). Everything else,
-our own files included, follows one rule: for a picture FOLDER/NAME.jpg
+our own files included, follows one rule: for an image FOLDER/NAME.jpg
     external_annotation/<keypoints>/FOLDER/NAME.jpg_keypoints.json
     masks/<masks>/FOLDER/NAME.jpg.png        part labels, or
     masks/<masks>/FOLDER/NAME.jpg.npy        36 fields, where the name <masks> ends in "fields"
@@ -24,10 +24,10 @@ PICTURES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 @dataclass(frozen=True)
 class AnnotationPaths:
-    """Where the keypoints and masks of the pictures below `root` are; None: there are none.
+    """Where the keypoints and masks of the images below `root` are; None: there are none.
 
     keypoints, masks: names of folders as above, or absolute paths.
-    published_masks: the folder whose files are named otherwise, and how: path of the picture below root ->
+    published_masks: the folder whose files are named otherwise, and how: path of the image below root ->
         path in that folder.
     """
 
@@ -36,31 +36,31 @@ class AnnotationPaths:
     masks: str | None
     published_masks: tuple[str, Callable[[Path], Path]] | None = None
 
-    def keypoints_of(self, picture: Path) -> Path | None:
-        """picture: its path below root."""
+    def keypoints_of(self, image: Path) -> Path | None:
+        """image: its path below root."""
         if self.keypoints is None:
             return None
         folder = self.root / ANNOTATION_FOLDERS[0] / self.keypoints
-        return folder / picture.with_name(f"{picture.name}_keypoints.json")
+        return folder / image.with_name(f"{image.name}_keypoints.json")
 
-    def masks_of(self, picture: Path) -> Path | None:
-        """picture: its path below root."""
+    def masks_of(self, image: Path) -> Path | None:
+        """image: its path below root."""
         if self.masks is None:
             return None
         folder = self.root / ANNOTATION_FOLDERS[1] / self.masks
         if self.published_masks and self.masks == self.published_masks[0]:
-            return folder / self.published_masks[1](picture)
+            return folder / self.published_masks[1](image)
         suffix = ".npy" if self.masks.endswith("fields") else ".png"
-        return folder / picture.with_name(picture.name + suffix)
+        return folder / image.with_name(image.name + suffix)
 
-    def sample(self, picture: Path, identity: int, camera: int) -> ReidSample:
-        """The sample of a picture, whose path below root is given."""
-        keypoints, masks = self.keypoints_of(picture), self.masks_of(picture)
-        return ReidSample(self.root / picture, identity, camera, keypoints, masks)
+    def sample(self, image: Path, identity: int, camera: int) -> ReidSample:
+        """The sample of an image, whose path below root is given."""
+        keypoints, masks = self.keypoints_of(image), self.masks_of(image)
+        return ReidSample(self.root / image, identity, camera, keypoints, masks)
 
 
-def pictures_below(root: Path, folder: str = ".") -> list[Path]:
-    """Paths below `root`, sorted, of all pictures in its folder and the folders in that, without annotations.
+def images_below(root: Path, folder: str = ".") -> list[Path]:
+    """Paths below `root`, sorted, of all images in its folder and the folders in that, without annotations.
 
     Raises: InputError if there is no such folder or it holds none.
     """
@@ -69,27 +69,27 @@ def pictures_below(root: Path, folder: str = ".") -> list[Path]:
         found = ", ".join(sorted(each.name for each in root.glob("*/"))) if root.is_dir() else ""
         there = f" {root} has: {found}." if found else ""
         raise InputError(f"There is no folder {place}.{there} Check the path of the data set.")
-    pictures = [
+    images = [
         path.relative_to(root)
         for path in place.rglob("*")
         if path.suffix.lower() in PICTURES and path.relative_to(root).parts[0] not in ANNOTATION_FOLDERS
     ]
-    if not pictures:
-        raise InputError(f"The folder {place} holds no pictures. Check the path of the data set.")
-    return sorted(pictures)
+    if not images:
+        raise InputError(f"The folder {place} holds no images. Check the path of the data set.")
+    return sorted(images)
 
 
-def named(pictures: Iterable[Path], pattern: re.Pattern[str], root: Path) -> list[tuple[Path, re.Match[str]]]:
+def named(images: Iterable[Path], pattern: re.Pattern[str], root: Path) -> list[tuple[Path, re.Match[str]]]:
     """Those whose file names start as the pattern says, with the match.
 
     Raises: InputError if none does, with an example.
     """
-    all_pictures = list(pictures)
-    found = [(path, match) for path in all_pictures if (match := pattern.match(path.name))]
+    all_images = list(images)
+    found = [(path, match) for path in all_images if (match := pattern.match(path.name))]
     if not found:
         raise InputError(
-            f"None of {len(all_pictures)} pictures in {root} is named as in this data set, for example "
-            f"{all_pictures[0].name}. Is it another one? For any folder of people: folder."
+            f"None of {len(all_images)} images in {root} is named as in this data set, for example "
+            f"{all_images[0].name}. Is it another one? For any folder of people: folder."
         )
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kprtrack.core.errors import InputError
 from reid.datasets.keypoint_files import read_keypoints
-from reid.datasets.layout import AnnotationPaths, named, pictures_below, validate_empty
+from reid.datasets.layout import AnnotationPaths, images_below, named, validate_empty
 from reid.datasets.sample import ReidData, ReidSample
 
 MASKS = "pifpaf_maskrcnn_filtering"
@@ -23,7 +23,7 @@ def market1501(
     root: Path, *, keypoints: str | None = MARKET_KEYPOINTS, masks: str | None = MASKS
 ) -> ReidData:
     """The folder Market-1501-v15.09.15, or the one that holds it."""
-    published = (MASKS, lambda picture: picture.with_suffix(".npy"))
+    published = (MASKS, lambda image: image.with_suffix(".npy"))
     return _open(
         "market1501", root, AnnotationPaths(_inside(root), keypoints, masks, published), only_posed=False
     )
@@ -40,7 +40,7 @@ def occluded_duke(
 
     only_posed: without the training crops that have no skeleton, as the published recipe trains.
     """
-    published = (MASKS, lambda picture: picture.with_name(f"{picture.name}.confidence_fields.npy"))
+    published = (MASKS, lambda image: image.with_name(f"{image.name}.confidence_fields.npy"))
     return _open(
         "occluded_duke",
         root,
@@ -49,8 +49,8 @@ def occluded_duke(
     )
 
 
-def _open(name: str, root: Path, beside: AnnotationPaths, *, only_posed: bool) -> ReidData:
-    train, query, gallery = (_samples(beside, folder) for folder in _FOLDERS)
+def _open(name: str, root: Path, annotation_paths: AnnotationPaths, *, only_posed: bool) -> ReidData:
+    train, query, gallery = (_samples(annotation_paths, folder) for folder in _FOLDERS)
     if only_posed:
         train = tuple(each for each in train if _has_skeleton(each))
     return validate_empty(ReidData(name, train, query, gallery, "default"), root)
@@ -64,10 +64,10 @@ def _inside(root: Path) -> Path:
     return inner[0] if len(inner) == 1 else root
 
 
-def _samples(beside: AnnotationPaths, folder: str) -> tuple[ReidSample, ...]:
-    found = named(pictures_below(beside.root, folder), _NAME, beside.root / folder)
+def _samples(annotation_paths: AnnotationPaths, folder: str) -> tuple[ReidSample, ...]:
+    found = named(images_below(annotation_paths.root, folder), _NAME, annotation_paths.root / folder)
     return tuple(
-        beside.sample(path, int(match[1]), int(match[2]) - 1)
+        annotation_paths.sample(path, int(match[1]), int(match[2]) - 1)
         for path, match in found
         if int(match[1]) != _JUNK
     )

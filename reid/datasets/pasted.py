@@ -2,10 +2,10 @@
 
 The test set is written as a folder of crops (reid.datasets.folder) with the same people, cameras and
 protocol. The person in front comes from the same set as the crop, never from the other: a query that holds
-pixels of a gallery picture would be answered by them. It is as high as the crop, stands a little lower, as
+pixels of a gallery image would be answered by them. It is as high as the crop, stands a little lower, as
 who is nearer to a camera above does, and anywhere from side to side where both can be told: 40 to 80 % of the
 person asked for stay visible, with at least half of the keypoints; at least half of the person in front lies
-in the picture, and next to nothing is seen of the straight edges where its own crop ended. What is drawn for
+in the image, and next to nothing is seen of the straight edges where its own crop ended. What is drawn for
 a crop depends on the seed, its set and its row alone.
 """
 
@@ -33,7 +33,7 @@ PastedSets = Literal["query", "gallery", "both", "none"]  # in which people are 
 DESCRIPTION = "pasted.json"
 
 _VISIBLE = (0.4, 0.8)  # share of the person's area that the one in front may leave
-_LEAST_SHOWN = 0.5  # of the area of the one in front, within the picture
+_LEAST_SHOWN = 0.5  # of the area of the one in front, within the image
 _LEAST_KEPT = 0.5  # of the person's keypoints
 _LEAST_KEYPOINTS = 5  # of the one in front
 _MOST_CUT = 0.05  # of the height: straight edges of the one in front, where its own crop ended
@@ -48,7 +48,7 @@ class _Job:
     """One crop to be written."""
 
     sample: ReidSample
-    picture: Path
+    image: Path
     keypoints: Path
     draw: tuple[int, ...] | None  # what the drawing depends on; None: the crop is copied
     others: tuple[ReidSample, ...]  # of whom one may be pasted
@@ -73,11 +73,11 @@ def write_pasted(
     jobs = _jobs(data, out, seed, which)
     _validate_missing_masks(jobs)
     _begin(data, out, {"data": data.name, "pasted": which, "seed": seed})
-    todo = [each for each in jobs if not each.picture.exists()]
+    todo = [each for each in jobs if not each.image.exists()]
     for done, job in enumerate(todo, start=1):
-        picture, keypoints = _copied(job.sample) if job.draw is None else _pasted(job)
+        image, keypoints = _copied(job.sample) if job.draw is None else _pasted(job)
         write_whole(job.keypoints, keypoints)
-        write_whole(job.picture, picture)  # last: a crop whose picture is there is whole
+        write_whole(job.image, image)  # last: a crop whose image is there is whole
         if on_crop:
             on_crop(done, len(todo))
     return len(todo)
@@ -86,14 +86,14 @@ def write_pasted(
 def _jobs(data: ReidData, out: Path, seed: int, which: PastedSets) -> list[_Job]:
     if data.protocol not in (_BY_CAMERAS, _EVERYBODY):
         raise UserError(f"The protocol {data.protocol} of {data.name} needs more than people and cameras.")
-    beside, jobs = AnnotationPaths(out, OWN_KEYPOINTS, None), []
+    annotation_paths, jobs = AnnotationPaths(out, OWN_KEYPOINTS, None), []
     for number, (name, samples) in enumerate((("query", data.query), ("gallery", data.gallery))):
         pasted = which in (name, "both")
         if pasted and len({each.identity for each in samples}) < 2:
             raise UserError(f"The {name} images of {data.name} show one person alone: nobody can be pasted.")
         for row, sample in enumerate(samples):
             inner = Path(name) / _name(sample, row, data.protocol, ".png" if pasted else sample.image.suffix)
-            keypoints = beside.keypoints_of(inner)
+            keypoints = annotation_paths.keypoints_of(inner)
             assert keypoints is not None
             draw = (seed, number, row) if pasted else None
             jobs.append(_Job(sample, out / inner, keypoints, draw, samples if pasted else ()))
@@ -165,7 +165,7 @@ def _read(path: Path) -> bytes:
 
 
 def _pasted(job: _Job) -> tuple[bytes, bytes]:
-    """The files of a crop with somebody in front: a picture without losses, and the keypoints of all."""
+    """The files of a crop with somebody in front: an image without losses, and the keypoints of all."""
     assert job.draw is not None
     rng = np.random.default_rng(job.draw)
     strangers = [each for each in job.others if each.identity != job.sample.identity]
@@ -177,9 +177,9 @@ def _pasted(job: _Job) -> tuple[bytes, bytes]:
             f"Nobody of {_PEOPLE} could be pasted into {job.sample.image} so that both can be told. Do its "
             f"masks {job.sample.masks} show the person? Mend them, or remove the crop."
         )
-    written, picture = cv2.imencode(".png", cv2.cvtColor(found.image, cv2.COLOR_RGB2BGR))
+    written, image = cv2.imencode(".png", cv2.cvtColor(found.image, cv2.COLOR_RGB2BGR))
     assert written
-    return picture.tobytes(), keypoints_json(found.keypoints)
+    return image.tobytes(), keypoints_json(found.keypoints)
 
 
 def _ambiguous(crop: Crop, draw_other: Callable[[], Crop], rng: np.random.Generator) -> Crop | None:
@@ -221,7 +221,7 @@ def _cut(other: Crop, height: int) -> Occluder | None:
 
 
 def _placed(cut: Occluder, corner: tuple[int, int], height: int, width: int) -> Occluder:
-    """The person on an empty picture of that size. corner: x y of the upper left."""
+    """The person on an empty image of that size. corner: x y of the upper left."""
     move, size = np.array([[1, 0, corner[0]], [0, 1, corner[1]]], np.float32), (width, height)
     image, opacity = (
         cv2.warpAffine(each, move, size, flags=cv2.INTER_NEAREST) for each in (cut.image, cut.opacity)
@@ -232,14 +232,14 @@ def _placed(cut: Occluder, corner: tuple[int, int], height: int, width: int) -> 
 
 
 def _both_can_be_told(own: np.ndarray, whole: np.ndarray, front: np.ndarray) -> bool:
-    """Whether enough is seen of both. own, front: [h, w] bool; whole: who is in front, beyond the picture."""
+    """Whether enough is seen of both. own, front: [h, w] bool; whole: who is in front, beyond the image."""
     least, most = _VISIBLE
     visible = 1 - (own & front).sum() / max(own.sum(), 1)
     return bool(least <= visible <= most and front.sum() >= _LEAST_SHOWN * whole.sum())
 
 
 def _edges(cut: Occluder, corner: tuple[int, int], height: int, width: int) -> int:
-    """Pixels of the one in front that lie on the edge of its own crop, but not on that of the picture."""
+    """Pixels of the one in front that lie on the edge of its own crop, but not on that of the image."""
     edge = cut.opacity > _SOLID
     edge[1:-1, 1:-1] = False
     columns, rows = (
@@ -249,7 +249,7 @@ def _edges(cut: Occluder, corner: tuple[int, int], height: int, width: int) -> i
 
 
 def _in_front(target: Crop, placed: Occluder) -> Crop:
-    # Just below the middle: halves are rounded to even, which would move every other odd picture.
+    # Just below the middle: halves are rounded to even, which would move every other odd image.
     height, width = target.image.shape[:2]
     middle = (float(np.nextafter(width / 2, 0)), float(np.nextafter(height / 2, 0)))
     return paste(target, placed, middle, phantom_keypoints=False)

@@ -1,4 +1,4 @@
-"""What a ReID data set is: crops of known people, in three sets. Pictures and annotations are read later."""
+"""What a ReID data set is: crops of known people, in three sets. Images and annotations are read later."""
 
 import math
 from dataclasses import dataclass, field

@@ -59,7 +59,7 @@ def compare_all(features: np.ndarray, visible: np.ndarray) -> Similarities:
     Raises: UserError for fewer than two crops.
     """
     if len(features) < 2:
-        raise UserError(f"{len(features)} picture cannot be compared with others. Name two or more.")
+        raise UserError(f"{len(features)} image cannot be compared with others. Name two or more.")
     people = prepare(features, visible, "euclidean")
     distances = compare(people, people, metric="euclidean")
     # Rounding leaves a person a little way off itself.

@@ -138,7 +138,7 @@ def _window_padding(tokens: torch.Tensor) -> tuple[int, int]:
 
 
 def _shift_mask(height: int, width: int, like: torch.Tensor) -> torch.Tensor:
-    """[windows, 49, 49]: 0 between tokens that are neighbours in the picture too, else -100."""
+    """[windows, 49, 49]: 0 between tokens that are neighbours in the image too, else -100."""
     rows = torch.arange(height, device=like.device)
     columns = torch.arange(width, device=like.device)
     region = 3 * _band(rows, height)[:, None] + _band(columns, width)[None, :]

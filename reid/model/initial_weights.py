@@ -49,8 +49,8 @@ def begin_with(model: Kpr, init: str) -> None:
     shape = model.config
     if is_published(checkpoint.tensors):
         # Crop size and colours are this training's; the file may not tell its own.
-        view = weights.InputSpec(shape.height, shape.width, shape.mean, shape.std, shape.semantic_weight)
-        _fill_all(model, weights.load(path, view=view), path)
+        spec = weights.InputSpec(shape.height, shape.width, shape.mean, shape.std, shape.semantic_weight)
+        _fill_all(model, weights.load(path, spec=spec), path)
     elif any(name.startswith("prompt_tokens.") for name in checkpoint.tensors):
         _fill_all(model, weights.load(path), path)
     else:

@@ -151,6 +151,8 @@ def _prompt_groups(channels: int) -> str:
     raise WeightsError(f"A prompt of {channels} channels belongs to no known grouping of keypoints.")
 
 
-def known_view(file_name: str) -> tuple[int, tuple[float, float, float], tuple[float, float, float]] | None:
+def known_input_spec(
+    file_name: str,
+) -> tuple[int, tuple[float, float, float], tuple[float, float, float]] | None:
     """Crop height, mean and deviation of a published file, told by its name; None for any other name."""
-    return next((view for prefix, view in _KNOWN.items() if file_name.startswith(prefix)), None)
+    return next((spec for prefix, spec in _KNOWN.items() if file_name.startswith(prefix)), None)

@@ -12,7 +12,7 @@ from safetensors.torch import save as serialise
 from kprtrack.core.checkpoints import Checkpoint, header_json, read_checkpoint
 from kprtrack.core.errors import OutputError, UserError, WeightsError
 from reid.model.kpr import Kpr, KprConfig
-from reid.model.published import is_published, known_view, own_tensors, shape_of
+from reid.model.published import is_published, known_input_spec, own_tensors, shape_of
 
 _HEADER = "kpr_config"
 _SHOWN = 5
@@ -47,7 +47,7 @@ def save(path: Path, model: Kpr) -> None:
         raise OutputError(f"Cannot write weights to {path}: {error.strerror or error}.") from error
 
 
-def load(path: Path, device: str = "cpu", *, view: InputSpec | None = None) -> Kpr:
+def load(path: Path, device: str = "cpu", *, spec: InputSpec | None = None) -> Kpr:
     """The encoder in `path`, ready to embed: written by `save` or a published checkpoint.
 
     view: what the file does not tell, see View; refused where the file itself says otherwise.
@@ -55,24 +55,24 @@ def load(path: Path, device: str = "cpu", *, view: InputSpec | None = None) -> K
     checkpoint of unknown name needs its crop size, mean and deviation said.
     """
     checkpoint = read_checkpoint(path)
-    view = view or InputSpec()
+    spec = spec or InputSpec()
     if is_published(checkpoint.tensors):
         tensors = own_tensors(checkpoint.tensors)
-        config = _published_config(tensors, checkpoint, path, view)
+        config = _published_config(tensors, checkpoint, path, spec)
     else:
         tensors = checkpoint.tensors
-        config = _agreed(_stored_config(checkpoint, path), view, path)
+        config = _agreed(_stored_config(checkpoint, path), spec, path)
     model = Kpr(config)
     _fill(model, tensors, path)
     return model.eval().to(device)
 
 
-def convert(source: Path, target: Path, *, view: InputSpec | None = None) -> KprConfig:
+def convert(source: Path, target: Path, *, spec: InputSpec | None = None) -> KprConfig:
     """Rewrites a published checkpoint as .safetensors that say their own shape; returns that shape.
 
     Raises: as load and save.
     """
-    model = load(source, view=view)
+    model = load(source, spec=spec)
     save(target, model)
     return model.config
 
@@ -80,7 +80,7 @@ def convert(source: Path, target: Path, *, view: InputSpec | None = None) -> Kpr
 def _stored_config(checkpoint: Checkpoint, path: Path) -> KprConfig:
     stored = header_json(checkpoint, _HEADER)
     if stored is None:
-        raise WeightsError(f"{path} is no KPR encoder: {looks_like(checkpoint.tensors)}.")
+        raise WeightsError(f"{path} is no KPR encoder: {guess_network(checkpoint.tensors)}.")
     known = {field.name for field in fields(KprConfig)}
     if set(stored) - known:
         raise WeightsError(f"{path} was written by a newer version: unknown {sorted(set(stored) - known)}.")
@@ -91,9 +91,9 @@ def _stored_config(checkpoint: Checkpoint, path: Path) -> KprConfig:
         raise WeightsError(f"{path} describes an impossible model: {error}") from error
 
 
-def _agreed(config: KprConfig, view: InputSpec, path: Path) -> KprConfig:
+def _agreed(config: KprConfig, spec: InputSpec, path: Path) -> KprConfig:
     """`config`, unless the user asks for another view than the weights were saved with."""
-    for name, wanted in asdict(view).items():
+    for name, wanted in asdict(spec).items():
         if wanted is not None and wanted != getattr(config, name):
             raise UserError(
                 f"{path} says {name} = {getattr(config, name)}; it cannot be {wanted}. Leave the option out."
@@ -102,12 +102,12 @@ def _agreed(config: KprConfig, view: InputSpec, path: Path) -> KprConfig:
 
 
 def _published_config(
-    tensors: Mapping[str, torch.Tensor], checkpoint: Checkpoint, path: Path, view: InputSpec
+    tensors: Mapping[str, torch.Tensor], checkpoint: Checkpoint, path: Path, spec: InputSpec
 ) -> KprConfig:
     """Shape from the tensors; crop size, mean and deviation from the user, else the file, else its name."""
-    height, mean, std = known_view(path.name) or (None, None, None)
+    height, mean, std = known_input_spec(path.name) or (None, None, None)
     by_name = {"height": height, "width": 128 if height else None, "mean": mean, "std": std}
-    told = {name: value for name, value in asdict(view).items() if value is not None}
+    told = {name: value for name, value in asdict(spec).items() if value is not None}
     merged = (
         {name: value for name, value in by_name.items() if value is not None} | _recorded(checkpoint) | told
     )
@@ -160,12 +160,12 @@ def _fill(model: Kpr, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     if problems:
         raise WeightsError(
             f"{path} does not fit a {model.config.backbone} encoder: tensors {'; '.join(problems)}."
-            f" The file looks like this: {looks_like(tensors)}."
+            f" The file looks like this: {guess_network(tensors)}."
         )
     model.load_state_dict(dict(tensors))
 
 
-def looks_like(tensors: Mapping[str, torch.Tensor]) -> str:
+def guess_network(tensors: Mapping[str, torch.Tensor]) -> str:
     """What kind of network the tensors seem to be for, in words."""
     signs = {
         "backbone_appearance_feature_extractor.": "a published KPR encoder",

@@ -63,9 +63,9 @@ def mask_file(path: Path, labels: np.ndarray) -> bytes:
     elif path.suffix == ".png":
         from PIL import Image
 
-        picture = Image.fromarray(labels)
-        picture.putpalette(_COLOURS)
-        picture.save(data, "PNG")
+        image = Image.fromarray(labels)
+        image.putpalette(_COLOURS)
+        image.save(data, "PNG")
     else:
         raise UserError(f"Part labels are .png or .npy files, not {path.name}.")
     return data.getvalue()
@@ -116,10 +116,10 @@ def _read_array(path: Path) -> np.ndarray:
 def _read_labels(path: Path) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(path) as picture:  # not by OpenCV, which makes colours of a palette
-        if picture.mode not in ("L", "P"):
-            raise ValueError(f"its pixels are {picture.mode}, not one label each")
-        return np.array(picture)
+    with Image.open(path) as image:  # not by OpenCV, which makes colours of a palette
+        if image.mode not in ("L", "P"):
+            raise ValueError(f"its pixels are {image.mode}, not one label each")
+        return np.array(image)
 
 
 _READERS: dict[str, Callable[[Path], np.ndarray]] = {".npy": _read_array, ".png": _read_labels}

@@ -45,7 +45,7 @@ class _Body:
     known: np.ndarray  # [17] bool
     height: float  # standing, pixels
     up: np.ndarray  # [2] unit length, from the hips to the head
-    facing: float  # -1: to the left of the picture, 1: to the right, 0: to or from the camera
+    facing: float  # -1: to the left of the image, 1: to the right, 0: to or from the camera
     posetrack: bool
 
     def middle(self, rows: list[int]) -> np.ndarray | None:
@@ -78,14 +78,14 @@ def part_labels_of(
     return np.where(person, labels, 0).astype(np.uint8)
 
 
-def _measure(keypoints: np.ndarray, picture_height: int, *, posetrack: bool) -> _Body:
+def _measure(keypoints: np.ndarray, image_height: int, *, posetrack: bool) -> _Body:
     points, known = keypoints[:, :2].astype(np.float64), keypoints[:, 2] > MIN_CONFIDENCE
     heights = [
         float(np.linalg.norm(points[a] - points[b])) / share
         for (a, b), share in _LENGTHS.items()
         if known[a] and known[b]
     ]
-    height = float(np.percentile(heights, _MOST_STRETCHED)) if heights else float(picture_height)
+    height = float(np.percentile(heights, _MOST_STRETCHED)) if heights else float(image_height)
     body = _Body(points, known, max(height, 1.0), np.array((0.0, -1.0)), 0.0, posetrack)
     return _Body(points, known, body.height, _up(body), _facing(body), posetrack)
 
@@ -160,7 +160,7 @@ def _torso(body: _Body) -> Iterator[tuple[str, list[Circle]]]:
     hips = [body.points[row] for row in _HIPS if body.known[row]]
     if not shoulders:
         return
-    if not hips:  # hidden or beyond the picture: only the chest is sure
+    if not hips:  # hidden or beyond the image: only the chest is sure
         ribs = [each - body.up * 0.12 * body.height for each in shoulders]
         yield "torso", [(each, 0.05) for each in (*shoulders, *ribs)]
         return

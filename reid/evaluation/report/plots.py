@@ -15,7 +15,7 @@ _COLOUR, _UNPROMPTED_COLOUR = "#D55E00", "#0072B2"
 _DPI = 110
 
 
-def draw_score_pictures(scores: ReidScores) -> dict[str, bytes]:
+def draw_score_plots(scores: ReidScores) -> dict[str, bytes]:
     """Name -> PNG of every picture there are numbers for: "cmc", "occlusion", "robustness"."""
     pictures = {"cmc": _draw_cmc(scores)}
     if scores.rows[0].levels:

@@ -48,10 +48,10 @@ def test_files_that_are_missing_or_damaged_are_named_by_kind(root: Path) -> None
     (root / KEYPOINTS / "0001_01.jpg_keypoints.json").unlink()
     (root / KEYPOINTS / "0002_01.jpg_keypoints.json").write_bytes(b"[{")
 
-    pictures, keypoints = _check(root).problems
+    images, keypoints = _check(root).problems
 
-    assert "pictures of 1 of 9" in pictures
-    assert "0000_00.jpg is cut off" in pictures
+    assert "images of 1 of 9" in images
+    assert "0000_00.jpg is cut off" in images
     assert "keypoints of 2 of 9" in keypoints
     assert "0002_01.jpg_keypoints.json is no valid json" in keypoints
 

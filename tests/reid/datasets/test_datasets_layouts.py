@@ -1,4 +1,4 @@
-"""Every published layout, as tiny trees of plain pictures."""
+"""Every published layout, as tiny trees of plain images."""
 
 from pathlib import Path
 
@@ -161,7 +161,7 @@ def test_a_missing_set_is_named_with_what_is_there(market: Path) -> None:
 def test_pictures_with_foreign_names_are_refused_with_an_example(tmp_path: Path) -> None:
     write_pictures(tmp_path, ("a.jpg", "b.jpg"))
 
-    with pytest.raises(InputError, match=r"None of 2 pictures .*a\.jpg"):
+    with pytest.raises(InputError, match=r"None of 2 images .*a\.jpg"):
         open_dataset("cuhk03", tmp_path)
 
 

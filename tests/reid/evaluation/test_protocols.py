@@ -23,7 +23,7 @@ from reid.evaluation.protocols import (
     score,
     shown_samples,
 )
-from reid.evaluation.report.plots import draw_score_pictures
+from reid.evaluation.report.plots import draw_score_plots
 from reid.evaluation.report.text import score_json, score_report
 from reid.evaluation.rerank import Reranking
 
@@ -49,14 +49,14 @@ class KeypointReader:
 @pytest.fixture
 def data(tmp_path: Path) -> ReidData:
     """Four people, one query and two gallery images each; every query but the first also shows another."""
-    picture = tmp_path / "crop.png"
-    cv2.imwrite(str(picture), np.zeros((20, 10, 3), np.uint8))
+    image = tmp_path / "crop.png"
+    cv2.imwrite(str(image), np.zeros((20, 10, 3), np.uint8))
 
     def sample(identity: int, camera: int, strangers: int) -> ReidSample:
         keypoints = np.zeros((1 + strangers, 17, 3), np.float32)
         keypoints[0, :3] = (1 + 2 * identity, 5, 1)
         keypoints[1:, :2] = (3, 3, 1)
-        return ReidSample(picture, identity, camera, keypoints)
+        return ReidSample(image, identity, camera, keypoints)
 
     query = tuple(sample(identity, 0, identity) for identity in range(PEOPLE))
     gallery = tuple(sample(identity, 1, 1) for identity in reversed(range(PEOPLE)) for _ in range(2))
@@ -226,7 +226,7 @@ def test_json_holds_every_query_and_null_for_no_number(data: ReidData) -> None:
 
 def test_there_is_a_picture_for_every_curve_there_are_numbers_for(data: ReidData) -> None:
     everything = ScoreConfig(occlusion=True, robustness=True, reranking=Reranking(3, 2))
-    pictures = draw_score_pictures(score(data, KeypointReader(), everything))
-    assert set(pictures) == {"cmc", "occlusion", "robustness"}
-    assert all(pixels(png).shape[1] > 600 for png in pictures.values())
-    assert set(draw_score_pictures(score(data, KeypointReader(), ScoreConfig("off")))) == {"cmc"}
+    images = draw_score_plots(score(data, KeypointReader(), everything))
+    assert set(images) == {"cmc", "occlusion", "robustness"}
+    assert all(pixels(png).shape[1] > 600 for png in images.values())
+    assert set(draw_score_plots(score(data, KeypointReader(), ScoreConfig("off")))) == {"cmc"}

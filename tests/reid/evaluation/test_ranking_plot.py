@@ -1,4 +1,4 @@
-"""What a ranking picture shows, by the colours of its pixels."""
+"""What a ranking image shows, by the colours of its pixels."""
 
 from dataclasses import replace
 

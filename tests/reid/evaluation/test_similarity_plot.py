@@ -55,8 +55,8 @@ def test_one_picture_cannot_be_compared() -> None:
 
 
 def test_each_row_marks_its_nearest() -> None:
-    picture = pixels(draw_similarities(people(), [portrait()] * 3, ["a", "b", "c"], title="weights"))
-    cells = np.flatnonzero((picture == NEAREST).all(axis=-1).sum(axis=1) > 40)
+    image = pixels(draw_similarities(people(), [portrait()] * 3, ["a", "b", "c"], title="weights"))
+    cells = np.flatnonzero((image == NEAREST).all(axis=-1).sum(axis=1) > 40)
     assert len(cells) == 3 * 2 * 4  # the upper and lower edges of three frames, four pixels thick
 
 

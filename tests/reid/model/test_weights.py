@@ -85,12 +85,12 @@ def test_saved_weights_come_back_with_their_shape(tmp_path: Path) -> None:
 
 def test_converted_checkpoint_gives_the_official_features(tmp_path: Path) -> None:
     source, target = published_file(tmp_path), tmp_path / "kpr.safetensors"
-    config = convert(source, target, view=SOLIDER_256)
+    config = convert(source, target, spec=SOLIDER_256)
     found = case(IN_THE_BOX[0])
     assert config == found.model.config
     with torch.inference_mode():
         features = load(target).embed(found.images, found.heatmaps)[0]
-        assert torch.equal(load(source, view=SOLIDER_256).embed(found.images, found.heatmaps)[0], features)
+        assert torch.equal(load(source, spec=SOLIDER_256).embed(found.images, found.heatmaps)[0], features)
     # The fixture's part classifier has other statistics, so compare with the same weights run directly.
     direct = Kpr(config).eval()
     direct.load_state_dict(own_tensors(published_weights(published_shapes(IN_THE_BOX[0]))))
@@ -100,10 +100,10 @@ def test_converted_checkpoint_gives_the_official_features(tmp_path: Path) -> Non
 
 def test_lost_copy_of_the_patch_embedding_does_not_matter(tmp_path: Path) -> None:
     weights = published_weights(published_shapes(IN_THE_BOX[0]))
-    whole = load(published_file(tmp_path), view=SOLIDER_256)
+    whole = load(published_file(tmp_path), spec=SOLIDER_256)
     kept = {name: tensor for name, tensor in weights.items() if ".model.patch_embed." not in name}
     torch.save({"state_dict": kept}, tmp_path / "half.pth")
-    half = load(tmp_path / "half.pth", view=SOLIDER_256)
+    half = load(tmp_path / "half.pth", spec=SOLIDER_256)
     assert torch.equal(half.image_tokens.conv.weight, whole.image_tokens.conv.weight)
 
 
@@ -131,7 +131,7 @@ def test_view_recorded_in_the_file_beats_its_name_and_the_user_beats_both(tmp_pa
     config = load(path).config
     assert (config.height, config.width, config.mean, config.std) == (320, 160, (0.1, 0.2, 0.3), HALF)
     assert config.semantic_weight == 0.4
-    asked = load(path, view=InputSpec(height=256, semantic_weight=0.0)).config
+    asked = load(path, spec=InputSpec(height=256, semantic_weight=0.0)).config
     assert (asked.height, asked.width, asked.semantic_weight) == (256, 160, 0.0)
 
 
@@ -143,7 +143,7 @@ def test_published_file_of_unknown_name_asks_for_what_it_does_not_tell(tmp_path:
 def test_option_that_contradicts_saved_weights_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", Kpr(MINI))
     with pytest.raises(UserError, match="height = 256; it cannot be 384"):
-        load(tmp_path / "w.safetensors", view=InputSpec(height=384))
+        load(tmp_path / "w.safetensors", spec=InputSpec(height=384))
 
 
 def test_missing_unknown_and_misshaped_tensors_are_named(tmp_path: Path) -> None:
@@ -186,9 +186,9 @@ def test_incomplete_published_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save({k: v for k, v in weights.items() if not k.startswith("parts_after")}, tmp_path / "a.pth")
     torch.save({k: v for k, v in weights.items() if ".0.bias" not in k}, tmp_path / "b.pth")
     with pytest.raises(WeightsError, match=r"reductions\.parts\.linear\.weight"):
-        load(tmp_path / "a.pth", view=SOLIDER_256)
+        load(tmp_path / "a.pth", spec=SOLIDER_256)
     with pytest.raises(WeightsError, match=r"missing \("):
-        load(tmp_path / "b.pth", view=SOLIDER_256)
+        load(tmp_path / "b.pth", spec=SOLIDER_256)
 
 
 @pytest.mark.parametrize("change", [{"depth": 3}, {"backbone": "resnet"}])
