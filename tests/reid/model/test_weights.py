@@ -166,18 +166,18 @@ def test_missing_unknown_and_misshaped_tensors_are_named(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "looks"),
+    ("name", "guess"),
     [
         ("backbone.backbone.stem.conv.conv.weight", "YOLOX"),
         ("stage2.0.branches.0.0.conv1.weight", "HRNet"),
         ("something.weight", "1 tensors, the first are something.weight"),
     ],
 )
-def test_weights_of_another_network_are_refused_by_what_they_look_like(
-    tmp_path: Path, name: str, embeddings: str
+def test_weights_of_another_network_are_refused_with_a_guess_of_their_kind(
+    tmp_path: Path, name: str, guess: str
 ) -> None:
     torch.save({name: torch.ones(1)}, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match=f"no KPR encoder.*{embeddings}"):
+    with pytest.raises(WeightsError, match=f"no KPR encoder.*{guess}"):
         load(tmp_path / "w.pth")
 
 
