@@ -50,7 +50,7 @@ def test_commands_name_only_options_that_exist(command: str) -> None:
     verb = words.pop(0) if words[0] in SUBCOMMANDS else "track"
     if "--help" in words:
         return
-    options = SUBCOMMANDS[verb]().parse_args(words)
+    options = SUBCOMMANDS[verb][0]().parse_args(words)
     for role, known in (
         ("detector", detector_names()),
         ("pose", pose_names()),

@@ -111,7 +111,7 @@ def cli_reference(subcommands: Mapping[str, Callable[[], argparse.ArgumentParser
     if subcommands is None:
         from kprtrack.cli.main import SUBCOMMANDS
 
-        subcommands = SUBCOMMANDS
+        subcommands = {name: make_parser for name, (make_parser, _) in SUBCOMMANDS.items()}
     return "\n\n".join(part for make in subcommands.values() for part in _describe(make(), level=2)) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""What `data` does, once its options are parsed."""
+"""The subcommand `data`: check ReID datasets and make what they lack."""
 
 import argparse
 import sys
@@ -6,25 +6,84 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kprtrack.cli.commands import config_of, print_config, print_text
-from kprtrack.cli.reid import assignments, encoder_of, needed, validate_reports
-from kprtrack.core.errors import InputError, UserError
+from kprtrack.cli.eval_reid import assignments, open_encoder
+from kprtrack.cli.options import (
+    Parser,
+    add_action,
+    add_actions,
+    add_computing,
+    add_dataset,
+    add_encoder,
+    add_networks,
+    add_settings,
+    config_from,
+    new_parser,
+    required,
+    validate_minimum,
+)
+from kprtrack.cli.output import print_config, print_text, validate_reports
+from kprtrack.core.errors import InputError, UserError, unknown_name
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
 
-def run(verb: str, options: argparse.Namespace) -> int:
-    """Run one action of `data`; returns the exit code. Raises: UserError and its kinds."""
-    if not options.root:
-        raise UserError(f"Say where the data set {options.dataset} is: --root DIR.")
-    return _ACTIONS[options.action](options, Path(options.root).expanduser())
+def data_parser() -> Parser:
+    """Make the parser of `data`."""
+    parser = new_parser("data", "Check ReID datasets and make keypoints, part labels and features for them.")
+    actions = add_actions(parser, "ACTION", "what to do")
+    check = add_action(actions, "check", "List what a dataset holds and lacks, and which files are damaged.")
+    check.add_argument("--quick", action="store_true", help="only check whether the files exist")
+    build = add_action(actions, "build", "Cut the crops of a dataset out of its videos (occluded_posetrack).")
+    keypoints = add_action(actions, "keypoints", "Estimate keypoints for crops that have none.")
+    labels = add_action(actions, "part-labels", "Make body part labels from keypoints for crops without any.")
+    features = add_action(
+        actions,
+        "features",
+        "Write one embedding of every crop, as a teacher for distil.teacher=FILE. KPR gives the foreground "
+        "embedding, with --vectors whole that of the whole crop.",
+    )
+    paste = add_action(
+        actions,
+        "paste",
+        "Make a test set in which another person is pasted in front of every query, so that only the "
+        "keypoints identify the query person.",
+    )
+    for parser_of_action in (check, build, keypoints, labels, features, paste):
+        add_dataset(parser_of_action)
+    keypoints.add_argument(
+        "--others",
+        action="store_true",
+        help="also detect other people in each crop with the --detector: they become negative prompts",
+    )
+    add_networks(keypoints)
+    add_settings(keypoints)
+    labels.add_argument(
+        "--masks",
+        metavar="DIR",
+        help="person masks, DIR/PATH.png for the image PATH: labels are restricted to them",
+    )
+    add_encoder(features, any_kind=True)
+    features.add_argument("--out", "-o", metavar="FILE", help="output file, .safetensors")
+    add_computing(features, reads_crops=True)
+    paste.add_argument(
+        "--into", default="query", metavar="NAME", help="where to paste: query (default), gallery, both, none"
+    )
+    paste.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default 0)")
+    paste.add_argument("--out", "-o", metavar="DIR", help="folder of the new dataset")
+    return parser
+
+
+def run_data(options: argparse.Namespace) -> int:
+    """Run one action and return the exit code."""
+    root = Path(required(options.root, f"folder of the dataset {options.dataset}", "--root DIR")).expanduser()
+    return _ACTIONS[options.action](options, root)
 
 
 def _check(options: argparse.Namespace, root: Path) -> int:
     from reid.datasets.check import check_dataset
 
-    bar = _Bar(options, "looking")
+    bar = _Bar(options, "checking")
     report = check_dataset(
         options.dataset, root, _settings(options), quick=options.quick, on_sample=bar.reach
     )
@@ -33,11 +92,10 @@ def _check(options: argparse.Namespace, root: Path) -> int:
 
 
 def _build(options: argparse.Namespace, root: Path) -> int:
-    from kprtrack.core.errors import unknown_name
     from reid.datasets.build_occluded_posetrack import build_occluded_posetrack
 
     if options.dataset != "occluded_posetrack":
-        raise unknown_name("data set to build", options.dataset, ["occluded_posetrack"])
+        raise unknown_name("dataset to build", options.dataset, ["occluded_posetrack"])
     if options.option:
         raise UserError("`data build` takes no --option.")
     build_occluded_posetrack(root, on_crop=_Bar(options, "cutting").reach)
@@ -49,15 +107,15 @@ def _keypoints(options: argparse.Namespace, root: Path) -> int:
     from reid.datasets import open_dataset
     from reid.datasets.layout import OWN_KEYPOINTS
 
-    config = config_of(options)
+    config = config_from(options)
     if options.print_config:
         return print_config(config)
-    settings = _own("keypoints", OWN_KEYPOINTS, options)
+    settings = _with_own_folder("keypoints", OWN_KEYPOINTS, options)
     samples = open_dataset(options.dataset, root, settings).samples
     estimate_poses, detect = crop_networks(config, detects=options.others)
     bar = _Bar(options, "keypoints")
     made = make_keypoints(samples, estimate_poses, detect=detect, batch=config.batch, on_crop=bar.reach)
-    return _tell(options, made, len(samples), f"keypoints={settings.get('keypoints')}")
+    return _print_files(options, made, len(samples), f"keypoints={settings.get('keypoints')}")
 
 
 def _part_labels(options: argparse.Namespace, root: Path) -> int:
@@ -65,56 +123,56 @@ def _part_labels(options: argparse.Namespace, root: Path) -> int:
     from reid.datasets import open_dataset
     from reid.datasets.layout import OWN_MASKS
 
-    settings = _own("masks", OWN_MASKS, options)
+    settings = _with_own_folder("masks", OWN_MASKS, options)
     samples = open_dataset(options.dataset, root, settings).samples
     masks = person_masks_in(Path(options.masks).expanduser(), root) if options.masks else None
     bar = _Bar(options, "part labels")
     posetrack = options.dataset == "occluded_posetrack"
     made = make_part_labels(samples, posetrack=posetrack, person_mask=masks, on_crop=bar.reach)
-    return _tell(options, made, len(samples), f"masks={settings['masks']}")
+    return _print_files(options, made, len(samples), f"masks={settings['masks']}")
 
 
 def _features(options: argparse.Namespace, root: Path) -> int:
-    out = Path(needed(options.out, "the features go: --out FILE.safetensors")).expanduser()
+    out = Path(required(options.out, "output file", "--out FILE.safetensors")).expanduser()
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: name it {out.with_suffix('.safetensors')}.")
     if options.vectors == "parts":
-        raise UserError("--vectors parts has no feature of the whole person. Leave it out, or say whole.")
-    validate_reports(options, out)
+        raise UserError("--vectors parts gives no embedding of the whole person. Use --vectors whole.")
+    validate_reports(options, outputs=[out])
     from reid.datasets import open_dataset
     from reid.training.distillation import name_of, save_features
 
     samples = open_dataset(options.dataset, root, _settings(options)).samples
-    encoder, bar = encoder_of(options), _Bar(options, "features")
+    encoder, bar = open_encoder(options), _Bar(options, "features")
     features = encoder.encode(samples, lambda more: bar.advance(more, len(samples))).features[:, 0]
     save_features(out, [name_of(each, root) for each in samples], features)
     if not options.quiet:
         count, dimensions = features.shape
-        print_text(f"{count} features of {dimensions} numbers. Learn from them with distil.teacher={out}")
+        print_text(f"{count} embeddings of {dimensions} dimensions. Train with distil.teacher={out}")
     return 0
 
 
 def _paste(options: argparse.Namespace, root: Path) -> int:
     from typing import get_args
 
-    from kprtrack.core.errors import unknown_name
     from reid.datasets import open_dataset
     from reid.datasets.pasted import PastedSets, write_pasted
 
-    out = Path(needed(options.out, "the new data set goes: --out DIR")).expanduser()
+    out = Path(required(options.out, "folder of the new dataset", "--out DIR")).expanduser()
     if out.resolve().is_relative_to(root.resolve()):
-        raise UserError(f"--out {out} lies in the data set itself. Choose a folder elsewhere.")
+        raise UserError(f"--out {out} lies in the dataset itself. Choose a folder elsewhere.")
     if options.into not in get_args(PastedSets):
-        raise unknown_name("set to paste into", options.into, get_args(PastedSets))
-    if options.seed < 0:
-        raise UserError(f"--seed is {options.seed}. Give 0 or more.")
+        raise unknown_name("value of --into", options.into, get_args(PastedSets))
+    validate_minimum(options.seed, "--seed", 0)
     data = open_dataset(options.dataset, root, _settings(options))
     made = write_pasted(
         data, out, seed=options.seed, which=options.into, on_crop=_Bar(options, "pasting").reach
     )
     if not options.quiet:
-        there = len(data.query) + len(data.gallery) - made
-        print_text(f"{made} crops written, {there} were there. Score on them: eval reid folder --root {out}")
+        kept = len(data.query) + len(data.gallery) - made
+        print_text(
+            f"{made} crops written, {kept} existed. Score on them: kprtrack eval reid folder --root {out}"
+        )
     return 0
 
 
@@ -129,26 +187,26 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Path], int]] = {
 
 
 def _settings(options: argparse.Namespace) -> dict[str, object]:
-    """The data set's own options."""
+    """The options of the dataset."""
     return assignments(options.option, "keypoints=none")
 
 
-def _own(key: str, folder: str, options: argparse.Namespace) -> dict[str, object]:
-    """The settings, with a folder of our own for what is made: it should not mix with published files."""
+def _with_own_folder(key: str, folder: str, options: argparse.Namespace) -> dict[str, object]:
+    """The options of the dataset, with a separate folder that keeps published files apart."""
     from reid.datasets import DATASETS, options_of
 
     takes = options.dataset in DATASETS and key in options_of(options.dataset)
     return {**({key: folder} if takes else {}), **_settings(options)}
 
 
-def _tell(options: argparse.Namespace, made: int, total: int, what: str) -> int:
+def _print_files(options: argparse.Namespace, made: int, total: int, what: str) -> int:
     if not options.quiet:
-        print_text(f"{made} files written, {total - made} were there. Use them with {what}")
+        print_text(f"{made} files written, {total - made} existed. Use them with --option {what}")
     return 0
 
 
 class _Bar:
-    """How far the work is, on a terminal."""
+    """A progress bar, on a terminal."""
 
     def __init__(self, options: argparse.Namespace, label: str) -> None:
         self._label, self._hidden = label, options.quiet or not sys.stderr.isatty()
@@ -156,12 +214,12 @@ class _Bar:
         self._done = 0
 
     def advance(self, more: int, total: int) -> None:
-        """`more` of `total` crops are done."""
+        """Count `more` of `total` crops as done."""
         self._done += more
         self.reach(self._done, total)
 
     def reach(self, done: int, total: int) -> None:
-        """`done` of `total` crops are done; another total starts again."""
+        """Show that `done` of `total` crops are done; another total starts a new bar."""
         if self._bar is None or self._bar.total != total:
             from tqdm import tqdm
 

@@ -1,4 +1,4 @@
-"""What demo does: the clip in the package, tracked, drawn and scored."""
+"""The subcommand `demo`: track, annotate and score the clip that is part of the package."""
 
 import argparse
 import gzip
@@ -6,74 +6,93 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kprtrack.cli.commands import config_of, print_config, print_text
-from kprtrack.cli.summary import tell_tracks
+from kprtrack.cli.options import Parser, add_networks, add_settings, add_tracker, config_from, new_parser
+from kprtrack.cli.output import log_tracks, print_config, print_text
 
 if TYPE_CHECKING:
     from eval.datatypes import Evaluation
     from kprtrack.run import Summary
 
-# Both are drawn by tools/make_demo_clip.py.
+# Both are made by tools/make_demo_clip.py.
 CLIP = Path(__file__).parents[1] / "demo" / "clip.mp4"
-TRUTH = CLIP.with_name("ground_truth.json.gz")
+GROUND_TRUTH = CLIP.with_name("ground_truth.json.gz")
 FPS = 25.0
-PICTURED = 187  # the frame of frame.png: two stand close together, one comes from behind the tree
+IMAGE_FRAME = 187  # the frame of frame.png: two people stand close together, one comes from behind the tree
+TRACKS_FILE, VIDEO_FILE, IMAGE_FILE = "tracks.json", "tracks.mp4", "frame.png"
+GROUND_TRUTH_FILE = "ground_truth.json"
 _SCORES = (
     ("IDF1", "box_identity", "IDF1"),
     ("HOTA", "box_hota", "HOTA"),
     ("HOTA of poses", "oks_hota", "HOTA"),
 )
-TRACKS, DRAWN, PICTURE, COMPARED = "tracks.json", "tracks.mp4", "frame.png", "ground_truth.json"
+_DESCRIPTION = f"""\
+Track a clip that is part of the package, annotate it, and score the tracks against its ground truth.
+
+The clip is an animation of twelve seconds: seven people hug, cross, hide and return, some in the same
+clothes. Writes {TRACKS_FILE}, {VIDEO_FILE} (annotated), {IMAGE_FILE} (one frame of it) and
+{GROUND_TRUTH_FILE} into the folder --out and replaces files of these names."""
 
 
-def run(verb: str, options: argparse.Namespace) -> int:
-    """Run the demo; returns the exit code. Raises: UserError and its kinds."""
-    config = config_of(options)
+def demo_parser() -> Parser:
+    """Make the parser of `demo`."""
+    parser = new_parser("demo", _DESCRIPTION)
+    parser.add_argument("--out", "-o", metavar="DIR", default="demo", help="output folder (default: demo)")
+    add_networks(parser)
+    add_tracker(parser)
+    add_settings(parser)
+    return parser
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Run the demo and return the exit code."""
+    config = config_from(options)
     if options.print_config:
         return print_config(config)
     from eval.benchmarks.score_tracks import score_tracks
-    from eval.report.output import make_folder, validate_folder, write_whole
+    from eval.report.output import make_folder, validate_folder
     from kprtrack.build import build_networks, build_tracker
+    from kprtrack.core.atomic_file import write_whole
     from kprtrack.run import track_video
 
     folder = Path(options.out).expanduser()
     validate_folder(folder, "--out")
-    build_tracker(config.tracker, FPS)  # a wrong setting is told before the networks are loaded
+    build_tracker(config.tracker, FPS)  # reports a wrong setting before the networks are loaded
     networks = build_networks(config)
     make_folder(folder)
     summary = track_video(
         CLIP,
-        folder / TRACKS,
+        folder / TRACKS_FILE,
         config,
-        video_out=folder / DRAWN,
+        video_out=folder / VIDEO_FILE,
         networks=networks,
         quiet=options.quiet,
     )
     if summary.stopped:
-        return tell_tracks(summary, config, quiet=options.quiet)
-    write_whole(folder / COMPARED, gzip.decompress(TRUTH.read_bytes()))
-    write_whole(folder / PICTURE, _picture(folder / TRACKS))
+        return log_tracks(summary, config, quiet=options.quiet)
+    write_whole(folder / GROUND_TRUTH_FILE, gzip.decompress(GROUND_TRUTH.read_bytes()))
+    write_whole(folder / IMAGE_FILE, _annotated_frame(folder / TRACKS_FILE))
     if not options.quiet:
-        print_text(_report(folder, summary, score_tracks(folder / COMPARED, folder / TRACKS)))
+        scores = score_tracks(folder / GROUND_TRUTH_FILE, folder / TRACKS_FILE)
+        print_text(_report(folder, summary, scores))
     return 0
 
 
-def _picture(tracks: Path) -> bytes:
-    """The pictured frame with its tracks and the ways that led there, as PNG."""
+def _annotated_frame(tracks: Path) -> bytes:
+    """One frame with its tracks and trails, as PNG."""
     import cv2
 
     from kprtrack.io import read_tracks
     from kprtrack.video.draw import Trails, draw_tracks
     from kprtrack.video.source import open_source
 
-    followed = read_tracks(tracks).frames[: PICTURED + 1]
+    frames = read_tracks(tracks).frames[: IMAGE_FRAME + 1]
     trails = Trails()
-    for frame in followed:
+    for frame in frames:
         trails.add(frame)
-    with open_source(CLIP, start_s=PICTURED / FPS) as video:
+    with open_source(CLIP, start_s=IMAGE_FRAME / FPS) as video:
         image = next(iter(video)).image
-    drawn = draw_tracks(image, followed[-1], trails)
-    return cv2.imencode(".png", drawn[..., ::-1], (cv2.IMWRITE_PNG_COMPRESSION, 9))[1].tobytes()
+    annotated = draw_tracks(image, frames[-1], trails)
+    return cv2.imencode(".png", annotated[..., ::-1], (cv2.IMWRITE_PNG_COMPRESSION, 9))[1].tobytes()
 
 
 def _report(folder: Path, summary: "Summary", evaluation: "Evaluation") -> str:
@@ -82,15 +101,17 @@ def _report(folder: Path, summary: "Summary", evaluation: "Evaluation") -> str:
     (timeline,) = evaluation.timelines.values()
     scores = {name: measure.combined for name, measure in evaluation.measures.items()}
     lines = {
-        "people": f"{len(summary.ids)} found, {len(timeline.gt_ids)} are in the clip",
+        "people": f"{len(summary.ids)} found, {len(timeline.gt_ids)} in the clip",
         "scores": ", ".join(
             f"{name} {100 * np.mean(scores[measure][field]):.1f}"  # percent; of HOTA over its thresholds
             for name, measure, field in _SCORES
-            if measure in scores  # poses are not where nobody was found
+            if measure in scores  # without any track there is no score of poses
         ),
         "speed": f"{summary.frames / summary.seconds:.1f} frames/s",
-        "look at": f"{folder / DRAWN}, {folder / PICTURE}; the numbers are in {folder / TRACKS}",
-        "try": "kprtrack VIDEO --out tracks.json --video drawn.mp4",
-        "": shlex.join(["kprtrack", "eval", "tracks", str(folder / COMPARED), str(folder / TRACKS)]),
+        "results": f"{folder / VIDEO_FILE}, {folder / IMAGE_FILE}, {folder / TRACKS_FILE}",
+        "next": "kprtrack VIDEO --out tracks.json --video annotated.mp4",
+        "": shlex.join(
+            ["kprtrack", "eval", "tracks", str(folder / GROUND_TRUTH_FILE), str(folder / TRACKS_FILE)]
+        ),
     }
-    return "\n".join(f"{name:<8}{text}" for name, text in lines.items())
+    return "\n".join(f"{name:<9}{text}" for name, text in lines.items())

@@ -1,5 +1,6 @@
-"""What is installed, what is missing, and whether keypoint prompts can help."""
+"""The subcommand `doctor`: check the installation and whether keypoint prompts can help."""
 
+import argparse
 import os
 import platform
 import re
@@ -10,17 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from kprtrack.build import FILE, NO_REID, weights_of
-from kprtrack.cli.prompt_quality import PromptQuality, prompt_quality
+from kprtrack.cli.options import Parser, add_networks, add_settings, config_from, new_parser
+from kprtrack.cli.output import print_text
 from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import UserError
-from kprtrack.hub.catalog import CATALOGUE, PUBLISHED_PIPELINE
-from kprtrack.hub.store import where
-
-__all__ = ["Check", "PromptQuality", "format_report", "prompt_quality", "prompts", "report"]
 
 PYTHON = (3, 11)
-# As in pyproject.toml: package -> oldest version.
+# As in pyproject.toml: package -> oldest supported version.
 REQUIRED = {
     "accelerate": "1.2",
     "av": "14",
@@ -48,8 +45,8 @@ EXTRAS = {
     "ultralytics": {"ultralytics": "8.3"},
     "mmpose": {"json-tricks": "3.17", "mmcv-lite": "2.1", "munkres": "1.1.4", "scipy": "1.13", "six": "1.16"},
 }
-# The same code under another name; one of them is enough.
-ALSO_CALLED = {
+# Other packages with the same modules; one of them is enough.
+ALTERNATIVES = {
     "opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
     "mmcv-lite": ("mmcv",),
@@ -62,24 +59,49 @@ DECODERS = {
     "MPEG-4": ("mpeg4",),
 }
 ENCODERS = {"H.264": ("libx264", "libopenh264", "h264_videotoolbox", "h264_nvenc"), "MPEG-4": ("mpeg4",)}
-LEAST_FREE_BYTES = 2 << 30  # room for the largest published set of three models
+LEAST_FREE_BYTES = 2 << 30  # enough for the largest set of three models
 
 
 @dataclass(frozen=True)
 class Check:
-    """One finding."""
+    """The result of one check."""
 
     name: str
-    ok: bool  # False: something asked for will not work
+    ok: bool  # False: something requested will not work
     detail: str
     advice: str = ""  # what to do, or what could be added
 
 
+def doctor_parser() -> Parser:
+    """Make the parser of `doctor`."""
+    parser = new_parser("doctor", "Check the installation and whether keypoint prompts can help.")
+    parser.add_argument(
+        "observations",
+        nargs="?",
+        metavar="OBS.npz",
+        help="observations whose keypoints are checked for use as prompts",
+    )
+    add_networks(parser)
+    add_settings(parser)
+    return parser
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """Print the report and return the exit code."""
+    print_text(format_report(report(config_from(options))))
+    if options.observations:
+        from kprtrack.cli.prompt_quality import prompt_quality
+        from kprtrack.io import read_observations
+
+        print_text(prompt_quality(read_observations(Path(options.observations))).verdict)
+    return 0
+
+
 def report(config: TrackConfig | None = None) -> list[Check]:
-    """All findings for the parts and the device of `config` (default: the defaults). Never goes online."""
+    """Run all checks for the components and the device of a configuration. Needs no network connection."""
     config = config or TrackConfig()
-    parts = {"detector": config.detector, "pose": config.pose, "reid": config.reid}
-    models = [_model(role, part) for role, part in parts.items()]
+    components = {"detector": config.detector, "pose": config.pose, "reid": config.reid}
+    models = [_model(role, component) for role, component in components.items()]
     return [
         _python(),
         *(_package(name, oldest) for name, oldest in REQUIRED.items()),
@@ -91,12 +113,12 @@ def report(config: TrackConfig | None = None) -> list[Check]:
         _store(),
         *models,
         _published(),
-        prompts(config.pose, config.reid, weights_in_place=all(check.ok for check in models[1:])),
+        prompts(config.pose, config.reid, weights_available=all(check.ok for check in models[1:])),
     ]
 
 
 def format_report(checks: list[Check]) -> str:
-    """The findings as aligned lines, problems marked with `!!`, then one line that sums up."""
+    """Format the checks as aligned lines, problems marked with `!!`, followed by a summary line."""
     width = max((len(check.name) for check in checks), default=0)
     lines = []
     for check in checks:
@@ -104,29 +126,35 @@ def format_report(checks: list[Check]) -> str:
         if check.advice:
             lines.append(f"    {'':<{width}}  -> {check.advice}")
     problems = [check.name for check in checks if not check.ok]
-    lines.append(f"{len(problems)} to mend: {', '.join(problems)}" if problems else "Nothing to mend.")
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines.append(f"{count}: {', '.join(problems)}" if problems else "No problems found.")
     return "\n".join(lines)
 
 
-def prompts(pose: ComponentConfig, reid: ComponentConfig, *, weights_in_place: bool) -> Check:
-    """Whether this pair of pose estimator and encoder can use keypoint prompts at all."""
+def prompts(pose: ComponentConfig, reid: ComponentConfig, *, weights_available: bool) -> Check:
+    """Check whether this pair of pose estimator and ReID encoder can use keypoint prompts."""
+    from kprtrack.build import FILE, NO_REID
+
     name = "prompts"
     if reid.name == NO_REID:
-        return Check(name, True, "no encoder, so nothing to prompt: people are told apart by place and pose")
+        return Check(name, True, "no ReID encoder: people are tracked by position and pose alone")
     if reid.name != "kpr":
         return Check(
             name,
             True,
-            f"'{reid.name}' is a global encoder and takes no prompts: people who overlap blend together",
-            "an encoder that takes prompts: --reid kpr",
+            f"'{reid.name}' is a global encoder without prompts: embeddings of overlapping people mix",
+            "use an encoder with prompts: --reid kpr",
         )
     if not reid.options.get("prompts", True):
-        return Check(name, True, "switched off in the settings", "remove prompts=False from the reid options")
-    if not weights_in_place:
+        return Check(name, True, "disabled in the config", "remove prompts=False from the reid config")
+    if not weights_available:
         return Check(
-            name, False, "need the weights of both the pose estimator and the encoder", "see the lines above"
+            name,
+            False,
+            "need the weights of pose estimator and ReID encoder",
+            "see the lines above",
         )
-    source = "the keypoints given" if pose.name == FILE else f"the keypoints of '{pose.name}'"
+    source = "the keypoints of a file" if pose.name == FILE else f"the keypoints of '{pose.name}'"
     return Check(name, True, f"the encoder is prompted with {source}")
 
 
@@ -147,7 +175,7 @@ def _package(name: str, oldest: str) -> Check:
 
 
 def _extra(extra: str, packages: dict[str, str]) -> Check:
-    """Extras are optional: a missing one is no problem, an outdated one is."""
+    """An extra is optional: a missing one is no problem, an outdated one is."""
     found = {name: _installed(name) for name in packages}
     install = f'pip install "kprtrack[{extra}]"'
     missing = [name for name, have in found.items() if have is None]
@@ -159,9 +187,9 @@ def _extra(extra: str, packages: dict[str, str]) -> Check:
 
 
 def _installed(name: str) -> str | None:
-    for known_as in (name, *ALSO_CALLED.get(name, ())):
+    for package in (name, *ALTERNATIVES.get(name, ())):
         try:
-            return version(known_as)
+            return version(package)
         except PackageNotFoundError:
             continue
     return None
@@ -173,7 +201,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _device(wanted: str) -> Check:
-    """What PyTorch can compute on, and whether the wanted device is among it."""
+    """List the devices of PyTorch and check for the requested one."""
     try:
         import torch
     except ImportError as error:
@@ -189,7 +217,7 @@ def _device(wanted: str) -> Check:
         found = ["mps", *found]
     detail = ", ".join(found)
     if wanted != "auto" and not any(f"{name.split()[0]}:".startswith(f"{wanted}:") for name in found):
-        return Check("device", False, f"'{wanted}' is not there, only {detail}", "--device auto")
+        return Check("device", False, f"'{wanted}' is not available, only {detail}", "--device auto")
     if shutil.which("nvidia-smi") and not torch.cuda.is_available():
         advice = (
             f"PyTorch {torch.__version__} does not use the NVIDIA driver found here: install its CUDA build"
@@ -205,7 +233,7 @@ def _threads(wanted: int | None) -> Check:
 
 
 def _video(name: str, mode: Literal["r", "w"], formats: dict[str, tuple[str, ...]]) -> Check:
-    """Which video formats PyAV's FFmpeg reads (mode "r") or writes ("w")."""
+    """List the video formats that PyAV reads (mode "r") or writes ("w")."""
     try:
         from av.codec import Codec
         from av.codec.codec import UnknownCodecError
@@ -221,11 +249,13 @@ def _video(name: str, mode: Literal["r", "w"], formats: dict[str, tuple[str, ...
 
     have = [label for label, codecs in formats.items() if any(map(works, codecs))]
     lacking = [label for label in formats if label not in have]
-    advice = f"this FFmpeg lacks {', '.join(lacking)}; PyAV's own wheels have them" if lacking else ""
+    advice = f"this FFmpeg lacks {', '.join(lacking)}; the wheels of PyAV include them" if lacking else ""
     return Check(name, bool(have), ", ".join(have) or "nothing", advice)
 
 
 def _store() -> Check:
+    from kprtrack.hub.store import where
+
     folder = where()
     above = next((path for path in (folder, *folder.parents) if path.exists()), Path(folder.anchor))
     if not os.access(above, os.W_OK):
@@ -236,31 +266,35 @@ def _store() -> Check:
     advice = (
         ""
         if free > LEAST_FREE_BYTES
-        else "little room: choose another folder with KPRTRACK_HOME=/some/folder"
+        else "little free space: choose another folder with KPRTRACK_HOME=/some/folder"
     )
     return Check("model folder", True, f"{folder}, {free / 1e9:.0f} GB free", advice)
 
 
-def _model(role: str, part: ComponentConfig) -> Check:
+def _model(role: str, component: ComponentConfig) -> Check:
+    from kprtrack.build import FILE, weights_of
+
     try:
-        file = weights_of(role, part)
+        file = weights_of(role, component)
     except UserError as error:
-        return Check(role, False, f"{part.name}: no usable weights", str(error))
+        return Check(role, False, f"{component.name}: no usable weights", str(error))
     if file is None:
-        return Check(role, True, part.name)
-    if part.name == FILE:
-        there = file.path.is_file()
-        return Check(role, there, f"given: {file.path}", "" if there else "no such file")
-    return Check(role, True, f"{part.name}: {file.path} ({file.trust})")
+        return Check(role, True, component.name)
+    if component.name == FILE:
+        exists = file.path.is_file()
+        return Check(role, exists, f"file: {file.path}", "" if exists else "no such file")
+    return Check(role, True, f"{component.name}: {file.path} ({file.trust})")
 
 
 def _published() -> Check:
-    """Which networks of the authors' own pipeline are here; optional."""
-    missing = [
-        name for name in PUBLISHED_PIPELINE.values() if not (where() / CATALOGUE[name].file_name).is_file()
-    ]
-    here = [name for name in PUBLISHED_PIPELINE.values() if name not in missing]
-    advice = "to repeat the published results: " + "; ".join(
+    """List which weights of the authors' own pipeline are installed; they are optional."""
+    from kprtrack.hub.catalog import CATALOGUE, PUBLISHED_PIPELINE
+    from kprtrack.hub.store import where
+
+    names = PUBLISHED_PIPELINE.values()
+    missing = [name for name in names if not (where() / CATALOGUE[name].file_name).is_file()]
+    installed = [name for name in names if name not in missing]
+    advice = "to reproduce the published results: " + "; ".join(
         f"kprtrack models get {name}" for name in missing
     )
-    return Check("published trio", True, ", ".join(here) or "none here", advice if missing else "")
+    return Check("published models", True, ", ".join(installed) or "none", advice if missing else "")

@@ -1,13 +1,18 @@
-"""What the parsers of several commands share: how they answer mistakes, and their common options."""
+"""Parsers, options and checks that several subcommands share."""
 
 import argparse
+from collections.abc import Iterable
+from pathlib import Path
 
-from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.config import DEFAULT_PRESET, PARTS, PRESETS, TrackConfig, load_config, merge, override
+from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.core.renamed import OPTIONS
+
+Actions = argparse._SubParsersAction  # of `eval`, `bench`, `data` and `models`
 
 
 class Parser(argparse.ArgumentParser):
-    """Answers a misspelt option with the nearest known one."""
+    """A parser whose error for a misspelt option names the nearest known one."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0]
@@ -20,20 +25,20 @@ class Parser(argparse.ArgumentParser):
 
 
 class ActionParser(Parser):
-    """A parser under a verb, such as `eval mot`, which answers for its own options."""
+    """A parser of an action, such as `eval mot`, that rejects options it does not know."""
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
-        """As argparse does, but what is unknown here is unknown: the verb's parser has other options."""
+        """Parse as argparse does, but raise an error for unknown options instead of returning them."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return found, unknown
 
 
-def new_parser(verb: str, description: str) -> Parser:
-    """A parser of `kprtrack VERB` with the options that all verbs have."""
+def new_parser(subcommand: str, description: str) -> Parser:
+    """Make the parser of `kprtrack SUBCOMMAND` with the options that all subcommands have."""
     parser = Parser(
-        prog=f"kprtrack {verb}",
+        prog=f"kprtrack {subcommand}",
         description=description,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -42,52 +47,64 @@ def new_parser(verb: str, description: str) -> Parser:
     return parser
 
 
+def add_actions(parser: Parser, metavar: str, help: str) -> "Actions[ActionParser]":
+    """Add the required argument that names an action of the subcommand."""
+    return parser.add_subparsers(
+        dest="action", required=True, metavar=metavar, parser_class=ActionParser, help=help
+    )
+
+
+def add_action(actions: "Actions[ActionParser]", name: str, description: str) -> ActionParser:
+    """Add one action with the options that all subcommands have."""
+    parser = actions.add_parser(name, help=description, description=description, allow_abbrev=False)
+    add_common(parser)
+    return parser
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """--quiet and --debug."""
+    """Add --quiet and --debug."""
     parser.add_argument("--quiet", "-q", action="store_true", help="print errors only")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def add_dataset(parser: argparse.ArgumentParser) -> None:
-    """DATASET, where it is, and its own options."""
+    """Add DATASET, --root and --option."""
     names = (
         "market1501, occluded_duke, occluded_reid, partial_reid, occluded_posetrack, cuhk03, cuhk01, folder"
     )
     parser.add_argument("dataset", metavar="DATASET", help=names)
-    parser.add_argument("--root", metavar="DIR", help="folder of the data set")
+    parser.add_argument("--root", metavar="DIR", help="folder of the dataset")
     parser.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="one option of the data set, e.g. keypoints=NAME or masks=none; repeatable",
+        help="one option of the dataset, e.g. keypoints=NAME or masks=none; repeatable",
     )
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """VIDEO ... and which of its frames."""
+    """Add VIDEO ..., --start, --end and --stride."""
     parser.add_argument(
         "sources",
-        nargs="*",  # none is fine with --print-config
+        nargs="*",  # --print-config needs none
         metavar="VIDEO",
         help="video file, folder or glob of videos, folder of images, camera number, rtsp:// or http://"
         " address",
     )
     group = parser.add_argument_group("frames")
-    group.add_argument("--start", metavar="TIME", help="first moment: seconds or hh:mm:ss")
-    group.add_argument("--end", metavar="TIME", help="last moment: seconds or hh:mm:ss")
-    group.add_argument("--stride", type=int, default=1, metavar="N", help="take every Nth frame (default 1)")
+    group.add_argument("--start", metavar="TIME", help="start at this time: seconds or hh:mm:ss")
+    group.add_argument("--end", metavar="TIME", help="stop at this time: seconds or hh:mm:ss")
+    group.add_argument("--stride", type=int, default=1, metavar="N", help="use every Nth frame (default 1)")
 
 
 def add_networks(parser: argparse.ArgumentParser) -> None:
-    """Detector, pose estimator, encoder, and where they run."""
-    group = parser.add_argument_group(
-        "models (a name of `kprtrack models list` or a file for every --…-weights)"
-    )
+    """Add the options of the detector, the pose estimator, the ReID encoder and the device."""
+    group = parser.add_argument_group("models (--…-weights: a name from `kprtrack models list`, or a file)")
     group.add_argument(
         "--preset",
         metavar="NAME",
-        help="small (default): in the package; balanced, accurate: published weights",
+        help="small (default): included in the package; balanced, accurate: downloaded weights",
     )
     for role, names in (
         ("detector", "yolox-{nano,tiny,s,m,l,x}, ultralytics, file"),
@@ -102,21 +119,19 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--backend",
         metavar="NAME",
-        help="what executes the networks on a CPU: auto (default, the fastest that is installed), torch,"
-        " onnxruntime, openvino; all give the same results",
+        help="inference backend on a CPU; all give the same results: auto (default, the fastest installed),"
+        " torch, onnxruntime, openvino",
     )
-    group.add_argument(
-        "--batch", type=int, metavar="N", help="most images or crops a network sees at once (16)"
-    )
+    group.add_argument("--batch", type=int, metavar="N", help="largest batch of images or crops (16)")
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
 
 
 def add_encoder(parser: argparse.ArgumentParser, *, any_kind: bool) -> None:
-    """An encoder of crops; any_kind: not KPR alone."""
-    group = parser.add_argument_group("encoder")
+    """Add the options of a ReID encoder; any_kind: with --reid, else KPR only."""
+    group = parser.add_argument_group("ReID encoder")
     if any_kind:
         group.add_argument("--reid", default="kpr", metavar="NAME", help="kpr (default), onnx")
-    group.add_argument("--weights", metavar="FILE", help="a file, or a name of `kprtrack models list`")
+    group.add_argument("--weights", metavar="FILE", help="a file, or a name from `kprtrack models list`")
     group.add_argument(
         "--set",
         action="append",
@@ -125,20 +140,20 @@ def add_encoder(parser: argparse.ArgumentParser, *, any_kind: bool) -> None:
         help="one setting of the encoder, e.g. image_height=384; repeatable",
     )
     group.add_argument(
-        "--vectors", metavar="NAME", help="what of KPR is compared: foreground+parts (default), parts, whole"
+        "--vectors",
+        metavar="NAME",
+        help="embeddings of KPR: foreground+parts (default), parts, whole",
     )
 
 
 def add_computing(parser: argparse.ArgumentParser, *, reads_crops: bool) -> None:
-    """Where the encoder runs; reads_crops: other processes may read the crops of a data set."""
+    """Add the options of the device; reads_crops: with --workers."""
     group = parser.add_argument_group("computing")
     group.add_argument(
         "--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps"
     )
     group.add_argument("--precision", default="fp32", metavar="NAME", help="fp32 (default), fp16, bf16")
-    group.add_argument(
-        "--batch", type=int, default=64, metavar="N", help="most crops the encoder sees at once (64)"
-    )
+    group.add_argument("--batch", type=int, default=64, metavar="N", help="largest batch of crops (64)")
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
     if reads_crops:
         group.add_argument(
@@ -146,21 +161,21 @@ def add_computing(parser: argparse.ArgumentParser, *, reads_crops: bool) -> None
             type=int,
             default=0,
             metavar="N",
-            help="processes that read crops beside this one (0)",
+            help="extra processes that read crops (0)",
         )
 
 
 def add_tracker(parser: argparse.ArgumentParser) -> None:
-    """--tracker."""
+    """Add --tracker."""
     group = parser.add_argument_group("tracker")
     group.add_argument("--tracker", metavar="NAME", help="kpr (default), bytetrack")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """--config, --set and --print-config."""
+    """Add --config, --set and --print-config."""
     group = parser.add_argument_group("settings")
     group.add_argument(
-        "--config", metavar="FILE", help="settings file, e.g. configs/track/paper.py; a .py file is run"
+        "--config", metavar="FILE", help="config file, e.g. configs/track/paper.py; a .py file is executed"
     )
     group.add_argument(
         "--set",
@@ -169,9 +184,51 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="one setting, e.g. tracker.high_score=0.5 detector.nms_iou=0.7 pose.flip_test=false; repeatable",
     )
-    group.add_argument("--print-config", action="store_true", help="print the settings in force and stop")
+    group.add_argument("--print-config", action="store_true", help="print the resulting config and exit")
 
 
-def add_out(parser: argparse.ArgumentParser, kinds: str) -> None:
-    """--out; kinds: what it may name."""
-    parser.add_argument("--out", "-o", metavar="FILE", help=kinds)
+def add_out(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add --out with its help text."""
+    parser.add_argument("--out", "-o", metavar="FILE", help=help)
+
+
+def config_from(options: argparse.Namespace) -> TrackConfig:
+    """Build the configuration from preset, --config, single options and --set; later ones override."""
+    preset = getattr(options, "preset", None) or DEFAULT_PRESET
+    if preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
+    config = PRESETS[preset]
+    if options.config:
+        config = load_config(options.config, config)
+    for role in PARTS:
+        name, weights = getattr(options, role, None), getattr(options, f"{role}_weights", None)
+        if name:
+            config = merge(config, {role: {"name": name}})
+        if weights:
+            config = merge(config, {role: {"name": getattr(config, role).name, "weights": weights}})
+    names = ("device", "precision", "backend", "batch", "threads")
+    values = {key: getattr(options, key, None) for key in names}
+    config = merge(config, {key: value for key, value in values.items() if value is not None})
+    return override(config, options.set)
+
+
+def required(value: str | None, what: str, usage: str) -> str:
+    """Return the value of an option. Raises: UserError with its usage if it was not given."""
+    if not value:
+        raise UserError(f"Missing {what}: add {usage}.")
+    return value
+
+
+def validate_exists(paths: Iterable[Path], *, folders: bool = False) -> None:
+    """Raises: InputError for the first path that does not exist, or with `folders` is a file."""
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"There is no {path}. Check the path.")
+        if folders and not path.is_dir():
+            raise InputError(f"{path} is a file. Name the folder that holds it.")
+
+
+def validate_minimum(number: int | None, option: str, least: int = 1) -> None:
+    """Raises: UserError if the number is given and below the least one."""
+    if number is not None and number < least:
+        raise UserError(f"{option} is {number}. Give {least} or more.")

@@ -1,4 +1,4 @@
-"""What train does, once its options are parsed."""
+"""The subcommand `train`: train a ReID encoder, a detector or a pose estimator."""
 
 import argparse
 import os
@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from kprtrack.cli.commands import print_text
+from kprtrack.cli.options import Parser, new_parser
+from kprtrack.cli.output import print_text
 from kprtrack.core.errors import InputError, UserError
 
 _POLL_S = 0.1
@@ -22,39 +23,71 @@ _FINISH_S = 60.0  # for processes to save what they have
 
 @dataclass(frozen=True)
 class _Training:
-    """What a recipe with its settings asks for."""
+    """A training that can be started."""
 
     out: str | None
-    settings: str  # in force, as a recipe
+    settings: str  # all of them, as a config file
     train: Callable[[], object]
 
 
-def run(verb: str, options: argparse.Namespace) -> int:
-    """Run the verb; returns the exit code. Raises: UserError and its kinds."""
+def train_parser() -> Parser:
+    """Make the parser of `train`."""
+    parser = new_parser(
+        "train",
+        "Train a ReID encoder, a detector or a pose estimator, as the config says. The same command resumes\n"
+        "an interrupted run.\n\n"
+        "  kprtrack train configs/reid/cuhk03_small.py data.root=FOLDER out=runs/reid\n"
+        "  kprtrack train configs/detector/small.py data.train=train.json data.val=val.json out=runs/det\n"
+        "  kprtrack train configs/pose/small.py data.train=train.json data.val=val.json out=runs/pose\n\n"
+        "ReID encoders on several machines, with Accelerate:\n"
+        "  accelerate launch --num_machines 2 ... -m kprtrack.cli.main train CONFIG key=value ...",
+    )
+    parser.add_argument("config", metavar="CONFIG", help="a file such as configs/reid/imagenet_market1501.py")
+    parser.add_argument(
+        "settings",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="single settings, e.g. schedule.epochs=60 loss.part_prediction=0 precision=bf16",
+    )
+    parser.add_argument("--out", "-o", metavar="DIR", help="folder of the run; as out=DIR")
+    parser.add_argument("--resume", action="store_true", help="fail if there is no run to resume")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="ReID encoders only: one process for each GPU (default 1)",
+    )
+    parser.add_argument("--print-config", action="store_true", help="print the resulting config and exit")
+    return parser
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train and return the exit code."""
     from kprtrack.training.config import task_of
 
     words = [*options.settings, *([f"out={options.out}"] if options.out else [])]
-    task = task_of(options.recipe)
-    training = _TRAININGS[task](options.recipe, words, options.quiet)
+    task = task_of(options.config)
+    training = _TRAININGS[task](options.config, words, options.quiet)
     if options.print_config:
         print_text(training.settings)
         return 0
     if options.resume:
-        _validate_to_begin(training.out)
+        _validate_resumable(training.out)
     if options.processes < 1:
         raise UserError(f"--processes is {options.processes}. Give 1 or more.")
     if options.processes > 1:
         if task != "reid":
             raise UserError(f"--processes: the training of a {task} runs in one process. Leave it out.")
-        return _side_by_side([options.recipe, *words, *["--quiet"] * options.quiet], options.processes)
+        return _side_by_side([options.config, *words, *["--quiet"] * options.quiet], options.processes)
     training.train()
     return 0
 
 
-def _reid(recipe: str, words: list[str], quiet: bool) -> _Training:
+def _reid(config_file: str, words: list[str], quiet: bool) -> _Training:
     from reid.training.config import as_python, load_train_config
 
-    config = load_train_config(recipe, words)
+    config = load_train_config(config_file, words)
 
     def begin() -> None:
         from reid.training.trainer import train
@@ -64,27 +97,27 @@ def _reid(recipe: str, words: list[str], quiet: bool) -> _Training:
     return _Training(config.out, as_python(config), begin)
 
 
-def _detector(recipe: str, words: list[str], quiet: bool) -> _Training:
+def _detector(config_file: str, words: list[str], quiet: bool) -> _Training:
     from kprtrack.training.config import load_recipe
     from kprtrack.training.detector.config import DetectorTrainConfig
     from kprtrack.training.detector.trainer import train
     from reid.training.run_folder import as_recipe
 
-    config = load_recipe(DetectorTrainConfig(), recipe, words)
+    config = load_recipe(DetectorTrainConfig(), config_file, words)
     return _Training(config.out, as_recipe(asdict(config)), partial(train, config, quiet=quiet))
 
 
-def _pose(recipe: str, words: list[str], quiet: bool) -> _Training:
+def _pose(config_file: str, words: list[str], quiet: bool) -> _Training:
     from kprtrack.training.config import load_recipe
     from kprtrack.training.pose.config import PoseTrainConfig
     from kprtrack.training.pose.trainer import train
     from reid.training.run_folder import as_recipe
 
-    config = load_recipe(PoseTrainConfig(), recipe, words)
+    config = load_recipe(PoseTrainConfig(), config_file, words)
     return _Training(config.out, as_recipe(asdict(config)), partial(train, config, quiet=quiet))
 
 
-# By what a recipe calls its `task`.
+# By the `task` of the config.
 _TRAININGS: dict[str, Callable[[str, list[str], bool], _Training]] = {
     "reid": _reid,
     "detector": _detector,
@@ -92,12 +125,12 @@ _TRAININGS: dict[str, Callable[[str, list[str], bool], _Training]] = {
 }
 
 
-def _validate_to_begin(out: str | None) -> None:
+def _validate_resumable(out: str | None) -> None:
     from reid.training.run_folder import STATE
 
     state = Path(out or "").expanduser() / STATE
     if not state.is_file():
-        raise InputError(f"There is no {state} to go on from. Leave --resume out to begin.")
+        raise InputError(f"There is no {state} to resume from. Leave out --resume to start a new run.")
 
 
 def _side_by_side(words: list[str], count: int) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support import paths
 
-from kprtrack.cli.demo import CLIP, FPS, TRUTH
+from kprtrack.cli.demo import CLIP, FPS, GROUND_TRUTH
 from kprtrack.io import read_tracks
 from kprtrack.video.source import open_source
 
@@ -20,7 +20,7 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_truth_and_clip_are_those_of_the_generator(tmp_path: Path) -> None:
     from make_demo_clip import demo_scene
 
-    (tmp_path / "ground_truth.json").write_bytes(gzip.decompress(TRUTH.read_bytes()))
+    (tmp_path / "ground_truth.json").write_bytes(gzip.decompress(GROUND_TRUTH.read_bytes()))
     ground_truth = read_tracks(tmp_path / "ground_truth.json").frames
     config, scene = demo_scene()
     assert (len(ground_truth), config.fps) == (config.frames, FPS)

@@ -1,5 +1,6 @@
 """The program as a stranger meets it: help, exit codes, and what stops it."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -10,7 +11,6 @@ from pathlib import Path
 import pytest
 from support import fake_run, paths
 
-from kprtrack.cli import commands
 from kprtrack.cli.main import INTERRUPTED, SUBCOMMANDS, main
 from kprtrack.core.errors import UserError, WeightsError
 
@@ -50,7 +50,7 @@ def test_every_command_explains_itself_and_every_option(
     assert ended.value.code == 0
     assert f"usage: kprtrack {verb}" in capsys.readouterr().out
     unexplained = [
-        a.dest for a in SUBCOMMANDS[verb]()._actions if not a.help and not a.dest.endswith("_weights")
+        a.dest for a in SUBCOMMANDS[verb][0]()._actions if not a.help and not a.dest.endswith("_weights")
     ]
     assert unexplained in ([], ["action"])
 
@@ -103,13 +103,19 @@ def test_a_wrong_use_points_to_the_help(words: list[str], capsys: pytest.Capture
 
 def test_videos_may_stand_before_and_after_options(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(commands, "run", lambda verb, options: seen.append((verb, options.sources)) or 0)
+    replace_track(monkeypatch, lambda options: seen.append(options.sources) or 0)
     assert main(["a.mp4", "--out", "t", "b.mp4", "--quiet", "c.mp4"]) == 0
-    assert seen == [("track", ["a.mp4", "b.mp4", "c.mp4"])]
+    assert seen == [["a.mp4", "b.mp4", "c.mp4"]]
 
 
-def raising(error: BaseException) -> Callable[[str, object], int]:
-    def run(verb: str, options: object) -> int:
+def replace_track(monkeypatch: pytest.MonkeyPatch, run: Callable[[argparse.Namespace], int]) -> None:
+    """Let the subcommand `track` run another function."""
+    make_parser, _ = SUBCOMMANDS["track"]
+    monkeypatch.setitem(SUBCOMMANDS, "track", (make_parser, run))
+
+
+def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
+    def run(options: argparse.Namespace) -> int:
         raise error
 
     return run
@@ -135,13 +141,13 @@ def test_every_error_is_one_line_and_an_exit_code(
     code: int,
     said: str,
 ) -> None:
-    monkeypatch.setattr(commands, "run", raising(error))
+    replace_track(monkeypatch, raising(error))
     assert main(["a.mp4", "--out", "t.json"]) == code
     assert capsys.readouterr() == ("", said)
 
 
 def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "run", raising(ZeroDivisionError("oh")))
+    replace_track(monkeypatch, raising(ZeroDivisionError("oh")))
     with pytest.raises(ZeroDivisionError):
         main(["a.mp4", "--out", "t.json", "--debug"])
 

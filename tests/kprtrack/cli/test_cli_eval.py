@@ -9,8 +9,7 @@ import pytest
 from support import paths
 from support.report_cases import boxes_only, posetrack21
 
-from kprtrack.cli.eval_parsers import EVALUATION_SUBCOMMANDS
-from kprtrack.cli.main import main
+from kprtrack.cli.main import SUBCOMMANDS, main
 
 ACTIONS = [
     ("eval", "posetrack21"),
@@ -71,7 +70,7 @@ def test_every_action_explains_every_option(
         main([verb, action, "--help"])
     assert ended.value.code == 0
     assert f"usage: kprtrack {verb} {action}" in capsys.readouterr().out
-    parser = next(a for a in EVALUATION_SUBCOMMANDS[verb]()._actions if a.dest == "action").choices[action]  # type: ignore[index]
+    parser = next(a for a in SUBCOMMANDS[verb][0]()._actions if a.dest == "action").choices[action]  # type: ignore[index]
     assert not [a.dest for a in parser._actions if not a.help and not a.dest.endswith("_weights")]
 
 
@@ -150,20 +149,24 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["eval", "posetrack21", "--results", "results"], 2, "Say where the truth is: --ground-truth PATH."),
-        (["eval", "mot", "--ground-truth", "truth"], 2, "Say where the tracks are: --results PATH."),
+        (
+            ["eval", "posetrack21", "--results", "results"],
+            2,
+            "Missing ground truth: add --ground-truth PATH.",
+        ),
+        (["eval", "mot", "--ground-truth", "truth"], 2, "Missing tracks to score: add --results PATH."),
         ([*EVAL[:-1], "a.json"], 3, "a.json is a file. Name the folder"),
         (["eval", "mot", "--ground-truth", "no", "--results", "results"], 3, "There is no no."),
         (["eval", "tracks", "a.json", "no.json"], 3, "There is no no.json."),
         ([*EVAL, "--box-results", "a.json"], 3, "a.json is a file."),
         ([*EVAL, "--processes", "0"], 2, "--processes is 0. Give 1 or more."),
-        ([*EVAL, "--json", "s", "--html", "s"], 2, "--html s is the file of --json, too."),
+        ([*EVAL, "--json", "s", "--html", "s"], 2, "--html s is also the file of --json."),
         (["eval", "tracks", "a.json", "b.json", "--json", "b.json"], 2, "--json b.json is an input."),
-        (["bench", "posetrack21", "--root", "truth"], 2, "Say where everything goes: --out PATH."),
-        (["bench", "posetrack21", "--out", "o"], 2, "Say where the benchmark is: --root PATH."),
+        (["bench", "posetrack21", "--root", "truth"], 2, "Missing output folder: add --out DIR."),
+        (["bench", "posetrack21", "--out", "o"], 2, "Missing folder of the benchmark: add --root DIR."),
         ([*BENCH, "--tracker", "kpr", "--set", "colour=1"], 2, "Unknown setting 'colour'."),
         ([*TUNE, "--processes", "0"], 2, "--processes is 0."),
-        (["tune", "results", "--out", "best.json"], 2, "Say where the truth is: --ground-truth PATH."),
+        (["tune", "results", "--out", "best.json"], 2, "Missing ground truth: add --ground-truth PATH."),
         (["tune", "no", "--ground-truth", "truth", "--out", "b"], 3, "There is no no."),
         (["eval"], 2, "`kprtrack eval --help` lists the options."),
         (["eval", "mott"], 2, "`kprtrack eval --help` lists the options."),

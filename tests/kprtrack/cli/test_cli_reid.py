@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from kprtrack.cli import reid as commands_reid
-from kprtrack.cli.options import ActionParser, new_parser
-from kprtrack.cli.reid_parsers import REID_SUBCOMMANDS, add_eval_reid
+from kprtrack.cli.main import SUBCOMMANDS
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from reid.datasets.keypoint_files import keypoints_json
 from reid.model import weights
@@ -52,15 +50,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kpr: Path) -> Path:
 
 
 def parsed(verb: str, words: list[str]) -> argparse.Namespace:
-    if verb == "compare":
-        return REID_SUBCOMMANDS[verb]().parse_args(words)
-    parser = new_parser("eval", "")
-    add_eval_reid(parser.add_subparsers(dest="action", required=True, parser_class=ActionParser))
-    return parser.parse_args(["reid", *words])
+    parser, _ = SUBCOMMANDS[verb]
+    return parser().parse_args(["reid", *words] if verb == "eval" else words)
 
 
 def run(verb: str, words: list[str]) -> int:
-    return commands_reid.run(verb, parsed(verb, words))
+    return SUBCOMMANDS[verb][1](parsed(verb, words))
 
 
 def crops() -> list[str]:
@@ -172,7 +167,7 @@ def test_compare_says_which_crops_had_no_prompt(capsys: pytest.CaptureFixture[st
     words = ["--keypoints", "crops/external_annotation/kprtrack"]
     assert run("compare", [*crops(), *words, *COMPARE]) == 0
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "compared without a prompt, for want of keypoints: 0003_00.jpg"
+    assert said[0] == "compared without a prompt, because they have no keypoints: 0003_00.jpg"
     assert "5 prompted" in said[1]
 
 
@@ -209,10 +204,10 @@ def test_compare_asks_a_pose_estimator_about_the_whole_crop(monkeypatch: pytest.
         (["a.jpg", "b.jpg", "--out", "m.png"], "--weights"),
         (["a.jpg", "b.jpg", "--weights", "w"], "--out"),
         (["a.jpg", "b.jpg", "--weights", "w", "--out", "m.jpg"], "m.png"),
-        (["a.jpg", "b.jpg", *COMPARE, "--json", "matrix.png"], "too"),
+        (["a.jpg", "b.jpg", *COMPARE, "--json", "matrix.png"], "is also the file of --out"),
         (["a.jpg", "b.jpg", *COMPARE, "--pose", "heatmap", "--keypoints", "crops"], "not from both"),
         (["a.jpg", "b.jpg", *COMPARE, "--pose", "file"], "--keypoints"),
-        (["a.jpg", "b.jpg", *COMPARE, "--keypoints", "kpr.safetensors"], "1 files for 2 pictures"),
+        (["a.jpg", "b.jpg", *COMPARE, "--keypoints", "kpr.safetensors"], "1 files for 2 images"),
     ],
 )
 def test_a_wrong_option_of_compare_is_told(words: list[str], says: str) -> None:

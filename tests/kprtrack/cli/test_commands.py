@@ -6,12 +6,10 @@ from pathlib import Path
 import pytest
 from support import fake_run
 
-from kprtrack.cli import commands
 from kprtrack.cli.main import main
 from kprtrack.core.errors import InputError
 from kprtrack.io import read_tracks
-from kprtrack.pipeline import Networks
-from kprtrack.run import Summary
+from kprtrack.run import Clip, Summary
 
 FRAMES = 6
 
@@ -117,30 +115,71 @@ def test_a_broken_video_does_not_keep_the_others_waiting(
     assert sorted(path.name for path in (folder / "results").iterdir()) == ["a.json", "c.json", "d.json"]
     assert "'b.mp4' is not a video FFmpeg can read" in said
     assert "results/d.json: 2 frames, 2 people" in said
-    assert said.endswith("kprtrack: 2 of 4 videos could not be read to their end, see above\n")
+    assert said.endswith("kprtrack: 2 of 4 videos could not be read completely, see above\n")
 
 
-def test_an_interrupt_stops_all_videos(folder: Path) -> None:
+def test_an_interrupt_ends_the_run_of_several_videos(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_run.make_video(folder / "b.mp4", 2)
-    begun = []
+    started = []
 
-    def stopped(i: int, networks: Networks | None) -> Summary:
-        begun.append(i)
+    def interrupted(clip: Clip, *arguments: object, **options: object) -> Summary:
+        started.append(clip.source)
         return Summary(Path("t.json"), stopped=KeyboardInterrupt())
 
-    config = commands.load_config(_given_config(folder))
-    assert commands._one_by_one(config, 2, stopped, lambda summary: 130) == 130
-    assert begun == [0]
+    monkeypatch.setattr("kprtrack.run.track_video", interrupted)
+    assert run("a.mp4", "b.mp4", "--out", "results") == 130
+    assert started == ["a.mp4"]
 
 
-def _given_config(folder: Path) -> Path:
-    (folder / "given.json").write_text(
-        json.dumps(
-            {role: {"name": "file", "weights": "people.json"} for role in ("detector", "pose")}
-            | {"reid": "none"}
-        )
-    )
-    return folder / "given.json"
+def test_without_out_the_tracks_go_to_the_current_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "sub").mkdir()
+    (folder / "a.mp4").rename(folder / "sub" / "a.mp4")
+    (folder / "a.tracks.json").write_text("an earlier result")
+    assert run("sub/a.mp4") == 0
+    logged = capsys.readouterr().err
+    assert logged.startswith("no --out: writing the tracks to a.tracks.json in the current folder\n")
+    assert "a.tracks.json: 6 frames, 2 people, " in logged
+    assert len(read_tracks(folder / "a.tracks.json").frames) == FRAMES
+
+
+def test_without_out_several_videos_and_another_format_keep_their_names(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_run.make_video(folder / "b.mp4", 2)
+    assert run("a.mp4", "b.mp4", "--format", "csv", "-q") == 0
+    assert sorted(path.name for path in folder.glob("*.tracks.*")) == ["a.tracks.csv", "b.tracks.csv"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_with_video_alone_no_tracks_are_written(folder: Path) -> None:
+    assert run("a.mp4", "--video", "d.mp4", "-q") == 0
+    assert not list(folder.glob("*.tracks.*"))
+
+
+@pytest.mark.parametrize(
+    ("word", "nearest"), [("trak", "track"), ("evl", "eval"), ("modles", "models"), ("observ", "observe")]
+)
+def test_a_misspelt_subcommand_gives_the_nearest_one(
+    capsys: pytest.CaptureFixture[str], word: str, nearest: str
+) -> None:
+    assert main([word, "--quiet"]) == 2
+    assert f"Unknown subcommand '{word}'. Did you mean '{nearest}'? Known: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["trak.mp4", "sub/trak", "rtsp://trak", "trak*", "7"])
+def test_a_path_address_pattern_or_camera_is_no_misspelt_subcommand(
+    capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    main([word, "--start", "no time"])
+    assert "Unknown subcommand" not in capsys.readouterr().err
+
+
+def test_an_existing_folder_or_file_without_suffix_is_a_source(folder: Path) -> None:
+    (folder / "eva").mkdir()
+    (folder / "a.mp4").rename(folder / "eva" / "a.mp4")
+    assert run("eva", "--out", "t.json", "-q") == 0
 
 
 def refused(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
@@ -154,9 +193,8 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
 @pytest.mark.parametrize(
     ("code", "words", "message"),
     [
-        (2, "a.mp4", "Say where the tracks go: --out tracks.json"),
-        (2, "--out t.json", "Say which video"),
-        (2, "observe a.mp4", "Say where the result goes: --out obs.npz."),
+        (2, "--out t.json", "Missing video"),
+        (2, "observe a.mp4", "Missing output file: add --out obs.npz."),
         (2, "a.mp4 --out t.json --preset balancd", "Did you mean 'balanced'?"),
         (2, "a.mp4 --out t.json --tracker kprr", "Did you mean 'kpr'?"),
         (2, "a.mp4 --out t.jsn", "Did you mean '.json'?"),

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from kprtrack.cli import data as commands_data
-from kprtrack.cli.data_parsers import DATA_SUBCOMMANDS
+from kprtrack.cli.data import data_parser, run_data
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.reid_encoders import REID_ENCODERS
@@ -61,18 +60,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kpr: Path) -> Path:
 
 
 def parsed(words: list[str]) -> argparse.Namespace:
-    return DATA_SUBCOMMANDS["data"]().parse_args(words)
+    return data_parser().parse_args(words)
 
 
 def run(*words: str) -> int:
-    return commands_data.run("data", parsed([*words]))
+    return run_data(parsed([*words]))
 
 
 def test_every_crop_gets_the_foreground_of_kpr(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*FEATURES, "--out", "f.safetensors") == 0
 
     said = capsys.readouterr().out
-    assert said == "12 features of 8 numbers. Learn from them with distil.teacher=f.safetensors\n"
+    assert said == "12 embeddings of 8 dimensions. Train with distil.teacher=f.safetensors\n"
     samples = open_dataset("cuhk03", Path("crops"), OPTIONS).samples
     own = embed_samples(weights.load(Path("kpr.safetensors")), samples).features[:, 0]
     centred = own - own.mean(axis=0)
@@ -122,7 +121,7 @@ def test_any_encoder_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
         (["features", *SET, "--out", "f.safetensors"], "--weights"),
         (["features", "cuhk03", "--out", "f.safetensors"], "--root DIR"),
         (["paste", *SET], "--out DIR"),
-        (["paste", *SET, "--out", "crops/pasted"], "in the data set itself"),
+        (["paste", *SET, "--out", "crops/pasted"], "in the dataset itself"),
         (["paste", *SET, "--out", "p", "--into", "queries"], "Did you mean 'query'"),
         (["paste", *SET, "--out", "p", "--seed", "-1"], "0 or more"),
         (["paste", *SET, "--out", "p", "--option", "masks=none"], "masks=NAME"),
@@ -150,11 +149,11 @@ def test_people_are_pasted_over_the_queries(capsys: pytest.CaptureFixture[str]) 
     assert run("paste", *SET, "--out", "pasted") == 0
 
     said = capsys.readouterr().out
-    assert said == "8 crops written, 0 were there. Score on them: eval reid folder --root pasted\n"
+    assert said == "8 crops written, 0 existed. Score on them: kprtrack eval reid folder --root pasted\n"
     assert [len(crop.keypoints) for crop in shown("pasted")] == [2] * 4
 
     assert run("paste", *SET, "--out", "pasted") == 0
-    assert capsys.readouterr().out.startswith("0 crops written, 8 were there.")
+    assert capsys.readouterr().out.startswith("0 crops written, 8 existed.")
 
 
 def test_the_seed_and_the_sets_can_be_chosen() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kprtrack.cli.demo import CLIP, PICTURED, TRUTH
+from kprtrack.cli.demo import CLIP, GROUND_TRUTH, IMAGE_FRAME
 from kprtrack.cli.main import main
 from kprtrack.config import TrackConfig
 from kprtrack.io import read_tracks
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def given(folder: Path) -> list[str]:
     """Options that put the truth in the place of the networks."""
     file = folder / "people.json"
-    file.write_bytes(gzip.decompress(TRUTH.read_bytes()))
+    file.write_bytes(gzip.decompress(GROUND_TRUTH.read_bytes()))
     boxes, poses = (("--" + role, "file", f"--{role}-weights", str(file)) for role in ("detector", "pose"))
     return [*boxes, *poses, "--reid", "none", "--device", "cpu"]
 
@@ -42,7 +42,7 @@ def test_the_demo_tracks_draws_scores_and_leaves_other_files_alone(
     assert main(["demo", *given(folder)]) == 0
     said = capsys.readouterr().out
     assert sorted(path.name for path in (folder / "demo").iterdir()) == sorted([*FILES, "mine.txt"])
-    assert re.search(r"\d+ found, 7 are in the clip", said)
+    assert re.search(r"\d+ found, 7 in the clip", said)
     scores = dict(re.findall(r"(IDF1|HOTA|HOTA of poses) (\d+\.\d)(?:,|\n)", said))
     assert len(scores) == 3 and all(80 < float(score) <= 100 for score in scores.values())
     assert (folder / "demo" / "frame.png").read_bytes().startswith(b"\x89PNG")
@@ -57,7 +57,7 @@ def test_a_demo_that_finds_nobody_says_so(folder: Path, capsys: pytest.CaptureFi
     (folder / "people.json").write_text("[]")
     assert main(["demo", *words]) == 0
     said = capsys.readouterr().out
-    assert "0 found, 7 are in the clip" in said and "IDF1 0.0" in said
+    assert "0 found, 7 in the clip" in said and "IDF1 0.0" in said
 
 
 def test_settings_are_shown_without_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,13 +85,13 @@ def test_what_cannot_run_is_told_and_leaves_nothing(
 
 
 def test_clip_and_truth_are_small() -> None:
-    assert CLIP.stat().st_size + TRUTH.stat().st_size < SHIPPED_BYTES
+    assert CLIP.stat().st_size + GROUND_TRUTH.stat().st_size < SHIPPED_BYTES
 
 
 def test_three_people_are_gone_for_half_a_second_or_more_and_come_back(folder: Path) -> None:
-    (folder / "ground_truth.json").write_bytes(gzip.decompress(TRUTH.read_bytes()))
+    (folder / "ground_truth.json").write_bytes(gzip.decompress(GROUND_TRUTH.read_bytes()))
     frames = read_tracks(folder / "ground_truth.json").frames
     seen = {identity: [f.frame_number for f in frames if identity in f.ids] for identity in range(1, 8)}
     gaps = [max(b - a for a, b in pairwise(at)) for at in seen.values()]
     assert sum(gap > 12 for gap in gaps) == 3
-    assert len(frames[PICTURED].ids) >= 5
+    assert len(frames[IMAGE_FRAME].ids) >= 5

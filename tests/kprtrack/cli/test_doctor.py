@@ -9,6 +9,7 @@ from support import paths
 
 from kprtrack.cli import doctor
 from kprtrack.cli.doctor import Check
+from kprtrack.cli.prompt_quality import prompt_quality
 from kprtrack.config import PRESETS, ComponentConfig, TrackConfig
 from kprtrack.core.appearance import empty_appearance
 from kprtrack.core.datatypes import Detections, Observation, Poses, Tracks
@@ -59,34 +60,34 @@ def check(checks: list[Check], name: str) -> Check:
 
 
 def test_good_keypoints_on_crossing_people_let_prompts_help() -> None:
-    quality = doctor.prompt_quality([seen(CROSSING, [17, 17])])
+    quality = prompt_quality([seen(CROSSING, [17, 17])])
     assert quality.helps
     assert (quality.usable_share, quality.overlapped_share, quality.usable_overlapped_share) == (1, 1, 1)
 
 
 def test_poor_keypoints_on_crossing_people_are_called_too_poor() -> None:
-    quality = doctor.prompt_quality([seen(CROSSING, [2, 2])])
+    quality = prompt_quality([seen(CROSSING, [2, 2])])
     assert not quality.helps
     assert "too poor" in quality.verdict
 
 
 def test_only_the_keypoints_of_overlapping_people_decide() -> None:
     frames = [seen(APART, [17, 17])] * 9 + [seen(CROSSING, [0, 2])]
-    quality = doctor.prompt_quality(frames)
+    quality = prompt_quality(frames)
     assert quality.usable_share == 0.9
     assert quality.usable_overlapped_share == 0
     assert "too poor" in quality.verdict
 
 
 def test_people_who_never_overlap_have_little_use_for_prompts() -> None:
-    quality = doctor.prompt_quality([seen(APART, [17, 17])])
+    quality = prompt_quality([seen(APART, [17, 17])])
     assert not quality.helps
     assert "change little" in quality.verdict
 
 
 def test_three_joints_are_enough_and_confidence_must_exceed_the_limit() -> None:
-    assert doctor.prompt_quality([seen(APART, [3, 2])]).usable_share == 0.5
-    assert doctor.prompt_quality([seen(APART, [17, 17], confidence=0.25)]).usable_share == 0
+    assert prompt_quality([seen(APART, [3, 2])]).usable_share == 0.5
+    assert prompt_quality([seen(APART, [17, 17], confidence=0.25)]).usable_share == 0
 
 
 def test_a_tenth_of_the_own_box_counts_as_overlap() -> None:
@@ -94,49 +95,51 @@ def test_a_tenth_of_the_own_box_counts_as_overlap() -> None:
         [0, 0, 100, 100],
         [0, 0, 9, 10],
     ]  # covers 0.9 % of the large one, itself wholly covered
-    assert doctor.prompt_quality([seen(small_before_large, [17, 17])]).overlapped_share == 0.5
+    assert prompt_quality([seen(small_before_large, [17, 17])]).overlapped_share == 0.5
 
 
 def test_tracks_are_judged_like_observations() -> None:
     frame = seen(CROSSING, [17, 2])
-    assert doctor.prompt_quality([as_tracks(frame)]) == doctor.prompt_quality([frame])
+    assert prompt_quality([as_tracks(frame)]) == prompt_quality([frame])
 
 
 @pytest.mark.parametrize("frames", [[], [seen([], [])]])
 def test_an_empty_video_gives_no_verdict(frames: list[Observation]) -> None:
-    quality = doctor.prompt_quality(frames)
+    quality = prompt_quality(frames)
     assert quality.people == 0
-    assert "nothing can be said" in quality.verdict
+    assert "cannot be assessed" in quality.verdict
 
 
 def test_a_box_without_area_is_not_a_division_by_zero() -> None:
-    assert doctor.prompt_quality([seen([[5, 5, 5, 5], [0, 0, 10, 10]], [17, 17])]).overlapped_share == 0
+    assert prompt_quality([seen([[5, 5, 5, 5], [0, 0, 10, 10]], [17, 17])]).overlapped_share == 0
 
 
 def test_a_global_encoder_cannot_be_prompted() -> None:
-    found = doctor.prompts(ComponentConfig("hrnet-w32"), ComponentConfig("onnx"), weights_in_place=True)
-    assert "takes no prompts" in found.detail
+    found = doctor.prompts(ComponentConfig("hrnet-w32"), ComponentConfig("onnx"), weights_available=True)
+    assert "without prompts" in found.detail
     assert found.advice.endswith("--reid kpr")
 
 
-def test_without_an_encoder_there_is_nothing_to_prompt() -> None:
+def test_without_an_encoder_there_are_no_prompts() -> None:
     assert (
-        "nothing to prompt"
-        in doctor.prompts(ComponentConfig("file"), ComponentConfig("none"), weights_in_place=True).detail
+        "no ReID encoder"
+        in doctor.prompts(ComponentConfig("file"), ComponentConfig("none"), weights_available=True).detail
     )
 
 
-def test_prompts_switched_off_are_told() -> None:
+def test_disabled_prompts_are_reported() -> None:
     found = doctor.prompts(
         ComponentConfig("hrnet-w32"),
         ComponentConfig("kpr", options={"prompts": False}),
-        weights_in_place=True,
+        weights_available=True,
     )
-    assert "switched off" in found.detail
+    assert "disabled" in found.detail
 
 
 def test_prompts_need_both_weights() -> None:
-    assert not doctor.prompts(ComponentConfig("hrnet-w32"), ComponentConfig("kpr"), weights_in_place=False).ok
+    assert not doctor.prompts(
+        ComponentConfig("hrnet-w32"), ComponentConfig("kpr"), weights_available=False
+    ).ok
 
 
 # --- report
@@ -169,7 +172,7 @@ def test_a_missing_file_of_given_boxes_is_told() -> None:
 def test_a_device_that_is_not_there_is_told() -> None:
     found = check(doctor.report(TrackConfig(device="cuda:99")), "device")
     assert not found.ok
-    assert "'cuda:99' is not there" in found.detail
+    assert "'cuda:99' is not available" in found.detail
 
 
 def test_a_missing_extra_is_no_problem_and_comes_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +199,7 @@ def test_a_missing_or_old_package_is_a_problem(
 def test_a_folder_that_holds_one_published_model_is_reported(store: Path) -> None:
     store.mkdir()
     (store / "yolox_x_8x8_300e_coco_20211126_140254-1ef88d67.pth").write_bytes(b"")
-    assert check(doctor.report(), "published trio").detail == "yolox-x-coco-mmdet"
+    assert check(doctor.report(), "published models").detail == "yolox-x-coco-mmdet"
 
 
 def test_the_report_leaves_no_trace(store: Path) -> None:
@@ -216,8 +219,8 @@ def test_the_lists_of_packages_agree_with_pyproject() -> None:
 
 def test_the_text_marks_problems_and_sums_them_up() -> None:
     text = doctor.format_report([Check("good", True, "1.0"), Check("bad", False, "gone", "fetch it")])
-    assert text.splitlines() == ["ok  good  1.0", "!!  bad   gone", "          -> fetch it", "1 to mend: bad"]
+    assert text.splitlines() == ["ok  good  1.0", "!!  bad   gone", "          -> fetch it", "1 problem: bad"]
 
 
 def test_the_text_of_a_healthy_machine_says_so() -> None:
-    assert doctor.format_report([Check("good", True, "1.0")]).endswith("Nothing to mend.")
+    assert doctor.format_report([Check("good", True, "1.0")]).endswith("No problems found.")

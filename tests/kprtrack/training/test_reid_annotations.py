@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 from support import paths
 
-from kprtrack.cli import data as commands_data
-from kprtrack.cli.data_parsers import DATA_SUBCOMMANDS
+from kprtrack.cli.data import data_parser, run_data
 from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import InputError, UserError
@@ -54,10 +53,10 @@ def _detect(*boxes: tuple[float, ...], score: float = 0.9) -> Callable[[list[Fra
 
 
 def _run(root: Path, action: str, *words: str) -> int:
-    options = DATA_SUBCOMMANDS["data"]().parse_args(
+    options = data_parser().parse_args(
         [action, "cuhk03", "--root", str(root), *words, "--option", "train_identities=1"]
     )
-    return commands_data.run("data", options)
+    return run_data(options)
 
 
 def test_every_crop_gets_a_file_with_the_person_of_the_whole_crop(root: Path) -> None:
@@ -202,17 +201,17 @@ def test_the_check_ends_with_a_code_that_says_how_it_went(root: Path, capsys: py
 
 
 def test_a_root_must_be_named() -> None:
-    options = DATA_SUBCOMMANDS["data"]().parse_args(["check", "cuhk03"])
+    options = data_parser().parse_args(["check", "cuhk03"])
 
     with pytest.raises(UserError, match="--root DIR"):
-        commands_data.run("data", options)
+        run_data(options)
 
 
 def test_only_a_data_set_of_videos_is_built(root: Path) -> None:
-    options = DATA_SUBCOMMANDS["data"]().parse_args(["build", "cuhk03", "--root", str(root)])
+    options = data_parser().parse_args(["build", "cuhk03", "--root", str(root)])
 
     with pytest.raises(UserError, match="Known: occluded_posetrack"):
-        commands_data.run("data", options)
+        run_data(options)
 
 
 WEIGHTS = paths.SHARED / "real" / "weights" / "tinypose_256x192_fp16.xml"

@@ -1,0 +1,153 @@
+"""Print results to standard output, log messages to standard error and write report files."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kprtrack.config import TrackConfig
+from kprtrack.core.errors import InputError, UserError
+
+if TYPE_CHECKING:
+    from kprtrack.run import Summary
+
+INTERRUPTED = 130  # exit code after Ctrl-C
+STANDARD_OUTPUT = "-"  # as the value of --out or --json
+_CLEAR = "\r\x1b[K"  # empties the current line of a terminal
+
+
+def print_text(text: str) -> None:
+    """Print to standard output, ending in one line break."""
+    sys.stdout.write(text.rstrip() + "\n")
+
+
+def print_config(config: TrackConfig) -> int:
+    """Print the configuration as JSON and return the exit code."""
+    print_text(json.dumps(asdict(config), indent=2))
+    return 0
+
+
+def log(text: str) -> None:
+    """Write one line to standard error."""
+    sys.stderr.write(text + "\n")
+
+
+def log_tracks(summary: "Summary", config: TrackConfig | None, *, quiet: bool) -> int:
+    """Log the number of frames and people tracked and return the exit code.
+
+    Args:
+        summary: The finished run.
+        config: Its configuration; None if no network ran, then prompts are not counted.
+        quiet: Log errors only.
+    """
+    lines = [] if summary.sightings or summary.stopped else ["no person was detected in any frame"]
+    if config:
+        lines += _prompts(summary, config)
+    return log_summary(summary, _count(len(summary.ids), "person", "people"), *lines, quiet=quiet)
+
+
+def log_observations(summary: "Summary", config: TrackConfig, *, quiet: bool) -> int:
+    """Log the number of frames and detections and return the exit code."""
+    detections = _count(summary.sightings, "detection")
+    return log_summary(summary, detections, *_prompts(summary, config), quiet=quiet)
+
+
+def log_summary(summary: "Summary", found: str = "", *lines: str, quiet: bool) -> int:
+    """Log the result file, its frames and the speed, then further lines; return the exit code."""
+    stopped = summary.stopped
+    if not quiet:
+        speed = summary.frames / summary.seconds if summary.seconds else 0.0
+        details = [_count(summary.frames, "frame"), found, f"{speed:.1f} frames/s"]
+        for line in (f"{summary.out}: {', '.join(filter(None, details))}", *lines):
+            log(line)
+    if stopped is None:
+        return 0
+    frames = _count(summary.frames, "frame")
+    saved = f"{summary.out} holds {frames}" if summary.frames else "no frame was finished, nothing is written"
+    if isinstance(stopped, KeyboardInterrupt):
+        log(f"kprtrack: interrupted; {saved}")
+        return INTERRUPTED
+    log(f"kprtrack: {stopped} {saved}.")
+    return InputError.exit_code
+
+
+def _prompts(summary: "Summary", config: TrackConfig) -> list[str]:
+    if config.reid.name != "kpr" or not summary.sightings:
+        return []
+    share = summary.prompted / summary.sightings
+    return [f"{share:.0%} of {summary.sightings} detections were prompted by their keypoints"]
+
+
+def _count(number: int, one: str, more: str | None = None) -> str:
+    return f"{number} {one if number == 1 else more or one + 's'}"
+
+
+def status_line(options: argparse.Namespace) -> Callable[[str], None] | None:
+    """Return a function that shows a text in one line of the terminal, replacing the text before.
+
+    None with --quiet and where standard error is no terminal.
+    """
+    if options.quiet or not sys.stderr.isatty():
+        return None
+
+    def show(text: str) -> None:
+        sys.stderr.write(f"{_CLEAR}{text}\r")
+        sys.stderr.flush()
+
+    return show
+
+
+def validate_reports(
+    options: argparse.Namespace, *, inputs: Sequence[Path] = (), outputs: Sequence[Path] = ()
+) -> None:
+    """Check before the work starts that --out, --json, --html and --plots can be written.
+
+    Args:
+        options: May hold `json`, `html` and `plots`.
+        inputs: Files that are read and must not be replaced.
+        outputs: Files named by --out.
+
+    Raises:
+        OutputError: A file or folder cannot be written.
+        UserError: Two options name the same file, or one names an input.
+    """
+    from eval.report.output import validate_file, validate_folder
+
+    taken = {path.resolve(): "is an input" for path in inputs}
+    for out in outputs:
+        validate_file(out, "--out")
+        taken[out.resolve()] = "is also the file of --out"
+    for option in ("json", "html"):
+        value = getattr(options, option, None)
+        if not value or (option == "json" and value == STANDARD_OUTPUT):
+            continue
+        path = Path(value)
+        validate_file(path, f"--{option}")
+        if path.resolve() in taken:
+            raise UserError(f"--{option} {path} {taken[path.resolve()]}. Choose another file.")
+        taken[path.resolve()] = f"is also the file of --{option}"
+    if getattr(options, "plots", None):
+        validate_folder(Path(options.plots), "--plots")
+
+
+def write_scores(options: argparse.Namespace, text: Callable[[], str], document: Callable[[], bytes]) -> None:
+    """Print the table, or the JSON document for `--json -`; write the document for `--json FILE`."""
+    if not options.quiet and sys.stderr.isatty():
+        sys.stderr.write(_CLEAR)
+    if options.json != STANDARD_OUTPUT and not options.quiet:
+        print_text(text())
+    if options.json:
+        write_json(options.json, document())
+
+
+def write_json(target: str, document: bytes) -> None:
+    """Write a JSON document to a file, or to standard output if the target is "-"."""
+    from kprtrack.core.atomic_file import write_whole
+
+    if target == STANDARD_OUTPUT:
+        sys.stdout.write(document.decode())
+    else:
+        write_whole(Path(target), document)
