@@ -201,7 +201,7 @@ def _with_own_folder(key: str, folder: str, options: argparse.Namespace) -> dict
 
 def _print_files(options: argparse.Namespace, made: int, total: int, what: str) -> int:
     if not options.quiet:
-        print_text(f"{made} files written, {total - made} existed. Use them with --option {what}")
+        print_text(f"{made} files written, {total - made} existed. Use them with {what}")
     return 0
 
 

@@ -194,7 +194,7 @@ def test_the_check_ends_with_a_code_that_says_how_it_went(root: Path, capsys: py
     make_keypoints(_samples(root), _poses)
 
     assert _run(root, "part-labels") == 0
-    assert "4 files written, 0 were there. Use them with masks=part_labels" in capsys.readouterr().out
+    assert "4 files written, 0 existed. Use them with masks=part_labels" in capsys.readouterr().out
 
     assert _run(root, "check") == 0
     assert "Everything that was looked at is fine." in capsys.readouterr().out
