@@ -1,7 +1,7 @@
-"""Networks of torch, ready to use and fast: batch norm folded, on processors also by another backend.
+"""Prepares torch networks for inference: batch norm folded, on a CPU optionally converted to another backend.
 
-`compiled` is all that a network needs. What another backend answers is compared with torch's answer before it
-is used, so that a choice of backend never changes a result by more than TOLERANCE.
+The output of a converted network is compared with torch's before it is used, so that the choice of a backend
+changes results by at most TOLERANCE.
 """
 
 import copy
@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -26,10 +25,10 @@ from kprtrack.inference.devices import BackendName, ComputeConfig, Precision
 
 _log = logging.getLogger(__name__)
 
-# Largest difference of another backend's answer to torch's, relative to the largest number of the answer.
-# Both compute in float32 and differ by 1e-6 (docs/benchmarks.md); float16 differs by 1e-3, bfloat16 by 1e-2.
+# Largest accepted difference between a backend and torch, relative to the largest absolute output.
+# Both compute in float32 and differ by 1e-6 (docs/benchmarks.md); float16 would differ by 1e-3, bfloat16 by 1e-2.
 TOLERANCE = 1e-4
-# Which one `auto` takes of those that are installed, docs/benchmarks.md.
+# Order in which `auto` tries them, docs/benchmarks.md.
 FASTEST: tuple[BackendName, ...] = ("openvino", "onnxruntime")
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}  # of pip install "kprtrack[…]"
 TORCH_TYPES: dict[Precision, torch.dtype] = {
@@ -42,15 +41,15 @@ _Run = Callable[..., tuple[Tensor, ...]]
 
 
 class ConversionError(Exception):
-    """A network that another backend cannot compute, or not with the same result."""
+    """A network that a backend cannot execute, or not with the same result."""
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """A network in use; batches of any size."""
+class CompiledNetwork:
+    """A network ready for inference with batches of any size."""
 
-    run: _Run  # tensors -> tensors, on the backend's device
-    backend: str  # such as "torch 2.11.0": what computes it
+    run: _Run  # input tensors -> output tensors, on the configured device
+    backend: str  # name and version of what executes it, such as "torch 2.11.0"
 
 
 def compile_model(
@@ -60,65 +59,79 @@ def compile_model(
     *,
     dtype: torch.dtype = torch.float32,
     free_axes: Sequence[int] = (0,),
-) -> Compiled:
-    """A copy of the network for inference, in the backend that was asked for.
+) -> CompiledNetwork:
+    """Copy a network for inference with the configured backend.
 
-    example: float32 inputs on the CPU with two rows; of their axes all may change that are in free_axes.
-    dtype: of the weights and inputs in torch; the other backends compute in float32.
-    Raises: UserError if a backend was asked for by name that is not installed or cannot do it. `auto` takes
-    torch then, with a note in the log if it was for the network.
+    Args:
+        network: Left unchanged.
+        example: Input tensors, float32 on the CPU, with two rows each.
+        compute: Device, precision, threads and backend. `auto` falls back to torch with a warning where the
+            network cannot be converted.
+        dtype: Type of weights and inputs in torch; the other backends compute in float32.
+        free_axes: Axes of the inputs whose size may change from call to call.
+
+    Returns:
+        The copy and the name of its backend.
+
+    Raises:
+        UserError: The backend was chosen by name and is not installed or cannot execute the network.
     """
     network = folded(network)
     for name in _candidates(compute):
         try:
-            found = _converted(network, example, compute, name=name, free_axes=free_axes)
+            run = _converted(network, example, compute, name=name, free_axes=free_axes)
         except ConversionError as error:
             if compute.backend == name:
                 raise UserError(f"--backend {name}: {error} Choose --backend torch.") from error
-            _log.warning("%s; torch computes it, with the same results", error)
+            _log.warning("%s Using torch instead, with the same results.", error)
             continue
-        return Compiled(found, f"{name} {version(name)}")
+        return CompiledNetwork(run, f"{name} {version(name)}")
     network = network.to(compute.device, dtype).to(memory_format=torch.channels_last)
 
-    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+    def run_torch(*inputs: Tensor) -> tuple[Tensor, ...]:
         return _as_tuple(network(*inputs))
 
-    return Compiled(run, f"torch {torch.__version__}")
+    return CompiledNetwork(run_torch, f"torch {torch.__version__}")
 
 
 def noise(*shape: int) -> Tensor:
-    """Numbers in [0, 1), the same every time: an example of an input."""
+    """Make an example input: numbers in [0, 1), the same in every call."""
     return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """A copy whose convolutions hold the batch norm that follows them: same output, faster, not trainable.
+    """Copy a network and fold every batch norm into the convolution before it: same output, not trainable.
 
-    "Follows" is told by the order in which a module names its children. The tests prove it for every network
-    here; norms elsewhere, such as KPR's BN necks, stay as they are.
+    A norm belongs to the convolution registered directly before it in the same module; tests check this for
+    every network of the project. Other norms, such as the BN necks of KPR, are kept.
     """
     network = copy.deepcopy(network).eval()
     for module in network.modules():
         children = list(module.named_children())
         for (conv_name, conv), (norm_name, norm) in pairwise(children):
-            # Subclasses of the norm may hold an activation as well.
+            # Not isinstance: subclasses of the norm may contain an activation.
             if isinstance(conv, nn.Conv2d) and type(norm) is nn.BatchNorm2d:
                 setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
                 setattr(module, norm_name, nn.Identity())
     return network
 
 
-def _candidates(compute: ComputeConfig) -> list[BackendName]:
-    """The other backends to try, best first.
+def relative_difference(output: Tensor, expected: Tensor) -> float:
+    """Largest difference divided by the largest absolute expected value; infinite if shapes differ."""
+    if output.shape != expected.shape:
+        return float("inf")
+    difference = (output.double() - expected.double()).abs().max()
+    return float(difference / expected.double().abs().max().clamp(min=torch.finfo(torch.float32).tiny))
 
-    Raises: UserError if the one that was asked for is not installed or computes elsewhere.
-    """
+
+def _candidates(compute: ComputeConfig) -> list[BackendName]:
+    """List the backends to try before torch. Raises: UserError if the chosen one cannot be used here."""
     if compute.backend == "torch":
         return []
-    fits = compute.device == "cpu" and compute.precision == "fp32"
+    supported = compute.device == "cpu" and compute.precision == "fp32"
     if compute.backend == "auto":
-        return [name for name in FASTEST if not _missing(name)] if fits else []
-    if not fits:
+        return [name for name in FASTEST if not _missing(name)] if supported else []
+    if not supported:
         raise UserError(
             f"--backend {compute.backend} computes on the CPU in fp32, not on '{compute.device}' in"
             f" {compute.precision}. Add --device cpu --precision fp32, or leave --backend out."
@@ -132,7 +145,7 @@ def _candidates(compute: ComputeConfig) -> list[BackendName]:
 
 
 def _missing(name: BackendName) -> list[str]:
-    # Both read the network in the form of ONNX, which torch writes with the package of that name.
+    # Both backends read ONNX, which torch exports with the package of that name.
     return [package for package in (name, "onnx") if find_spec(package) is None]
 
 
@@ -144,10 +157,7 @@ def _converted(
     name: BackendName,
     free_axes: Sequence[int],
 ) -> _Run:
-    """The network in the other backend, after it has given torch's results.
-
-    Raises: ConversionError.
-    """
+    """Convert the network and compare its output with torch's. Raises: ConversionError."""
     kind = type(network).__name__
     try:
         run_arrays = run_exported(_exported(network, example, free_axes), name, compute)
@@ -155,41 +165,32 @@ def _converted(
         def run(*inputs: Tensor) -> tuple[Tensor, ...]:
             return tuple(map(torch.from_numpy, run_arrays(*(one.contiguous().numpy() for one in inputs))))
 
-        # One row, where the example has two: the number of rows is free.
-        answer = run(*(one[:1] for one in example))
-    # What these libraries raise has no base class but Exception; any of it means that they cannot.
+        # One row where the example has two: checks that the batch size is free.
+        output = run(*(one[:1] for one in example))
+    # The libraries raise exceptions of many types; whatever it is, the network cannot be converted.
     except Exception as error:
         first_line = str(error).strip().partition("\n")[0]
         raise ConversionError(
             f"{name} cannot compute {kind} ({type(error).__name__}: {first_line})."
         ) from error
     with torch.inference_mode():
-        wanted = _as_tuple(network(*(one[:1] for one in example)))
-    difference = max(map(relative_difference, answer, wanted))
-    # Written so that NaN is a difference.
-    if not difference <= TOLERANCE:
+        expected = _as_tuple(network(*(one[:1] for one in example)))
+    difference = max(map(relative_difference, output, expected))
+    if not difference <= TOLERANCE:  # written so that NaN is rejected
         raise ConversionError(
             f"{name} {version(name)} computes {kind} differently on this machine: by {difference:.1e} of the"
-            f" largest number, {TOLERANCE:.0e} is allowed."
+            f" largest output, {TOLERANCE:.0e} is allowed."
         )
     return run
 
 
-def relative_difference(answer: Tensor, wanted: Tensor) -> float:
-    """Largest difference, in parts of the largest wanted number."""
-    if answer.shape != wanted.shape:
-        return np.inf
-    apart = (answer.double() - wanted.double()).abs().max()
-    return float(apart / wanted.double().abs().max().clamp(min=torch.finfo(torch.float32).tiny))
-
-
 def _exported(network: nn.Module, example: Sequence[Tensor], free_axes: Sequence[int]) -> bytes:
-    """The network as ONNX file."""
+    """Export the network to ONNX."""
     names = [f"input{number}" for number in range(len(example))]
     axes = {axis: f"axis{axis}" for axis in free_axes}
-    written: Any = io.BytesIO()  # torch 2.15 declares paths alone
-    # The warnings are about constants in the graph, which the comparison afterwards would find wrong, and
-    # about newer ways to export, which need one package more and take several times as long.
+    written: Any = io.BytesIO()  # torch 2.15 declares paths only
+    # The warnings concern constants in the graph, whose errors the comparison with torch would find, and the
+    # newer exporter, which needs another package and takes several times as long.
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -201,7 +202,8 @@ def _exported(network: nn.Module, example: Sequence[Tensor], free_axes: Sequence
             opset_version=_OPSET,
             dynamo=False,
         )
-    return written.getvalue()
+    exported: bytes = written.getvalue()
+    return exported
 
 
 def _as_tuple(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""Where and how the networks compute."""
+"""Device, precision, batch size, threads and backend of the networks."""
 
 import math
 import os
@@ -9,30 +9,36 @@ from typing import Literal
 Precision = Literal["fp32", "fp16", "bf16"]
 BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 
-_CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # "200000 100000": two processors' time; "max 100000": all
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: "200000 100000" is two cores, "max 100000" all
 
 
 @dataclass(frozen=True)
 class ComputeConfig:
-    """A concrete device and number format; `auto` of these has been resolved before one is made."""
+    """How the networks are executed, with the device already resolved (never `auto`)."""
 
     device: str = "cpu"  # "cpu", "cuda", "cuda:1", "mps"
     precision: Precision = "fp32"
-    batch: int = 16  # most images or crops in one forward pass of a network
-    threads: int | None = None  # CPU threads a network may use; None leaves the library's own choice
-    backend: BackendName = "torch"  # what computes the networks of torch; auto: see inference/compile.py
+    batch: int = 16  # largest number of images or crops in a forward pass, 1 or more
+    threads: int | None = None  # CPU threads of a network; None: the library's default
+    backend: BackendName = "torch"  # of torch networks; auto: the fastest installed, see compile.py
 
 
-def usable_cores(limit: Path = _CONTAINER_LIMIT) -> int | None:
-    """Cores this process may use, no more than its container is granted; None where the system does not tell.
+def usable_cores(cpu_quota: Path = _CPU_QUOTA) -> int | None:
+    """Count the CPU cores that this process may use, within the quota of its container.
 
-    More threads than granted cores would be stopped together in the middle of every layer.
+    Threads above the quota are all suspended in the middle of a layer, which makes a network slower.
+
+    Args:
+        cpu_quota: File with the container's quota and period in microseconds.
+
+    Returns:
+        At least 1; None where the system does not report it.
     """
     if not hasattr(os, "sched_getaffinity"):
         return None
     cores = len(os.sched_getaffinity(0))
     try:
-        quota, period = map(int, limit.read_text().split())
-    except (OSError, ValueError):  # no container, or one without a limit
+        quota, period = map(int, cpu_quota.read_text().split())
+    except (OSError, ValueError):  # no container, or one without a quota
         return cores
     return min(cores, max(1, math.ceil(quota / period)))

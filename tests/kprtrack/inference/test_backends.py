@@ -1,4 +1,4 @@
-"""Networks in files of their own: a batch is shared out among threads and put together again."""
+"""Networks in ONNX and OpenVINO files: a batch is split among threads and joined again in order."""
 
 import subprocess
 import sys
@@ -44,17 +44,17 @@ def images(count: int) -> np.ndarray:
 
 @SUFFIXES
 @pytest.mark.parametrize("threads", [None, 1, 2, 7])
-def test_every_output_has_its_images_in_order_whatever_the_threads(tmp_path, suffix, threads):
+def test_outputs_are_in_the_order_of_the_images_for_any_number_of_threads(tmp_path, suffix, threads):
     network = network_file(tmp_path, suffix, threads=threads)
-    for count in (1, 2, 3, 4, 9):  # fewer images than threads, as many, more, and shares of unequal size
-        given = images(count)
-        doubled, mean = network.run(given)
-        np.testing.assert_array_equal(doubled, given * 2)
-        np.testing.assert_allclose(mean[:, :, 0, 0], given.mean((2, 3)), atol=1e-6)
+    for count in (1, 2, 3, 4, 9):  # fewer images than threads, as many, more, and parts of unequal size
+        pixels = images(count)
+        doubled, mean = network.run(pixels)
+        np.testing.assert_array_equal(doubled, pixels * 2)
+        np.testing.assert_allclose(mean[:, :, 0, 0], pixels.mean((2, 3)), atol=1e-6)
 
 
 @SUFFIXES
-def test_answers_stay_as_they_are_when_the_network_runs_again(tmp_path, suffix):
+def test_outputs_are_not_overwritten_by_the_next_run(tmp_path, suffix):
     network = network_file(tmp_path, suffix)
     first = network.run(images(4))
     kept = [output.copy() for output in first]
@@ -64,26 +64,26 @@ def test_answers_stay_as_they_are_when_the_network_runs_again(tmp_path, suffix):
 
 
 @SUFFIXES
-def test_images_may_be_read_only_and_lie_anyhow_in_memory(tmp_path, suffix):
-    given = images(5).transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2)
-    given.setflags(write=False)
-    np.testing.assert_array_equal(network_file(tmp_path, suffix).run(given)[0], given * 2)
+def test_images_may_be_read_only_and_not_contiguous(tmp_path, suffix):
+    pixels = images(5).transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2)
+    pixels.setflags(write=False)
+    np.testing.assert_array_equal(network_file(tmp_path, suffix).run(pixels)[0], pixels * 2)
 
 
 @SUFFIXES
-def test_a_mistake_in_one_share_is_not_swallowed(tmp_path, suffix):
+def test_an_error_in_one_part_of_a_batch_is_raised(tmp_path, suffix):
     with pytest.raises(Exception, match=r"(?i)dimension|shape|rank"):
         network_file(tmp_path, suffix).run(images(4)[:, :2])
 
 
-def test_a_fixed_batch_is_run_whole(tmp_path):
+def test_a_fixed_batch_is_not_split(tmp_path):
     network = network_file(tmp_path, ".onnx", batch=4)
     assert network.input_shape[0] == 4
     np.testing.assert_array_equal(network.run(images(4))[0], images(4) * 2)
 
 
-def test_ctrl_c_is_heard_when_the_networks_are_gone(tmp_path: Path) -> None:
-    """A signal needs a stack, which must not go with the backend; a lost one ends the process at once."""
+def test_ctrl_c_works_after_the_networks_are_deleted(tmp_path: Path) -> None:
+    """OpenVINO frees the signal stack with its last Core; a signal without a stack ends the process."""
     network_file(tmp_path, ".xml").run(images(1))
     program = f"""
 import signal, threading
@@ -98,7 +98,7 @@ try:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
 except KeyboardInterrupt:
-    print("heard")
+    print("interrupted")
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert run.stdout == "heard\n", run.stderr
+    assert run.stdout == "interrupted\n", run.stderr

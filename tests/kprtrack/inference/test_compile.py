@@ -1,4 +1,4 @@
-"""Networks made fast give the numbers of the network as it was trained, whatever computes them."""
+"""Networks prepared for inference give the outputs of the trained network with every backend."""
 
 import json
 import sys
@@ -37,8 +37,8 @@ NETWORKS = pytest.mark.parametrize(
 )
 
 
-def made(name: str) -> tuple[nn.Module, list[Tensor]]:
-    """A network with random weights, whose norms do something, and two rows of input."""
+def random_network(name: str) -> tuple[nn.Module, list[Tensor]]:
+    """A network with random weights and batch norms that are not the identity, and two rows of input."""
     torch.manual_seed(0)
     if name == "yolox-nano":
         network, example = Yolox("nano", 1), [noise(2, 3, 64, 96) * 255]
@@ -61,62 +61,62 @@ def made(name: str) -> tuple[nn.Module, list[Tensor]]:
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
-            nn.init.uniform_(module.weight, 0.2, 0.8)  # HRNet's sums of sums stay of moderate size
+            nn.init.uniform_(module.weight, 0.2, 0.8)  # keeps the sums of HRNet's fusions small
             nn.init.uniform_(module.bias, -0.2, 0.2)
     return network.eval(), example
 
 
-def as_trained(network: nn.Module, inputs: list[Tensor]) -> tuple[Tensor, ...]:
+def torch_output(network: nn.Module, inputs: list[Tensor]) -> tuple[Tensor, ...]:
     with torch.inference_mode():
         found = network(*inputs)
     return found if isinstance(found, tuple) else (found,)
 
 
-def largest_difference(answers: tuple[Tensor, ...], wanted: tuple[Tensor, ...]) -> float:
-    return max(float((a.double() - b.double()).abs().max()) for a, b in zip(answers, wanted, strict=True))
+def largest_difference(outputs: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> float:
+    return max(float((a.double() - b.double()).abs().max()) for a, b in zip(outputs, expected, strict=True))
 
 
 @NETWORKS
 def test_folding_batch_norm_changes_no_output(name):
-    network, example = made(name)
-    assert largest_difference(as_trained(folded(network), example), as_trained(network, example)) < 2e-6
+    network, example = random_network(name)
+    assert largest_difference(torch_output(folded(network), example), torch_output(network, example)) < 2e-6
 
 
 @NETWORKS
-def test_no_norm_is_left_behind_a_convolution(name):
-    network, _ = made(name)
-    left = [place for place, one in folded(network).named_modules() if isinstance(one, nn.BatchNorm2d)]
-    kept = ["model.part_classifier.bn"]  # it stands before its convolution
-    assert left == (kept if isinstance(network, PartVectors) else [])
+def test_every_batch_norm_after_a_convolution_is_folded(name):
+    network, _ = random_network(name)
+    remaining = [name for name, one in folded(network).named_modules() if isinstance(one, nn.BatchNorm2d)]
+    kept = ["model.part_classifier.bn"]  # comes before its convolution
+    assert remaining == (kept if isinstance(network, PartVectors) else [])
 
 
-def test_the_network_given_stays_as_it_is():
-    network, example = made("mini_cnn")
-    before = as_trained(network, example)
+def test_compiling_leaves_the_original_network_unchanged():
+    network, example = random_network("mini_cnn")
+    before = torch_output(network, example)
     compile_model(network, example, ComputeConfig())
     assert isinstance(network.model.fusion.norm, nn.BatchNorm2d)
-    assert largest_difference(as_trained(network, example), before) == 0
+    assert largest_difference(torch_output(network, example), before) == 0
 
 
 @BACKENDS
 @NETWORKS
-def test_other_backends_give_the_results_of_torch_for_any_number_of_people(name, backend):
+def test_backends_give_the_results_of_torch_for_any_batch_size(name, backend):
     pytest.importorskip(backend)
     pytest.importorskip("onnx")
-    network, example = made(name)
+    network, example = random_network(name)
     found = compile_model(network, example, ComputeConfig(threads=2, backend=backend))
     assert found.backend.startswith(backend)
     rows = [torch.cat((one, one.flip(3), one[:1].flip(2))) for one in example]
     for count in (1, 2, 5):
         inputs = [one[:count] for one in rows]
-        assert largest_difference(found.run(*inputs), as_trained(network, inputs)) < 5e-6
+        assert largest_difference(found.run(*inputs), torch_output(network, inputs)) < 5e-6
 
 
 @BACKENDS
-def test_a_detector_finds_the_same_people_on_canvases_of_any_size(backend):
+def test_backends_detect_the_same_people_on_canvases_of_any_size(backend):
     pytest.importorskip(backend)
     pytest.importorskip("onnx")
-    network, _ = made("yolox-nano")
+    network, _ = random_network("yolox-nano")
     config = YoloxConfig("nano", input_height=128, min_score=0.0)
     images = [np.random.default_rng(0).integers(0, 256, (*hw, 3), np.uint8) for hw in ((72, 128), (128, 64))]
     wanted = YoloxDetector(network, config, ComputeConfig())(images)
@@ -124,86 +124,84 @@ def test_a_detector_finds_the_same_people_on_canvases_of_any_size(backend):
         YoloxDetector(network, config, ComputeConfig(backend=backend))(images), wanted, strict=True
     ):
         assert len(ours) == len(theirs) > 0
-        # Scores that are equal but for the last digit may change places.
-        apart = np.abs(ours.boxes[:, None] - theirs.boxes[None]).max(axis=2)
-        assert apart.min(axis=0).max() < 1e-3  # pixels
-        assert np.abs(ours.scores[apart.argmin(axis=0)] - theirs.scores).max() < 1e-5
+        # Nearly equal scores may be sorted differently.
+        distances = np.abs(ours.boxes[:, None] - theirs.boxes[None]).max(axis=2)
+        assert distances.min(axis=0).max() < 1e-3  # pixels
+        assert np.abs(ours.scores[distances.argmin(axis=0)] - theirs.scores).max() < 1e-5
 
 
-def test_results_say_what_computed_a_network(tmp_path):
+def test_metadata_names_the_backend_of_each_network(tmp_path):
     person = {"image_id": 0, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1, "keypoints": [5, 6, 1] * 17}
-    (tmp_path / "given.json").write_text(json.dumps([person]))
-    given = ComponentConfig("file", str(tmp_path / "given.json"))
+    (tmp_path / "people.json").write_text(json.dumps([person]))
+    stored = ComponentConfig("file", str(tmp_path / "people.json"))
     config = KprConfig("mini_cnn", 64, 32, parts=5, fused_width=32, dimensions=8, prompt_groups="cck6")
     save(tmp_path / "kpr.safetensors", Kpr(config))
     reid = ComponentConfig("kpr", str(tmp_path / "kpr.safetensors"))
     metadata = build_networks(
-        TrackConfig(given, given, reid, device="cpu", backend="torch", threads=1)
+        TrackConfig(stored, stored, reid, device="cpu", backend="torch", threads=1)
     ).metadata
     assert metadata["reid"]["backend"] == f"torch {torch.__version__}"
     assert "backend" not in metadata["detector"]
 
 
-def test_auto_takes_torch_where_nothing_else_is_installed(monkeypatch):
+def test_auto_chooses_torch_where_no_other_backend_is_installed(monkeypatch):
     for name in ("onnxruntime", "openvino"):
         monkeypatch.setitem(sys.modules, name, None)
-    network, example = made("mini_cnn")
-    assert (
-        compile_model(network, example, ComputeConfig(backend="auto")).backend == f"torch {torch.__version__}"
-    )
+    network, example = random_network("mini_cnn")
+    compiled = compile_model(network, example, ComputeConfig(backend="auto"))
+    assert compiled.backend == f"torch {torch.__version__}"
 
 
-def test_auto_takes_torch_for_half_precision():
-    network, example = made("mini_cnn")
-    assert compile_model(
-        network, example, ComputeConfig(precision="bf16", backend="auto")
-    ).backend.startswith("torch")
+def test_auto_chooses_torch_for_half_precision():
+    network, example = random_network("mini_cnn")
+    compiled = compile_model(network, example, ComputeConfig(precision="bf16", backend="auto"))
+    assert compiled.backend.startswith("torch")
 
 
 @BACKENDS
 @pytest.mark.parametrize("missing", ["onnx", None])
-def test_a_backend_that_is_not_installed_is_named_with_its_extra(monkeypatch, backend, missing):
+def test_an_absent_backend_is_an_error_that_names_its_extra(monkeypatch, backend, missing):
     monkeypatch.setitem(sys.modules, missing or backend, None)
-    network, example = made("mini_cnn")
-    with pytest.raises(UserError, match=rf'needs {missing or backend}.*pip install "kprtrack\[') as refused:
+    network, example = random_network("mini_cnn")
+    with pytest.raises(UserError, match=rf'needs {missing or backend}.*pip install "kprtrack\[') as error:
         compile_model(network, example, ComputeConfig(backend=backend))
-    assert f"--backend {backend}" in str(refused.value)
+    assert f"--backend {backend}" in str(error.value)
 
 
-@pytest.mark.parametrize("place", [{"device": "cuda"}, {"precision": "bf16"}])
-def test_a_backend_named_for_another_device_or_precision_is_refused(place):
-    network, example = made("mini_cnn")
+@pytest.mark.parametrize("option", [{"device": "cuda"}, {"precision": "bf16"}])
+def test_a_backend_chosen_for_another_device_or_precision_is_an_error(option):
+    network, example = random_network("mini_cnn")
     with pytest.raises(UserError, match="computes on the CPU in fp32"):
-        compile_model(network, example, ComputeConfig(backend="onnxruntime", **place))
+        compile_model(network, example, ComputeConfig(backend="onnxruntime", **option))
 
 
 @pytest.mark.parametrize(
-    ("limit", "most"), [("100000 100000", 1), ("150000 100000", 2), ("1000 100000", 1), ("max 100000", None)]
+    ("quota", "most"), [("100000 100000", 1), ("150000 100000", 2), ("1000 100000", 1), ("max 100000", None)]
 )
-def test_a_container_gets_no_more_threads_than_it_may_use(tmp_path, limit, most):
-    (tmp_path / "cpu.max").write_text(limit)
-    everywhere = usable_cores(tmp_path / "missing")
-    if everywhere is None:
-        pytest.skip("this system does not tell")
-    assert usable_cores(tmp_path / "cpu.max") == min(everywhere, most or everywhere)
+def test_usable_cores_respect_the_quota_of_the_container(tmp_path, quota, most):
+    (tmp_path / "cpu.max").write_text(quota)
+    all_cores = usable_cores(tmp_path / "missing")
+    if all_cores is None:
+        pytest.skip("this system does not report its cores")
+    assert usable_cores(tmp_path / "cpu.max") == min(all_cores, most or all_cores)
 
 
-class Unknown(nn.Module):
-    """A function that no format of files knows."""
+class NotInOnnx(nn.Module):
+    """A function that ONNX does not have."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.special.bessel_j0(x)
 
 
-class Counting(nn.Module):
-    """A rule by the number of people, which a recording of two people does not hold."""
+class DependsOnBatchSize(nn.Module):
+    """Depends on the batch size, which a trace of two rows does not record."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * 2 if len(x) == 2 else x
 
 
-@pytest.mark.parametrize("network", [Unknown(), Counting()])
-def test_auto_says_when_a_network_stays_with_torch(caplog, network):
+@pytest.mark.parametrize("network", [NotInOnnx(), DependsOnBatchSize()])
+def test_auto_warns_when_a_network_falls_back_to_torch(caplog, network):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     x = noise(3, 4) + 1
@@ -211,12 +209,12 @@ def test_auto_says_when_a_network_stays_with_torch(caplog, network):
     assert found.backend.startswith("torch")
     torch.testing.assert_close(found.run(x)[0], network(x))
     assert type(network).__name__ in caplog.text
-    assert "torch computes it" in caplog.text
+    assert "Using torch instead" in caplog.text
 
 
 @BACKENDS
-@pytest.mark.parametrize("network", [Unknown(), Counting()])
-def test_a_backend_named_for_a_network_that_it_cannot_compute_is_refused(backend, network):
+@pytest.mark.parametrize("network", [NotInOnnx(), DependsOnBatchSize()])
+def test_a_backend_chosen_for_a_network_that_it_cannot_compute_is_an_error(backend, network):
     pytest.importorskip(backend)
     pytest.importorskip("onnx")
     with pytest.raises(UserError, match=rf"--backend {backend}: .*{type(network).__name__}.*--backend torch"):
