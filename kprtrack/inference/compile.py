@@ -26,7 +26,7 @@ from kprtrack.inference.devices import BackendName, ComputeConfig, Precision
 _log = logging.getLogger(__name__)
 
 # Largest accepted difference between a backend and torch, relative to the largest absolute output.
-# Both compute in float32 and differ by 1e-6 (docs/benchmarks.md); float16 would differ by 1e-3, bfloat16 by 1e-2.
+# Both compute in float32 and differ by 1e-6 (docs/benchmarks.md); float16 differs by 1e-3, bfloat16 by 1e-2.
 TOLERANCE = 1e-4
 # Order in which `auto` tries them, docs/benchmarks.md.
 FASTEST: tuple[BackendName, ...] = ("openvino", "onnxruntime")
