@@ -1,28 +1,20 @@
 """Configuration -> detector, pose estimator, encoder, tracker: the only wiring."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from kprtrack.config import ComponentConfig, TrackConfig
-from kprtrack.core.appearance import Appearance, empty_appearance
-from kprtrack.core.datatypes import Detections, Frame, Poses
-from kprtrack.core.errors import UserError, WeightsError, unknown_name
+from kprtrack.config import ComponentConfig, TrackConfig, configure
+from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.renamed import COMPONENTS
-from kprtrack.detectors import DETECTORS
 from kprtrack.hub.store import ModelFile, find
 from kprtrack.inference.devices import BackendName, ComputeConfig, usable_cores
-from kprtrack.pipeline import Networks
-from kprtrack.poses import POSES
-from kprtrack.reid_encoders import REID_ENCODERS
-from kprtrack.trackers import TRACKERS, Tracker
+from kprtrack.pipeline import Detector, Network, Networks, PoseEstimator, ReidEncoder, Tracker
+from kprtrack.trackers import TRACKERS
 
 FILE = "file"  # boxes or keypoints from a file instead of a network
 NO_REID = "none"  # no encoder: position and pose alone
-
-TAKE_ONNX = ("heatmap", "onnx", "ultralytics")
 
 # Weights a name stands for when none are named: those in the package, else published ones.
 DEFAULT_WEIGHTS = {
@@ -35,26 +27,27 @@ DEFAULT_WEIGHTS = {
 }
 
 
-def detector_names() -> list[str]:
-    """What `--detector` takes."""
-    return [*DETECTORS, FILE]
+def network_table(role: str) -> Mapping[str, tuple[type[Network], Any]]:
+    """DETECTORS, POSES or REID_ENCODERS for the role "detector", "pose" or "reid"; imports torch."""
+    if role == "detector":
+        from kprtrack.detectors import DETECTORS
 
+        return DETECTORS
+    if role == "pose":
+        from kprtrack.poses import POSES
 
-def pose_names() -> list[str]:
-    """What `--pose` takes."""
-    return [*POSES, FILE]
+        return POSES
+    from kprtrack.reid_encoders import REID_ENCODERS
 
-
-def reid_encoder_names() -> list[str]:
-    """What `--reid` takes."""
-    return [*REID_ENCODERS, NO_REID]
+    return REID_ENCODERS
 
 
 def build_tracker(part: ComponentConfig, fps: float) -> Tracker:
     """A tracker for one video of `fps` frames per second."""
     if part.name not in TRACKERS:
         raise unknown_name("tracker", part.name, TRACKERS)
-    return TRACKERS[part.name](part.options, fps)
+    tracker, config = TRACKERS[part.name]
+    return tracker(configure(config, part.options), fps)
 
 
 def build_networks(config: TrackConfig) -> Networks:
@@ -62,46 +55,69 @@ def build_networks(config: TrackConfig) -> Networks:
 
     Raises: UserError for unknown names and options, WeightsError for weights that are missing or do not fit.
     """
-    check_names(config)
-    # Look for every file first: a missing third model is told before the first is loaded.
     parts = {"detector": config.detector, "pose": config.pose, "reid": config.reid}
+    # Find every file before the first is loaded: a missing one is reported at once.
     files = {role: weights_of(role, part) for role, part in parts.items()}
     compute = compute_config(config)
-    with enough_memory(config, compute):
-        detect = open_detector(config.detector, files["detector"], compute)
-        estimate_poses = open_pose_estimator(config.pose, files["pose"], compute)
-        embed = _embed(config.reid, files["reid"], compute)
-    opened: dict[str, object] = {"detector": detect, "pose": estimate_poses, "reid": embed}
-    metadata = {role: _facts(part, files[role]) | _backend_of(opened[role]) for role, part in parts.items()}
+    configure_threads(compute)
+    guard = enough_memory(config, compute)
+    with guard:
+        detect = build_detector(config.detector, compute)
+        estimate_poses = build_pose_estimator(config.pose, compute)
+        embed = build_reid_encoder(config.reid, compute)
+    built: dict[str, Network] = {"detector": detect, "pose": estimate_poses, "reid": embed}
+    metadata = {role: _metadata(part, files[role], built[role]) for role, part in parts.items()}
     metadata["compute"] = {"device": compute.device, "precision": compute.precision}
     guard = enough_memory(config, compute)
     return Networks(guard(detect), guard(estimate_poses), guard(embed), metadata)
 
 
-def weights_of(role: str, part: ComponentConfig) -> ModelFile | None:
-    """The weights file a part runs on; None for `--reid none`.
+def build_detector(part: ComponentConfig, compute: ComputeConfig) -> Detector:
+    """A detector with its weights. Raises: as build_networks."""
+    from kprtrack.detectors import DETECTORS
 
-    Raises: UserError if the part has no published weights and none are named, WeightsError if they are
-    missing or plainly of another kind.
+    path, options = _weights_and_options("detector", part)
+    detector, config = DETECTORS[part.name]
+    return detector(configure(config, options), path, compute)
+
+
+def build_pose_estimator(part: ComponentConfig, compute: ComputeConfig) -> PoseEstimator:
+    """A pose estimator with its weights. Raises: as build_networks."""
+    from kprtrack.poses import POSES
+
+    path, options = _weights_and_options("pose", part)
+    estimator, config = POSES[part.name]
+    return estimator(configure(config, options), path, compute)
+
+
+def build_reid_encoder(part: ComponentConfig, compute: ComputeConfig) -> ReidEncoder:
+    """A ReID encoder with its weights. Raises: as build_networks."""
+    from kprtrack.reid_encoders import REID_ENCODERS
+
+    path, options = _weights_and_options("reid", part)
+    encoder, config = REID_ENCODERS[part.name]
+    return encoder(configure(config, options), path, compute)
+
+
+def _weights_and_options(role: str, part: ComponentConfig) -> tuple[Path | None, Mapping[str, Any]]:
+    file = weights_of(role, part)
+    return (None, part.options) if file is None else (file.path, options_of(part, file))
+
+
+def weights_of(role: str, part: ComponentConfig) -> ModelFile | None:
+    """The weights file of a component; None for one that needs none.
+
+    Raises: UserError if the component has no default weights and none are named, WeightsError if they are
+    missing.
     """
-    if part.name == NO_REID:
+    check_name(role, part)
+    network, _ = network_table(role)[part.name]
+    if network.weights_from == "none":
         return None
-    if part.name == FILE and part.weights is None:
-        raise UserError(f"--{role} file needs a file: --{role}-weights FILE (kprtrack JSON, MOT or COCO).")
     name = part.weights or DEFAULT_WEIGHTS.get(part.name)
     if name is None:
-        raise UserError(
-            f"--{role} {part.name} has no weights of its own: name a file with --{role}-weights FILE."
-        )
-    if part.name == FILE:
-        return ModelFile(Path(name), None, "")
-    if part.name not in TAKE_ONNX and Path(name).suffix in (".onnx", ".xml"):
-        takers = " or ".join(f"--{role} {taker}" for role, taker in (("pose", "heatmap"), ("reid", "onnx")))
-        raise WeightsError(
-            f"{name} is an ONNX or OpenVINO network, which only {takers} can run; --{role} {part.name} needs"
-            " the weights as .pth, .pth.tar or .safetensors."
-        )
-    return find(name)
+        raise UserError(f"--{role} {part.name} needs a file: name one with --{role}-weights FILE.")
+    return ModelFile(Path(name), None, "") if network.weights_from == "path" else find(name)
 
 
 @contextmanager
@@ -119,43 +135,12 @@ def enough_memory(config: TrackConfig, compute: ComputeConfig) -> Iterator[None]
         ) from error
 
 
-def check_names(config: TrackConfig) -> None:
+def check_name(role: str, part: ComponentConfig) -> None:
     """Raises: UserError for a network that is not known, with the nearest that is."""
-    for kind, part, known in (
-        ("detector", config.detector, detector_names()),
-        ("pose estimator", config.pose, pose_names()),
-        ("reid encoder", config.reid, reid_encoder_names()),
-    ):
-        if part.name not in known:
-            raise unknown_name(kind, part.name, known, COMPONENTS)
-
-
-def open_detector(
-    part: ComponentConfig, file: ModelFile | None, compute: ComputeConfig
-) -> Callable[[list[Frame]], list[Detections]]:
-    """A detector with its weights. Raises: as build_networks."""
-    assert file is not None
-    if part.name == FILE:
-        from kprtrack.detectors.file import load_file_detections
-
-        stored = load_file_detections(file.path)
-        return lambda frames: stored.for_frames([frame.number for frame in frames])
-    detector = DETECTORS[part.name](file.path, options_of(part, file), compute)
-    return _OnFrames(detector)
-
-
-def open_pose_estimator(
-    part: ComponentConfig, file: ModelFile | None, compute: ComputeConfig
-) -> Callable[[list[Frame], list[Detections]], list[Poses]]:
-    """A pose estimator with its weights. Raises: as build_networks."""
-    assert file is not None
-    if part.name == FILE:
-        from kprtrack.poses.file import load_file_poses
-
-        stored = load_file_poses(file.path)
-        return lambda frames, people: stored.for_frames([frame.number for frame in frames], people)
-    estimator = POSES[part.name](file.path, options_of(part, file), compute)
-    return _OnFrames(estimator)
+    known = network_table(role)
+    if part.name not in known:
+        kind = {"detector": "detector", "pose": "pose estimator", "reid": "ReID encoder"}[role]
+        raise unknown_name(kind, part.name, known, COMPONENTS)
 
 
 def options_of(part: ComponentConfig, file: ModelFile) -> Mapping[str, Any]:
@@ -167,12 +152,10 @@ def options_of(part: ComponentConfig, file: ModelFile) -> Mapping[str, Any]:
 
 
 def compute_config(config: TrackConfig) -> ComputeConfig:
-    """The concrete device, after setting the number of CPU threads.
+    """The concrete device, precision, batch size and number of threads.
 
     Raises: UserError for a device that this machine does not have: nothing falls back by itself.
     """
-    import torch
-
     if config.precision not in ("fp32", "fp16", "bf16"):
         raise unknown_name("precision", config.precision, ("fp32", "fp16", "bf16"))
     if config.backend not in get_args(BackendName):
@@ -184,48 +167,31 @@ def compute_config(config: TrackConfig) -> ComputeConfig:
     if config.threads is not None and config.threads < 1:
         raise UserError(f"threads must be at least 1, not {config.threads}.")
     threads = config.threads or usable_cores()
-    if threads:
-        torch.set_num_threads(threads)
     names: Any = config.precision, config.backend  # of the known ones, see above
     return ComputeConfig(_device(config.device), names[0], config.batch, threads, names[1])
 
 
-def _embed(
-    part: ComponentConfig, file: ModelFile | None, compute: ComputeConfig
-) -> Callable[[list[Frame], list[Detections], list[Poses]], list[Appearance]]:
-    if file is None:
-        return lambda frames, people, poses: [empty_appearance(len(found)) for found in people]
-    reid_encoder = REID_ENCODERS[part.name](file.path, options_of(part, file), compute)
-    return _OnFrames(reid_encoder)
+def configure_threads(compute: ComputeConfig) -> None:
+    """Set the number of CPU threads of torch, for the whole process."""
+    import torch
+
+    if compute.threads:
+        torch.set_num_threads(compute.threads)
 
 
-@dataclass(frozen=True)
-class _OnFrames:
-    """A network of images, for frames."""
-
-    network: Callable[..., Any]
-
-    def __call__(self, frames: list[Frame], *seen: Any) -> Any:
-        return self.network([frame.image for frame in frames], *seen)
-
-
-def _backend_of(opened: object) -> dict[str, str]:
-    """What computes a network, if that is a matter of choice."""
-    found = getattr(opened.network, "backend", None) if isinstance(opened, _OnFrames) else None
-    return {"backend": found} if found else {}
-
-
-def _facts(part: ComponentConfig, file: ModelFile | None) -> dict[str, Any]:
-    """What the results say of a part, so that a run can be repeated."""
+def _metadata(part: ComponentConfig, file: ModelFile | None, network: Network) -> dict[str, Any]:
+    """What the results record of a component, so that a run can be repeated."""
     if file is None:
         return {"name": part.name}
     known = {"weights": file.entry.name} if file.entry else {}
+    backend = {"backend": network.backend} if network.backend else {}
     return {
         "name": part.name,
         "file": file.path.name,
         **known,
         "sha256": file.sha256 or None,
         "options": dict(options_of(part, file)),
+        **backend,
     }
 
 

@@ -1,23 +1,115 @@
-"""From frames to tracks: the page to read first.
+"""The data flow: frames -> observations -> tracks.
 
-Networks have no memory and trackers run no network, so the way is straight and in two halves:
-observe (torch, batched over frames and people) and follow (numpy, milliseconds).
+`observe` runs the networks, which keep no state between frames; `track` runs the tracker, which runs no
+network.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal, Protocol
 
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks
 from kprtrack.core.errors import InputError
-from kprtrack.trackers import Tracker
+
+
+class Network(Protocol):
+    """What detectors, pose estimators and ReID encoders have in common."""
+
+    # Where weights come from: "store": a file, or a name of the model store; "path": any file, not hashed;
+    # "none": the class is made with `weights` None.
+    weights_from: ClassVar[Literal["store", "path", "none"]] = "store"
+    backend: str | None = None  # what executes the network, where there is a choice
+
+    def __init__(self, config: Any, weights: Any, compute: Any) -> None:
+        """Load the network.
+
+        Args:
+            config: The component's config dataclass.
+            weights: Path of the file of weights.
+            compute: Device, precision, batch size and threads (kprtrack.inference.devices.ComputeConfig).
+        """
+
+
+class Detector(Network, Protocol):
+    """Detects people."""
+
+    def __call__(self, frames: list[Frame]) -> list[Detections]:
+        """Detect the people in each frame.
+
+        Args:
+            frames: Any number of frames, of any sizes.
+
+        Returns:
+            Detections of each frame, best score first, boxes in pixels of that frame.
+        """
+        ...
+
+
+class PoseEstimator(Network, Protocol):
+    """Estimates 17 keypoints of every detected person."""
+
+    def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
+        """Estimate the pose in each box.
+
+        Args:
+            frames: Any number of frames, of any sizes.
+            detections: Those of each frame.
+
+        Returns:
+            Poses of each frame, row i for box i, in pixels of that frame.
+        """
+        ...
+
+
+class ReidEncoder(Network, Protocol):
+    """Embeds the appearance of every detected person."""
+
+    def __call__(
+        self, frames: list[Frame], detections: list[Detections], poses: list[Poses]
+    ) -> list[Appearance]:
+        """Embed the person in each box.
+
+        Args:
+            frames: Any number of frames, of any sizes.
+            detections: Those of each frame.
+            poses: Those of each frame; they may serve as prompts.
+
+        Returns:
+            Embeddings of each frame, row i for box i.
+        """
+        ...
+
+
+class Tracker(Protocol):
+    """Associates the observations of one video over time."""
+
+    def __init__(self, config: Any, fps: float) -> None:
+        """Start without tracks.
+
+        Args:
+            config: The tracker's config dataclass.
+            fps: Observations per second of video.
+        """
+
+    @property
+    def output_delay_s(self) -> float:
+        """Seconds after a frame in which its identities may still be corrected; 0: never."""
+        ...
+
+    def update(self, observation: Observation) -> Tracks:
+        """Take the next observation and return its tracks; observations come in order of time."""
+        ...
+
+    def finalize(self, tracks: Tracks) -> Tracks:
+        """Return the tracks of an earlier frame with all corrections known by now."""
+        ...
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The three networks of KPRTrack. Each takes the frames of a batch and answers one item a frame."""
+    """The three networks of the pipeline, as functions of a batch of frames."""
 
     detect: Callable[[list[Frame]], list[Detections]]
     estimate_poses: Callable[[list[Frame], list[Detections]], list[Poses]]
@@ -26,13 +118,25 @@ class Networks:
 
 
 def observe(frames: Iterable[Frame], networks: Networks, batch_size: int = 8) -> Iterator[Observation]:
-    """What the networks see in each frame, in order. `batch_size` frames are looked at together."""
+    """Run the networks on every frame and yield the observations in order.
+
+    Args:
+        frames: The frames of a video.
+        networks: Detector, pose estimator and encoder.
+        batch_size: Frames in one call of each network.
+
+    Yields:
+        One observation per frame.
+
+    Raises:
+        InputError: The source failed; the frames read before are observed first.
+    """
     for batch in _batches(frames, batch_size):
         detections = networks.detect(batch)
         poses = networks.estimate_poses(batch, detections)
         embeddings = networks.embed(batch, detections, poses)
-        for frame, people, pose, look in zip(batch, detections, poses, embeddings, strict=True):
-            yield Observation(frame.number, frame.time_s, people, pose, look)
+        for frame, found, pose, embedding in zip(batch, detections, poses, embeddings, strict=True):
+            yield Observation(frame.number, frame.time_s, found, pose, embedding)
 
 
 def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:

@@ -25,8 +25,7 @@ from kprtrack.io import (
     validate_observations_output,
     validate_output,
 )
-from kprtrack.pipeline import DelayedOutput, Networks, observe
-from kprtrack.trackers import Tracker
+from kprtrack.pipeline import DelayedOutput, Networks, Tracker, observe
 from kprtrack.video.annotated import AnnotatedVideoWriter
 from kprtrack.video.inputs import TruncatedVideo, VideoInfo
 from kprtrack.video.source import Source, open_source

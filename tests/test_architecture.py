@@ -164,7 +164,7 @@ def test_folders_stay_small(folder: Path) -> None:
         ("import kprtrack.core.datatypes, kprtrack.io, kprtrack.pipeline, kprtrack.config", HEAVY),
         ("import kprtrack.core.geometry, kprtrack.core.assignment, kprtrack.trackers.kpr", HEAVY),
         ("import kprtrack.trackers.bytetrack, kprtrack.trackers.motion", HEAVY),
-        ("import kprtrack.detectors, kprtrack.poses, kprtrack.reid_encoders, kprtrack.trackers", HEAVY),
+        ("import kprtrack.trackers", HEAVY),
         ("import kprtrack.hub.store", HEAVY),
         ("import kprtrack.core.appearance, kprtrack.core.skeleton, kprtrack.core.errors", HEAVY),
         ("from kprtrack import build_tracker, read_tracks, Tracks", HEAVY),

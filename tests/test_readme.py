@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from support import paths
 
-from kprtrack.build import detector_names, pose_names, reid_encoder_names
 from kprtrack.cli.main import SUBCOMMANDS
 from kprtrack.config import PRESETS, load_config
+from kprtrack.detectors import DETECTORS
 from kprtrack.hub.catalog import CATALOGUE
 from kprtrack.pipeline import Networks
+from kprtrack.poses import POSES
+from kprtrack.reid_encoders import REID_ENCODERS
 from kprtrack.trackers import TRACKERS
 from kprtrack.video.writer import VideoWriter
 
@@ -52,18 +54,16 @@ def test_commands_name_only_options_that_exist(command: str) -> None:
         return
     options = SUBCOMMANDS[verb][0]().parse_args(words)
     for role, known in (
-        ("detector", detector_names()),
-        ("pose", pose_names()),
-        ("reid", reid_encoder_names()),
+        ("detector", list(DETECTORS)),
+        ("pose", list(POSES)),
+        ("reid", list(REID_ENCODERS)),
         ("tracker", list(TRACKERS)),
         ("preset", list(PRESETS)),
     ):
         assert getattr(options, role, None) in (None, *known)
 
 
-@pytest.mark.parametrize(
-    "name", [*detector_names(), *pose_names(), *reid_encoder_names(), *TRACKERS, *PRESETS]
-)
+@pytest.mark.parametrize("name", [*(DETECTORS), *(POSES), *(REID_ENCODERS), *TRACKERS, *PRESETS])
 def test_everything_to_choose_from_is_told(name: str) -> None:
     family, _, size = name.rpartition("-")
     assert f"`{name}`" in README or (

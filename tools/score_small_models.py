@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.build import open_detector, open_pose_estimator, weights_of
+from kprtrack.build import build_detector, build_pose_estimator
 from kprtrack.config import ComponentConfig
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.geometry import iou
@@ -68,7 +68,7 @@ def _detectors(options: argparse.Namespace, compute: ComputeConfig) -> None:
         for who, weights in _both(options, "small-detector"):
             settings = {"min_score": 0.01, "input_height": canvas, "input_width": canvas, "padding": "full"}
             part = ComponentConfig("yolox-nano", weights, settings)
-            detect = open_detector(part, weights_of("detector", part), compute)
+            detect = build_detector(part, compute)
             found = list(_detected(detect, images))
             false = false_people(list(_detected(detect, empty)), empty)
             ap = [average_precision(found, images)]
@@ -112,7 +112,7 @@ def _poses(options: argparse.Namespace, compute: ComputeConfig) -> None:
     for name, people in groups.items():
         for who, weights in _both(options, "small-pose"):
             part = ComponentConfig("small" if who == "small" else "heatmap", weights)
-            estimate = open_pose_estimator(part, weights_of("pose", part), compute)
+            estimate = build_pose_estimator(part, compute)
             found = np.concatenate(list(_estimated(estimate, people)))
             ground_truth = np.stack([person.keypoints for person in people])
             areas = np.array([np.prod(person.box[2:] - person.box[:2]) for person in people])

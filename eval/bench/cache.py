@@ -14,7 +14,7 @@ from kprtrack.build import FILE, weights_of
 from kprtrack.config import TrackConfig
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses
 from kprtrack.core.errors import InputError
-from kprtrack.detectors.file import load_file_detections
+from kprtrack.detectors.file import FileConfig, FileDetector
 from kprtrack.io import (
     SUFFIXES,
     ObservationFile,
@@ -23,7 +23,7 @@ from kprtrack.io import (
     read_observations,
 )
 from kprtrack.pipeline import Networks, observe
-from kprtrack.poses.file import load_file_poses
+from kprtrack.poses.file import FilePose
 from kprtrack.run import Clip, run_header
 from kprtrack.video.decoder import Span
 from kprtrack.video.images import ImageFiles
@@ -219,17 +219,12 @@ def _with_file_components(networks: Networks, config: TrackConfig) -> Networks:
     metadata = dict(networks.metadata)
     if config.detector.name == FILE:
         path = Path(str(config.detector.weights))
-        boxes = load_file_detections(path)
         metadata["detector"] = {**metadata["detector"], "file": path.name}
-        networks = replace(networks, detect=lambda frames: boxes.for_frames([f.number for f in frames]))
+        networks = replace(networks, detect=FileDetector(FileConfig(), path))
     if config.pose.name == FILE:
         path = Path(str(config.pose.weights))
-        poses = load_file_poses(path)
         metadata["pose"] = {**metadata["pose"], "file": path.name}
-        networks = replace(
-            networks,
-            estimate_poses=lambda frames, people: poses.for_frames([f.number for f in frames], people),
-        )
+        networks = replace(networks, estimate_poses=FilePose(FileConfig(), path))
     return replace(networks, metadata=metadata)
 
 

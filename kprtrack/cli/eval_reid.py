@@ -132,9 +132,11 @@ def device_config(options: argparse.Namespace) -> TrackConfig:
 
 def compute_config_from(options: argparse.Namespace) -> "ComputeConfig":
     """Return the device and precision that the options ask for."""
-    from kprtrack.build import compute_config
+    from kprtrack.build import compute_config, configure_threads
 
-    return compute_config(device_config(options))
+    compute = compute_config(device_config(options))
+    configure_threads(compute)
+    return compute
 
 
 def _score_config(options: argparse.Namespace) -> "ScoreConfig":

@@ -36,6 +36,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises: WeightsError if the file is missing, empty, no checkpoint, cut short, or names code to run.
     """
     head = _head(path)
+    if path.suffix in (".onnx", ".xml"):
+        raise WeightsError(
+            f"{path} is an ONNX or OpenVINO network, which only --pose heatmap and --reid onnx can run; here"
+            " the weights must be a checkpoint: .pth, .pth.tar or .safetensors."
+        )
     if _is_safetensors(head):
         return _read_safetensors(path)
     if head.startswith((ZIP_MAGIC, _PICKLE_MAGIC)):

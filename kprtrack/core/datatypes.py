@@ -3,15 +3,12 @@
 Images are RGB uint8, boxes x1 y1 x2 y2 in pixels of the full frame, frame numbers 0-based, times in seconds.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.skeleton import KEYPOINTS
-
-Images = Sequence[np.ndarray]  # each [H, W, 3] uint8, RGB
 
 
 def check_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:

@@ -5,10 +5,11 @@ A misspelt key and a value of another type are refused in words before anything 
 
 import ast
 import dataclasses
+import functools
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -18,11 +19,22 @@ from kprtrack.core.renamed import SETTINGS
 T = TypeVar("T")
 
 
-def configure(kind: type[T], options: Mapping[str, Any], **fixed: Any) -> T:
-    """A `kind` (frozen dataclass) with `options` over its defaults; `fixed` fields are not the user's to set.
+def configure(kind: Callable[..., T], options: Mapping[str, Any]) -> T:
+    """Build a config dataclass with `options` over its defaults.
 
-    Raises: UserError for an unknown key, with the nearest known one, or a value of another type.
+    Args:
+        kind: A frozen dataclass, or `functools.partial` of one, whose keywords no option may set.
+        options: Field names and values.
+
+    Returns:
+        The config.
+
+    Raises:
+        UserError: A key is unknown, or a value has another type.
     """
+    fixed: dict[str, Any] = {}
+    if isinstance(kind, functools.partial):
+        fixed, kind = dict(kind.keywords), kind.func
     hints = typing.get_type_hints(kind)
     known = {f.name for f in dataclasses.fields(kind) if f.name not in fixed}  # type: ignore[arg-type]
     values = dict(fixed)

@@ -1,47 +1,57 @@
 """People from a file instead of a network, in any format that kprtrack.io reads."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from kprtrack.core.datatypes import Detections
+from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.io import read_people
 from kprtrack.io.columns import PeopleFile, reject, validate_bad_numbers
+from kprtrack.pipeline import Detector
 
 
 @dataclass(frozen=True)
-class FileDetections:
-    """Boxes by frame number, best score first; a frame that the file lacks has no people."""
+class FileConfig:
+    """How the file is read."""
 
-    boxes: np.ndarray  # [N, 4] float32, x1 y1 x2 y2, pixels; ordered by frame, then score
-    scores: np.ndarray  # [N] float32 in [0, 1]
-    frames: np.ndarray  # [N] int64
-
-    def for_frames(self, frame_numbers: Sequence[int]) -> list[Detections]:
-        """People of each frame, by its 0-based number in the source."""
-        starts = np.searchsorted(self.frames, frame_numbers, side="left")
-        ends = np.searchsorted(self.frames, frame_numbers, side="right")
-        return [Detections(self.boxes[a:b], self.scores[a:b]) for a, b in zip(starts, ends, strict=True)]
+    format: str | None = None  # a name of kprtrack.io.FORMATS; None: by suffix and content
 
 
-def load_file_detections(path: Path, format: str | None = None) -> FileDetections:
-    """The boxes in a file of any format in READERS; identities are ignored, a missing score is 1.
+class FileDetector(Detector):
+    """Boxes from a file by frame number, best score first; a frame that the file lacks has no detections."""
 
-    Raises: InputError naming file and place of a box that is missing, empty or not finite, or of a score
-    outside [0, 1].
-    """
-    file = checked_people(read_people(path, format))
-    people = file.people
-    order = best_first(file)
-    return FileDetections(
-        people.boxes[order].astype(np.float32), filled_scores(file)[order], people.frame[order].copy()
-    )
+    weights_from = "path"
+
+    def __init__(self, config: FileConfig, weights: Path, compute: Any = None) -> None:
+        """Read the file; identities are ignored, a missing score is 1.
+
+        Args:
+            config: How the file is read.
+            weights: The file of boxes.
+            compute: Not used.
+
+        Raises:
+            InputError: Names file and place of a box that is missing, empty or not finite, or of a score
+                outside [0, 1].
+        """
+        file = checked_people(read_people(weights, config.format))
+        order = best_first(file)
+        self._boxes = file.people.boxes[order].astype(np.float32)  # [N, 4] x1 y1 x2 y2, pixels
+        self._scores = filled_scores(file)[order]  # [N] float32 in [0, 1]
+        self._frames = file.people.frame[order].copy()  # [N] int64, ascending
+
+    def __call__(self, frames: list[Frame]) -> list[Detections]:
+        """Detections of each frame, by its 0-based number in the source."""
+        numbers = [frame.number for frame in frames]
+        starts = np.searchsorted(self._frames, numbers, side="left")
+        ends = np.searchsorted(self._frames, numbers, side="right")
+        return [Detections(self._boxes[a:b], self._scores[a:b]) for a, b in zip(starts, ends, strict=True)]
 
 
 def checked_people(file: PeopleFile) -> PeopleFile:
-    """`file`, if a detector could have found its people. Raises: InputError as load_given_detections."""
+    """`file`, if a detector could have found its people. Raises: as FileDetector."""
     validate_bad_numbers(file)
     sizes = file.people.boxes[:, 2:] - file.people.boxes[:, :2]
     reject(

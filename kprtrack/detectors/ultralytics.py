@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from kprtrack.core.datatypes import Detections, Images, empty_detections
+from kprtrack.core.datatypes import Detections, Frame, empty_detections
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.detectors.validation import check_image, sound_detections
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.pipeline import Detector
 
 TASKS_WITH_BOXES = ("detect", "segment", "pose")
 _MOST_PEOPLE = 1000  # in one image; the package's own limit of 300 would cut crowds
@@ -38,19 +39,29 @@ class UltralyticsConfig:
                 raise UserError(f"{option} is {value}, but must lie in 0..1.")
 
 
-class UltralyticsDetector:
+class UltralyticsDetector(Detector):
     """Finds people with an ultralytics YOLO. The package clips boxes to the picture."""
 
-    def __init__(
-        self, model: Any, person_class: int, config: UltralyticsConfig, compute: ComputeConfig
-    ) -> None:
-        """`model`: an `ultralytics.YOLO`; `person_class`: its index of people."""
+    def __init__(self, config: UltralyticsConfig, weights: Path | Any, compute: ComputeConfig) -> None:
+        """Load any file that `ultralytics.YOLO` opens (.pt, .onnx, ...), or use an opened one.
+
+        Args:
+            config: Input size and thresholds.
+            weights: The file, or an `ultralytics.YOLO`. A file exported for one image at a time needs
+                `compute.batch` 1.
+            compute: Device, precision and batch size.
+
+        Raises:
+            UserError: The package is absent or does not offer the precision.
+            WeightsError: The file is missing, cannot be read, could run code, or detects no people.
+        """
+        model = _load(config, weights, compute) if isinstance(weights, Path) else weights
         self._model, self._batch = model, compute.batch
         self._options: dict[str, Any] = {
             "imgsz": config.input_px,
             "conf": config.min_score,
             "iou": config.nms_iou,
-            "classes": [person_class],
+            "classes": [_person_class(model.names, weights)],
             "max_det": _MOST_PEOPLE,
             "device": "cuda:0" if compute.device == "cuda" else compute.device,
             "verbose": False,
@@ -58,11 +69,12 @@ class UltralyticsDetector:
         if compute.precision == "fp16":
             self._options["half"] = True
 
-    def __call__(self, images: Images) -> list[Detections]:
-        """People of each image, best score first, boxes in pixels of that image.
+    def __call__(self, frames: list[Frame]) -> list[Detections]:
+        """People of each frame, best score first, boxes in pixels of that frame.
 
         Raises: UserError if an image is empty or not [H, W, 3] uint8.
         """
+        images = [frame.image for frame in frames]
         for image in images:
             check_image(image)
         found: list[Detections] = []
@@ -80,13 +92,7 @@ def _people(boxes: Any) -> Detections:
     return sound_detections(corners[best_first], scores[best_first])
 
 
-def load_ultralytics(config: UltralyticsConfig, weights: Path, compute: ComputeConfig) -> UltralyticsDetector:
-    """A detector with any file `ultralytics.YOLO` opens (.pt, .onnx, ...).
-
-    A file exported for one image at a time needs `compute.batch` 1.
-    Raises: UserError if the package is absent or the precision not offered; WeightsError if the file is
-    missing, cannot be read, could run code, or finds no people.
-    """
+def _load(config: UltralyticsConfig, weights: Path, compute: ComputeConfig) -> Any:
     if compute.precision == "bf16":
         raise UserError("ultralytics networks compute in fp32 or fp16, asked was bf16.")
     if not weights.is_file():
@@ -97,7 +103,7 @@ def load_ultralytics(config: UltralyticsConfig, weights: Path, compute: ComputeC
         raise WeightsError(
             f"{weights} is for '{model.task}', but finding people needs one of {TASKS_WITH_BOXES}."
         )
-    return UltralyticsDetector(model, _person_class(model.names, weights), config, compute)
+    return model
 
 
 def _open(weights: Path, *, trust_file: bool) -> Any:
@@ -132,7 +138,7 @@ def _is_harmless(weights: Path, ultralytics: Any) -> bool:
     return weights.suffix == ".onnx" or (weights.suffix == ".pt" and restricted)
 
 
-def _person_class(names: dict[int, str], weights: Path) -> int:
+def _person_class(names: dict[int, str], weights: object) -> int:
     """The class called person, or the only class there is."""
     people = [index for index, name in names.items() if name.lower() in ("person", "pedestrian", "people")]
     if len(people) == 1:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, nms
 
-from kprtrack.core.datatypes import Detections, Images
+from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.detectors.letterbox import Preprocess, letterbox, letterbox_ratio, to_network, trimmed_hw
 from kprtrack.detectors.validation import check_image, sound_detections
@@ -20,6 +20,7 @@ from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, SHAPES, Yolox, 
 from kprtrack.detectors.yolox_weights import PERSON_CLASS, load_yolox_weights, stored_input_px
 from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.pipeline import Detector
 
 Padding = Literal["trimmed", "full"]
 _EXAMPLE_HW = (96, 128)  # any canvas will do: the network takes all
@@ -64,23 +65,39 @@ class YoloxConfig:
         return height, self.input_width or height
 
 
-class YoloxDetector:
+class YoloxDetector(Detector):
     """Finds people with a YOLOX network. Boxes may reach outside the picture: people do, too."""
 
-    def __init__(self, network: Yolox, config: YoloxConfig, compute: ComputeConfig) -> None:
-        """Takes a copy of the network; of several classes only the first, person, is read."""
+    def __init__(self, config: YoloxConfig, weights: Path | Yolox, compute: ComputeConfig) -> None:
+        """Load the network, or copy one; of several classes only the first, person, is read.
+
+        Args:
+            config: Size, canvas and thresholds; a canvas that it leaves open may be stored in the file.
+            weights: A checkpoint, or a network.
+            compute: Device, precision and batch size.
+
+        Raises:
+            WeightsError: The file does not fit the configuration.
+        """
+        if isinstance(weights, Path):
+            if config.input_height is None and config.input_width is None:
+                config = replace(config, input_height=stored_input_px(weights))
+            network = load_yolox_weights(weights, config.size)
+        else:
+            network = weights
         self._dtype = TORCH_TYPES[compute.precision]
         example = [noise(2, 3, *_EXAMPLE_HW) * 255]
         self._network = compile_model(network, example, compute, dtype=self._dtype, free_axes=(0, 2, 3))
         self.backend = self._network.backend
         self._config, self._compute = config, compute
 
-    def __call__(self, images: Images) -> list[Detections]:
-        """People of each image, best score first, boxes in pixels of that image, not clipped to it.
+    def __call__(self, frames: list[Frame]) -> list[Detections]:
+        """People of each frame, best score first, boxes in pixels of that frame, not clipped to it.
 
         Boxes without area or with numbers that are not finite are dropped.
         Raises: UserError if an image is empty or not [H, W, 3] uint8.
         """
+        images = [frame.image for frame in frames]
         groups: dict[tuple[int, int], list[int]] = {}  # images by canvas: one canvas size a forward pass
         for i, image in enumerate(images):
             check_image(image)
@@ -113,16 +130,6 @@ class YoloxDetector:
         kept = suppress(decoded, self._config.min_score, self._config.nms_iou).cpu().numpy()
         boxes = kept[:, :4] / np.float32(letterbox_ratio((height, width), *self._config.canvas_hw))
         return sound_detections(boxes, kept[:, 4] * kept[:, 5])
-
-
-def load_yolox(config: YoloxConfig, weights: Path, compute: ComputeConfig) -> YoloxDetector:
-    """A detector with the weights of a file, which may tell the canvas where the configuration does not.
-
-    Raises: WeightsError if the file does not fit the configuration.
-    """
-    if config.input_height is None and config.input_width is None:
-        config = replace(config, input_height=stored_input_px(weights))
-    return YoloxDetector(load_yolox_weights(weights, config.size), config, compute)
 
 
 def suppress(decoded: Tensor, min_score: float, nms_iou: float, *, per_class: bool = False) -> Tensor:

@@ -1,53 +1,23 @@
-"""How everybody stands: images + boxes -> keypoints. A new estimator is one file, one line in POSES."""
+"""Pose estimators: frames and boxes -> 17 keypoints of each person."""
 
-from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from kprtrack.config import configure
-from kprtrack.core.datatypes import Detections, Images, Poses
-from kprtrack.inference.devices import ComputeConfig
+from kprtrack.pipeline import PoseEstimator
+from kprtrack.poses.file import FileConfig, FilePose
+from kprtrack.poses.heatmap import HeatmapConfig, HeatmapPose
+from kprtrack.poses.hrnet import HrnetConfig, HrnetPose
+from kprtrack.poses.mmpose import MmposeConfig, MmposePose
+from kprtrack.poses.small import SmallPoseConfig, SmallPoseEstimator
 
-
-class PoseEstimator(Protocol):
-    """Places 17 keypoints on every detected person."""
-
-    def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
-        """Skeletons of each image, row i for box i, pixels of that image."""
-        ...
-
-
-def _hrnet(width: int, weights: Path, options: Mapping[str, Any], compute: ComputeConfig) -> PoseEstimator:
-    from kprtrack.poses.hrnet import HrnetConfig, load_hrnet
-
-    return load_hrnet(configure(HrnetConfig, options, width=width), weights, compute)
-
-
-def _heatmap(weights: Path, options: Mapping[str, Any], compute: ComputeConfig) -> PoseEstimator:
-    from kprtrack.poses.heatmap import HeatmapConfig, load_heatmap
-
-    return load_heatmap(configure(HeatmapConfig, options), weights, compute)
-
-
-def _small(weights: Path, options: Mapping[str, Any], compute: ComputeConfig) -> PoseEstimator:
-    from kprtrack.poses.small import SmallPoseConfig, load_small
-
-    return load_small(configure(SmallPoseConfig, options), weights, compute)
-
-
-def _mmpose(weights: Path, options: Mapping[str, Any], compute: ComputeConfig) -> PoseEstimator:
-    from kprtrack.poses.mmpose import MmposeConfig, load_mmpose
-
-    return load_mmpose(configure(MmposeConfig, options), weights, compute)
-
-
-# Each makes a pose estimator from a weights file and the options of its config dataclass. Keypoints from a
-# file (`--pose file`) need no network and are wired in build.py.
-POSES: dict[str, Callable[[Path, Mapping[str, Any], ComputeConfig], PoseEstimator]] = {
-    "small": _small,
-    "hrnet-w32": partial(_hrnet, 32),
-    "hrnet-w48": partial(_hrnet, 48),
-    "heatmap": _heatmap,
-    "mmpose": _mmpose,
+# `--pose NAME`: (class, config). A new pose estimator is one module with a class that implements
+# kprtrack.pipeline.PoseEstimator, its config dataclass, and one entry here. `partial` fixes a field of the
+# config.
+POSES: dict[str, tuple[type[PoseEstimator], Any]] = {
+    "small": (SmallPoseEstimator, SmallPoseConfig),
+    "hrnet-w32": (HrnetPose, partial(HrnetConfig, width=32)),
+    "hrnet-w48": (HrnetPose, partial(HrnetConfig, width=48)),
+    "heatmap": (HeatmapPose, HeatmapConfig),
+    "mmpose": (MmposePose, MmposeConfig),
+    "file": (FilePose, FileConfig),
 }

@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.inference.backends import NetworkFile, open_network_file
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
 
@@ -47,25 +48,35 @@ class HeatmapConfig:
         )
 
 
-class HeatmapPose:
+class HeatmapPose(PoseEstimator):
     """Places 17 keypoints on every detected person."""
 
-    def __init__(self, network: NetworkFile, output: int, config: HeatmapConfig, batch: int) -> None:
-        fixed_batch, _, height, width = network.input_shape
-        if height is None or width is None:
-            raise ValueError(f"The network takes {network.input_shape}; height and width must be known.")
+    def __init__(self, config: HeatmapConfig, weights: Path, compute: ComputeConfig) -> None:
+        """Load the network of an .onnx file, or of an OpenVINO .xml with its .bin.
+
+        Args:
+            config: Normalisation of the crops and decoding of the heatmaps.
+            weights: The file.
+            compute: Device, precision and batch size.
+
+        Raises:
+            WeightsError: The file is missing, damaged or gives no 17 heatmaps.
+            UserError: The library that runs it is not installed.
+        """
+        network = open_network_file(weights, compute)
+        fixed_batch, _, height, width = _input_shape(network, weights)
         self._run: Callable[[np.ndarray], list[np.ndarray]] = network.run
-        self._output = output  # which of the outputs holds the heatmaps
+        self._output = _heatmap_output(network, weights)
         self._fixed_batch = fixed_batch
-        self._batch = batch if fixed_batch is None else fixed_batch
+        self._batch = compute.batch if fixed_batch is None else fixed_batch
         self._layout = config.layout(width, height)
         self._mean = np.array(config.mean, np.float32)
         self._std = np.array(config.std, np.float32)
         self._bgr = config.channels == "bgr"
 
-    def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
-        """Skeletons of each image, row i for box i, pixels of that image."""
-        return estimate_poses(images, people, self.heatmaps, self._layout, self._batch)
+    def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
+        """Poses of each frame, row i for box i, pixels of that frame."""
+        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
 
     def heatmaps(self, crops: np.ndarray) -> np.ndarray:
         """Crops [N, H, W, 3] uint8 RGB -> heatmaps [N, 17, h, w] float32. N: at most the batch."""
@@ -77,26 +88,26 @@ class HeatmapPose:
         return found[: len(crops)].astype(np.float32, copy=False)
 
 
-def load_heatmap(config: HeatmapConfig, weights: Path, compute: ComputeConfig) -> HeatmapPose:
-    """The network of an .onnx file, or of an OpenVINO .xml with its .bin.
-
-    Raises: WeightsError if the file is missing, damaged or gives no 17 heatmaps;
-        UserError if its backend is not installed.
-    """
-    network = open_network_file(weights, compute)
+def _input_shape(network: NetworkFile, weights: Path) -> tuple[int | None, int, int, int]:
     shape = network.input_shape
     if len(shape) != 4 or shape[1] != 3 or shape[2] is None or shape[3] is None:
         raise WeightsError(
             f"{weights} takes an input {_text(shape)}; expected [N, 3, height, width], sizes fixed."
         )
-    outputs = network.run(np.zeros((shape[0] or 1, 3, shape[2], shape[3]), np.float32))
+    return shape[0], shape[1], shape[2], shape[3]
+
+
+def _heatmap_output(network: NetworkFile, weights: Path) -> int:
+    """Which of the outputs holds the heatmaps."""
+    batch, *size = _input_shape(network, weights)
+    outputs = network.run(np.zeros((batch or 1, *size), np.float32))
     fitting = [row for row, one in enumerate(outputs) if one.ndim == 4 and one.shape[1] == len(KEYPOINTS)]
     if len(fitting) != 1:
         found = ", ".join(_text(one.shape) for one in outputs)
         raise WeightsError(
             f"{weights} gives {found}; expected one output [N, {len(KEYPOINTS)}, h, w] of heatmaps."
         )
-    return HeatmapPose(network, fitting[0], config, compute.batch)
+    return fitting[0]
 
 
 def _text(shape: tuple[int | None, ...]) -> str:

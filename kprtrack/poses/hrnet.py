@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 from torch import nn
 
 from kprtrack.core.checkpoints import read_checkpoint
-from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
 
@@ -69,6 +69,8 @@ class Hrnet(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        import timm  # takes a second
+
         # out_indices 1 of the plain location is the stride-4 branch of the last stage
         # (docs/reference/detector_and_pose.md 2.2).
         trunk: Any = timm.create_model(
@@ -89,11 +91,25 @@ class Hrnet(nn.Module):
         return self.head["final_layer"](features)
 
 
-class HrnetPose:
+class HrnetPose(PoseEstimator):
     """Places 17 keypoints on every detected person."""
 
-    def __init__(self, network: Hrnet, config: HrnetConfig, compute: ComputeConfig) -> None:
-        """Takes a copy of the network."""
+    def __init__(self, config: HrnetConfig, weights: Path | Hrnet, compute: ComputeConfig) -> None:
+        """Load published weights of mmpose 1.x (COCO) or 0.x (PoseTrack18), or our own; or copy a network.
+
+        Args:
+            config: Width, input size and decoding.
+            weights: A checkpoint, or a network.
+            compute: Device, precision and batch size.
+
+        Raises:
+            WeightsError: The file is missing, damaged or for another network.
+        """
+        if isinstance(weights, Path):
+            network = Hrnet(config.width)
+            load_hrnet_weights(network, config.width, weights)
+        else:
+            network = weights
         self._device = torch.device(compute.device)
         self._dtype = TORCH_TYPES[compute.precision]
         self._batch = compute.batch
@@ -104,9 +120,9 @@ class HrnetPose:
         self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(_STD, device=self._device).view(1, 3, 1, 1)
 
-    def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
-        """Skeletons of each image, row i for box i, pixels of that image."""
-        return estimate_poses(images, people, self.heatmaps, self._layout, self._batch)
+    def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
+        """Poses of each frame, row i for box i, pixels of that frame."""
+        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
 
     @torch.inference_mode()
     def heatmaps(self, crops: np.ndarray) -> np.ndarray:
@@ -115,16 +131,6 @@ class HrnetPose:
         images = ((pixels.float() - self._mean) / self._std).to(self._dtype)
         (found,) = self._network.run(images)
         return found.float().cpu().numpy()
-
-
-def load_hrnet(config: HrnetConfig, weights: Path, compute: ComputeConfig) -> HrnetPose:
-    """An HRNet with published weights of mmpose 1.x (COCO) or 0.x (PoseTrack18), or with our own.
-
-    Raises: WeightsError if the file is missing, damaged or for another network.
-    """
-    network = Hrnet(config.width)
-    load_hrnet_weights(network, config.width, weights)
-    return HrnetPose(network, config, compute)
 
 
 def load_hrnet_weights(network: Hrnet, width: int, weights: Path) -> None:

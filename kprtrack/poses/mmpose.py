@@ -19,10 +19,11 @@ import numpy as np
 import torch
 
 from kprtrack.core.checkpoints import read_checkpoint
-from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 from kprtrack.inference.devices import ComputeConfig, Precision
+from kprtrack.pipeline import PoseEstimator
 
 # Module -> what stands in for it when it cannot be imported.
 _REPLACEABLE = {
@@ -47,22 +48,46 @@ class MmposeConfig:
             )
 
 
-class MmposePose:
+class MmposePose(PoseEstimator):
     """Places 17 keypoints on every detected person."""
 
-    def __init__(self, model: Any, pipeline: Any, dataset: dict[str, Any], compute: ComputeConfig) -> None:
-        self._model = model
-        self._pipeline = pipeline  # mmpose's own test transforms: box -> crop
-        self._dataset = dataset  # mmpose's description of the keypoints
-        self._compute = compute
-        self._ears_known = _keypoint_names(dataset) == KEYPOINTS
+    def __init__(self, config: MmposeConfig, weights: Path, compute: ComputeConfig) -> None:
+        """Build the model that an mmpose configuration describes, with the tensors of a weights file.
 
-    def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
-        """Skeletons of each image, row i for box i, pixels of that image."""
-        owners = np.repeat(np.arange(len(images)), [len(found) for found in people])
+        Args:
+            config: Names the configuration file.
+            weights: A checkpoint.
+            compute: Device, precision and batch size.
+
+        Raises:
+            UserError: mmpose is missing or the model has other keypoints.
+            InputError: The configuration cannot be read.
+            WeightsError: The weights are not for this model.
+        """
+        import_mmpose()
+        from mmengine.config import Config
+        from mmengine.dataset import Compose
+        from mmengine.registry import init_default_scope
+
+        config_file = Path(config.config_file)
+        if not config_file.is_file():
+            raise InputError(f"No mmpose configuration at {config_file}.")
+        settings = Config.fromfile(config_file)
+        init_default_scope("mmpose")
+        self._dataset = _dataset_description(settings, config_file)  # mmpose's description of the keypoints
+        self._model = _build(settings, weights).to(compute.device).eval()
+        # mmpose's own test transforms: box -> crop
+        self._pipeline = Compose(settings.test_dataloader.dataset.pipeline)
+        self._compute = compute
+        self._ears_known = _keypoint_names(self._dataset) == KEYPOINTS
+
+    def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
+        """Poses of each frame, row i for box i, pixels of that frame."""
+        images = [frame.image for frame in frames]
+        owners = np.repeat(np.arange(len(images)), [len(found) for found in detections])
         if len(owners) == 0:
             return [Poses(np.zeros((0, len(KEYPOINTS), 3), np.float32)) for _ in images]
-        boxes = np.concatenate([found.boxes for found in people])
+        boxes = np.concatenate([found.boxes for found in detections])
         batch = self._compute.batch
         keypoints = np.concatenate(
             [
@@ -72,7 +97,7 @@ class MmposePose:
         )
         return [Poses(keypoints[owners == number]) for number in range(len(images))]
 
-    def _estimate(self, images: Images, owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def _estimate(self, images: list[np.ndarray], owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """[N, 17, 3] for one batch of people."""
         from mmengine.dataset import pseudo_collate
 
@@ -93,27 +118,6 @@ class MmposePose:
         if not self._ears_known:
             keypoints[:, _EARS, 2] = 0
         return keypoints
-
-
-def load_mmpose(config: MmposeConfig, weights: Path, compute: ComputeConfig) -> MmposePose:
-    """The model an mmpose configuration describes, with the tensors of a weights file.
-
-    Raises: UserError if mmpose is missing or the model has other keypoints; InputError for an unreadable
-        configuration; WeightsError if the weights are not for this model.
-    """
-    import_mmpose()
-    from mmengine.config import Config
-    from mmengine.dataset import Compose
-    from mmengine.registry import init_default_scope
-
-    config_file = Path(config.config_file)
-    if not config_file.is_file():
-        raise InputError(f"No mmpose configuration at {config_file}.")
-    settings = Config.fromfile(config_file)
-    init_default_scope("mmpose")
-    dataset = _dataset_description(settings, config_file)
-    model = _build(settings, weights).to(compute.device).eval()
-    return MmposePose(model, Compose(settings.test_dataloader.dataset.pipeline), dataset, compute)
 
 
 def import_mmpose() -> None:

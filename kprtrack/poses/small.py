@@ -18,11 +18,12 @@ from safetensors.torch import save as serialise
 from torch import nn
 
 from kprtrack.core.checkpoints import header_json, read_checkpoint
-from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import TopDown, estimate_poses
 from reid.model.backbone_small import ConvNorm, ResidualBlock
@@ -122,11 +123,21 @@ def _conv_relu(before: int, width: int, *, stride: int) -> nn.Sequential:
     return nn.Sequential(ConvNorm(before, width, 3, stride=stride), nn.ReLU(inplace=True))
 
 
-class SmallPoseEstimator:
+class SmallPoseEstimator(PoseEstimator):
     """Places 17 keypoints on every detected person."""
 
-    def __init__(self, network: SmallPose, config: SmallPoseConfig, compute: ComputeConfig) -> None:
-        """Leaves the network as it is."""
+    def __init__(self, config: SmallPoseConfig, weights: Path | SmallPose, compute: ComputeConfig) -> None:
+        """Load weights of `small_pose_file`, or use a network, which stays as it is.
+
+        Args:
+            config: Use of the network.
+            weights: A checkpoint, or a network.
+            compute: Device, precision and batch size.
+
+        Raises:
+            WeightsError: The file is missing, damaged or for another network.
+        """
+        network = load_small_pose(weights) if isinstance(weights, Path) else weights
         self._device = torch.device(compute.device)
         self._dtype = TORCH_TYPES[compute.precision]
         self._batch = compute.batch
@@ -135,9 +146,9 @@ class SmallPoseEstimator:
         self._network = compile_model(network, [example], compute, dtype=self._dtype)
         self.backend = self._network.backend
 
-    def __call__(self, images: Images, people: list[Detections]) -> list[Poses]:
-        """Skeletons of each image, row i for box i, pixels of that image."""
-        return estimate_poses(images, people, self.heatmaps, self._layout, self._batch)
+    def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
+        """Poses of each frame, row i for box i, pixels of that frame."""
+        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
 
     @torch.inference_mode()
     def heatmaps(self, crops: np.ndarray) -> np.ndarray:
@@ -145,14 +156,6 @@ class SmallPoseEstimator:
         images = normalised(torch.from_numpy(crops).to(self._device)).to(self._dtype)
         (found,) = self._network.run(images)
         return found.float().cpu().numpy()
-
-
-def load_small(config: SmallPoseConfig, weights: Path, compute: ComputeConfig) -> SmallPoseEstimator:
-    """The estimator with weights of `small_pose_file`.
-
-    Raises: WeightsError if the file is missing, damaged or for another network.
-    """
-    return SmallPoseEstimator(load_small_pose(weights), config, compute)
 
 
 def normalised(crops: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError
 from kprtrack.core.skeleton import FLIP, KEYPOINTS, POSETRACK_FLIP
 from kprtrack.poses.crops import cut_crops, pose_windows, standard_matrices, to_frame, udp_matrices
@@ -38,17 +38,18 @@ class TopDown:
 
 
 def estimate_poses(
-    images: Images, people: list[Detections], heatmaps: Heatmaps, layout: TopDown, batch: int
+    frames: list[Frame], detections: list[Detections], heatmaps: Heatmaps, layout: TopDown, batch: int
 ) -> list[Poses]:
-    """Skeletons of each image, row i for box i; the people of all images share the batches.
+    """Poses of each frame, row i for box i; the people of all frames share the batches.
 
     Confidence is the heatmap's maximum clipped to [0, 1]; the ears of posetrack18 have 0.
     Raises: ValueError for a box without area; UserError if the network gives numbers that are not finite.
     """
-    owners = np.repeat(np.arange(len(images)), [len(found) for found in people])
+    images = [frame.image for frame in frames]
+    owners = np.repeat(np.arange(len(images)), [len(found) for found in detections])
     if len(owners) == 0:
         return [Poses(np.zeros((0, len(KEYPOINTS), 3), np.float32)) for _ in images]
-    boxes = np.concatenate([found.boxes for found in people])
+    boxes = np.concatenate([found.boxes for found in detections])
     windows = pose_windows(boxes, layout.input_width, layout.input_height, padding=layout.box_padding)
     keypoints = np.zeros((len(owners), len(KEYPOINTS), 3), np.float32)
     for start in range(0, len(owners), batch):
@@ -64,7 +65,7 @@ def estimate_poses(
     return [Poses(keypoints[owners == number]) for number in range(len(images))]
 
 
-def _crops(images: Images, owners: np.ndarray, windows: np.ndarray, layout: TopDown) -> np.ndarray:
+def _crops(images: list[np.ndarray], owners: np.ndarray, windows: np.ndarray, layout: TopDown) -> np.ndarray:
     """[N, H, W, 3] uint8; the owners are sorted, so the crops keep their order."""
     make_matrices = udp_matrices if layout.decode == "udp" else standard_matrices
     matrices = make_matrices(windows, layout.input_width, layout.input_height)

@@ -7,14 +7,14 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from kprtrack.build import options_of, weights_of
+from kprtrack.build import build_reid_encoder, check_name, options_of, weights_of
 from kprtrack.config import ComponentConfig, configure
 from kprtrack.core.appearance import Appearance
-from kprtrack.core.datatypes import Detections, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.hub.store import ModelFile
 from kprtrack.inference.devices import ComputeConfig
-from kprtrack.reid_encoders import REID_ENCODERS, ReidEncoder
+from kprtrack.pipeline import ReidEncoder
 from reid.crop import Crop
 from reid.datasets import ReidSample
 from reid.datasets.crops import read_crop
@@ -67,12 +67,12 @@ def open_encoder(
     if name == KPR:
         compared = known_vectors(vectors)
         return _kpr(open_kpr(weights, settings, compute), compute, vectors=compared, workers=workers)
-    if name not in REID_ENCODERS:
-        raise unknown_name("reid encoder", name, REID_ENCODERS)
+    part = ComponentConfig(name, weights, settings)
+    check_name("reid", part)
     if vectors:
         raise UserError(f"--vectors chooses among the features of KPR; --reid {name} has one alone.")
-    file, options = _found(name, weights, settings)
-    return _any(file.path.name, REID_ENCODERS[name](file.path, options, compute), compute)
+    file = weights_of("reid", part)
+    return _any(file.path.name if file else name, build_reid_encoder(part, compute), compute)
 
 
 def open_kpr(weights: str, settings: Mapping[str, Any], compute: ComputeConfig) -> OpenKpr:
@@ -158,4 +158,5 @@ def _look(reid_encoder: ReidEncoder, crops: Sequence[Crop]) -> list[Appearance]:
     boxes = [np.array([[0, 0, crop.image.shape[1], crop.image.shape[0]]], np.float32) for crop in crops]
     people = [Detections(box, np.ones(1, np.float32)) for box in boxes]
     poses = [Poses(crop.keypoints[:1].astype(np.float32)) for crop in crops]
-    return reid_encoder([crop.image for crop in crops], people, poses)
+    frames = [Frame(number, 0.0, crop.image) for number, crop in enumerate(crops)]
+    return reid_encoder(frames, people, poses)

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from kprtrack.core.appearance import Appearance, empty_appearance
-from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError
 from kprtrack.core.geometry import oks
 from kprtrack.inference.compile import compile_model, noise
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.pipeline import ReidEncoder
 from reid.model.kpr import Kpr
 from reid.model.prompts import Prompts, make_prompts
 from reid.model.weights import InputSpec, load
@@ -51,11 +52,22 @@ class KprEncoderConfig:
             raise UserError(f"vectors must be one of {', '.join(get_args(Described))}, not '{self.vectors}'.")
 
 
-class KprEncoder:
+class KprEncoder(ReidEncoder):
     """Describes people by the parts of their body; people of several frames share a batch."""
 
-    def __init__(self, model: Kpr, config: KprEncoderConfig, compute: ComputeConfig) -> None:
-        """Takes a copy of the model."""
+    def __init__(self, config: KprEncoderConfig, weights: Path | Kpr, compute: ComputeConfig) -> None:
+        """Load weights of this project (.safetensors) or a published checkpoint (.pth.tar); or copy a model.
+
+        Args:
+            config: Prompts and compared vectors, and what a published checkpoint does not store.
+            weights: A checkpoint, or a model.
+            compute: Device, precision and batch size.
+
+        Raises:
+            WeightsError: The weights are missing, damaged or for another network.
+            UserError: An option contradicts them or is missing.
+        """
+        model = _load(config, weights, compute) if isinstance(weights, Path) else weights
         self._config = model.config
         self._vectors = config.vectors
         self._prompts = replace(
@@ -70,15 +82,18 @@ class KprEncoder:
         self.backend = self._network.backend
         self._compute = compute
 
-    def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
-        """Looks of each image, row i for box i; features [N, P, D] of unit length.
+    def __call__(
+        self, frames: list[Frame], detections: list[Detections], poses: list[Poses]
+    ) -> list[Appearance]:
+        """Embeddings of each frame, row i for box i; features [N, P, D] of unit length.
 
         Who has no usable keypoint is described without a prompt, `prompted` False. Weights trained with
         several cameras run without their camera term, as the published demo does (docs/reference/kpr.md 1.5).
         """
-        counts = [len(found) for found in people]
+        images = [frame.image for frame in frames]
+        counts = [len(found) for found in detections]
         features, visible, prompted = [], [], []
-        for prompts in self._batches(images, people, poses, counts):
+        for prompts in self._batches(images, detections, poses, counts):
             described = self._embed(prompts)
             # Leave the results on the device: the next prompts are drawn while it computes.
             features.append(described[0])
@@ -100,7 +115,7 @@ class KprEncoder:
         ]
 
     def _batches(
-        self, images: Images, people: list[Detections], poses: list[Poses], counts: list[int]
+        self, images: list[np.ndarray], detections: list[Detections], poses: list[Poses], counts: list[int]
     ) -> Iterator[Prompts]:
         """Prompts of at most compute.batch people at a time, whatever frame they are of."""
         frames = np.repeat(np.arange(len(images)), counts)
@@ -110,11 +125,11 @@ class KprEncoder:
             drawn = [
                 make_prompts(
                     images[frame],
-                    people[frame].boxes,
+                    detections[frame].boxes,
                     poses[frame].keypoints,
                     self._prompts,
                     rows[chunk][frames[chunk] == frame],
-                    _doubles(people[frame].boxes, poses[frame].keypoints, self._prompts.min_confidence),
+                    _doubles(detections[frame].boxes, poses[frame].keypoints, self._prompts.min_confidence),
                 )
                 for frame in np.unique(frames[chunk])
             ]
@@ -164,16 +179,11 @@ def _doubles(boxes: np.ndarray, keypoints: np.ndarray, min_confidence: float) ->
     return oks(keypoints, keypoints, areas, min_confidence) > SAME_POSE
 
 
-def load_kpr(config: KprEncoderConfig, weights: Path, compute: ComputeConfig) -> KprEncoder:
-    """The embedder with weights of this project (.safetensors) or a published checkpoint (.pth.tar).
-
-    Raises: WeightsError if the weights are missing, damaged or for another network; UserError if an option
-    contradicts them or is missing.
-    """
+def _load(config: KprEncoderConfig, weights: Path, compute: ComputeConfig) -> Kpr:
     view = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
     model = load(weights, compute.device, spec=view)
     for name in ("parts", "prompt_groups"):
         wanted, found = getattr(config, name), getattr(model.config, name)
         if wanted is not None and wanted != found:
             raise UserError(f"{weights} has {name} = {found}, not {wanted}. Leave the option out.")
-    return KprEncoder(model, config, compute)
+    return model

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.appearance import Appearance
-from kprtrack.core.datatypes import Detections, Images, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.inference.backends import NetworkFile, open_network_file
+from kprtrack.inference.backends import open_network_file
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.pipeline import ReidEncoder
 from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD, PromptConfig, cut_crops, whole_pixel_boxes
 
 _SMALLEST_NORM = 1e-12
@@ -25,23 +26,44 @@ class OnnxConfig:
     std: tuple[float, float, float] = IMAGENET_STD
 
 
-class OnnxEmbedder:
+class OnnxEncoder(ReidEncoder):
     """Describes people by one feature of the whole crop, always visible."""
 
-    def __init__(
-        self, network: NetworkFile, view: PromptConfig, compute: ComputeConfig, dimensions: int
-    ) -> None:
-        self._network = network
-        self._view = view
-        self._fixed_batch = network.input_shape[0]
-        self._batch = self._fixed_batch or compute.batch
-        self._dimensions = dimensions
+    def __init__(self, config: OnnxConfig, weights: Path, compute: ComputeConfig) -> None:
+        """Load the network and run it once on blank crops.
 
-    def __call__(self, images: Images, people: list[Detections], poses: list[Poses]) -> list[Appearance]:
-        """Looks of each image, row i for box i; features [N, 1, D] of unit length."""
-        counts = [len(found) for found in people]
+        Args:
+            config: Size and normalisation of the crops.
+            weights: An .onnx file.
+            compute: Device and batch size.
+
+        Raises:
+            WeightsError: The file is missing, damaged or gives no feature per person.
+            UserError: onnxruntime is not installed, or the size of the crop is neither in the file nor among
+                the options.
+        """
+        self._network = open_network_file(weights, compute)
+        height, width = _crop_size(config, weights, self._network.input_shape)
+        self._view = PromptConfig(height, width, mean=config.mean, std=config.std)
+        self._fixed_batch = self._network.input_shape[0]
+        self._batch = self._fixed_batch or compute.batch
+        blank = np.zeros((self._fixed_batch or 2, 3, height, width), np.float32)
+        tried = self._network.run(blank)[0]
+        # More than one place per person, as a detector's or a pose network's output has, is no feature.
+        if len(tried) != len(blank) or tried.ndim < 2 or np.prod(tried.shape[2:]) != 1:
+            raise WeightsError(
+                f"{weights} gives an output of shape {list(tried.shape)}, not one feature per person."
+            )
+        self._dimensions = tried.shape[1]
+
+    def __call__(
+        self, frames: list[Frame], detections: list[Detections], poses: list[Poses]
+    ) -> list[Appearance]:
+        """Embeddings of each frame, row i for box i; features [N, 1, D] of unit length."""
+        images = [frame.image for frame in frames]
+        counts = [len(found) for found in detections]
         owners = np.repeat(np.arange(len(images)), counts)
-        boxes = np.concatenate([found.boxes for found in people]) if people else np.zeros((0, 4))
+        boxes = np.concatenate([found.boxes for found in detections]) if detections else np.zeros((0, 4))
         features = np.zeros((len(owners), self._dimensions), np.float32)
         for start in range(0, len(owners), self._batch):
             rows = slice(start, start + self._batch)
@@ -52,7 +74,7 @@ class OnnxEmbedder:
             for found in np.split(features, np.cumsum(counts)[:-1])
         ]
 
-    def _crops(self, images: Images, owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def _crops(self, images: list[np.ndarray], owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """The people in `boxes` of the images `owners` (sorted), [K, 3, h, w] float32, normalised."""
         crops = []
         for owner in np.unique(owners):
@@ -69,19 +91,12 @@ class OnnxEmbedder:
         return self._network.run(crops)[0].reshape(len(crops), -1)[:count]
 
 
-def load_onnx(config: OnnxConfig, weights: Path, compute: ComputeConfig) -> OnnxEmbedder:
-    """The embedder with the network in `weights`, tried out once.
-
-    Raises: WeightsError if the file is missing, damaged or gives no feature per person; UserError if
-    onnxruntime is not installed or the size of the crop is neither in the file nor among the options.
-    """
-    network = open_network_file(weights, compute)
-    if len(network.input_shape) != 4 or network.input_shape[1] not in (3, None):
-        raise WeightsError(f"{weights} wants input {network.input_shape}, not images [N, 3, height, width].")
+def _crop_size(config: OnnxConfig, weights: Path, shape: tuple[int | None, ...]) -> tuple[int, int]:
+    """Height and width of the crops in pixels, by the file or else by the options."""
+    if len(shape) != 4 or shape[1] not in (3, None):
+        raise WeightsError(f"{weights} wants input {shape}, not images [N, 3, height, width].")
     size = []
-    for name, asked, fixed in zip(
-        ("height", "width"), (config.height, config.width), network.input_shape[2:], strict=True
-    ):
+    for name, asked, fixed in zip(("height", "width"), (config.height, config.width), shape[2:], strict=True):
         if asked and fixed and asked != fixed:
             raise UserError(f"{weights} takes crops of {name} {fixed}, not {asked}. Leave the option out.")
         if not (asked or fixed):
@@ -89,12 +104,4 @@ def load_onnx(config: OnnxConfig, weights: Path, compute: ComputeConfig) -> Onnx
                 f"{weights} takes crops of any size: say the option {name} (256 by 128 is usual)."
             )
         size.append(asked or fixed or 0)
-    view = PromptConfig(size[0], size[1], mean=config.mean, std=config.std)
-    tried = network.run(np.zeros((network.input_shape[0] or 2, 3, *size), np.float32))[0]
-    # More than one place per person, as a detector's or a pose network's output has, is no feature.
-    places = int(np.prod(tried.shape[2:]))
-    if tried.shape[0] != (network.input_shape[0] or 2) or tried.ndim < 2 or places != 1:
-        raise WeightsError(
-            f"{weights} gives an output of shape {list(tried.shape)}, not one feature per person."
-        )
-    return OnnxEmbedder(network, view, compute, tried.reshape(len(tried), -1).shape[1])
+    return size[0], size[1]

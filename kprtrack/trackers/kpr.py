@@ -29,7 +29,13 @@ _EPSILON_S = 1e-6  # times are rounded numbers
 class KprTracker:
     """Follows people through one video; strides and variable frame rates are fine."""
 
-    def __init__(self, config: KprTrackerConfig | None = None) -> None:
+    def __init__(self, config: KprTrackerConfig | None = None, fps: float | None = None) -> None:
+        """Start without tracks.
+
+        Args:
+            config: Thresholds; None: the defaults.
+            fps: Not used: the tracker reads the time of each observation.
+        """
         self.config = config or KprTrackerConfig()
         self._tracks = TrackStore()
         self._hindsight = RetroactiveCorrector(self.config.output_delay_s)

@@ -37,16 +37,17 @@ def crop_networks(config: TrackConfig, *, detects: bool) -> tuple[EstimatePoses,
     """
     parts = {"pose": config.pose} | ({"detector": config.detector} if detects else {})
     for role, part in parts.items():
-        known = build.pose_names() if role == "pose" else build.detector_names()
-        if part.name == build.FILE or part.name not in known:
-            raise unknown_name(f"{role} for crops", part.name, [name for name in known if name != build.FILE])
-    files = {role: build.weights_of(role, part) for role, part in parts.items()}
+        known = [name for name in build.network_table(role) if name != build.FILE]
+        if part.name not in known:
+            raise unknown_name(f"{role} for crops", part.name, known)
+        build.weights_of(role, part)  # a missing file is reported before the first is loaded
     compute = build.compute_config(config)
+    build.configure_threads(compute)
     guard = build.enough_memory(config, compute)
-    estimate_poses = guard(build.open_pose_estimator(config.pose, files["pose"], compute))
+    estimate_poses = guard(build.build_pose_estimator(config.pose, compute))
     if not detects:
         return estimate_poses, None
-    return estimate_poses, guard(build.open_detector(config.detector, files["detector"], compute))
+    return estimate_poses, guard(build.build_detector(config.detector, compute))
 
 
 def make_keypoints(

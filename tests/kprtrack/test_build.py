@@ -7,12 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from kprtrack.build import DEFAULT_WEIGHTS, build_networks, build_tracker, weights_of
+from kprtrack.build import (
+    DEFAULT_WEIGHTS,
+    build_networks,
+    build_reid_encoder,
+    build_tracker,
+    weights_of,
+)
 from kprtrack.config import DEFAULT_PRESET, PRESETS, ComponentConfig, TrackConfig
-from kprtrack.core.datatypes import Frame
+from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.detectors import DETECTORS
+from kprtrack.detectors.yolox import YoloxConfig
 from kprtrack.hub.catalog import CATALOGUE
+from kprtrack.inference.devices import ComputeConfig
+from kprtrack.pipeline import Detector
 from kprtrack.trackers.bytetrack import ByteTrack
 from kprtrack.trackers.kpr import KprTracker
 
@@ -79,7 +88,7 @@ def test_given_boxes_and_keypoints_need_no_network(tmp_path: Path) -> None:
     [
         ("detector", "yolox-nan", "Unknown detector 'yolox-nan'. Did you mean 'yolox-nano'?"),
         ("pose", "hrnet-w23", "Unknown pose estimator 'hrnet-w23'. Did you mean 'hrnet-w32'?"),
-        ("reid", "kp", "Unknown reid encoder 'kp'. Did you mean 'kpr'?"),
+        ("reid", "kp", "Unknown ReID encoder 'kp'. Did you mean 'kpr'?"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_nearest(role: str, name: str, hint: str) -> None:
@@ -129,14 +138,14 @@ def test_a_part_without_published_weights_asks_for_a_file(role: str, name: str) 
 
 @pytest.mark.parametrize("role", ["detector", "pose"])
 def test_given_without_a_file_asks_for_one(role: str) -> None:
-    with pytest.raises(UserError, match=f"--{role} given needs a file: --{role}-weights FILE"):
+    with pytest.raises(UserError, match=f"--{role} file needs a file: name one with --{role}-weights FILE"):
         weights_of(role, ComponentConfig("file"))
 
 
 def test_an_onnx_network_in_place_of_pytorch_weights_is_told(tmp_path: Path) -> None:
     (tmp_path / "osnet.onnx").write_bytes(b"x")
     with pytest.raises(WeightsError, match="--reid onnx"):
-        weights_of("reid", ComponentConfig("kpr", str(tmp_path / "osnet.onnx")))
+        build_reid_encoder(ComponentConfig("kpr", str(tmp_path / "osnet.onnx")), ComputeConfig())
 
 
 def test_boxes_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
@@ -183,13 +192,14 @@ def test_a_gpu_that_is_not_there_is_told_and_nothing_falls_back(tmp_path: Path) 
 def test_full_memory_is_told_with_what_to_make_smaller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def detector(*_: object) -> object:
-        def full(_: object) -> object:
+    class Full(Detector):
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def __call__(self, frames: object) -> list[Detections]:
             raise error
 
-        return full
-
-    monkeypatch.setitem(DETECTORS, "yolox-s", detector)
+    monkeypatch.setitem(DETECTORS, "yolox-s", (Full, YoloxConfig))
     (tmp_path / "w.pth").write_bytes(b"x")
     file = given_file(tmp_path)
     config = TrackConfig(

@@ -10,7 +10,7 @@ import pytest
 from support import paths
 
 from kprtrack import open_source
-from kprtrack.build import open_detector, open_pose_estimator, weights_of
+from kprtrack.build import build_detector, build_pose_estimator
 from kprtrack.cli.main import main
 from kprtrack.config import ComponentConfig
 from kprtrack.core.datatypes import Detections
@@ -51,7 +51,7 @@ def test_people_and_joints_are_found_as_their_teachers_find_them() -> None:
         frames = list(islice(video, FRAMES))
     canvas = {"input_height": 832, "input_width": 832}
     ours, teacher = (
-        open_detector(part, weights_of("detector", part), COMPUTE)(frames)
+        build_detector(part, COMPUTE)(frames)
         for part in (ComponentConfig("yolox-nano"), ComponentConfig("yolox-nano", YOLOX_NANO, canvas))
     )
     sure = [Detections(each.boxes[each.scores >= SURE], each.scores[each.scores >= SURE]) for each in teacher]
@@ -63,12 +63,7 @@ def test_people_and_joints_are_found_as_their_teachers_find_them() -> None:
     assert len(np.concatenate(seen)) > FRAMES
     assert np.concatenate(seen).mean() > 0.65
     small, wanted = (
-        np.concatenate(
-            [
-                each.keypoints
-                for each in open_pose_estimator(part, weights_of("pose", part), COMPUTE)(frames, sure)
-            ]
-        )
+        np.concatenate([each.keypoints for each in build_pose_estimator(part, COMPUTE)(frames, sure)])
         for part in (ComponentConfig("small"), ComponentConfig("heatmap", TINYPOSE))
     )
     wanted[..., 2] *= wanted[..., 2] >= SURE

@@ -31,9 +31,9 @@ def yolox(size: YoloxSize, rounds: int) -> dict[str, Timing]:
     """One 720p frame: the network as it was trained, ours on the same canvas, and ours by default."""
     torch.manual_seed(0)
     network = Yolox(size, 80).eval()
-    image, batch = made_up_image(HEIGHT, WIDTH), ComputeConfig(batch=1)
-    full = YoloxDetector(network, YoloxConfig(size=size, padding="full"), batch)
-    trimmed = YoloxDetector(network, YoloxConfig(size=size), batch)
+    frame, batch = Frame(0, 0.0, made_up_image(HEIGHT, WIDTH)), ComputeConfig(batch=1)
+    full = YoloxDetector(YoloxConfig(size=size, padding="full"), network, batch)
+    trimmed = YoloxDetector(YoloxConfig(size=size), network, batch)
     side = YoloxConfig(size=size).canvas_hw[0]
     canvas = torch.rand(1, 3, side, side) * 255
 
@@ -41,7 +41,7 @@ def yolox(size: YoloxSize, rounds: int) -> dict[str, Timing]:
     def as_trained() -> None:
         suppress(decode(network(canvas), side, side)[0], 0.1, 0.65)
 
-    ways = {"plain": as_trained, "full canvas": lambda: full([image]), "default": lambda: trimmed([image])}
+    ways = {"plain": as_trained, "full canvas": lambda: full([frame]), "default": lambda: trimmed([frame])}
     return in_turns(ways, rounds)
 
 
@@ -49,7 +49,7 @@ def hrnet(rounds: int, people: int = 8) -> dict[str, Timing]:
     """`people` crops of 256 x 192 through HRNet-w32, no mirrored pass."""
     torch.manual_seed(0)
     network = Hrnet(32).eval()
-    ours = HrnetPose(network, HrnetConfig(), ComputeConfig())
+    ours = HrnetPose(HrnetConfig(), network, ComputeConfig())
     crops = np.random.default_rng(0).integers(0, 256, (people, 256, 192, 3), dtype=np.uint8)
     pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float().contiguous()
 
@@ -64,7 +64,7 @@ def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
     """`people` prompted crops of one frame through KPR on SwinV2-B: one by one, and in one batch."""
     torch.manual_seed(0)
     model = Kpr(KprConfig()).eval()
-    reid_encoder = KprEncoder(model, KprEncoderConfig(), ComputeConfig(batch=people))
+    reid_encoder = KprEncoder(KprEncoderConfig(), model, ComputeConfig(batch=people))
     image, boxes = made_up_image(HEIGHT, WIDTH), np.concatenate([five_people(WIDTH, HEIGHT, 0)] * 2)[:people]
     found = Detections(boxes, np.ones(len(boxes), np.float32))
     keypoints = skeletons(boxes, np.random.default_rng(0))
@@ -76,7 +76,9 @@ def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
             model.embed(crop[None], heatmap[None], vectors="foreground+parts")
 
     poses = [Poses(keypoints)]
-    return in_turns({"plain": one_by_one, "ours": lambda: reid_encoder([image], [found], poses)}, rounds)
+    return in_turns(
+        {"plain": one_by_one, "ours": lambda: reid_encoder([Frame(0, 0.0, image)], [found], poses)}, rounds
+    )
 
 
 def backends(shared: Path, threads: int, rounds: int) -> dict[str, dict[str, Timing]]:
@@ -150,13 +152,13 @@ def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
     """Random YOLOX-s, HRNet-w32 and KPR; five people stand where the made-up boxes are."""
     torch.manual_seed(0)
     compute, rng = ComputeConfig(), np.random.default_rng(0)
-    detect = YoloxDetector(Yolox("s", 80).eval(), YoloxConfig(size="s"), compute)
-    pose = HrnetPose(Hrnet(32).eval(), HrnetConfig(), compute)
-    embed = KprEncoder(Kpr(KprConfig()), KprEncoderConfig(), compute)
+    detect = YoloxDetector(YoloxConfig(size="s"), Yolox("s", 80).eval(), compute)
+    pose = HrnetPose(HrnetConfig(), Hrnet(32).eval(), compute)
+    embed = KprEncoder(KprEncoderConfig(), Kpr(KprConfig()), compute)
     background = made_up_image(HEIGHT, WIDTH)
 
     def boxes(batch: list[Frame]) -> list[Detections]:
-        detect([frame.image for frame in batch])
+        detect(batch)
         found = [five_people(WIDTH, HEIGHT, frame.number) for frame in batch]
         return [Detections(each, np.full(5, 0.9, np.float32)) for each in found]
 
@@ -166,9 +168,7 @@ def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
             one.keypoints[:] = skeletons(shown.boxes, rng)  # a random network finds nobody's joints
         return found
 
-    networks = Networks(
-        boxes, poses, lambda batch, *observation: embed([frame.image for frame in batch], *observation)
-    )
+    networks = Networks(boxes, poses, embed)
     return networks, [Frame(number, number / 30, background) for number in range(frames)], 30.0
 
 

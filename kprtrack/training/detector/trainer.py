@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
+from kprtrack.core.datatypes import Frame
 from kprtrack.core.errors import UserError
 from kprtrack.detectors.letterbox import Preprocess, to_network
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
@@ -94,10 +95,11 @@ def score(
         config.size, config.input_px, config.input_px, min_score=_SCORED_FROM, nms_iou=_NMS_IOU
     )
     device = next(network.parameters()).device.type
-    detect = YoloxDetector(network, view, ComputeConfig(device, batch=config.scoring.batch))
+    detect = YoloxDetector(view, network, ComputeConfig(device, batch=config.scoring.batch))
     found, waiting = [], iter(images)
     while batch := list(islice(waiting, config.scoring.batch)):
-        found += detect([cv2.cvtColor(read_picture(image), cv2.COLOR_BGR2RGB) for image in batch])
+        images_rgb = [cv2.cvtColor(read_picture(image), cv2.COLOR_BGR2RGB) for image in batch]
+        found += detect([Frame(number, 0.0, image) for number, image in enumerate(images_rgb)])
     scores = {"ap50": average_precision(found, images)}
     false = false_people(found, images)
     return scores if false is None else scores | {"false_people": false}

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kprtrack.core.datatypes import Detections
+from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import UserError
 from kprtrack.poses.small import normalised
 from kprtrack.poses.topdown import estimate_poses
@@ -104,12 +104,12 @@ def find_keypoints(
     found = []
     for start in range(0, len(pictures), _IMAGES_AT_ONCE):
         some = pictures[start : start + _IMAGES_AT_ONCE]
-        images = [read_rgb(group[0].image) for group in some]
+        frames = [Frame(number, 0.0, read_rgb(group[0].image)) for number, group in enumerate(some)]
         seen = [
             Detections(np.stack([person.box for person in group]), np.ones(len(group), np.float32))
             for group in some
         ]
-        poses = estimate_poses(images, seen, heatmaps, config.layout(), config.scoring.batch)
+        poses = estimate_poses(frames, seen, heatmaps, config.layout(), config.scoring.batch)
         found += [one.keypoints for one in poses]
     return np.concatenate(found)
 

@@ -16,10 +16,10 @@ from kprtrack.build import build_tracker
 from kprtrack.config import ComponentConfig
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks
-from kprtrack.detectors.file import load_file_detections
+from kprtrack.detectors.file import FileConfig, FileDetector
 from kprtrack.io import RunHeader, open_writer
 from kprtrack.pipeline import Networks, observe, track
-from kprtrack.poses.file import load_file_poses
+from kprtrack.poses.file import FilePose
 from kprtrack.video.source import open_source
 
 # Head, trunk, thighs, shins, as rows of KEYPOINTS; each part is seen around its joints.
@@ -62,11 +62,8 @@ def _embed(frames: list[Frame], people: list[Detections], poses: list[Poses]) ->
 def _track(root: Path, name: str) -> list[Tracks]:
     """The tracker's tracks from true boxes and poses, without their identities."""
     ground_truth = root / "tracks" / f"{name}.json"
-    boxes, poses = load_file_detections(ground_truth), load_file_poses(ground_truth)
     networks = Networks(
-        lambda frames: boxes.for_frames([frame.number for frame in frames]),
-        lambda frames, people: poses.for_frames([frame.number for frame in frames], people),
-        _embed,
+        FileDetector(FileConfig(), ground_truth), FilePose(FileConfig(), ground_truth), _embed
     )
     with open_source(root / "images" / "val" / name, images_fps=SMOOTH.fps) as video:
         seen: list[Observation] = list(observe(video, networks))

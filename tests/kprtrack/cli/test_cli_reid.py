@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from support.mean_colour import MeanColour
 
 from kprtrack.cli.main import SUBCOMMANDS
 from kprtrack.core.errors import InputError, UserError, WeightsError
@@ -126,15 +127,10 @@ def test_a_damaged_crop_is_named() -> None:
 def test_another_encoder_is_scored_by_the_same_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from kprtrack.core.appearance import Appearance
     from kprtrack.reid_encoders import REID_ENCODERS
+    from kprtrack.reid_encoders.onnx import OnnxConfig
 
-    def colours(images: list[np.ndarray], people: object, poses: object) -> list[Appearance]:
-        means = [image.mean(axis=(0, 1), dtype=np.float32)[None, None] for image in images]
-        seen = np.ones((1, 1), bool)
-        return [Appearance(mean / np.linalg.norm(mean), seen, ~seen[0]) for mean in means]
-
-    monkeypatch.setitem(REID_ENCODERS, "onnx", lambda path, options, compute: colours)
+    monkeypatch.setitem(REID_ENCODERS, "onnx", (MeanColour, OnnxConfig))
     words = ["--reid", "onnx", "--ranking", "1", "--plots", "plots"]
     assert run("eval", [*EVAL, *words]) == 0
     rows = capsys.readouterr().out.splitlines()[4:]
@@ -180,16 +176,22 @@ def test_crops_of_one_name_are_told_apart_by_their_folders() -> None:
 
 
 def test_compare_asks_a_pose_estimator_about_the_whole_crop(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kprtrack.core.datatypes import Poses
+    from kprtrack.core.datatypes import Detections, Frame, Poses
+    from kprtrack.pipeline import PoseEstimator
     from kprtrack.poses import POSES
+    from kprtrack.poses.heatmap import HeatmapConfig
 
     asked = []
 
-    def estimate(images: list[np.ndarray], people: list) -> list[Poses]:  # type: ignore[type-arg]
-        asked.extend(found.boxes.tolist() for found in people)
-        return [Poses(np.full((1, 17, 3), 5, np.float32)) for _ in images]
+    class FakePose(PoseEstimator):
+        def __init__(self, config: object, weights: object, compute: object) -> None:
+            pass
 
-    monkeypatch.setitem(POSES, "heatmap", lambda path, options, compute: estimate)
+        def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
+            asked.extend(found.boxes.tolist() for found in detections)
+            return [Poses(np.full((1, 17, 3), 5, np.float32)) for _ in frames]
+
+    monkeypatch.setitem(POSES, "heatmap", (FakePose, HeatmapConfig))
     words = ["--pose", "heatmap", "--pose-weights", "kpr.safetensors", "--json", "m.json", "-q"]
     assert run("compare", [*crops()[:2], *words, *COMPARE]) == 0
     assert asked == [[[0, 0, 32, 64]], [[0, 0, 37, 64]]]

@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from support.mean_colour import MeanColour
 
 from kprtrack.cli.data import data_parser, run_data
-from kprtrack.core.appearance import Appearance
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.reid_encoders import REID_ENCODERS
+from kprtrack.reid_encoders.onnx import OnnxConfig
 from reid.crop import Crop
 from reid.datasets import open_dataset
 from reid.datasets.crops import read_crop
@@ -97,12 +98,7 @@ def test_the_whole_crop_is_another_feature() -> None:
 
 
 def test_any_encoder_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
-    def colours(images: list[np.ndarray], people: object, poses: object) -> list[Appearance]:
-        means = [image.mean(axis=(0, 1), dtype=np.float32)[None, None] for image in images]
-        seen = np.ones((1, 1), bool)
-        return [Appearance(mean / np.linalg.norm(mean), seen, ~seen[0]) for mean in means]
-
-    monkeypatch.setitem(REID_ENCODERS, "onnx", lambda path, options, compute: colours)
+    monkeypatch.setitem(REID_ENCODERS, "onnx", (MeanColour, OnnxConfig))
     assert run(*FEATURES, "--reid", "onnx", "--batch", "5", "--out", "f.safetensors", "-q") == 0
 
     samples = open_dataset("cuhk03", Path("crops"), OPTIONS).samples

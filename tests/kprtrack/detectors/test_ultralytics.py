@@ -3,9 +3,10 @@ import importlib.util
 import numpy as np
 import pytest
 import torch
+from support.frames import frames_of
 
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.detectors.ultralytics import UltralyticsConfig, UltralyticsDetector, load_ultralytics
+from kprtrack.detectors.ultralytics import UltralyticsConfig, UltralyticsDetector
 from kprtrack.inference.devices import ComputeConfig
 
 INSTALLED = importlib.util.find_spec("ultralytics") is not None
@@ -30,6 +31,8 @@ class FakeResult:
 class FakeModel:
     """Answers with prepared boxes and remembers what it was asked."""
 
+    task, names = "detect", {0: "person", 1: "dog"}
+
     def __init__(self, rows: list[list[float]]) -> None:
         self.rows, self.asked = rows, []
 
@@ -39,7 +42,7 @@ class FakeModel:
 
 
 def detector(model: FakeModel, **compute) -> UltralyticsDetector:
-    return UltralyticsDetector(model, 0, UltralyticsConfig(), ComputeConfig(**compute))
+    return UltralyticsDetector(UltralyticsConfig(), model, ComputeConfig(**compute))
 
 
 def image(value: int = 0) -> np.ndarray:
@@ -47,46 +50,46 @@ def image(value: int = 0) -> np.ndarray:
 
 
 def test_people_come_best_first():
-    people = detector(FakeModel([[1, 2, 3, 4, 0.2], [5, 6, 7, 8, 0.9]]))([image()])[0]
+    people = detector(FakeModel([[1, 2, 3, 4, 0.2], [5, 6, 7, 8, 0.9]]))(frames_of([image()]))[0]
     assert people.boxes.tolist() == [[5, 6, 7, 8], [1, 2, 3, 4]]
     assert people.scores.tolist() == pytest.approx([0.9, 0.2])
 
 
 def test_boxes_without_area_are_dropped():
-    assert len(detector(FakeModel([[1, 2, 1, 4, 0.9]]))([image()])[0]) == 0
+    assert len(detector(FakeModel([[1, 2, 1, 4, 0.9]]))(frames_of([image()]))[0]) == 0
 
 
 def test_nobody_gives_an_empty_list_of_people():
-    assert detector(FakeModel([]))([image()])[0].boxes.shape == (0, 4)
+    assert detector(FakeModel([]))(frames_of([image()]))[0].boxes.shape == (0, 4)
 
 
 def test_images_go_in_batches_blue_first():
     model = FakeModel([])
-    assert len(detector(model, batch=2)([image(200)] * 3)) == 3
+    assert len(detector(model, batch=2)(frames_of([image(200)] * 3))) == 3
     assert [len(images) for images, _ in model.asked] == [2, 1]
     assert model.asked[0][0][0][0, 0].tolist() == [0, 0, 200]
 
 
 def test_only_people_are_asked_for():
     model = FakeModel([])
-    detector(model)([image()])
+    detector(model)(frames_of([image()]))
     options = model.asked[0][1]
     assert (options["classes"], options["conf"], options["device"]) == ([0], 0.1, "cpu")
 
 
 def test_an_empty_image_is_refused():
     with pytest.raises(UserError, match="expected uint8"):
-        detector(FakeModel([]))([np.zeros((0, 0, 3), np.uint8)])
+        detector(FakeModel([]))(frames_of([np.zeros((0, 0, 3), np.uint8)]))
 
 
 def test_missing_weights_are_never_fetched(tmp_path):
     with pytest.raises(WeightsError, match=r"yolo11n\.pt"):
-        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo11n.pt", ComputeConfig())
+        UltralyticsDetector(UltralyticsConfig(), tmp_path / "yolo11n.pt", ComputeConfig())
 
 
 def test_a_precision_the_package_lacks_is_refused(tmp_path):
     with pytest.raises(UserError, match="bf16"):
-        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo11n.pt", ComputeConfig(precision="bf16"))
+        UltralyticsDetector(UltralyticsConfig(), tmp_path / "yolo11n.pt", ComputeConfig(precision="bf16"))
 
 
 @pytest.mark.parametrize("options", [{"input_px": 600}, {"min_score": 2.0}, {"nms_iou": -1.0}])
@@ -101,4 +104,4 @@ def test_without_the_package_the_user_learns_how_to_get_it_and_its_licence(tmp_p
     monkeypatch.setenv("ULTRALYTICS_SAFE_LOAD", "True")
     (tmp_path / "yolo.pt").write_bytes(b"x")
     with pytest.raises(UserError, match=r'AGPL-3\.0.*pip install "kprtrack\[ultralytics\]"'):
-        load_ultralytics(UltralyticsConfig(), tmp_path / "yolo.pt", ComputeConfig())
+        UltralyticsDetector(UltralyticsConfig(), tmp_path / "yolo.pt", ComputeConfig())

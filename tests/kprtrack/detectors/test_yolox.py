@@ -4,11 +4,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from support.frames import frames_of
 from support.yolox_cases import FIXTURES, GOLDEN, SHARED, filled_network, pattern_image
 from torch import nn
 
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector, load_yolox, suppress
+from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector, suppress
 from kprtrack.detectors.yolox_network import Yolox
 from kprtrack.inference.devices import ComputeConfig
 
@@ -28,7 +29,7 @@ def network():
 
 def detector(network: nn.Module, compute: ComputeConfig | None = None, **options) -> YoloxDetector:
     chosen = {"size": "nano", "input_width": 128, "min_score": 0.1} | options
-    return YoloxDetector(network, YoloxConfig(**chosen), compute or ComputeConfig())
+    return YoloxDetector(YoloxConfig(**chosen), network, compute or ComputeConfig())
 
 
 def same(a, b, tolerance_px=0.05) -> bool:
@@ -118,46 +119,46 @@ def test_every_image_of_a_mixed_batch_gets_its_own_people(network):
     images = [
         pattern_image(h, w, i) for i, (h, w) in enumerate([(72, 128), (128, 72), (72, 128), (200, 200)])
     ]
-    alone = [detector(network)([image])[0] for image in images]
-    together = detector(network, ComputeConfig(batch=2))(images)
+    alone = [detector(network)(frames_of([image]))[0] for image in images]
+    together = detector(network, ComputeConfig(batch=2))(frames_of(images))
     assert all(len(people) for people in together)
     assert all(same(a, b) for a, b in zip(alone, together, strict=True))
 
 
 def test_people_come_best_first_in_pixels_of_the_image(network):
     image = pattern_image(128, 128, 0)
-    small = detector(network)([image])[0]
-    large = detector(network)([np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)])[0]
+    small = detector(network)(frames_of([image]))[0]
+    large = detector(network)(frames_of([np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)]))[0]
     assert (np.diff(small.scores) <= 0).all()
     assert small.boxes.dtype == small.scores.dtype == np.float32
     assert large.boxes.max() == pytest.approx(2 * small.boxes.max(), rel=0.1)
 
 
 def test_boxes_are_not_clipped_to_the_image(network):
-    boxes = detector(network)([pattern_image(128, 128, 0)])[0].boxes
+    boxes = detector(network)(frames_of([pattern_image(128, 128, 0)]))[0].boxes
     assert boxes.min() < 0 or boxes.max() > 128
 
 
 def test_nobody_gives_an_empty_list_of_people(network):
-    people = detector(network, min_score=1.0)([pattern_image(72, 128, 0)])[0]
+    people = detector(network, min_score=1.0)(frames_of([pattern_image(72, 128, 0)]))[0]
     assert len(people) == 0
     assert people.boxes.shape == (0, 4)
-    assert detector(network)([]) == []
+    assert detector(network)(frames_of([])) == []
 
 
 @pytest.mark.parametrize("shape", [(0, 0, 3), (0, 20, 3), (20, 20), (20, 20, 4)])
 def test_an_image_of_another_shape_is_refused(shape, network):
     with pytest.raises(UserError, match="expected uint8"):
-        detector(network)([np.zeros(shape, np.uint8)])
+        detector(network)(frames_of([np.zeros(shape, np.uint8)]))
 
 
 def test_an_image_of_floats_is_refused(network):
     with pytest.raises(UserError, match="float32"):
-        detector(network)([np.zeros((20, 20, 3), np.float32)])
+        detector(network)(frames_of([np.zeros((20, 20, 3), np.float32)]))
 
 
 def test_a_single_pixel_is_an_image(network):
-    assert len(detector(network)([np.zeros((1, 1, 3), np.uint8)])) == 1
+    assert len(detector(network)(frames_of([np.zeros((1, 1, 3), np.uint8)]))) == 1
 
 
 def test_only_the_first_of_several_classes_is_read(network):
@@ -165,9 +166,9 @@ def test_only_the_first_of_several_classes_is_read(network):
     rows = {k: v[:1] if "cls_preds" in k else v for k, v in network.state_dict().items()}
     person.load_state_dict(rows)
     image = pattern_image(72, 128, 0)
-    people = detector(person)([image])[0]
+    people = detector(person)(frames_of([image]))[0]
     assert len(people)
-    assert same(people, detector(network)([image])[0])
+    assert same(people, detector(network)(frames_of([image]))[0])
 
 
 def test_making_a_detector_leaves_the_network_trainable(network):
@@ -191,19 +192,22 @@ class Broken(Yolox):
 
 @pytest.mark.parametrize("raw_size", [1000.0, -1000.0, float("nan")])
 def test_boxes_without_a_sound_size_are_dropped(raw_size):
-    assert len(detector(Broken(raw_size), padding="full")([pattern_image(128, 128, 0)])[0]) == 0
+    assert len(detector(Broken(raw_size), padding="full")(frames_of([pattern_image(128, 128, 0)]))[0]) == 0
 
 
 def test_legacy_weights_see_other_pixels(network):
     image = pattern_image(72, 128, 0)
-    assert not same(detector(network, preprocess="legacy")([image])[0], detector(network)([image])[0])
+    assert not same(
+        detector(network, preprocess="legacy")(frames_of([image]))[0],
+        detector(network)(frames_of([image]))[0],
+    )
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_half_precision_finds_about_the_same_boxes(precision, network):
     image = pattern_image(128, 128, 0)
-    half = detector(network, ComputeConfig(precision=precision))([image])[0]
-    single = detector(network)([image])[0]
+    half = detector(network, ComputeConfig(precision=precision))(frames_of([image]))[0]
+    single = detector(network)(frames_of([image]))[0]
     assert len(single) > 10
     assert abs(len(half) - len(single)) <= 0.1 * len(single)
     assert abs(half.scores[:10] - single.scores[:10]).max() < 0.05
@@ -211,7 +215,7 @@ def test_half_precision_finds_about_the_same_boxes(precision, network):
 
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(WeightsError, match=r"none\.pth"):
-        load_yolox(YoloxConfig(size="nano"), tmp_path / "none.pth", ComputeConfig())
+        YoloxDetector(YoloxConfig(size="nano"), tmp_path / "none.pth", ComputeConfig())
 
 
 # --- real weights
@@ -234,7 +238,9 @@ def test_real_weights_find_the_people_found_before():
     frames = first_frames(121)
     known = json.loads(gzip.decompress(CACHE.read_bytes()))["frames"]
     config = YoloxConfig(size="nano", input_height=480, input_width=832, padding="full")
-    found = load_yolox(config, WEIGHTS, ComputeConfig(batch=4))([frames[number] for number in numbers])
+    found = YoloxDetector(config, WEIGHTS, ComputeConfig(batch=4))(
+        frames_of([frames[number] for number in numbers])
+    )
     for number, people in zip(numbers, found, strict=True):
         boxes, scores = np.array(known[number]["boxes"]), np.array(known[number]["scores"])
         assert people.boxes.shape == boxes.shape
@@ -248,8 +254,10 @@ def test_real_weights_find_the_people_found_before():
 @needs_weights
 def test_trimming_the_padding_keeps_the_clear_people():
     frames = first_frames(4)
-    full = load_yolox(YoloxConfig(size="nano", padding="full"), WEIGHTS, ComputeConfig())(frames)
-    trimmed = load_yolox(YoloxConfig(size="nano"), WEIGHTS, ComputeConfig())(frames)
+    full = YoloxDetector(YoloxConfig(size="nano", padding="full"), WEIGHTS, ComputeConfig())(
+        frames_of(frames)
+    )
+    trimmed = YoloxDetector(YoloxConfig(size="nano"), WEIGHTS, ComputeConfig())(frames_of(frames))
     for a, b in zip(full, trimmed, strict=True):
         clear = a.boxes[a.scores > 0.5]
         nearest = np.abs(clear[:, None] - b.boxes[None]).max(axis=2).min(axis=1)
@@ -264,8 +272,8 @@ def test_a_gpu_finds_the_same_people(precision, network):
     image = pattern_image(128, 128, 0)
     # TensorFloat-32, cuDNN's default for fp32, alone moves scores by 3e-3.
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        there = detector(network, ComputeConfig(device="cuda", precision=precision))([image])[0]
-    here = detector(network)([image])[0]
+        there = detector(network, ComputeConfig(device="cuda", precision=precision))(frames_of([image]))[0]
+    here = detector(network)(frames_of([image]))[0]
     assert len(here) > 10
     assert abs(len(there) - len(here)) <= 0.1 * len(here)
     assert np.abs(there.scores[:10] - here.scores[:10]).max() < (1e-3 if precision == "fp32" else 0.05)

@@ -73,19 +73,20 @@ def test_tensors_are_stored_in_half_precision(entry: ModelEntry) -> None:
 def test_weights_are_read_strictly_by_the_parts_of_the_preset(
     entry: ModelEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kprtrack.build import options_of, weights_of
+    from kprtrack import build
     from kprtrack.config import PRESETS
-    from kprtrack.detectors import DETECTORS
     from kprtrack.inference.devices import ComputeConfig
-    from kprtrack.poses import POSES
-    from kprtrack.reid_encoders import REID_ENCODERS
 
     monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path))
     part = getattr(PRESETS["small"], entry.kind)
-    file = weights_of(entry.kind, part)
+    file = build.weights_of(entry.kind, part)
     assert file is not None and file.entry == entry
-    makers = {"detector": DETECTORS, "pose": POSES, "reid": REID_ENCODERS}[entry.kind]
-    makers[part.name](file.path, options_of(part, file), ComputeConfig("cpu", "fp32", 16))
+    builders = {
+        "detector": build.build_detector,
+        "pose": build.build_pose_estimator,
+        "reid": build.build_reid_encoder,
+    }
+    builders[entry.kind](part, ComputeConfig("cpu", "fp32", 16))
 
 
 def test_all_together_leave_the_wheel_small() -> None:

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from support.frames import frames_of
 from torch import Tensor, nn
 
 from kprtrack.build import build_networks
@@ -119,9 +120,9 @@ def test_backends_detect_the_same_people_on_canvases_of_any_size(backend):
     network, _ = random_network("yolox-nano")
     config = YoloxConfig("nano", input_height=128, min_score=0.0)
     images = [np.random.default_rng(0).integers(0, 256, (*hw, 3), np.uint8) for hw in ((72, 128), (128, 64))]
-    wanted = YoloxDetector(network, config, ComputeConfig())(images)
+    wanted = YoloxDetector(config, network, ComputeConfig())(frames_of(images))
     for ours, theirs in zip(
-        YoloxDetector(network, config, ComputeConfig(backend=backend))(images), wanted, strict=True
+        YoloxDetector(config, network, ComputeConfig(backend=backend))(frames_of(images)), wanted, strict=True
     ):
         assert len(ours) == len(theirs) > 0
         # Nearly equal scores may be sorted differently.

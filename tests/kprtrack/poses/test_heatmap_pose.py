@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import paths
+from support.frames import frames_of
 
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import UserError, WeightsError
@@ -15,7 +16,7 @@ from kprtrack.core.skeleton import FLIP
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.poses.crops import cut_crops, pose_windows, standard_matrices
 from kprtrack.poses.decode import decode_msra, unmirror
-from kprtrack.poses.heatmap import HeatmapConfig, HeatmapPose, load_heatmap
+from kprtrack.poses.heatmap import HeatmapConfig, HeatmapPose
 
 REAL = paths.SHARED / "real"
 # Heatmap = the first channel of the crop, 0..1.
@@ -77,11 +78,11 @@ def someone(count: int = 1) -> Detections:
 @SUFFIXES
 @BATCHES
 def test_keypoints_are_found_whatever_the_batch_size_in_the_file(tmp_path, suffix, batch):
-    estimate = load_heatmap(
+    estimate = HeatmapPose(
         PLAIN, write_network(tmp_path, suffix, batch=batch), ComputeConfig(threads=1, batch=3)
     )
     images = [spot(50, 100), spot(60, 90), spot(40, 120)]
-    poses = estimate(images, [someone(5), someone(0), someone(1)])
+    poses = estimate(frames_of(images), [someone(5), someone(0), someone(1)])
     assert [len(one) for one in poses] == [5, 0, 1]
     # The toy's cell centre is 1.5 input pixels off; a cell is about 3 pixels of this frame.
     assert np.abs(poses[0].keypoints[..., :2] - (50, 100)).max() < 2.5
@@ -92,8 +93,10 @@ def test_keypoints_are_found_whatever_the_batch_size_in_the_file(tmp_path, suffi
 def test_colour_order_is_that_of_the_configuration(tmp_path, suffix):
     path = write_network(tmp_path, suffix)
     config = HeatmapConfig(mean=PLAIN.mean, std=PLAIN.std, flip_test=False, channels="bgr")
-    (red,) = load_heatmap(config, path, ComputeConfig(threads=1))([spot(50, 100)], [someone()])
-    (blue,) = load_heatmap(config, path, ComputeConfig(threads=1))([spot(50, 100)[..., ::-1]], [someone()])
+    (red,) = HeatmapPose(config, path, ComputeConfig(threads=1))(frames_of([spot(50, 100)]), [someone()])
+    (blue,) = HeatmapPose(config, path, ComputeConfig(threads=1))(
+        frames_of([spot(50, 100)[..., ::-1]]), [someone()]
+    )
     assert red.keypoints[..., 2].max() == 0
     assert blue.keypoints[..., 2].min() > 0.5
 
@@ -101,9 +104,9 @@ def test_colour_order_is_that_of_the_configuration(tmp_path, suffix):
 def test_both_backends_agree(tmp_path):
     images, seen = [spot(50, 100)], [someone()]
     found = [
-        load_heatmap(PLAIN, write_network(tmp_path, suffix), ComputeConfig(threads=1))(images, seen)[
-            0
-        ].keypoints
+        HeatmapPose(PLAIN, write_network(tmp_path, suffix), ComputeConfig(threads=1))(
+            frames_of(images), seen
+        )[0].keypoints
         for suffix in (".onnx", ".xml")
     ]
     np.testing.assert_allclose(found[0], found[1], atol=1e-4)
@@ -115,7 +118,7 @@ def test_both_backends_agree(tmp_path):
 )
 def test_a_network_without_17_heatmaps_is_refused_with_its_shape(tmp_path, suffix, options, words):
     with pytest.raises(WeightsError, match=words):
-        load_heatmap(PLAIN, write_network(tmp_path, suffix, **options), ComputeConfig(threads=1))
+        HeatmapPose(PLAIN, write_network(tmp_path, suffix, **options), ComputeConfig(threads=1))
 
 
 @pytest.mark.parametrize("name", ["broken.onnx", "broken.xml"])
@@ -124,22 +127,22 @@ def test_a_damaged_file_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"nothing of use")
     (tmp_path / "broken.bin").write_bytes(b"")
     with pytest.raises(WeightsError, match=name):
-        load_heatmap(PLAIN, tmp_path / name, ComputeConfig())
+        HeatmapPose(PLAIN, tmp_path / name, ComputeConfig())
 
 
 def test_a_missing_file_and_a_strange_suffix_are_refused(tmp_path):
     with pytest.raises(WeightsError, match="No weights at"):
-        load_heatmap(PLAIN, tmp_path / "none.onnx", ComputeConfig())
+        HeatmapPose(PLAIN, tmp_path / "none.onnx", ComputeConfig())
     (tmp_path / "net.tflite").write_bytes(b"x")
     with pytest.raises(WeightsError, match=r"neither an \.onnx file nor"):
-        load_heatmap(PLAIN, tmp_path / "net.tflite", ComputeConfig())
+        HeatmapPose(PLAIN, tmp_path / "net.tflite", ComputeConfig())
 
 
 def test_an_openvino_model_without_its_bin_is_refused(tmp_path):
     path = write_network(tmp_path, ".xml")
     path.with_suffix(".bin").unlink()
     with pytest.raises(WeightsError, match=r"toy\.bin beside it"):
-        load_heatmap(PLAIN, path, ComputeConfig())
+        HeatmapPose(PLAIN, path, ComputeConfig())
 
 
 @pytest.mark.parametrize(
@@ -149,13 +152,13 @@ def test_a_missing_backend_is_named_with_its_extra(tmp_path, monkeypatch, name, 
     (tmp_path / name).write_bytes(b"x")
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UserError, match=rf"pip install \"kprtrack\[{extra}\]\""):
-        load_heatmap(PLAIN, tmp_path / name, ComputeConfig())
+        HeatmapPose(PLAIN, tmp_path / name, ComputeConfig())
 
 
 def test_onnx_on_a_device_its_backend_lacks_is_refused(tmp_path):
     path = write_network(tmp_path, ".onnx")
     with pytest.raises(UserError, match="cannot compute on 'mps'"):
-        load_heatmap(PLAIN, path, ComputeConfig(device="mps"))
+        HeatmapPose(PLAIN, path, ComputeConfig(device="mps"))
 
 
 @pytest.mark.parametrize("wrong", [{"channels": "rbg"}, {"std": (1.0, 0.0, 1.0)}, {"skeleton": "coco18"}])
@@ -170,7 +173,7 @@ def tinypose() -> HeatmapPose:
     if not path.exists():
         pytest.skip("needs ../shared/real")
     pytest.importorskip("openvino")
-    return load_heatmap(HeatmapConfig(), path, ComputeConfig(threads=1))
+    return HeatmapPose(HeatmapConfig(), path, ComputeConfig(threads=1))
 
 
 def cached_frames(count: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:

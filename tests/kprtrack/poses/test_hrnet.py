@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from support import paths
+from support.frames import frames_of
 from support.hrnet_formula import formula_weights, network_weights, pattern_image
 
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.inference.devices import ComputeConfig
-from kprtrack.poses.hrnet import Hrnet, HrnetConfig, HrnetPose, load_hrnet, load_hrnet_weights
+from kprtrack.poses.hrnet import Hrnet, HrnetConfig, HrnetPose, load_hrnet_weights
 
 GOLDEN = np.load(paths.GOLDEN / "hrnet_network.npz")
 SHARED = paths.SHARED
@@ -75,7 +76,7 @@ def test_names_and_shapes_are_those_of_mmpose(network):
 @pytest.mark.parametrize("flip", ["flip", "noflip"])
 def test_keypoints_from_boxes_agree_with_mmpose(network, flip):
     config = HrnetConfig(flip_test=flip == "flip")
-    (poses,) = HrnetPose(network, config, ComputeConfig(batch=2))([picture()], [people()])
+    (poses,) = HrnetPose(config, network, ComputeConfig(batch=2))(frames_of([picture()]), [people()])
     # One of the 51 sits on a numerical tie; OpenCV 4 crops differently and moves more of them.
     safe = GOLDEN[f"td_msra_{flip}_safe"]
     off_px = np.abs(poses.keypoints[..., :2] - GOLDEN[f"td_msra_{flip}_kpts"]).max(axis=-1)
@@ -112,9 +113,11 @@ def test_old_mmpose_names_and_stored_image_means_are_understood(network, tmp_pat
     tensors["data_preprocessor.mean"] = torch.zeros(3)
     path = save(tmp_path, tensors)
     config = HrnetConfig(skeleton="posetrack18", flip_test=False)
-    (poses,) = load_hrnet(config, path, ComputeConfig())([picture()], [people()])
+    (poses,) = HrnetPose(config, path, ComputeConfig())(frames_of([picture()]), [people()])
     assert (poses.keypoints[:, 3:5, 2] == 0).all()
-    coco = HrnetPose(network, HrnetConfig(flip_test=False), ComputeConfig())([picture()], [people()])[0]
+    coco = HrnetPose(HrnetConfig(flip_test=False), network, ComputeConfig())(
+        frames_of([picture()]), [people()]
+    )[0]
     np.testing.assert_allclose(poses.keypoints[..., :2], coco.keypoints[..., :2], atol=1e-4)
 
 

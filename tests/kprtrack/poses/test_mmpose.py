@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from support import paths
+from support.frames import frames_of
 from support.hrnet_formula import network_weights, pattern_image
 
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.inference.devices import ComputeConfig
-from kprtrack.poses.hrnet import Hrnet, HrnetConfig, load_hrnet
-from kprtrack.poses.mmpose import MmposeConfig, import_mmpose, load_mmpose
+from kprtrack.poses.hrnet import Hrnet, HrnetConfig, HrnetPose
+from kprtrack.poses.mmpose import MmposeConfig, MmposePose, import_mmpose
 
 GOLDEN = np.load(paths.GOLDEN / "hrnet_network.npz")
 INSTALLED = importlib.util.find_spec("mmpose") is not None
@@ -77,12 +78,12 @@ def test_stand_ins_are_gone_after_the_import():
 @needs_mmpose
 @pytest.mark.parametrize("decode", ["msra", "dark", "udp"])
 def test_our_hrnet_gives_the_keypoints_of_mmpose(weights, decode):
-    theirs = load_mmpose(config(decode), weights, ComputeConfig(batch=2))([picture()], [people()])[
+    theirs = MmposePose(config(decode), weights, ComputeConfig(batch=2))(frames_of([picture()]), [people()])[
         0
     ].keypoints
-    ours = load_hrnet(HrnetConfig(decode=decode), weights, ComputeConfig(batch=2))([picture()], [people()])[
-        0
-    ].keypoints
+    ours = HrnetPose(HrnetConfig(decode=decode), weights, ComputeConfig(batch=2))(
+        frames_of([picture()]), [people()]
+    )[0].keypoints
     off_px = np.abs(theirs - ours)[..., :2].max(axis=-1)
     # The last step of dark and udp is ill-conditioned on maps of random weights: a few keypoints run away.
     assert (off_px < 0.05).mean() >= (1 if decode == "msra" else 0.95)
@@ -91,12 +92,12 @@ def test_our_hrnet_gives_the_keypoints_of_mmpose(weights, decode):
 
 @needs_mmpose
 def test_posetrack_models_know_no_ears(weights):
-    theirs = load_mmpose(config("posetrack18"), weights, ComputeConfig())([picture()], [people()])[
+    theirs = MmposePose(config("posetrack18"), weights, ComputeConfig())(frames_of([picture()]), [people()])[
         0
     ].keypoints
-    ours = load_hrnet(HrnetConfig(skeleton="posetrack18"), weights, ComputeConfig())([picture()], [people()])[
-        0
-    ].keypoints
+    ours = HrnetPose(HrnetConfig(skeleton="posetrack18"), weights, ComputeConfig())(
+        frames_of([picture()]), [people()]
+    )[0].keypoints
     assert (theirs[:, 3:5, 2] == 0).all()
     off_px = np.abs(theirs - ours)[..., :2].max(axis=-1)
     assert (off_px < 0.05).mean() >= 0.95
@@ -105,9 +106,9 @@ def test_posetrack_models_know_no_ears(weights):
 
 @needs_mmpose
 def test_frames_without_people_keep_their_place(weights):
-    estimate = load_mmpose(config("msra"), weights, ComputeConfig(batch=2))
+    estimate = MmposePose(config("msra"), weights, ComputeConfig(batch=2))
     seen = [people(0), people(2), people(0), people(1)]
-    assert [len(poses) for poses in estimate([picture()] * 4, seen)] == [0, 2, 0, 1]
+    assert [len(poses) for poses in estimate(frames_of([picture()] * 4), seen)] == [0, 2, 0, 1]
 
 
 @needs_mmpose
@@ -116,13 +117,13 @@ def test_weights_for_another_model_are_refused(tmp_path, name):
     path = tmp_path / "other.pth"
     torch.save({name: torch.zeros(2)}, path)
     with pytest.raises(WeightsError, match="is not for this mmpose model"):
-        load_mmpose(config("msra"), path, ComputeConfig())
+        MmposePose(config("msra"), path, ComputeConfig())
 
 
 @needs_mmpose
 def test_a_model_with_other_keypoints_is_refused(weights):
     with pytest.raises(UserError, match="has the keypoints right_ankle"):
-        load_mmpose(config("mpii"), weights, ComputeConfig())
+        MmposePose(config("mpii"), weights, ComputeConfig())
 
 
 @needs_mmpose
@@ -131,7 +132,7 @@ def test_a_model_with_other_keypoints_is_refused(weights):
 )
 def test_a_model_with_a_part_that_is_not_installed_is_refused_with_its_name(weights):
     with pytest.raises(UserError, match=r"mmpretrain\.VisionTransformer"):
-        load_mmpose(config("vit"), weights, ComputeConfig())
+        MmposePose(config("vit"), weights, ComputeConfig())
 
 
 def test_mmpose_asks_for_its_configuration_file():
@@ -142,4 +143,4 @@ def test_mmpose_asks_for_its_configuration_file():
 @needs_mmpose
 def test_a_missing_configuration_is_refused(weights, tmp_path):
     with pytest.raises(InputError, match="No mmpose configuration at"):
-        load_mmpose(MmposeConfig(tmp_path / "none.py"), weights, ComputeConfig())
+        MmposePose(MmposeConfig(tmp_path / "none.py"), weights, ComputeConfig())

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
+from support.frames import frames_of
 
+from kprtrack.build import build_pose_estimator
+from kprtrack.config import ComponentConfig
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.inference.devices import ComputeConfig
-from kprtrack.poses import POSES
 from kprtrack.poses.small import (
     SmallPose,
     SmallPoseConfig,
@@ -90,7 +92,7 @@ def test_a_file_tells_the_shape_and_gives_the_same_network(tmp_path, dtype):
 
 def test_the_estimator_gives_the_heatmaps_of_the_network_it_copied():
     network, crops = tiny(), np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
-    found = SmallPoseEstimator(network, SmallPoseConfig(), ComputeConfig()).heatmaps(crops)
+    found = SmallPoseEstimator(SmallPoseConfig(), network, ComputeConfig()).heatmaps(crops)
     with torch.inference_mode():
         wanted = network(normalised(torch.from_numpy(crops))).numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-4)
@@ -100,11 +102,13 @@ def test_the_estimator_gives_the_heatmaps_of_the_network_it_copied():
 @pytest.mark.parametrize("flip_test", [True, False])
 def test_people_get_17_keypoints_each_through_the_table(tmp_path, flip_test):
     path = write(tmp_path, small_pose_file(tiny()))
-    estimate = POSES["small"](path, {"flip_test": flip_test}, ComputeConfig(batch=2))
+    estimate = build_pose_estimator(
+        ComponentConfig("small", str(path), {"flip_test": flip_test}), ComputeConfig(batch=2)
+    )
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     people = Detections(np.array([[10, 5, 50, 80], [60, 20, 100, 90]], np.float32), np.ones(2, np.float32))
     nobody = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-    poses = estimate([image, image], [people, nobody])
+    poses = estimate(frames_of([image, image]), [people, nobody])
     assert [one.keypoints.shape for one in poses] == [(2, 17, 3), (0, 17, 3)]
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.frames import frames_of
 
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import UserError
@@ -54,12 +55,17 @@ def test_frames_without_people_keep_their_place():
     images = [image_with_spots()] * 4
     nobody = people(np.zeros((0, 4), np.float32))
     seen = [nobody, people(BOXES[:1]), nobody, people(BOXES)]
-    assert [len(poses) for poses in estimate_poses(images, seen, brightness, layout(), 16)] == [0, 1, 0, 2]
+    assert [len(poses) for poses in estimate_poses(frames_of(images), seen, brightness, layout(), 16)] == [
+        0,
+        1,
+        0,
+        2,
+    ]
 
 
 def test_no_people_at_all_ask_nothing_of_the_network():
     nobody = people(np.zeros((0, 4), np.float32))
-    (poses,) = estimate_poses([image_with_spots()], [nobody], lambda crops: 1 / 0, layout(), 16)
+    (poses,) = estimate_poses(frames_of([image_with_spots()]), [nobody], lambda crops: 1 / 0, layout(), 16)
     assert len(poses) == 0
 
 
@@ -70,15 +76,17 @@ def test_people_of_several_frames_share_batches_of_the_given_size():
         sizes.append(len(crops))
         return brightness(crops)
 
-    estimate_poses([image_with_spots()] * 3, [people(BOXES)] * 3, network, layout(flip_test=False), 4)
+    estimate_poses(
+        frames_of([image_with_spots()] * 3), [people(BOXES)] * 3, network, layout(flip_test=False), 4
+    )
     assert sizes == [4, 2]
 
 
 def test_people_get_the_same_keypoints_in_any_batch():
     images = [image_with_spots(), image_with_spots()[::-1]]
     seen = [people(BOXES), people(BOXES[::-1])]
-    alone = estimate_poses(images, seen, brightness, layout(), 1)
-    together = estimate_poses(images, seen, brightness, layout(), 16)
+    alone = estimate_poses(frames_of(images), seen, brightness, layout(), 1)
+    together = estimate_poses(frames_of(images), seen, brightness, layout(), 16)
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_allclose(one.keypoints, other.keypoints, atol=1e-5)
 
@@ -86,7 +94,7 @@ def test_people_get_the_same_keypoints_in_any_batch():
 def test_confidence_is_the_maximum_clipped_to_one():
     for factor, wanted in ((3.0, 1.0), (0.5, 0.5), (-1.0, 0.0)):
         (poses,) = estimate_poses(
-            [np.full((200, 240, 3), 255, np.uint8)],
+            frames_of([np.full((200, 240, 3), 255, np.uint8)]),
             [people(BOXES)],
             lambda crops, factor=factor: np.full((len(crops), 17, 64, 48), factor, np.float32),
             layout(),

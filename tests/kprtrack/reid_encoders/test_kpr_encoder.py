@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.frames import frames_of
 
 from kprtrack.core.appearance import Appearance
-from kprtrack.core.datatypes import Detections, Poses, empty_detections, empty_poses
+from kprtrack.core.datatypes import Detections, Frame, Poses, empty_detections, empty_poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.inference.devices import ComputeConfig
-from kprtrack.reid_encoders.kpr import KprEncoder, KprEncoderConfig, load_kpr
+from kprtrack.reid_encoders.kpr import KprEncoder, KprEncoderConfig
 from reid.model.kpr import Kpr, KprConfig
 from reid.model.prompts import make_prompts
 from reid.model.weights import save
@@ -29,7 +30,7 @@ def model() -> Kpr:
     return made.eval()
 
 
-def scene() -> tuple[list[np.ndarray], list[Detections], list[Poses]]:
+def scene() -> tuple[list[Frame], list[Detections], list[Poses]]:
     """Three frames with 3, 0 and 2 people; the boxes of the first frame overlap."""
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (120, 160, 3), dtype=np.uint8) for _ in range(3)]
@@ -44,11 +45,11 @@ def scene() -> tuple[list[np.ndarray], list[Detections], list[Poses]]:
         low, high = found[:, None, :2], found[:, None, 2:]
         points = low + rng.uniform(size=(len(found), 17, 2)) * (high - low)
         poses.append(Poses(np.concatenate((points, np.ones((len(found), 17, 1))), axis=2).astype(np.float32)))
-    return images, people, poses
+    return frames_of(images), people, poses
 
 
 def embeddings(batch: int = 16, **options: object) -> list[Appearance]:
-    return KprEncoder(model(), KprEncoderConfig(**options), ComputeConfig(batch=batch))(*scene())
+    return KprEncoder(KprEncoderConfig(**options), model(), ComputeConfig(batch=batch))(*scene())
 
 
 def test_rows_are_the_boxes_of_each_frame() -> None:
@@ -100,14 +101,14 @@ def test_negatives_matter_only_where_people_overlap() -> None:
 def test_unsure_keypoints_leave_a_person_unprompted() -> None:
     images, people, poses = scene()
     poses[0].keypoints[1, :, 2] = 0.4
-    embed = KprEncoder(model(), KprEncoderConfig(min_confidence=0.5), ComputeConfig())
+    embed = KprEncoder(KprEncoderConfig(min_confidence=0.5), model(), ComputeConfig())
     assert embed(images, people, poses)[0].prompted.tolist() == [True, False, True]
 
 
 def test_mixed_batch_leaves_the_unprompted_as_without_prompts() -> None:
     images, people, poses = scene()
     poses[0].keypoints[1] = 0
-    mixed = KprEncoder(model(), KprEncoderConfig(), ComputeConfig())(images, people, poses)[0]
+    mixed = KprEncoder(KprEncoderConfig(), model(), ComputeConfig())(images, people, poses)[0]
     assert np.abs(mixed.features[1] - embeddings(prompts=False)[0].features[1]).max() < 1e-5
 
 
@@ -123,14 +124,14 @@ def test_the_foreground_alone_is_one_feature_a_person() -> None:
 
 def test_frames_without_people_give_looks_of_nobody() -> None:
     images = scene()[0]
-    embed = KprEncoder(model(), KprEncoderConfig(), ComputeConfig())
+    embed = KprEncoder(KprEncoderConfig(), model(), ComputeConfig())
     found = embed(images, [empty_detections()] * 3, [empty_poses()] * 3)
     assert [one.features.shape for one in found] == [(0, 6, 8)] * 3
     assert embed([], [], []) == []
 
 
 def test_half_precision_stays_close() -> None:
-    embed = KprEncoder(model(), KprEncoderConfig(), ComputeConfig(precision="bf16"))
+    embed = KprEncoder(KprEncoderConfig(), model(), ComputeConfig(precision="bf16"))
     for half, whole in zip(embed(*scene()), embeddings(), strict=True):
         assert half.features.dtype == np.float32
         if len(half):
@@ -141,7 +142,7 @@ def test_half_precision_stays_close() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 def test_gpu_sees_what_the_cpu_sees(precision: str) -> None:
-    embed = KprEncoder(model(), KprEncoderConfig(), ComputeConfig("cuda", precision))
+    embed = KprEncoder(KprEncoderConfig(), model(), ComputeConfig("cuda", precision))
     for gpu, cpu in zip(embed(*scene()), embeddings(), strict=True):
         if len(gpu):
             least = 0.9999 if precision == "fp32" else 0.98
@@ -151,16 +152,16 @@ def test_gpu_sees_what_the_cpu_sees(precision: str) -> None:
 def test_weights_file_makes_an_embedder(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", model())
     options = KprEncoderConfig(parts=5, prompt_groups="cck6", image_height=64, image_width=32)
-    found = load_kpr(options, tmp_path / "w.safetensors", ComputeConfig())(*scene())
+    found = KprEncoder(options, tmp_path / "w.safetensors", ComputeConfig())(*scene())
     assert np.abs(found[0].features - embeddings()[0].features).max() < 1e-6
 
 
 def test_options_that_contradict_the_weights_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", model())
     with pytest.raises(UserError, match="has parts = 5, not 8"):
-        load_kpr(KprEncoderConfig(parts=8), tmp_path / "w.safetensors", ComputeConfig())
+        KprEncoder(KprEncoderConfig(parts=8), tmp_path / "w.safetensors", ComputeConfig())
     with pytest.raises(WeightsError, match="No weights at"):
-        load_kpr(KprEncoderConfig(), tmp_path / "none.safetensors", ComputeConfig())
+        KprEncoder(KprEncoderConfig(), tmp_path / "none.safetensors", ComputeConfig())
 
 
 @pytest.mark.parametrize("options", [{"min_confidence": 1.5}, {"vectors": "all"}])
@@ -173,7 +174,7 @@ def test_a_double_of_a_person_is_not_a_negative_of_that_person() -> None:
     images, people, poses = scene()
     boxes, keypoints = people[0].boxes[:1], poses[0].keypoints[:1]
     twice = Detections(np.repeat(boxes, 2, 0), np.ones(2, np.float32))
-    embed = KprEncoder(model(), KprEncoderConfig(), ComputeConfig())
+    embed = KprEncoder(KprEncoderConfig(), model(), ComputeConfig())
     alone = embed(images[:1], [Detections(boxes, np.ones(1, np.float32))], [Poses(keypoints)])[0]
     nudged = np.concatenate([keypoints, keypoints + np.float32([0.2, 0.2, 0])])
     doubled = embed(images[:1], [twice], [Poses(nudged)])[0]

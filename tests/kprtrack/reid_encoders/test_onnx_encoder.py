@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 from support import paths
+from support.frames import frames_of
 
-from kprtrack.core.datatypes import Detections, empty_detections, empty_poses
+from kprtrack.core.datatypes import Detections, Frame, empty_detections, empty_poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.inference.devices import ComputeConfig
-from kprtrack.reid_encoders.onnx import OnnxConfig, load_onnx
+from kprtrack.reid_encoders.onnx import OnnxConfig, OnnxEncoder
 
 pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")
@@ -38,13 +39,13 @@ def network(path: Path, shape: Sequence[int | str], *, flat: bool = True) -> Pat
     return path
 
 
-def scene() -> tuple[list[np.ndarray], list[Detections]]:
+def scene() -> tuple[list[Frame], list[Detections]]:
     """Two frames, three people, each box of one colour: red, green, then grey."""
     images = [np.zeros((60, 80, 3), np.uint8) for _ in range(2)]
     images[0][:, :40, 0] = images[0][:, 40:, 1] = 255
     images[1][:] = 128
     boxes = [[[0, 0, 40, 60], [40, 0, 80, 60]], [[10, 10, 30, 50]]]
-    return images, [
+    return frames_of(images), [
         Detections(np.array(found, np.float32), np.ones(len(found), np.float32)) for found in boxes
     ]
 
@@ -52,7 +53,7 @@ def scene() -> tuple[list[np.ndarray], list[Detections]]:
 @pytest.mark.parametrize("flat", [True, False])
 @pytest.mark.parametrize("batch", ["N", 1, 2, 4])
 def test_dynamic_and_fixed_batches_give_the_same_looks(tmp_path: Path, batch: int | str, flat: bool) -> None:
-    embed = load_onnx(
+    embed = OnnxEncoder(
         OnnxConfig(), network(tmp_path / "n.onnx", (batch, 3, 64, 32), flat=flat), ComputeConfig(batch=2)
     )
     images, people = scene()
@@ -66,14 +67,14 @@ def test_dynamic_and_fixed_batches_give_the_same_looks(tmp_path: Path, batch: in
 
 def test_one_part_is_always_visible_and_never_prompted(tmp_path: Path) -> None:
     images, people = scene()
-    embed = load_onnx(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig())
+    embed = OnnxEncoder(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig())
     for one in embed(images, people, [empty_poses(2), empty_poses(1)]):
         assert one.visible.all()
         assert not one.prompted.any()
 
 
 def test_frames_without_people_give_looks_of_nobody(tmp_path: Path) -> None:
-    embed = load_onnx(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig())
+    embed = OnnxEncoder(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig())
     found = embed(scene()[0], [empty_detections()] * 2, [empty_poses()] * 2)
     assert [one.features.shape for one in found] == [(0, 1, 3)] * 2
 
@@ -82,11 +83,11 @@ def test_crop_size_comes_from_the_file_or_is_asked_for(tmp_path: Path) -> None:
     free = network(tmp_path / "free.onnx", ("N", 3, "h", "w"))
     fixed = network(tmp_path / "fixed.onnx", ("N", 3, 64, 32))
     with pytest.raises(UserError, match="say the option height"):
-        load_onnx(OnnxConfig(), free, ComputeConfig())
+        OnnxEncoder(OnnxConfig(), free, ComputeConfig())
     with pytest.raises(UserError, match="height 64, not 256"):
-        load_onnx(OnnxConfig(height=256), fixed, ComputeConfig())
+        OnnxEncoder(OnnxConfig(height=256), fixed, ComputeConfig())
     images, people = scene()
-    found = load_onnx(OnnxConfig(64, 32), free, ComputeConfig())(
+    found = OnnxEncoder(OnnxConfig(64, 32), free, ComputeConfig())(
         images, people, [empty_poses(2), empty_poses(1)]
     )
     assert len(found[0]) == 2
@@ -95,11 +96,11 @@ def test_crop_size_comes_from_the_file_or_is_asked_for(tmp_path: Path) -> None:
 def test_files_that_are_no_reid_network_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("not a network")
     with pytest.raises(WeightsError):
-        load_onnx(OnnxConfig(), tmp_path / "text.onnx", ComputeConfig())
+        OnnxEncoder(OnnxConfig(), tmp_path / "text.onnx", ComputeConfig())
     with pytest.raises(WeightsError, match="No weights at"):
-        load_onnx(OnnxConfig(), tmp_path / "none.onnx", ComputeConfig())
+        OnnxEncoder(OnnxConfig(), tmp_path / "none.onnx", ComputeConfig())
     with pytest.raises(WeightsError, match="not images"):
-        load_onnx(OnnxConfig(), network(tmp_path / "four.onnx", ("N", 4, 64, 32)), ComputeConfig())
+        OnnxEncoder(OnnxConfig(), network(tmp_path / "four.onnx", ("N", 4, 64, 32)), ComputeConfig())
 
 
 @pytest.mark.weights
@@ -116,7 +117,7 @@ def test_real_network_knows_the_same_person_from_the_other_camera() -> None:
             ]
             for camera in (0, 5)
         }
-    embed = load_onnx(OnnxConfig(), OSNET, ComputeConfig(threads=1))
+    embed = OnnxEncoder(OnnxConfig(), OSNET, ComputeConfig(threads=1))
     views = []
     for pictures in raw.values():
         images = [
@@ -126,7 +127,9 @@ def test_real_network_knows_the_same_person_from_the_other_camera() -> None:
             Detections(np.array([[0, 0, i.shape[1], i.shape[0]]], np.float32), np.ones(1)) for i in images
         ]
         views.append(
-            np.concatenate([a.features[:, 0] for a in embed(images, whole, [empty_poses(1)] * len(images))])
+            np.concatenate(
+                [a.features[:, 0] for a in embed(frames_of(images), whole, [empty_poses(1)] * len(images))]
+            )
         )
     distance = 1 - views[0] @ views[1].T
     same = np.eye(len(distance), dtype=bool)

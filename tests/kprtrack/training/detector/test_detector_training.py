@@ -14,11 +14,12 @@ import torch
 from safetensors.torch import load_file
 from support import paths
 from support.detector_cases import draw_plots, person, tiny_config, write_annotations
+from support.frames import frames_of
 
 from kprtrack.cli.main import main
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.signals import StopRequest
-from kprtrack.detectors import DETECTORS
+from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
 from kprtrack.detectors.yolox_network import Yolox
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.training.config import load_recipe
@@ -122,8 +123,8 @@ def test_what_is_learnt_is_logged(whole: Path) -> None:
 
 
 def test_the_tracker_reads_what_was_trained_on_the_canvas_it_was_trained_for(whole: Path) -> None:
-    detect = DETECTORS["yolox-nano"](whole / "weights.safetensors", {"min_score": 0.0}, ComputeConfig())
-    (found,) = detect([np.zeros((50, 60, 3), np.uint8)])
+    detect = YoloxDetector(YoloxConfig("nano", min_score=0.0), whole / "weights.safetensors", ComputeConfig())
+    (found,) = detect(frames_of([np.zeros((50, 60, 3), np.uint8)]))
     assert 0 < len(found) <= 84  # cells of 64 x 64, not of 416 x 416
 
 
