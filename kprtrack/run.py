@@ -176,7 +176,7 @@ def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Netwo
     if info.sample_aspect_ratio is not None:
         video["sample_aspect_ratio"] = str(info.sample_aspect_ratio)
     file = Path(str(clip.source))
-    video["sha256"] = sha256_of(file, remember=False) if file.is_file() else None
+    video["sha256"] = sha256_of(file, cache=False) if file.is_file() else None
     span = {"start_s": clip.start_s, "end_s": clip.end_s, "stride": clip.stride}
     return RunHeader(video, networks.metadata, {**asdict(config), **span, "kprtrack": __version__})
 

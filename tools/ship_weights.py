@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from kprtrack.core.atomic_file import write_whole
-from kprtrack.hub.cache import SHIPPED
+from kprtrack.hub.cache import PACKAGE_WEIGHTS
 from kprtrack.hub.catalog import CATALOGUE
 
 _KPR = "kpr_config"  # in the header of an encoder
@@ -41,7 +41,7 @@ def main() -> None:
         tensors = {name: _single_identity(name, tensor) for name, tensor in tensors.items()}
     tensors = {name: _rounded(name, tensor) for name, tensor in tensors.items()}
     content = save(tensors, told)
-    target = SHIPPED / CATALOGUE[options.name].file_name
+    target = PACKAGE_WEIGHTS / CATALOGUE[options.name].file_name
     write_whole(target, content)
     count = sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point())
     print(f"{target}: {count:,} numbers, {len(content) / 1e6:.2f} MB")

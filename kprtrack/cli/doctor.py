@@ -254,9 +254,9 @@ def _video(name: str, mode: Literal["r", "w"], formats: dict[str, tuple[str, ...
 
 
 def _store() -> Check:
-    from kprtrack.hub.store import where
+    from kprtrack.hub.store import store_folder
 
-    folder = where()
+    folder = store_folder()
     above = next((path for path in (folder, *folder.parents) if path.exists()), Path(folder.anchor))
     if not os.access(above, os.W_OK):
         return Check(
@@ -289,10 +289,10 @@ def _model(role: str, component: ComponentConfig) -> Check:
 def _published() -> Check:
     """List which weights of the authors' own pipeline are installed; they are optional."""
     from kprtrack.hub.catalog import CATALOGUE, PUBLISHED_PIPELINE
-    from kprtrack.hub.store import where
+    from kprtrack.hub.store import store_folder
 
     names = PUBLISHED_PIPELINE.values()
-    missing = [name for name in names if not (where() / CATALOGUE[name].file_name).is_file()]
+    missing = [name for name in names if not (store_folder() / CATALOGUE[name].file_name).is_file()]
     installed = [name for name in names if name not in missing]
     advice = "to reproduce the published results: " + "; ".join(
         f"kprtrack models get {name}" for name in missing

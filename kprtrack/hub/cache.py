@@ -1,4 +1,4 @@
-"""The store on disk: one folder of weights, a record beside each, and a memory of hashes."""
+"""Files of the model store: a folder of weights, a record beside each of them, and cached hashes."""
 
 import hashlib
 import json
@@ -13,38 +13,38 @@ import platformdirs
 from kprtrack.core.errors import OutputError, WeightsError
 
 HASHES = "hashes.json"
-SHIPPED = Path(__file__).parents[1] / "weights"  # small weights that come with the package
+PACKAGE_WEIGHTS = Path(__file__).parents[1] / "weights"  # small weights in the package
 
 
-def where() -> Path:
-    """The folder of the store: $KPRTRACK_HOME/models, else the user's cache folder. It may not exist yet."""
+def store_folder() -> Path:
+    """Return $KPRTRACK_HOME/models, or the folder `models` in the user's cache; it may not exist yet."""
     home = os.environ.get("KPRTRACK_HOME")
     base = Path(home).expanduser() if home else platformdirs.user_cache_path("kprtrack", appauthor=False)
     return base / "models"
 
 
 def prepare_store() -> Path:
-    """The folder of the store, now existing.
-
-    Raises: OutputError if it cannot be made.
-    """
+    """Create the folder of the store and return it. Raises: OutputError if it cannot be created."""
     try:
-        where().mkdir(parents=True, exist_ok=True)
+        store_folder().mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(
-            f"Cannot make the model folder {where()}: {reason}. Choose another: KPRTRACK_HOME=/some/folder"
+            f"Cannot create the model folder {store_folder()}: {reason}. Choose another folder:"
+            " KPRTRACK_HOME=/some/folder"
         ) from error
-    return where()
+    return store_folder()
 
 
 @contextmanager
-def alone(target: Path) -> Iterator[None]:
-    """Keeps other processes from fetching the same file meanwhile; a killed process leaves nothing locked.
+def exclusive_lock(target: Path) -> Iterator[None]:
+    """Keep other processes from downloading the same file; the lock of a killed process is released.
 
-    Raises: WeightsError if another one is at it; OutputError if the store is not writable.
+    Raises:
+        WeightsError: Another process holds the lock.
+        OutputError: The store is not writable.
     """
-    # The empty file stays: removing it could let a third process lock a new one beside a waiting second.
+    # The empty lock file is kept: if it were removed, two processes could each lock a file of that name.
     try:
         lock = target.with_name(f".{target.name}.lock").open("w")
     except OSError as error:
@@ -64,67 +64,71 @@ def alone(target: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise WeightsError(
-                f"Another process is fetching {target.name} at the moment: wait for it."
+                f"Another process is downloading {target.name}. Wait until it has finished."
             ) from error
         yield
 
 
-def sha256_of(path: Path, *, again: bool = False, remember: bool = True) -> str:
-    """64 hex digits; remembered by path, size and time of change, so that big weights are read once.
+def sha256_of(path: Path, *, reread: bool = False, cache: bool = True) -> str:
+    """Hash a file; the hash is cached by path, size and modification time.
 
-    again: read the file, whatever is remembered. remember: False leaves no trace of the file in the store.
+    Args:
+        path: The file.
+        reread: Ignore a cached hash.
+        cache: Store the hash in the cache.
+
+    Returns:
+        64 hex digits.
     """
     stat = path.stat()
     key = str(path.resolve())
     state = [stat.st_size, stat.st_mtime_ns]
-    known = _read_json(where() / HASHES).get(key)
-    if not again and isinstance(known, list) and len(known) == 3 and known[:2] == state:
+    known = _read_json(store_folder() / HASHES).get(key)
+    if not reread and isinstance(known, list) and len(known) == 3 and known[:2] == state:
         return str(known[2])
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    if remember and path.parent != SHIPPED:  # to use the package alone writes nothing into the user's cache
-        _remember_hash(key, [*state, sha256])
+    if cache and path.parent != PACKAGE_WEIGHTS:  # using the package writes nothing into the user's cache
+        _cache_hash(key, [*state, sha256])
     return sha256
 
 
-def put(aside: Path, target: Path, name: str, sha256: str) -> None:
-    """Move a complete, checked file into the store and record it; its final name appears last.
-
-    Raises: OutputError if the store is not writable.
-    """
+def store_file(temporary: Path, target: Path, name: str, sha256: str) -> None:
+    """Move a complete, verified file into the store and record it. Raises: OutputError."""
     try:
         _write_json(_record(target), {"name": name, "sha256": sha256})
-        aside.replace(target)
+        temporary.replace(target)
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
     stat = target.stat()
-    _remember_hash(str(target.resolve()), [stat.st_size, stat.st_mtime_ns, sha256])
+    _cache_hash(str(target.resolve()), [stat.st_size, stat.st_mtime_ns, sha256])
 
 
-def validate_changed(path: Path, name: str, sha256: str) -> None:
-    """Compare a stored file with its record; a file without one (laid there by hand) is recorded now.
+def validate_unchanged(path: Path, name: str, sha256: str) -> None:
+    """Compare a stored file with its record; a file copied there without a record gets one.
 
-    Raises: WeightsError if the file is no longer the one first seen.
+    Raises:
+        WeightsError: The file differs from the one recorded.
     """
     first = _read_json(_record(path)).get("sha256")
     if first is None:
-        # In a read-only store there is nothing to remember; the next run compares nothing either.
+        # A read-only store cannot record it; the next run has nothing to compare with, either.
         with suppress(OSError):
             _write_json(_record(path), {"name": name, "sha256": sha256})
     elif first != sha256:
         raise WeightsError(
-            f"{path} is not the file first seen: its sha256 is {sha256}, then it was {first}. If that is"
-            f" meant, remove {_record(path)}; otherwise remove the weights and get '{name}' again."
+            f"{path} has changed: its sha256 is {sha256}, when first used it was {first}. If the change is"
+            f" intended, remove {_record(path)}; otherwise remove the weights and get '{name}' again."
         )
 
 
 def own_files() -> dict[str, Path]:
-    """Name -> file of all that the user imported under a name of their own."""
+    """Return the files imported under a name of the user's own, by that name."""
     files = {}
-    for record in sorted(where().glob("*.json")):
+    for record in sorted(store_folder().glob("*.json")):
         target = record.with_suffix("")
         name = _read_json(record).get("name")
-        # Published files carry their publisher's file name; own ones their own name and a suffix.
+        # Published weights keep their publisher's file name; imported ones are called by their name.
         if isinstance(name, str) and target.name.startswith(f"{name}.") and target.is_file():
             files[name] = target
     return files
@@ -134,15 +138,15 @@ def _record(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _remember_hash(key: str, known: list[int | str]) -> None:
-    # A read-only store (a container, a shared disk) costs a second reading next time, nothing else.
+def _cache_hash(key: str, known: list[int | str]) -> None:
+    # In a read-only store (a container, a shared disk) the file is hashed again next time.
     with suppress(OSError):
-        where().mkdir(parents=True, exist_ok=True)
-        _write_json(where() / HASHES, {**_read_json(where() / HASHES), key: known})
+        store_folder().mkdir(parents=True, exist_ok=True)
+        _write_json(store_folder() / HASHES, {**_read_json(store_folder() / HASHES), key: known})
 
 
 def _read_json(path: Path) -> dict[str, object]:
-    """The file's object; empty if there is none or it was cut short: nothing is known either way."""
+    """Read a JSON object; empty if the file is missing or damaged."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

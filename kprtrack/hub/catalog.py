@@ -1,7 +1,7 @@
-"""The weights in the package, and every published checkpoint: where it lies, its hash, its settings.
+"""Catalogue of the weights in the package and of published checkpoints: links, hashes and settings.
 
 Source: docs/reference/detector_and_pose.md 1.7, 1.8, 1.10, 2.6; docs/reference/kpr.md 1.1, 4.2, 7.3. Longer
-than other files because it is one table.
+than other files because it is a table.
 """
 
 from collections.abc import Mapping
@@ -16,28 +16,30 @@ Setting = str | int | float | tuple[float, ...]
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One published file of weights."""
+    """A published file of weights."""
 
     name: str  # stable short name, as in `kprtrack models get NAME`
-    kind: Kind  # "backbone" is a start for training, not a model to run
-    architecture: str  # the network it fits: a --detector or --pose name; --reid kpr reads every kpr-…
+    kind: Kind  # "backbone": initial weights for training, not a model to run
+    architecture: str  # a --detector or --pose name; --reid kpr reads every kpr-…
     file_name: str
-    page: str  # what to open in a browser to fetch it by hand
-    licence: str  # of the weights, as far as their publisher states one
-    score: str  # the publisher's own figure, not ours
+    page: str  # web page for a download in the browser
+    licence: str  # of the weights, as their publisher states it
+    score: str  # as published, not measured by us
     url: str | None = None  # direct https link; None: browser only
     size_bytes: int | None = None
     sha256: str | None = None  # 64 hex digits, or the first 8 from the file's name; None: never published
     sha256_from: HashSource = "publisher"
-    settings: Mapping[str, Setting] = field(default_factory=dict)  # dotted configuration keys that go with it
-    in_package: bool = False  # lies in kprtrack/weights/, with a card beside it; nothing is downloaded
+    settings: Mapping[str, Setting] = field(
+        default_factory=dict
+    )  # configuration that belongs to it, by dotted key
+    in_package: bool = False  # in kprtrack/weights/, with a model card beside it
 
 
 _MEGVII = "https://github.com/Megvii-BaseDetection/YOLOX/releases"
 _MMDET = "https://download.openmmlab.com/mmdetection/v2.0/yolox"
 _MMPOSE_COCO = "https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco"
 _MMPOSE_POSETRACK = "https://download.openmmlab.com/mmpose/top_down/hrnet"
-_MMPOSE_START = "https://download.openmmlab.com/mmpose/pretrain_models"
+_MMPOSE_BACKBONES = "https://download.openmmlab.com/mmpose/pretrain_models"
 _KPR_FOLDER = "https://drive.google.com/drive/folders/1t4wXc2c3qlFaqUCifAlc_OPrFwvb7peD"
 _KPR_HUB = "https://huggingface.co/trackinglaboratory/keypoint_promptable_reid"
 _KPR_MULTI_STEM = "kpr_dancetrack_sportsmot_posetrack21_occludedduke_market_split0"
@@ -54,13 +56,13 @@ def _small(
     kind: Kind,
     architecture: str,
     *,
-    learned_from: str,
+    trained_on: str,
     score: str,
     size_bytes: int | None,
     sha256: str | None,
     settings: Mapping[str, Setting] | None = None,
 ) -> ModelEntry:
-    """Weights of our own in the package; learned_from: pictures that are free for research alone."""
+    """Weights of this project, in the package. trained_on: data sets that are for research only."""
     name = f"small-{'kpr' if kind == 'reid' else kind}"
     return ModelEntry(
         name=name,
@@ -68,7 +70,7 @@ def _small(
         architecture=architecture,
         file_name=f"{name}.safetensors",
         page="",
-        licence=f"research only: learned from {learned_from}",
+        licence=f"research only: trained on {trained_on}",
         score=score,
         size_bytes=size_bytes,
         sha256=sha256,
@@ -86,7 +88,7 @@ def _drive_url(drive_id: str) -> str:
 
 
 def _yolox(size: str, average_precision: str, size_bytes: int, sha256: str) -> ModelEntry:
-    """COCO weights of the authors, release 0.1.1rc0."""
+    """COCO weights of YOLOX's authors, release 0.1.1rc0."""
     side = 416 if size in ("nano", "tiny") else 640
     return ModelEntry(
         name=f"yolox-{size}-coco",
@@ -98,7 +100,7 @@ def _yolox(size: str, average_precision: str, size_bytes: int, sha256: str) -> M
         score=f"COCO val AP {average_precision}",
         url=f"{_MEGVII}/download/0.1.1rc0/yolox_{size}.pth",
         size_bytes=size_bytes,
-        # sha256 and size are from a mirror, not yet checked against the original.
+        # sha256 and size are from a mirror and not verified against the original.
         sha256=sha256,
         sha256_from="mirror",
         settings={"yolox.size": size, "yolox.input_height": side, "yolox.input_width": side},
@@ -176,7 +178,7 @@ def _hrnet_coco(width: int, height: int, decode: str, average_precision: str, su
 
 
 def _hrnet_posetrack(width: int, height: int, maps: str, suffix: str) -> ModelEntry:
-    """mmpose 0.x PoseTrack18 weights (head_bottom and head_top in the place of the eyes)."""
+    """mmpose 0.x PoseTrack18 weights (head_bottom and head_top instead of the eyes)."""
     file_name = f"hrnet_w{width}_posetrack18_{height}x{height * 3 // 4}-{suffix}.pth"
     return ModelEntry(
         name=f"hrnet-w{width}-posetrack18-{height}",
@@ -192,7 +194,7 @@ def _hrnet_posetrack(width: int, height: int, maps: str, suffix: str) -> ModelEn
     )
 
 
-def _hrnet_start(width: int, sha256: str) -> ModelEntry:
+def _hrnet_backbone(width: int, sha256: str) -> ModelEntry:
     file_name = f"hrnet_w{width}-{sha256}.pth"
     return ModelEntry(
         name=f"hrnet-w{width}-imagenet",
@@ -201,15 +203,15 @@ def _hrnet_start(width: int, sha256: str) -> ModelEntry:
         file_name=file_name,
         page="https://github.com/open-mmlab/mmpose",
         licence=_APACHE,
-        score="ImageNet start for training",
-        url=f"{_MMPOSE_START}/{file_name}",
+        score="ImageNet, initial weights for training",
+        url=f"{_MMPOSE_BACKBONES}/{file_name}",
         sha256=sha256,
         settings={"hrnet.width": width},
     )
 
 
 def _kpr(label: str, encoder: str, file_stem: str, height: int, groups: str) -> ModelEntry:
-    """A KPR encoder from the authors' folder, by browser only, without a hash (docs/reference/kpr.md 4.2).
+    """A KPR encoder from the authors' folder; browser download, no hash (docs/reference/kpr.md 4.2).
 
     file_stem: kpr_SET_START_mAP_R1_JOB, for Partial-ReID kpr_SET_START_R1_R3_JOB.
     """
@@ -242,21 +244,21 @@ _KPR_POSETRACK_ID = "1Np5wu3nQa_Fl_z7Zw2kchJNC8JZVwsh5"
 _SOLIDER_ID = "1uh7tO34tMf73MJfFqyFEGx42UBktTbZU"
 
 _ENTRIES = (
-    # In the package. Whoever trains one anew writes its score, size and sha256 here and in its card.
+    # In the package. After training one again, update score, size and sha256 here and in its model card.
     _small(
         "detector",
         "yolox-nano",
-        learned_from="MOT17, Penn-Fudan, ImageNet and others",
+        trained_on="MOT17, Penn-Fudan, ImageNet and others",
         score="AP50 74 (ours)",
         size_bytes=1_893_012,
         sha256="c013b45dd03a4dc39ca16a16c1bc18cbc34d668b0b29970691b57c3899b46014",
-        # Video in 16:9, upright or not, is seen at 640 x 384: of the square only what it fills is computed.
+        # A 16:9 video is computed at 640 x 384: padding of the square canvas is left out.
         settings={"yolox.size": "nano", "yolox.input_height": 640, "yolox.input_width": 640},
     ),
     _small(
         "pose",
         "small",
-        learned_from="Leeds Sports Pose, CUHK and others",
+        trained_on="Leeds Sports Pose, CUHK and others",
         score="PCKh 70 (ours)",
         size_bytes=5_825_488,
         sha256="416b6f8bc23d8e385648b0a6306bd72e989f9f9c8f67a2feed54c270a908fa81",
@@ -264,7 +266,7 @@ _ENTRIES = (
     _small(
         "reid",
         "kpr",
-        learned_from="CUHK03 and CUHK01",
+        trained_on="CUHK03 and CUHK01",
         score="CUHK03 mAP 72 R1 75 (ours)",
         size_bytes=6_176_900,
         sha256="7c6eb2d5dac83b164347a98bee024da84b7d8c32c00977309b69d89ed4c4497a",
@@ -319,8 +321,8 @@ _ENTRIES = (
     _hrnet_posetrack(32, 384, "83.7 / 77.3", "806f00a3_20211130"),
     _hrnet_posetrack(48, 256, "84.6 / 77.4", "b5d9b3f1_20211130"),
     _hrnet_posetrack(48, 384, "84.6 / 77.8", "5fd6d3ff_20211130"),
-    _hrnet_start(32, "36af842e"),
-    _hrnet_start(48, "8ef0771d"),
+    _hrnet_backbone(32, "36af842e"),
+    _hrnet_backbone(48, "8ef0771d"),
     _kpr("market-in", "swin", "kpr_market_IN_89.58_95.87_41898449", 384, "cck6"),
     _kpr("occ-duke-in", "swinv2", "kpr_occ_duke_IN_67.12_79.77_41330771", 256, "cck8"),
     replace(
@@ -352,7 +354,7 @@ _ENTRIES = (
         file_name="swin_base_reid.pth",
         page=_KPR_FOLDER,
         licence="none stated",
-        score="start of KPR's SOLIDER recipes",
+        score="initial weights of KPR's SOLIDER configurations",
     ),
     ModelEntry(
         name="solider-swin-b",
@@ -371,7 +373,7 @@ _ENTRIES = (
         file_name="swin_base_patch4_window7_224_22k.pth",
         page=f"{_SWIN}/tag/v1.0.0",
         licence="MIT",
-        score="ImageNet-22k start for training",
+        score="ImageNet-22k, initial weights for training",
         url=f"{_SWIN}/download/v1.0.0/swin_base_patch4_window7_224_22k.pth",
     ),
     ModelEntry(
@@ -381,14 +383,14 @@ _ENTRIES = (
         file_name="swinv2_base_window12to16_192to256.ms_in22k_ft_in1k.safetensors",
         page=_TIMM_HUB,
         licence="MIT",
-        score="ImageNet-22k then 1k, start for training",
+        score="ImageNet-22k then 1k, initial weights for training",
         url=f"{_TIMM_HUB}/resolve/main/model.safetensors",
     ),
 )
 
 CATALOGUE: Mapping[str, ModelEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
-# What the KPR authors' own tracking code used (docs/reference/detector_and_pose.md 1.11,
+# The models of the KPR authors' own tracking code (docs/reference/detector_and_pose.md 1.11,
 # docs/reference/kpr.md 7.3).
 PUBLISHED_PIPELINE = {
     "detector": "yolox-x-coco-mmdet",

@@ -1,4 +1,4 @@
-"""Fetches one file over https, going on where an earlier attempt broke off. No other code goes online."""
+"""Downloads a file over https and resumes interrupted downloads; no other module accesses the network."""
 
 import http.client
 import re
@@ -11,34 +11,44 @@ from urllib.parse import urlsplit
 
 from kprtrack.core.errors import OutputError, WeightsError
 
-Progress = Callable[[int, int | None], None]  # bytes on disk so far, bytes in all where the server says
+Progress = Callable[[int, int | None], None]  # bytes received, total bytes or None if unknown
 
 CHUNK_BYTES = 1 << 20
-TIMEOUT_S = 30.0  # without a single byte
-TRIES = 5  # each goes on from the last, as long as it gets further
+TIMEOUT_S = 30.0  # without receiving a byte
+MAX_ATTEMPTS = 5  # each resumes the one before, as long as bytes arrive
 
 
-def fetch(
+def download_file(
     url: str,
     part: Path,
     *,
     size_bytes: int | None,
-    by_hand: str,
+    manual_steps: str,
     progress: Progress | None = None,
     allow_localhost: bool = False,
 ) -> None:
-    """Fill `part` with the whole file, going on from what an earlier call left of the same version.
+    """Download a file to `part`, resuming an earlier download of the same version.
 
-    by_hand: what the user can do instead, added to every error. allow_localhost: plain http to this machine.
-    Raises: WeightsError if the server cannot be reached, breaks off or sends something else; OutputError if
-    `part` cannot be written.
+    Args:
+        url: Where to download it from, https only.
+        part: File to write.
+        size_bytes: Expected size, if known.
+        manual_steps: What the user can do instead; part of every error.
+        progress: Called with the number of bytes received and the total, if known.
+        allow_localhost: Accept http to this machine, for tests.
+
+    Raises:
+        WeightsError: The server cannot be reached, interrupts the download or sends another file.
+        OutputError: `part` cannot be written.
     """
-    _validate_plain_http(url, allow_localhost=allow_localhost)
+    _validate_https(url, allow_localhost=allow_localhost)
     opener = urllib.request.build_opener(_SecureRedirects(allow_localhost=allow_localhost))
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         before = _size(part)
         try:
-            if _receive(opener, url, part, size_bytes=size_bytes, by_hand=by_hand, progress=progress):
+            if _receive(
+                opener, url, part, size_bytes=size_bytes, manual_steps=manual_steps, progress=progress
+            ):
                 _validator_file(part).unlink(missing_ok=True)
                 return
         except OSError as error:
@@ -48,8 +58,8 @@ def fetch(
         if 0 < _size(part) <= before:
             break
     raise WeightsError(
-        f"The download of {url} broke off after {_size(part):,} bytes; the same command goes on from there."
-        f" {by_hand}"
+        f"The download of {url} was interrupted after {_size(part):,} bytes; run the command again to resume."
+        f" {manual_steps}"
     )
 
 
@@ -59,12 +69,12 @@ def _receive(
     part: Path,
     *,
     size_bytes: int | None,
-    by_hand: str,
+    manual_steps: str,
     progress: Progress | None,
 ) -> bool:
-    """Make one request and store its answer; False if it broke off."""
+    """Make one request and store the response; return False if it was interrupted."""
     validator = _read_validator(part)
-    # Without a validator the rest of another version could be appended unnoticed: start over.
+    # Without a validator the file may have changed since: start again.
     start = _size(part) if validator else 0
     request = urllib.request.Request(url, headers={"User-Agent": "kprtrack"})
     if start:
@@ -75,15 +85,17 @@ def _receive(
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-            return _end_or_restart(part, start, error.headers.get("Content-Range", ""))
-        raise WeightsError(f"{url} answered {error.code} {error.reason}. {by_hand}") from error
+            return _is_complete(part, start, error.headers.get("Content-Range", ""))
+        raise WeightsError(f"{url} answered {error.code} {error.reason}. {manual_steps}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise WeightsError(f"Cannot reach {urlsplit(url).hostname} ({reason}). {by_hand}") from error
+        raise WeightsError(f"Cannot reach {urlsplit(url).hostname} ({reason}). {manual_steps}") from error
     with response:
         if response.headers.get_content_type() == "text/html":
-            raise WeightsError(_web_page(url, by_hand))
-        return _store(response, part, start, size_bytes=size_bytes, by_hand=by_hand, progress=progress)
+            raise WeightsError(_web_page(url, manual_steps))
+        return _store(
+            response, part, start, size_bytes=size_bytes, manual_steps=manual_steps, progress=progress
+        )
 
 
 def _store(
@@ -92,12 +104,12 @@ def _store(
     start: int,
     *,
     size_bytes: int | None,
-    by_hand: str,
+    manual_steps: str,
     progress: Progress | None,
 ) -> bool:
-    """Write the body behind the first `start` bytes of `part`; False if it broke off."""
+    """Append the body to the first `start` bytes of `part`; return False if it was interrupted."""
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
-        start = 0  # the whole file again: no ranges here, or another version since
+        start = 0  # the whole file: the server does not support ranges, or the file has changed
     elif not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         part.unlink(missing_ok=True)
         return False
@@ -105,10 +117,12 @@ def _store(
     total = start + int(length) if length else None
     if size_bytes is not None and total is not None and total != size_bytes:
         raise WeightsError(
-            f"{response.url} offers {total:,} bytes, expected {size_bytes:,}: not the wanted file. {by_hand}"
+            f"{response.url} offers {total:,} bytes, expected {size_bytes:,}: another file. {manual_steps}"
         )
     if not start:
-        part.unlink(missing_ok=True)  # before the new version is noted, so that old bytes never pass for it
+        part.unlink(
+            missing_ok=True
+        )  # before the validator changes, so that old bytes never count as the new version
         _write_validator(part, response)
     with part.open("r+b" if start else "wb") as file:
         file.seek(start)
@@ -122,17 +136,17 @@ def _store(
             if not chunk:
                 break
             if not received and chunk.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-                raise WeightsError(_web_page(response.url, by_hand))
+                raise WeightsError(_web_page(response.url, manual_steps))
             file.write(chunk)
             received += len(chunk)
             if progress:
                 progress(received, total)
-    wanted = size_bytes if total is None else total
-    return wanted is None or received == wanted
+    expected = size_bytes if total is None else total
+    return expected is None or received == expected
 
 
-def _end_or_restart(part: Path, start: int, content_range: str) -> bool:
-    """After "range not satisfiable": True if nothing is missing, else forget the part."""
+def _is_complete(part: Path, start: int, content_range: str) -> bool:
+    """After "range not satisfiable": return True if nothing is missing, else delete the part."""
     if content_range == f"bytes */{start}":
         return True
     part.unlink()
@@ -140,7 +154,7 @@ def _end_or_restart(part: Path, start: int, content_range: str) -> bool:
 
 
 class _SecureRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from https to a plain connection."""
+    """Follows redirects, except from https to http."""
 
     def __init__(self, *, allow_localhost: bool) -> None:
         self._allow_localhost = allow_localhost
@@ -155,24 +169,24 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         try:
-            _validate_plain_http(newurl, allow_localhost=self._allow_localhost)
+            _validate_https(newurl, allow_localhost=self._allow_localhost)
         except WeightsError:
             fp.close()
             raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _validate_plain_http(url: str, *, allow_localhost: bool) -> None:
+def _validate_https(url: str, *, allow_localhost: bool) -> None:
     parts = urlsplit(url)
     local = allow_localhost and parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
     if parts.scheme != "https" and not local:
-        raise WeightsError(f"Refused to download {url}: only https links are followed.")
+        raise WeightsError(f"{url} is not downloaded: only https links are supported.")
 
 
-def _web_page(url: str, by_hand: str) -> str:
+def _web_page(url: str, manual_steps: str) -> str:
     return (
-        f"{urlsplit(url).hostname} answered with a web page instead of the file"
-        f" (Google Drive does so to ask a question or when too many people fetch a file). {by_hand}"
+        f"{urlsplit(url).hostname} returned a web page instead of the file (Google Drive does so to ask for"
+        f" confirmation, or after too many downloads). {manual_steps}"
     )
 
 
@@ -181,7 +195,7 @@ def _size(part: Path) -> int:
 
 
 def _space_hint(part: Path) -> str:
-    return f"Make room or choose another folder: KPRTRACK_HOME=/some/folder (now {part.parent})."
+    return f"Free some space or choose another folder: KPRTRACK_HOME=/some/folder (now {part.parent})."
 
 
 def _validator_file(part: Path) -> Path:
@@ -189,13 +203,13 @@ def _validator_file(part: Path) -> Path:
 
 
 def _read_validator(part: Path) -> str:
-    """What names the version of the file that `part` is the beginning of; empty if unknown."""
+    """Return the HTTP validator of the file that `part` is the beginning of; empty if unknown."""
     file = _validator_file(part)
     return file.read_text("utf-8") if file.is_file() else ""
 
 
 def _write_validator(part: Path, response: http.client.HTTPResponse) -> None:
-    # A weak entity tag does not promise equal bytes: it cannot guard a resumed download (RFC 9110, 13.1.5).
+    # A weak entity tag does not guarantee equal bytes, so it cannot validate a range (RFC 9110, 13.1.5).
     tag = response.headers.get("ETag", "")
     version = tag if re.fullmatch(r'"[^"]*"', tag) else response.headers.get("Last-Modified", "")
     aside = _validator_file(part).with_suffix(".new")

@@ -1,4 +1,4 @@
-"""The model store: names for published weights, one local folder, checked files. Only `get` goes online."""
+"""Finds, downloads, imports and verifies weights by name. Only `get` and `download` go online."""
 
 import difflib
 import re
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from kprtrack.core.errors import OutputError, UserError, WeightsError
 from kprtrack.hub.cache import (
-    SHIPPED,
-    alone,
+    PACKAGE_WEIGHTS,
+    exclusive_lock,
     own_files,
     prepare_store,
-    put,
     sha256_of,
-    validate_changed,
-    where,
+    store_file,
+    store_folder,
+    validate_unchanged,
 )
 from kprtrack.hub.catalog import CATALOGUE, Kind, ModelEntry
-from kprtrack.hub.download import Progress, fetch
+from kprtrack.hub.download import Progress, download_file
 
 __all__ = [
     "ModelFile",
@@ -30,7 +30,7 @@ __all__ = [
     "import_file",
     "list_models",
     "sha256_of",
-    "where",
+    "store_folder",
 ]
 
 SUFFIXES = (".pth.tar", ".pth", ".pt", ".safetensors", ".onnx")
@@ -38,7 +38,7 @@ SUFFIXES = (".pth.tar", ".pth", ".pt", ".safetensors", ".onnx")
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file of weights that is in place and not known to be damaged."""
+    """A file of weights that exists and matches its known hash, if there is one."""
 
     path: Path
     entry: ModelEntry | None  # None: a file of the user's own
@@ -46,37 +46,44 @@ class ModelFile:
 
     @property
     def trust(self) -> str:
-        """What is known about the origin of the bytes, in words."""
+        """Describe how far the origin of the file is verified."""
         if self.entry is None:
             return "your own file"
         if self.entry.in_package:
-            return "comes with the package, nothing to download"
+            return "part of the package, no download needed"
         if self.entry.sha256 is None:
-            return "unverified: no sha256 was ever published; the one seen first is remembered"
+            return "unverified: no sha256 was published; the file is compared with its first download"
         digits = "" if len(self.entry.sha256) == 64 else f"first {len(self.entry.sha256)} digits of the "
         return f"matches the {digits}sha256 from the {self.entry.sha256_from}"
 
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One line of the table of models."""
+    """One row of `kprtrack models list`."""
 
     name: str
-    kind: Kind | None  # None: imported under its own name
+    kind: Kind | None  # None: imported under a name of the user's own
     architecture: str
     size_bytes: int | None
     licence: str
     score: str
     installed: bool
-    downloadable: bool  # False: by browser, then import_file
+    downloadable: bool  # False: download it in a browser, then import it
     in_package: bool = False
 
 
 def find(name_or_path: str | Path) -> ModelFile:
-    """The weights of that name, or the user's own file of that path; never goes online.
+    """Find weights by name or path, without network access.
 
-    A known file given by its path comes with its entry, so that its settings apply.
-    Raises: WeightsError if it is missing (with the ways to get it), damaged or unknown.
+    Args:
+        name_or_path: Name in the catalogue, name of an imported file, or path.
+
+    Returns:
+        The file. Published weights given by their path have their catalogue entry, so that its settings
+        apply.
+
+    Raises:
+        WeightsError: The weights are missing (the message says how to get them), damaged or unknown.
     """
     name, path = str(name_or_path), Path(name_or_path).expanduser()
     if path.is_file():
@@ -87,7 +94,7 @@ def find(name_or_path: str | Path) -> ModelFile:
     own = own_files().get(name)
     if own is not None:
         sha256 = sha256_of(own)
-        validate_changed(own, name, sha256)
+        validate_unchanged(own, name, sha256)
         return ModelFile(own, None, sha256)
     if path.name != name or name.endswith(SUFFIXES):
         raise WeightsError(f"No file of weights at {path}.")
@@ -95,9 +102,18 @@ def find(name_or_path: str | Path) -> ModelFile:
 
 
 def get(name: str, *, progress: Progress | None = None) -> ModelFile:
-    """The weights of a catalogue name, downloaded unless they are in place or in the package already.
+    """Download published weights unless they are already installed.
 
-    Raises: WeightsError for an unknown name, a failed or wrong download; OutputError if it cannot be stored.
+    Args:
+        name: Name in the catalogue.
+        progress: Called with the number of bytes received and the total, if known.
+
+    Returns:
+        The verified file.
+
+    Raises:
+        WeightsError: The name is unknown, the download failed or has another hash than published.
+        OutputError: The file cannot be stored.
     """
     if name not in CATALOGUE:
         raise _unknown(name)
@@ -107,9 +123,21 @@ def get(name: str, *, progress: Progress | None = None) -> ModelFile:
 def download(
     entry: ModelEntry, *, progress: Progress | None = None, allow_localhost: bool = False
 ) -> ModelFile:
-    """As `get`, for any entry. allow_localhost: plain http to this machine is accepted.
+    """Download the weights of a catalogue entry, as `get` does.
 
-    A file with another sha256 than the published one is kept as FILE.rejected and never used by its name.
+    A file with another sha256 than the published one is kept as FILE.rejected.
+
+    Args:
+        entry: What to download.
+        progress: As for `get`.
+        allow_localhost: Accept http to this machine, for tests.
+
+    Returns:
+        The verified file.
+
+    Raises:
+        WeightsError: As `get`.
+        OutputError: As `get`.
     """
     if entry.in_package:
         return _installed(entry)
@@ -117,17 +145,26 @@ def download(
     if target.is_file():
         return _installed(entry)
     if entry.url is None:
-        raise WeightsError(f"'{entry.name}' has no direct link. {_by_hand(entry)}")
-    with alone(target):
-        return _fetch_and_check(entry, target, progress=progress, allow_localhost=allow_localhost)
+        raise WeightsError(f"'{entry.name}' has no direct link. {_manual_steps(entry)}")
+    with exclusive_lock(target):
+        return _download_and_verify(entry, target, progress=progress, allow_localhost=allow_localhost)
 
 
 def import_file(path: Path | str, name: str | None = None) -> ModelFile:
-    """A copy of a downloaded or own file in the store, under its catalogue name or under `name`.
+    """Copy a file of weights into the store.
 
-    Known files are recognised by their sha256; those for which none was published by their file name.
-    Raises: WeightsError if the file is missing, is not what its name says, is unknown and has no `name`, or
-    the name is taken; OutputError if the store cannot be written.
+    Published weights are identified by their sha256, or by their file name where no sha256 was published.
+
+    Args:
+        path: The file.
+        name: Name to import it under; None for published weights.
+
+    Returns:
+        The copy.
+
+    Raises:
+        WeightsError: The file is missing or unknown, or the name is taken or belongs to other weights.
+        OutputError: The store cannot be written.
     """
     source = Path(path).expanduser()
     if not source.is_file():
@@ -136,13 +173,13 @@ def import_file(path: Path | str, name: str | None = None) -> ModelFile:
     entry = CATALOGUE.get(name) if name else _by_hash(sha256) or _by_file_name(source)
     if entry is None and name is None:
         raise WeightsError(
-            f"{source.name} (sha256 {sha256[:8]}...) is not a published file known here."
+            f"{source.name} (sha256 {sha256[:8]}...) is not in the catalogue."
             f" Give it a name: kprtrack models import {source} --name my-model"
         )
     if entry is not None and not _matches(entry, sha256):
         raise WeightsError(_mismatch(entry, source, sha256))
     if entry is not None and entry.in_package:
-        return find(entry.name)  # no copy: there is one place for it
+        return find(entry.name)  # already in the package: no copy
     target = prepare_store() / (entry.file_name if entry else _own_file_name(source, name or ""))
     label = entry.name if entry else name or ""
     if target.is_file():
@@ -151,18 +188,18 @@ def import_file(path: Path | str, name: str | None = None) -> ModelFile:
         raise WeightsError(
             f"{target} exists with other content. Remove it first, or import under another name."
         )
-    aside = target.with_name(target.name + ".import")
+    temporary = target.with_name(target.name + ".import")
     try:
-        shutil.copyfile(source, aside)
+        shutil.copyfile(source, temporary)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise OutputError(f"Cannot copy {source} to {target.parent}: {error.strerror or error}.") from error
-    put(aside, target, label, sha256)
-    return find(label)  # reads the copy back
+    store_file(temporary, target, label, sha256)
+    return find(label)  # verifies the copy
 
 
 def list_models() -> list[ModelRow]:
-    """All models of the catalogue, those in the package first, then imported ones; hashes nothing."""
+    """List the models of the catalogue, those of the package first, then imported ones; without hashing."""
     rows = []
     for entry in CATALOGUE.values():
         path = _place(entry)
@@ -187,27 +224,27 @@ def list_models() -> list[ModelRow]:
 
 
 def check(name: str) -> ModelFile:
-    """The weights of that name, read from end to end. Raises: WeightsError as `find` does."""
+    """Hash the weights of that name again. Raises: WeightsError as `find` does."""
     path = _place(CATALOGUE[name]) if name in CATALOGUE else own_files().get(name)
     if path is not None and path.is_file():
-        sha256_of(path, again=True)
+        sha256_of(path, reread=True)
     return find(name)
 
 
 def _place(entry: ModelEntry) -> Path:
-    return (SHIPPED if entry.in_package else where()) / entry.file_name
+    return (PACKAGE_WEIGHTS if entry.in_package else store_folder()) / entry.file_name
 
 
-def _fetch_and_check(
+def _download_and_verify(
     entry: ModelEntry, target: Path, *, progress: Progress | None, allow_localhost: bool
 ) -> ModelFile:
     assert entry.url is not None
     part = target.with_name(target.name + ".part")
-    fetch(
+    download_file(
         entry.url,
         part,
         size_bytes=entry.size_bytes,
-        by_hand=_by_hand(entry),
+        manual_steps=_manual_steps(entry),
         progress=progress,
         allow_localhost=allow_localhost,
     )
@@ -217,38 +254,38 @@ def _fetch_and_check(
         part.replace(rejected)
         raise WeightsError(_mismatch(entry, rejected, sha256))
     if entry.sha256 is None:
-        validate_changed(target, entry.name, sha256)  # an earlier copy may have been seen and removed
-    put(part, target, entry.name, sha256)
+        validate_unchanged(target, entry.name, sha256)  # an earlier download may have been removed
+    store_file(part, target, entry.name, sha256)
     return ModelFile(target, entry, sha256)
 
 
 def _installed(entry: ModelEntry) -> ModelFile:
-    """The file of an entry, checked against the published sha256 or the one first seen."""
+    """Return the file of an entry, verified against the published or the recorded sha256."""
     path = _place(entry)
     if not path.is_file() and entry.in_package:
         raise WeightsError(
-            f"The weights '{entry.name}' come with every release, but this installation lacks {path}. Install"
-            " the package again, or take published weights: --preset balanced."
+            f"The weights '{entry.name}' are part of every release, but {path} is missing. Install the"
+            " package again, or use published weights: --preset balanced."
         )
     if not path.is_file():
         size = f", {entry.size_bytes / 1e6:.0f} MB" if entry.size_bytes else ""
         online = (
-            f"Get it with: kprtrack models get {entry.name}. Or without internet here: " if entry.url else ""
+            f"Get it with: kprtrack models get {entry.name}. Without internet access: " if entry.url else ""
         )
         raise WeightsError(
             f"The weights '{entry.name}' ({entry.file_name}{size}, licence {entry.licence}) are not in"
-            f" {where()}. {online}{_by_hand(entry)}"
+            f" {store_folder()}. {online}{_manual_steps(entry)}"
         )
     sha256 = sha256_of(path)
     if not _matches(entry, sha256):
         raise WeightsError(_mismatch(entry, path, sha256))
     if not entry.in_package:
-        validate_changed(path, entry.name, sha256)
+        validate_unchanged(path, entry.name, sha256)
     return ModelFile(path, entry, sha256)
 
 
-def _by_hand(entry: ModelEntry) -> str:
-    # A direct link needs no search on a page; on Drive only the page shows its questions.
+def _manual_steps(entry: ModelEntry) -> str:
+    # Google Drive asks for confirmation on its page only, so its direct links do not work in a browser.
     direct = entry.url is not None and "drive.usercontent.google.com" not in entry.url
     return (
         f"Open {entry.url if direct else entry.page} in a browser, save {entry.file_name}, then:"
@@ -266,18 +303,18 @@ def _mismatch(entry: ModelEntry, path: Path, sha256: str) -> str:
             f"{path} is not '{entry.name}' of this release: its sha256 is {sha256}, expected {entry.sha256}."
             " Install the package again; to use other weights, give their path."
         )
-    doubt = ""
+    note = ""
     if entry.sha256_from != "publisher":
-        doubt = f" (The expected value comes from a {entry.sha256_from} and may itself be wrong.)"
+        note = f" (The expected value comes from a {entry.sha256_from} and may itself be wrong.)"
     return (
-        f"{path} is not '{entry.name}': its sha256 is {sha256}, expected {entry.sha256}.{doubt} It is damaged"
+        f"{path} is not '{entry.name}': its sha256 is {sha256}, expected {entry.sha256}.{note} It is damaged"
         " or of another release, which may need other settings. Remove it and fetch it again; to use it as"
         " it is, give its path."
     )
 
 
 def _entry_of(path: Path, sha256: str) -> ModelEntry | None:
-    """The entry of a user's file: by hash, or by name where no hash was ever published."""
+    """Find the entry of a file by its hash, or by its name where no hash was published."""
     return _by_hash(sha256) or next(
         (entry for entry in CATALOGUE.values() if entry.sha256 is None and entry.file_name == path.name), None
     )
@@ -288,22 +325,24 @@ def _by_hash(sha256: str) -> ModelEntry | None:
 
 
 def _by_file_name(path: Path) -> ModelEntry | None:
-    """The entry of that file name; browsers add " (1)" to a second download."""
+    """Find the entry of that file name, without the " (1)" that browsers add to a second download."""
     plain = re.sub(r" ?\(\d+\)(?=\.)", "", path.name)
     return next((entry for entry in CATALOGUE.values() if entry.file_name == plain), None)
 
 
 def _own_file_name(source: Path, name: str) -> str:
-    """Where a user's own file goes in the store.
+    """Make the file name of an imported file.
 
-    Raises: UserError for a name that is no plain file name; WeightsError for another kind of file.
+    Raises:
+        UserError: The name has other characters than letters, digits, `.`, `_` and `-`.
+        WeightsError: The kind of file is unknown.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise UserError(f"'{name}' cannot name a model: use letters, digits, '.', '_' and '-'.")
+        raise UserError(f"'{name}' is not a valid model name: use letters, digits, '.', '_' and '-'.")
     suffix = next((suffix for suffix in SUFFIXES if source.name.lower().endswith(suffix)), None)
     if suffix is None:
         raise WeightsError(
-            f"Cannot import {source.name}: known kinds are {', '.join(SUFFIXES)}. Give others by their path."
+            f"Cannot import {source.name}: it must end in {', '.join(SUFFIXES)}. Use others by their path."
         )
     return name + suffix
 

@@ -1,4 +1,4 @@
-"""The model store finds, fetches, checks and imports weights, and says what to do when it cannot."""
+"""The model store finds, downloads, verifies and imports weights; its errors say what to do."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ import pytest
 from kprtrack.config import configure
 from kprtrack.core.errors import OutputError, UserError, WeightsError
 from kprtrack.hub import store as models
-from kprtrack.hub.cache import alone
+from kprtrack.hub.cache import exclusive_lock
 from kprtrack.hub.catalog import CATALOGUE, PUBLISHED_PIPELINE, ModelEntry
 
 WEIGHTS = bytes(range(256)) * 2000  # 512,000 bytes
@@ -25,24 +25,24 @@ SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
 
 @dataclass
 class Site:
-    """How the web server on this machine behaves, and what it was asked."""
+    """Behaviour of the local web server, and the requests it received."""
 
     body: bytes = WEIGHTS
     content_type: str = "application/octet-stream"
     ranges: bool = True
     etag: str = '"v1"'
-    cut_at: list[int] = field(default_factory=list)  # answer n stops after so many bytes
+    cut_at: list[int] = field(default_factory=list)  # response n stops after so many bytes
     redirect: str = ""
     status: int = 200
-    asked: list[str | None] = field(default_factory=list)  # the Range header of every request
+    requested_ranges: list[str | None] = field(default_factory=list)  # the Range header of every request
     port: int = 0
 
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site: Site = self.server.site  # type: ignore[attr-defined]
-        wanted = self.headers.get("Range")
-        site.asked.append(wanted)
+        range_header = self.headers.get("Range")
+        site.requested_ranges.append(range_header)
         if site.redirect:
             self.send_response(302)
             self.send_header("Location", site.redirect)
@@ -52,9 +52,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(site.status)
             return
         start = 0
-        same = self.headers.get("If-Range", site.etag) == site.etag  # without it, any version is continued
-        if wanted and site.ranges and same:
-            start = int(re.fullmatch(r"bytes=(\d+)-", wanted).group(1))
+        unchanged = (
+            self.headers.get("If-Range", site.etag) == site.etag
+        )  # without If-Range any version is resumed
+        if range_header and site.ranges and unchanged:
+            start = int(re.fullmatch(r"bytes=(\d+)-", range_header).group(1))
             if start >= len(site.body):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(site.body)}")
@@ -73,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(site.body[start:stop])
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def entry_at(site: Site, **changes: object) -> ModelEntry:
-    """A catalogue entry whose file lies on the local web server."""
+    """A catalogue entry whose file is on the local web server."""
     entry = ModelEntry(
         name="tiny",
         kind="reid",
@@ -112,12 +114,12 @@ def entry_at(site: Site, **changes: object) -> ModelEntry:
     return replace(entry, **changes)
 
 
-def fetch(entry: ModelEntry) -> models.ModelFile:
+def download(entry: ModelEntry) -> models.ModelFile:
     return models.download(entry, allow_localhost=True)
 
 
-def leave_part(store: Path, content: bytes, version: str = '"v1"') -> None:
-    """What an interrupted download leaves behind."""
+def write_part(store: Path, content: bytes, version: str = '"v1"') -> None:
+    """Files of an interrupted download."""
     store.mkdir(parents=True)
     (store / "tiny.pth.part").write_bytes(content)
     (store / "tiny.pth.part.version").write_text(version)
@@ -137,17 +139,17 @@ def wrong_file(path: Path) -> Path:
 # --- download
 
 
-def test_a_download_ends_as_one_checked_file_under_its_final_name(site: Site, store: Path) -> None:
-    got = fetch(entry_at(site))
+def test_a_download_is_stored_as_one_verified_file(site: Site, store: Path) -> None:
+    got = download(entry_at(site))
     assert got.path.read_bytes() == WEIGHTS
     assert got.sha256 == SHA256
     assert contents(store) == ["hashes.json", "tiny.pth", "tiny.pth.json"]
 
 
-def test_a_second_get_asks_nobody(site: Site) -> None:
-    fetch(entry_at(site))
-    fetch(entry_at(site))
-    assert len(site.asked) == 1
+def test_an_installed_file_is_not_requested_again(site: Site) -> None:
+    download(entry_at(site))
+    download(entry_at(site))
+    assert len(site.requested_ranges) == 1
 
 
 def test_progress_ends_at_the_full_size(site: Site) -> None:
@@ -158,77 +160,77 @@ def test_progress_ends_at_the_full_size(site: Site) -> None:
     assert seen[-1] == (len(WEIGHTS), len(WEIGHTS))
 
 
-def test_an_interrupted_download_goes_on_where_it_stopped(site: Site, store: Path) -> None:
-    leave_part(store, WEIGHTS[:300_000])
-    assert fetch(entry_at(site)).path.read_bytes() == WEIGHTS
-    assert site.asked == ["bytes=300000-"]
+def test_an_interrupted_download_is_resumed(site: Site, store: Path) -> None:
+    write_part(store, WEIGHTS[:300_000])
+    assert download(entry_at(site)).path.read_bytes() == WEIGHTS
+    assert site.requested_ranges == ["bytes=300000-"]
 
 
-def test_a_transfer_that_breaks_off_is_taken_up_again_by_itself(site: Site) -> None:
+def test_an_interrupted_transfer_is_resumed_automatically(site: Site) -> None:
     site.cut_at = [200_000, 400_000]
-    assert fetch(entry_at(site)).path.read_bytes() == WEIGHTS
-    assert site.asked == [None, "bytes=200000-", "bytes=400000-"]
+    assert download(entry_at(site)).path.read_bytes() == WEIGHTS
+    assert site.requested_ranges == [None, "bytes=200000-", "bytes=400000-"]
 
 
-def test_a_server_that_always_breaks_off_gives_an_error_and_keeps_the_part(site: Site, store: Path) -> None:
+def test_repeated_interruptions_are_an_error_and_keep_the_part(site: Site, store: Path) -> None:
     site.cut_at = [1000] * 9
-    with pytest.raises(WeightsError, match="broke off after 1,000 bytes; the same command goes on"):
-        fetch(entry_at(site))
-    assert site.asked == [None, "bytes=1000-"]
+    with pytest.raises(WeightsError, match="interrupted after 1,000 bytes; run the command again to resume"):
+        download(entry_at(site))
+    assert site.requested_ranges == [None, "bytes=1000-"]
     assert (store / "tiny.pth.part").stat().st_size == 1000
     assert not (store / "tiny.pth").exists()
 
 
-def test_a_server_without_ranges_sends_all_again(site: Site, store: Path) -> None:
+def test_a_server_without_ranges_sends_the_whole_file(site: Site, store: Path) -> None:
     site.ranges = False
-    leave_part(store, WEIGHTS[:300_000])
-    assert fetch(entry_at(site)).path.read_bytes() == WEIGHTS
+    write_part(store, WEIGHTS[:300_000])
+    assert download(entry_at(site)).path.read_bytes() == WEIGHTS
 
 
-def test_the_part_of_an_older_version_is_thrown_away(site: Site, store: Path) -> None:
-    leave_part(store, b"x" * 300_000, version='"v0"')
-    assert fetch(entry_at(site, sha256=None)).path.read_bytes() == WEIGHTS
+def test_a_part_of_an_older_version_is_deleted(site: Site, store: Path) -> None:
+    write_part(store, b"x" * 300_000, version='"v0"')
+    assert download(entry_at(site, sha256=None)).path.read_bytes() == WEIGHTS
 
 
-def test_a_part_of_unknown_version_is_thrown_away(site: Site, store: Path) -> None:
-    leave_part(store, b"x" * 300_000, version="")
-    assert fetch(entry_at(site, sha256=None)).path.read_bytes() == WEIGHTS
-    assert site.asked == [None]
+def test_a_part_of_unknown_version_is_deleted(site: Site, store: Path) -> None:
+    write_part(store, b"x" * 300_000, version="")
+    assert download(entry_at(site, sha256=None)).path.read_bytes() == WEIGHTS
+    assert site.requested_ranges == [None]
 
 
-def test_a_weak_tag_never_resumes(site: Site, store: Path) -> None:
+def test_a_download_with_a_weak_entity_tag_is_not_resumed(site: Site, store: Path) -> None:
     site.etag = 'W/"v1"'
     site.cut_at = [200_000]
-    assert fetch(entry_at(site)).path.read_bytes() == WEIGHTS
-    assert site.asked == [None, None]
+    assert download(entry_at(site)).path.read_bytes() == WEIGHTS
+    assert site.requested_ranges == [None, None]
 
 
-def test_a_complete_part_is_only_checked_and_renamed(site: Site, store: Path) -> None:
-    leave_part(store, WEIGHTS)
-    assert fetch(entry_at(site)).sha256 == SHA256
+def test_a_complete_part_is_verified_and_renamed(site: Site, store: Path) -> None:
+    write_part(store, WEIGHTS)
+    assert download(entry_at(site)).sha256 == SHA256
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(site: Site, store: Path) -> None:
-    leave_part(store, WEIGHTS + b"more")
-    assert fetch(entry_at(site)).path.read_bytes() == WEIGHTS
+def test_a_part_longer_than_the_file_is_deleted(site: Site, store: Path) -> None:
+    write_part(store, WEIGHTS + b"more")
+    assert download(entry_at(site)).path.read_bytes() == WEIGHTS
 
 
-def test_a_download_with_another_hash_is_put_aside(site: Site, store: Path) -> None:
+def test_a_download_with_another_hash_is_kept_as_rejected(site: Site, store: Path) -> None:
     site.body = WEIGHTS[:-1] + b"!"
     with pytest.raises(WeightsError, match=f"expected {SHA256}"):
-        fetch(entry_at(site))
+        download(entry_at(site))
     assert not (store / "tiny.pth").exists()
     assert (store / "tiny.pth.rejected").exists()
 
 
-def test_a_mismatch_admits_that_the_hash_may_be_wrong_if_a_mirror_gave_it(site: Site) -> None:
+def test_a_mismatch_says_when_the_expected_hash_is_from_a_mirror(site: Site) -> None:
     with pytest.raises(WeightsError, match="comes from a mirror and may itself be wrong"):
-        fetch(entry_at(site, sha256="0" * 64, sha256_from="mirror"))
+        download(entry_at(site, sha256="0" * 64, sha256_from="mirror"))
 
 
-def test_another_size_is_refused_before_anything_is_stored(site: Site, store: Path) -> None:
+def test_a_file_of_another_size_is_not_stored(site: Site, store: Path) -> None:
     with pytest.raises(WeightsError, match="offers 512,000 bytes, expected 7"):
-        fetch(entry_at(site, size_bytes=7))
+        download(entry_at(site, size_bytes=7))
     assert contents(store) == []
 
 
@@ -239,66 +241,66 @@ def test_another_size_is_refused_before_anything_is_stored(site: Site, store: Pa
         ("application/octet-stream", b"\n<!DOCTYPE html><title>Virus scan warning</title>"),
     ],
 )
-def test_a_web_page_in_place_of_the_file_sends_the_user_to_the_browser(
+def test_a_web_page_instead_of_the_file_is_an_error_with_manual_steps(
     site: Site, content_type: str, body: bytes
 ) -> None:
     site.body, site.content_type = body, content_type
     with pytest.raises(WeightsError, match=r"web page instead of the file.*kprtrack models import tiny.pth"):
-        fetch(entry_at(site, size_bytes=None, sha256=None))
+        download(entry_at(site, size_bytes=None, sha256=None))
 
 
-def test_without_internet_the_error_names_link_and_import(site: Site) -> None:
+def test_without_internet_access_the_error_names_link_and_import(site: Site) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         closed = free.getsockname()[1]
     with pytest.raises(WeightsError, match=r"Cannot reach 127.0.0.1.*Open http.*models import tiny.pth"):
-        fetch(entry_at(site, url=f"http://127.0.0.1:{closed}/tiny.pth"))
+        download(entry_at(site, url=f"http://127.0.0.1:{closed}/tiny.pth"))
 
 
-def test_a_missing_file_on_the_server_names_its_answer(site: Site) -> None:
+def test_an_http_error_is_reported(site: Site) -> None:
     site.status = 404
     with pytest.raises(WeightsError, match="answered 404"):
-        fetch(entry_at(site))
+        download(entry_at(site))
 
 
-def test_two_processes_do_not_fetch_the_same_file_at_once(site: Site, store: Path) -> None:
+def test_two_processes_cannot_download_the_same_file_at_once(site: Site, store: Path) -> None:
     store.mkdir(parents=True)
-    with alone(store / "tiny.pth"), pytest.raises(WeightsError, match="Another process"):
-        fetch(entry_at(site))
-    assert fetch(entry_at(site)).sha256 == SHA256
+    with exclusive_lock(store / "tiny.pth"), pytest.raises(WeightsError, match="Another process"):
+        download(entry_at(site))
+    assert download(entry_at(site)).sha256 == SHA256
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a.pth", "file:///etc/hostname", "ftp://127.0.0.1/a.pth"])
 def test_only_https_is_downloaded(site: Site, url: str) -> None:
     with pytest.raises(WeightsError, match="only https"):
-        fetch(entry_at(site, url=url))
+        download(entry_at(site, url=url))
 
 
-def test_localhost_needs_leave(site: Site) -> None:
+def test_localhost_must_be_allowed(site: Site) -> None:
     with pytest.raises(WeightsError, match="only https"):
         models.download(entry_at(site))
 
 
-def test_a_redirect_to_a_plain_connection_is_refused(site: Site) -> None:
+def test_a_redirect_to_http_is_an_error(site: Site) -> None:
     site.redirect = "http://example.org/tiny.pth"
-    with pytest.raises(WeightsError, match=r"Refused to download http://example.org/tiny.pth"):
-        fetch(entry_at(site))
+    with pytest.raises(WeightsError, match=r"http://example.org/tiny.pth is not downloaded: only https"):
+        download(entry_at(site))
 
 
-def test_a_file_behind_no_link_is_asked_for_by_browser() -> None:
+def test_a_file_without_a_direct_link_needs_a_browser() -> None:
     with pytest.raises(WeightsError, match=r"no direct link. Open https://drive.google.com/drive/folders"):
         models.get("kpr-market-solider")
 
 
-def test_a_store_that_cannot_be_made_is_an_output_error(
+def test_a_store_that_cannot_be_created_is_an_output_error(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KPRTRACK_HOME", str(wrong_file(tmp_path / "a_file")))
     with pytest.raises(OutputError, match="KPRTRACK_HOME"):
-        fetch(entry_at(site))
+        download(entry_at(site))
 
 
-def test_a_drive_file_is_asked_for_on_its_page_not_its_direct_link() -> None:
+def test_a_drive_file_is_downloaded_from_its_page_not_its_direct_link() -> None:
     with pytest.raises(
         WeightsError, match=r"Open https://drive.google.com/file/d/1P4mY0Yyd3PPTybgZkjMYhFri88nTmJX5/"
     ):
@@ -308,41 +310,41 @@ def test_a_drive_file_is_asked_for_on_its_page_not_its_direct_link() -> None:
 def test_a_store_that_cannot_be_written_is_an_output_error(site: Site, store: Path) -> None:
     (store / ".tiny.pth.lock").mkdir(parents=True)  # stands for a folder without write permission
     with pytest.raises(OutputError, match="Cannot write to"):
-        fetch(entry_at(site))
+        download(entry_at(site))
 
 
 # --- trust on first use
 
 
-def test_a_file_without_a_published_hash_is_never_called_verified(site: Site) -> None:
-    got = fetch(entry_at(site, sha256=None))
+def test_a_file_without_a_published_hash_is_unverified(site: Site) -> None:
+    got = download(entry_at(site, sha256=None))
     assert got.sha256 == SHA256
     assert got.trust.startswith("unverified")
 
 
-def test_a_hash_prefix_is_called_a_prefix(site: Site) -> None:
+def test_a_published_hash_prefix_is_reported_as_prefix(site: Site) -> None:
     assert (
-        fetch(entry_at(site, sha256=SHA256[:8])).trust
+        download(entry_at(site, sha256=SHA256[:8])).trust
         == "matches the first 8 digits of the sha256 from the publisher"
     )
 
 
-def test_a_file_without_a_published_hash_must_stay_as_first_seen(site: Site) -> None:
+def test_a_changed_file_without_a_published_hash_is_an_error(site: Site) -> None:
     entry = entry_at(site, sha256=None)
-    wrong_file(fetch(entry).path)
-    with pytest.raises(WeightsError, match="not the file first seen"):
-        fetch(entry)
+    wrong_file(download(entry).path)
+    with pytest.raises(WeightsError, match="has changed"):
+        download(entry)
 
 
-def test_a_removed_file_must_come_back_as_first_seen(site: Site) -> None:
+def test_a_removed_file_must_be_downloaded_unchanged(site: Site) -> None:
     entry = entry_at(site, sha256=None)
-    fetch(entry).path.unlink()
+    download(entry).path.unlink()
     site.body = WEIGHTS[::-1]
-    with pytest.raises(WeightsError, match="not the file first seen"):
-        fetch(entry)
+    with pytest.raises(WeightsError, match="has changed"):
+        download(entry)
 
 
-def test_a_published_file_that_was_damaged_later_is_refused(store: Path) -> None:
+def test_a_damaged_published_file_is_an_error(store: Path) -> None:
     wrong_file(store / CATALOGUE["yolox-nano-coco"].file_name)
     with pytest.raises(WeightsError, match="is not 'yolox-nano-coco'"):
         models.find("yolox-nano-coco")
@@ -351,7 +353,7 @@ def test_a_published_file_that_was_damaged_later_is_refused(store: Path) -> None
 # --- find
 
 
-def test_missing_weights_say_how_to_get_them_with_and_without_internet(store: Path) -> None:
+def test_the_error_for_missing_weights_says_how_to_get_them(store: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         models.find("yolox-x-coco")
     text = str(caught.value)
@@ -361,13 +363,13 @@ def test_missing_weights_say_how_to_get_them_with_and_without_internet(store: Pa
     assert str(store) in text
 
 
-def test_missing_weights_behind_no_link_do_not_promise_a_download() -> None:
+def test_the_error_for_weights_without_a_link_offers_no_download() -> None:
     with pytest.raises(WeightsError) as caught:
         models.find("kpr-occ-duke-solider")
     assert "models get" not in str(caught.value)
 
 
-def test_find_never_goes_online(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     def reject(*_: object) -> None:
         raise AssertionError("opened a connection")
 
@@ -376,29 +378,29 @@ def test_find_never_goes_online(monkeypatch: pytest.MonkeyPatch) -> None:
         models.find("yolox-x-coco")
 
 
-def test_a_misspelt_name_gets_the_nearest_one() -> None:
+def test_the_nearest_name_is_suggested() -> None:
     with pytest.raises(WeightsError, match="Did you mean 'yolox-x-coco'"):
         models.find("yoloxx-coco")
 
 
-def test_a_wrong_path_is_called_a_path() -> None:
+def test_a_missing_path_is_reported_as_path() -> None:
     with pytest.raises(WeightsError, match=r"No file of weights at .*mine.pth"):
         models.find("mine.pth")
 
 
-def test_a_path_wins_and_needs_no_catalogue(tmp_path: Path) -> None:
+def test_an_existing_path_needs_no_catalogue_entry(tmp_path: Path) -> None:
     path = wrong_file(tmp_path / "mine.pth")
     got = models.find(path)
     assert (got.path, got.entry, got.trust) == (path, None, "your own file")
 
 
-def test_a_bytetrack_file_given_by_path_brings_its_settings(tmp_path: Path) -> None:
+def test_a_bytetrack_file_given_by_path_has_its_settings(tmp_path: Path) -> None:
     entry = models.find(wrong_file(tmp_path / "bytetrack_x_mot17.pth.tar")).entry
     assert entry is not None
     assert entry.settings["yolox.preprocess"] == "legacy"
 
 
-def test_the_name_alone_never_makes_a_file_a_hashed_one(tmp_path: Path) -> None:
+def test_a_file_name_does_not_identify_weights_that_have_a_hash(tmp_path: Path) -> None:
     assert models.find(wrong_file(tmp_path / "yolox_x.pth")).entry is None
 
 
@@ -412,7 +414,7 @@ def test_an_imported_file_is_found_by_its_new_name(tmp_path: Path) -> None:
     assert (models.list_models()[-1].name, models.list_models()[-1].installed) == ("my-encoder", True)
 
 
-def test_a_browser_download_of_an_unhashed_file_is_recognised_by_its_name(tmp_path: Path) -> None:
+def test_a_browser_download_without_published_hash_is_identified_by_its_name(tmp_path: Path) -> None:
     got = models.import_file(wrong_file(tmp_path / "bytetrack_l_mot17.pth (1).tar"), "bytetrack-l-mot17")
     again = models.import_file(wrong_file(tmp_path / "bytetrack_m_mot17.pth(2).tar"))
     assert got.entry is CATALOGUE["bytetrack-l-mot17"]
@@ -424,13 +426,13 @@ def test_an_unknown_file_needs_a_name(tmp_path: Path) -> None:
         models.import_file(wrong_file(tmp_path / "stuff.pth"))
 
 
-def test_a_file_with_a_published_name_and_another_hash_is_refused(tmp_path: Path, store: Path) -> None:
+def test_a_file_with_a_published_name_and_another_hash_is_an_error(tmp_path: Path, store: Path) -> None:
     with pytest.raises(WeightsError, match="is not 'yolox-s-coco'"):
         models.import_file(wrong_file(tmp_path / "yolox_s.pth"))
     assert not (store / "yolox_s.pth").exists()
 
 
-def test_an_own_name_is_not_given_twice(tmp_path: Path) -> None:
+def test_a_name_cannot_be_used_for_two_files(tmp_path: Path) -> None:
     models.import_file(wrong_file(tmp_path / "a.pth"), "mine")
     (tmp_path / "b.pth").write_bytes(WEIGHTS)
     with pytest.raises(WeightsError, match="exists with other content"):
@@ -438,13 +440,13 @@ def test_an_own_name_is_not_given_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../outside", "a b", ".hidden"])
-def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match="cannot name a model"):
+def test_a_name_that_could_leave_the_folder_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="is not a valid model name"):
         models.import_file(wrong_file(tmp_path / "a.pth"), name)
 
 
-def test_a_kind_of_file_the_store_does_not_know_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="known kinds"):
+def test_a_file_of_unknown_kind_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="it must end in"):
         models.import_file(wrong_file(tmp_path / "net.xml"), "mine")
 
 
@@ -454,16 +456,16 @@ def test_a_kind_of_file_the_store_does_not_know_is_refused(tmp_path: Path) -> No
 def test_a_file_is_hashed_again_only_after_a_change(tmp_path: Path, store: Path) -> None:
     path = wrong_file(tmp_path / "a.pth")
     models.sha256_of(path)
-    memory = store / "hashes.json"
-    memory.write_text(
-        json.dumps({key: [*value[:2], "remembered"] for key, value in json.loads(memory.read_text()).items()})
+    cache = store / "hashes.json"
+    cache.write_text(
+        json.dumps({key: [*value[:2], "cached"] for key, value in json.loads(cache.read_text()).items()})
     )
-    assert models.sha256_of(path) == "remembered"
+    assert models.sha256_of(path) == "cached"
     path.write_bytes(WEIGHTS)
     assert models.sha256_of(path) == SHA256
 
 
-def test_a_damaged_memory_of_hashes_only_costs_time(tmp_path: Path, store: Path) -> None:
+def test_a_damaged_hash_cache_is_replaced(tmp_path: Path, store: Path) -> None:
     wrong_file(store / "hashes.json")
     path = tmp_path / "a.pth"
     path.write_bytes(WEIGHTS)
@@ -471,7 +473,7 @@ def test_a_damaged_memory_of_hashes_only_costs_time(tmp_path: Path, store: Path)
 
 
 @pytest.mark.parametrize("name", ["mine", "small-kpr"])
-def test_a_check_reads_a_file_again_that_seems_unchanged(
+def test_check_hashes_a_file_again_that_seems_unchanged(
     tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     if name == "mine":
@@ -495,19 +497,19 @@ SMALL = ("small-detector", "small-pose", "small-kpr")
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in place of the package's weights."""
-    monkeypatch.setattr(models, "SHIPPED", tmp_path / "weights")
+    """An empty folder instead of the package's weights."""
+    monkeypatch.setattr(models, "PACKAGE_WEIGHTS", tmp_path / "weights")
     (tmp_path / "weights").mkdir()
     return tmp_path / "weights"
 
 
 def packed(package: Path, content: bytes = WEIGHTS) -> ModelEntry:
-    """The entry of a model that lies in the package."""
+    """The entry of a model in the package."""
     (package / "small-kpr.safetensors").write_bytes(content)
     return replace(CATALOGUE["small-kpr"], sha256=SHA256)
 
 
-def test_what_is_in_the_package_is_listed_first_with_its_limits(package: Path) -> None:
+def test_models_of_the_package_are_listed_first_with_their_licence(package: Path) -> None:
     packed(package)
     first = models.list_models()[:3]
     assert [(row.name, row.in_package) for row in first] == [(name, True) for name in SMALL]
@@ -516,14 +518,14 @@ def test_what_is_in_the_package_is_listed_first_with_its_limits(package: Path) -
     assert not any(row.in_package for row in models.list_models()[3:])
 
 
-def test_getting_what_is_in_the_package_downloads_nothing(package: Path, store: Path) -> None:
+def test_models_of_the_package_are_not_downloaded(package: Path, store: Path) -> None:
     got = models.download(packed(package))
     assert (got.path, got.sha256) == (package / "small-kpr.safetensors", SHA256)
-    assert got.trust == "comes with the package, nothing to download"
+    assert got.trust == "part of the package, no download needed"
     assert contents(store) == ["hashes.json"]
 
 
-def test_importing_what_is_in_the_package_makes_no_copy(
+def test_importing_a_model_of_the_package_makes_no_copy(
     package: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models, "CATALOGUE", {"small-kpr": packed(package)})
@@ -532,13 +534,13 @@ def test_importing_what_is_in_the_package_makes_no_copy(
     assert contents(store) == ["hashes.json"]
 
 
-def test_a_package_without_its_weights_is_told_to_be_incomplete(package: Path) -> None:
-    with pytest.raises(WeightsError, match=r"come with every release.*--preset balanced") as caught:
+def test_missing_weights_of_the_package_are_an_error(package: Path) -> None:
+    with pytest.raises(WeightsError, match=r"are part of every release.*--preset balanced") as caught:
         models.find("small-detector")
     assert "browser" not in str(caught.value)
 
 
-def test_damaged_weights_of_the_package_are_refused(package: Path) -> None:
+def test_damaged_weights_of_the_package_are_an_error(package: Path) -> None:
     with pytest.raises(WeightsError, match="Install the package again"):
         models.download(packed(package, WEIGHTS[::-1]))
 
@@ -551,14 +553,14 @@ def test_names_and_files_of_the_catalogue_are_unique() -> None:
     assert len({entry.file_name for entry in CATALOGUE.values()}) == 52
 
 
-def test_every_hash_is_whole_or_the_8_digits_of_the_file_name() -> None:
+def test_every_hash_is_complete_or_the_8_digits_of_the_file_name() -> None:
     for entry in CATALOGUE.values():
         if entry.sha256 is not None:
             assert re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{64}", entry.sha256)
             assert len(entry.sha256) == 64 or entry.sha256 in entry.file_name
 
 
-def test_all_but_what_is_in_the_package_can_be_fetched_from_somewhere() -> None:
+def test_every_model_outside_the_package_has_a_page() -> None:
     assert [entry.name for entry in CATALOGUE.values() if not entry.page] == list(SMALL)
 
 

@@ -1,7 +1,4 @@
-"""The weights in the package: each with a card, as the catalogue says, small, and read strictly.
-
-What the catalogue gives no sha256 is not trained yet; with it, the file must be there and be whole.
-"""
+"""The weights in the package match the catalogue, have a model card and fit their networks."""
 
 import hashlib
 import re
@@ -9,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kprtrack.hub.cache import SHIPPED
+from kprtrack.hub.cache import PACKAGE_WEIGHTS
 from kprtrack.hub.catalog import CATALOGUE, ModelEntry
 
 OURS = [entry for entry in CATALOGUE.values() if entry.in_package]
@@ -21,40 +18,40 @@ TRAINED = [
     )
     for entry in OURS
 ]
-LARGEST_BYTES = 16_000_000  # of all together: the wheel is to stay below 25 MB
+LARGEST_BYTES = 16_000_000  # in all; the wheel must stay below 25 MB
 
 
 def file_of(entry: ModelEntry) -> Path:
-    return SHIPPED / entry.file_name
+    return PACKAGE_WEIGHTS / entry.file_name
 
 
 def card_of(entry: ModelEntry) -> str:
     return file_of(entry).with_suffix(".md").read_text("utf-8")
 
 
-def test_the_folder_holds_the_weights_of_the_catalogue_their_cards_and_nothing_else() -> None:
+def test_the_folder_contains_the_weights_of_the_catalogue_and_their_cards_only() -> None:
     known = {entry.file_name for entry in OURS if entry.sha256}
     known |= {Path(entry.file_name).with_suffix(".md").name for entry in OURS}
-    assert {file.name for file in SHIPPED.iterdir()} == known
+    assert {file.name for file in PACKAGE_WEIGHTS.iterdir()} == known
 
 
 @pytest.mark.parametrize("entry", OURS, ids=lambda entry: entry.name)
-def test_a_card_says_what_must_be_known(entry: ModelEntry) -> None:
+def test_a_model_card_has_the_required_sections(entry: ModelEntry) -> None:
     card = card_of(entry)
     assert card.startswith(f"# {entry.name}\n")
     assert "**research use only**" in card and entry.file_name in card
     headings = re.findall(r"^## (.*)$", card, flags=re.MULTILINE)
-    assert headings == ["Data", "Training", "Scores", "What it cannot do", "Training it again"]
+    assert headings == ["Data", "Training", "Scores", "Limitations", "Retraining"]
 
 
 @pytest.mark.parametrize("entry", TRAINED)
-def test_a_card_has_all_its_numbers(entry: ModelEntry) -> None:
+def test_a_model_card_has_no_placeholder(entry: ModelEntry) -> None:
     assert "@@" not in card_of(entry)
     assert entry.score != "see its card"
 
 
 @pytest.mark.parametrize("entry", TRAINED)
-def test_a_file_is_the_one_of_the_catalogue(entry: ModelEntry) -> None:
+def test_a_file_has_the_hash_and_size_of_the_catalogue(entry: ModelEntry) -> None:
     content = file_of(entry).read_bytes()
     assert (hashlib.sha256(content).hexdigest(), len(content)) == (entry.sha256, entry.size_bytes)
 
@@ -70,7 +67,7 @@ def test_tensors_are_stored_in_half_precision(entry: ModelEntry) -> None:
 
 
 @pytest.mark.parametrize("entry", TRAINED)
-def test_weights_are_read_strictly_by_the_parts_of_the_preset(
+def test_weights_fit_the_networks_of_the_preset(
     entry: ModelEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kprtrack import build
@@ -89,5 +86,5 @@ def test_weights_are_read_strictly_by_the_parts_of_the_preset(
     builders[entry.kind](part, ComputeConfig("cpu", "fp32", 16))
 
 
-def test_all_together_leave_the_wheel_small() -> None:
-    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < LARGEST_BYTES
+def test_all_weights_fit_into_the_wheel() -> None:
+    assert sum(file.stat().st_size for file in PACKAGE_WEIGHTS.iterdir()) < LARGEST_BYTES
