@@ -22,7 +22,7 @@ import numpy as np
 
 from eval.synthetic.benchmark import SyntheticConfig, SyntheticFrame
 from eval.synthetic.scene import Scene
-from kprtrack.core.atomic_file import write_whole
+from kprtrack.core.atomic_file import write_file
 from reid.datasets import open_dataset
 from reid.datasets.keypoint_files import keypoints_json
 from reid.datasets.layout import ANNOTATION_FOLDERS, OWN_KEYPOINTS
@@ -89,9 +89,9 @@ def _write_crop(out: Path, scene: str, frame: SyntheticFrame, person: int) -> in
     # Each scene is a camera of its own: nobody is seen by two.
     name = f"{scene}p{frame.ids[person]}_c{4 + int(scene[5:])}_{frame.number:04d}.jpg"
     _, data = cv2.imencode(".jpg", frame.image[top:bottom, left:right, ::-1])
-    write_whole(out / "train" / name, data.tobytes())
+    write_file(out / "train" / name, data.tobytes())
     said = keypoints_json(np.concatenate((keypoints[:1], others)))
-    write_whole(out / ANNOTATION_FOLDERS[0] / OWN_KEYPOINTS / "train" / f"{name}_keypoints.json", said)
+    write_file(out / ANNOTATION_FOLDERS[0] / OWN_KEYPOINTS / "train" / f"{name}_keypoints.json", said)
     return 1
 
 

@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from kprtrack.core.atomic_file import write_whole
+from kprtrack.core.atomic_file import write_file
 from kprtrack.hub.cache import PACKAGE_WEIGHTS
 from kprtrack.hub.catalog import CATALOGUE
 
@@ -42,7 +42,7 @@ def main() -> None:
     tensors = {name: _rounded(name, tensor) for name, tensor in tensors.items()}
     content = save(tensors, told)
     target = PACKAGE_WEIGHTS / CATALOGUE[options.name].file_name
-    write_whole(target, content)
+    write_file(target, content)
     count = sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point())
     print(f"{target}: {count:,} numbers, {len(content) / 1e6:.2f} MB")
     print(f"size_bytes={len(content):_}, sha256={hashlib.sha256(content).hexdigest()!r}")

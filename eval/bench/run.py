@@ -14,11 +14,12 @@ from eval.bench.cache import FPS, BenchVideo, Builder, Observer, bench_videos, n
 from eval.benchmarks.from_tracks import MIN_JOINT_SCORE, without_low_score_joints
 from eval.benchmarks.score_posetrack21 import score_posetrack21
 from eval.datatypes import Evaluation
-from eval.report.output import validate_folder, write_whole
+from eval.report.output import validate_folder
 from eval.workers import OnProgress, Worker, Workers, cores
 from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.core.progress import Progress
 from kprtrack.io import ObservationFile, RunHeader, open_writer
@@ -177,7 +178,7 @@ def _write_settings(path: Path, row: Row, root: Path, split: str, key: str, min_
         "observations": key,
         "config": asdict(row.config),
     }
-    write_whole(path, compact_json(plain(settings)) + b"\n")
+    write_file(path, compact_json(plain(settings)) + b"\n")
 
 
 def _log(text: str) -> None:

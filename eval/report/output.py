@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from kprtrack.core.atomic_file import reason
 from kprtrack.core.errors import OutputError
-from kprtrack.io.frame_file import part_path, reason
 
 
 def validate_file(path: Path, option: str) -> None:
@@ -34,16 +34,3 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot make the folder {path}: {reason(error)}") from error
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file aside, then give it its name. Raises: OutputError."""
-    aside = part_path(path)
-    try:
-        try:
-            aside.write_bytes(data)
-            aside.replace(path.resolve())
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot write {path}: {reason(error)}") from error

@@ -24,11 +24,12 @@ from pathlib import Path
 
 import orjson
 
-from eval.report.output import make_folder, write_whole
+from eval.report.output import make_folder
 from eval.synthetic.crops import write_crops
 from eval.synthetic.files import gt_path, write_sequence
 from eval.synthetic.frame import SyntheticConfig, SyntheticFrame
 from eval.synthetic.scene import Scene, sequence_name
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError, OutputError
 
 __all__ = ["SyntheticConfig", "SyntheticFrame", "scenes", "write_benchmark", "write_reid_crops"]
@@ -97,4 +98,4 @@ def _check_folder(root: Path, config: SyntheticConfig) -> None:
     ):
         raise OutputError(f"{root} is not empty and holds no synthetic benchmark. Choose another folder.")
     make_folder(root)
-    write_whole(note, orjson.dumps(mine))
+    write_file(note, orjson.dumps(mine))

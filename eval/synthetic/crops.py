@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 import orjson
 
-from eval.report.output import make_folder, write_whole
+from eval.report.output import make_folder
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError
 
 _LARGEST = 384, 128  # height and width; a larger crop is brought to exactly this size
@@ -61,14 +62,14 @@ def write_crops(root: Path, split: str, names: list[str]) -> None:
     for kind, entries in (("crops", crops), ("masks", masks)):
         folder = base / ("images" if kind == "crops" else "masks") / "anns"
         make_folder(folder)
-        write_whole(folder / f"{split}_reid_{kind}_anns.json", orjson.dumps(entries))
+        write_file(folder / f"{split}_reid_{kind}_anns.json", orjson.dumps(entries))
     roles = _roles(chosen, occlusion, split)
     rows = [(person.id, roles.get(person.id, "none")) for person in people]
     table = {
         name: {str(i): row[column] for i, row in enumerate(rows)}
         for column, name in enumerate(("id", "split"))
     }
-    write_whole(base / f"{split}_dataset_sampling.json", orjson.dumps(table))
+    write_file(base / f"{split}_dataset_sampling.json", orjson.dumps(table))
 
 
 def _read(root: Path, split: str, name: str) -> list[_Annotation]:
@@ -123,7 +124,7 @@ def _write_one(root: Path, base: Path, split: str, person: _Annotation) -> tuple
     _, jpeg = cv2.imencode(".jpg", crop, (cv2.IMWRITE_JPEG_QUALITY, 95))
     for kind, file, data in zip(("images", "masks"), files, (jpeg.tobytes(), array.getvalue()), strict=True):
         make_folder((base / kind / file).parent)
-        write_whole(base / kind / file, data)
+        write_file(base / kind / file, data)
     scale = np.array((crop.shape[1], crop.shape[0])) / person.box[2:]
     negatives = _in_crop(person.others, person.box, scale)
     negatives = negatives[(negatives[..., 2] > 0).any(1)] if len(negatives) else negatives

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import orjson
 
-from eval.report.output import make_folder, write_whole
+from eval.report.output import make_folder
 from eval.synthetic.frame import SyntheticConfig, SyntheticFrame
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import OutputError
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS, POSETRACK_KEYPOINTS
@@ -67,8 +68,8 @@ def write_sequence(
     edges = tuple((a + 1, b + 1) for a, b in LIMBS)
     sizes = [image | {"width": config.width, "height": config.height} for image in images]
     in_coco = {"images": sizes, "annotations": coco, "categories": [_category(KEYPOINTS, edges)]}
-    write_whole(root / "coco" / split / f"{name}.json", orjson.dumps(in_coco))
-    write_whole(gt_path(root, split, name), orjson.dumps({**shared, "annotations": annotations}))
+    write_file(root / "coco" / split / f"{name}.json", orjson.dumps(in_coco))
+    write_file(gt_path(root, split, name), orjson.dumps({**shared, "annotations": annotations}))
 
 
 def _write_images(frame: SyntheticFrame, folders: dict[str, Path], quality: int) -> None:
@@ -161,14 +162,14 @@ def _write_boxes(folder: Path, images: list[Entry], annotations: list[Entry]) ->
     names = ("file_name", "id", "frame_id", "vid_id", "ignore_regions_x", "ignore_regions_y")
     order = {image["id"]: index + 1 for index, image in enumerate(images)}
     info = [{key: image[key] for key in names} | {"frame_index": order[image["id"]]} for image in images]
-    write_whole(folder / "image_info.json", orjson.dumps(info))
+    write_file(folder / "image_info.json", orjson.dumps(info))
     lines = [
         ",".join(
             map(str, (order[entry["image_id"]], entry["track_id"], *_numbers(entry["bbox"]), 1, -1, -1, -1))
         )
         for entry in annotations
     ]
-    write_whole(folder / "gt" / "gt.txt", "".join(line + "\n" for line in lines).encode())
+    write_file(folder / "gt" / "gt.txt", "".join(line + "\n" for line in lines).encode())
 
 
 def _numbers(box: object) -> list[float]:

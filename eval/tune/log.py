@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kprtrack.core.atomic_file import reason
 from kprtrack.core.errors import OutputError, UserError
-from kprtrack.io.frame_file import reason
 
 
 @dataclass(frozen=True)

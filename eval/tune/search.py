@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from eval.report.output import validate_file, write_whole
+from eval.report.output import validate_file
 from eval.tune.log import Trial, TrialLog
 from eval.tune.score import METRICS, SettingsScorer, Video, videos_to_tune
 from eval.tune.space import Space, space_of
 from eval.workers import Workers
 from kprtrack import __version__
 from kprtrack.config import ComponentConfig, TrackConfig
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.progress import Progress
 from kprtrack.io.header import plain
@@ -92,7 +93,7 @@ def run_tune(  # noqa: PLR0913
     best = max(done, key=lambda trial: trial.tuned)  # the first one of equals
     options = {**config.tracker.options, **best.settings}
     content = {"tracker": {"name": config.tracker.name, **options}}
-    write_whole(out, json.dumps(plain(content), indent=2).encode() + b"\n")
+    write_file(out, json.dumps(plain(content), indent=2).encode() + b"\n")
     return TuneResult(dict(best.settings), search.table(done[0], best), done)
 
 

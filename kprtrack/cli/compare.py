@@ -44,7 +44,7 @@ def run_compare(options: argparse.Namespace) -> int:
     """Compare the crops and return the exit code."""
     images = [Path(image).expanduser() for image in options.images]
     out = _validate_options(images, options)
-    from kprtrack.core.atomic_file import write_whole
+    from kprtrack.core.atomic_file import write_file
     from kprtrack.reid_encoders.crops import at_precision, known_vectors, open_kpr
     from reid.evaluation.report.crop_overlay import take_portraits
     from reid.evaluation.report.similarity_plot import draw_similarities, validate_too_many
@@ -58,7 +58,7 @@ def run_compare(options: argparse.Namespace) -> int:
         overlays = take_portraits(kpr.model, crops, prompts=kpr.prompts)
         similarities = compare_crops(kpr.model, crops, prompts=kpr.prompts, vectors=vectors)
     names = _short_names(images)
-    write_whole(out, draw_similarities(similarities, overlays, names, title=f"Similarities by {kpr.name}"))
+    write_file(out, draw_similarities(similarities, overlays, names, title=f"Similarities by {kpr.name}"))
     prompted = [overlay.prompted for overlay in overlays]
     if options.json:
         write_json(options.json, similarity_json(similarities, names, prompted, encoder=kpr.name))

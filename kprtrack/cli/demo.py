@@ -51,7 +51,7 @@ def run_demo(options: argparse.Namespace) -> int:
     from eval.benchmarks.score_tracks import score_tracks
     from eval.report.output import make_folder, validate_folder
     from kprtrack.build import build_networks, build_tracker
-    from kprtrack.core.atomic_file import write_whole
+    from kprtrack.core.atomic_file import write_file
     from kprtrack.run import track_video
 
     folder = Path(options.out).expanduser()
@@ -69,8 +69,8 @@ def run_demo(options: argparse.Namespace) -> int:
     )
     if summary.stopped:
         return log_tracks(summary, config, quiet=options.quiet)
-    write_whole(folder / GROUND_TRUTH_FILE, gzip.decompress(GROUND_TRUTH.read_bytes()))
-    write_whole(folder / IMAGE_FILE, _annotated_frame(folder / TRACKS_FILE))
+    write_file(folder / GROUND_TRUTH_FILE, gzip.decompress(GROUND_TRUTH.read_bytes()))
+    write_file(folder / IMAGE_FILE, _annotated_frame(folder / TRACKS_FILE))
     if not options.quiet:
         scores = score_tracks(folder / GROUND_TRUTH_FILE, folder / TRACKS_FILE)
         print_text(_report(folder, summary, scores))

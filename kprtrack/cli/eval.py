@@ -154,12 +154,12 @@ def write_plots(
         return
     from eval.report.output import make_folder
     from eval.report.plots import draw_plots
-    from kprtrack.core.atomic_file import write_whole
+    from kprtrack.core.atomic_file import write_file
 
     plots = draw_plots(evaluation)
     if options.html:
-        write_whole(Path(options.html), html(plots))
+        write_file(Path(options.html), html(plots))
     if options.plots:
         make_folder(Path(options.plots))
         for name, png in plots.items():
-            write_whole(Path(options.plots) / f"{name}.png", png)
+            write_file(Path(options.plots) / f"{name}.png", png)

@@ -177,14 +177,14 @@ def _validate_protocol(options: argparse.Namespace, prompts: str) -> None:
 def _write_plots(
     folder: Path, scores: "ReidScores", data: "ReidData", encoder: "CropEncoder", config: "ScoreConfig"
 ) -> None:
-    from kprtrack.core.atomic_file import write_whole
+    from kprtrack.core.atomic_file import write_file
     from reid.evaluation.protocols import shown_samples
     from reid.evaluation.report.crop_overlay import feature_names
     from reid.evaluation.report.plots import draw_score_plots
     from reid.evaluation.report.ranking_plot import Caption, draw_ranking
 
     for name, png in draw_score_plots(scores).items():
-        write_whole(folder / f"{name}.png", png)
+        write_file(folder / f"{name}.png", png)
     queries, gallery = shown_samples(data.query, config), shown_samples(data.gallery, config)
     names = feature_names(scores.first[0].features.shape[1], encoder.parts)
     for ranking in scores.rankings:
@@ -192,7 +192,7 @@ def _write_plots(
         captions = [Caption(str(one.identity), str(one.camera), one.image.name) for one in samples]
         query, *others = zip(encoder.take_portraits(samples), captions, strict=True)
         png = draw_ranking(ranking, query, others, names=names)
-        write_whole(folder / f"ranking_{ranking.query:05}_{samples[0].image.stem}.png", png)
+        write_file(folder / f"ranking_{ranking.query:05}_{samples[0].image.stem}.png", png)
 
 
 def _show_crops(options: argparse.Namespace, each_pass: int) -> "OnCrops":

@@ -145,9 +145,9 @@ def write_scores(options: argparse.Namespace, text: Callable[[], str], document:
 
 def write_json(target: str, document: bytes) -> None:
     """Write a JSON document to a file, or to standard output if the target is "-"."""
-    from kprtrack.core.atomic_file import write_whole
+    from kprtrack.core.atomic_file import write_file
 
     if target == STANDARD_OUTPUT:
         sys.stdout.write(document.decode())
     else:
-        write_whole(Path(target), document)
+        write_file(Path(target), document)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
+from kprtrack.core.atomic_file import commit, write_file
 from kprtrack.core.errors import OutputError, WeightsError
 
 HASHES = "hashes.json"
@@ -97,7 +98,7 @@ def store_file(temporary: Path, target: Path, name: str, sha256: str) -> None:
     """Move a complete, verified file into the store and record it. Raises: OutputError."""
     try:
         _write_json(_record(target), {"name": name, "sha256": sha256})
-        temporary.replace(target)
+        commit(temporary, target)
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
     stat = target.stat()
@@ -113,7 +114,7 @@ def validate_unchanged(path: Path, name: str, sha256: str) -> None:
     first = _read_json(_record(path)).get("sha256")
     if first is None:
         # A read-only store cannot record it; the next run has nothing to compare with, either.
-        with suppress(OSError):
+        with suppress(OutputError):
             _write_json(_record(path), {"name": name, "sha256": sha256})
     elif first != sha256:
         raise WeightsError(
@@ -140,8 +141,7 @@ def _record(path: Path) -> Path:
 
 def _cache_hash(key: str, known: list[int | str]) -> None:
     # In a read-only store (a container, a shared disk) the file is hashed again next time.
-    with suppress(OSError):
-        store_folder().mkdir(parents=True, exist_ok=True)
+    with suppress(OutputError):
         _write_json(store_folder() / HASHES, {**_read_json(store_folder() / HASHES), key: known})
 
 
@@ -155,6 +155,4 @@ def _read_json(path: Path) -> dict[str, object]:
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:
-    aside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    aside.write_text(json.dumps(content, indent=1), "utf-8")
-    aside.replace(path)
+    write_file(path, json.dumps(content, indent=1).encode(), concurrent=True)

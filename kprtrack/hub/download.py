@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import OutputError, WeightsError
 
 Progress = Callable[[int, int | None], None]  # bytes received, total bytes or None if unknown
@@ -212,6 +213,4 @@ def _write_validator(part: Path, response: http.client.HTTPResponse) -> None:
     # A weak entity tag does not guarantee equal bytes, so it cannot validate a range (RFC 9110, 13.1.5).
     tag = response.headers.get("ETag", "")
     version = tag if re.fullmatch(r'"[^"]*"', tag) else response.headers.get("Last-Modified", "")
-    aside = _validator_file(part).with_suffix(".new")
-    aside.write_text(version, "utf-8")
-    aside.replace(_validator_file(part))
+    write_file(_validator_file(part), version.encode())

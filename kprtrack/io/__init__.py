@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from kprtrack.core.atomic_file import PART_SUFFIX
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.io.annotations import people_from_annotations
 from kprtrack.io.coco import open_coco
 from kprtrack.io.columns import PeopleFile, to_track_file
-from kprtrack.io.frame_file import PART_SUFFIX, validate_target
+from kprtrack.io.frame_file import validate_target
 from kprtrack.io.header import (
     COCO_SKELETON,
     FORMAT,

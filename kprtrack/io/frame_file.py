@@ -1,6 +1,5 @@
 """A file that grows frame by frame and is valid whenever it ends: last frame, Ctrl-C or a full disk."""
 
-import errno
 import os
 import stat
 from array import array
@@ -8,9 +7,9 @@ from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 
+from kprtrack.core.atomic_file import commit, part_path, reason
 from kprtrack.core.errors import OutputError
 
-PART_SUFFIX = ".part"
 _ZEROS = 1 << 20  # bytes claimed in one write
 
 
@@ -93,12 +92,6 @@ class FrameFile:
             rest = rest[count:]
 
 
-def part_path(path: Path) -> Path:
-    """Where a result lies until it is finished."""
-    real = path.resolve()  # a link keeps pointing at the result: its target is replaced, not the link
-    return real.with_name(real.name + PART_SUFFIX)
-
-
 def open_output(path: Path, *, in_place: bool) -> FileIO:
     """An unbuffered file for `path`, so that every error comes at the write that caused it.
 
@@ -118,24 +111,12 @@ def close_output(handle: FileIO, path: Path, *, in_place: bool) -> None:
     Raises: OutputError; the data then stays in NAME.part.
     """
     try:
-        if not in_place:
-            os.fsync(handle.fileno())
         handle.close()
         if not in_place:
-            part_path(path).replace(path.resolve())
+            commit(part_path(path), path)
     except OSError as error:
         left = "" if in_place else f" What was written stays in {part_path(path)}."
         raise OutputError(f"Cannot finish {path}: {reason(error)}{left}") from error
-
-
-def reason(error: OSError) -> str:
-    """The system's reason in its own words, with what to do where that is known."""
-    text = f"{error.strerror or error}."
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{text} Free some space, or choose another disk with --out."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{text} Choose a folder you may write to with --out."
-    return text
 
 
 def validate_target(path: Path, *, in_place: bool) -> None:

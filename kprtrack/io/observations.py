@@ -12,10 +12,11 @@ from typing import Self
 import numpy as np
 
 from kprtrack.core.appearance import Appearance
+from kprtrack.core.atomic_file import PART_SUFFIX, part_path
 from kprtrack.core.datatypes import Detections, Observation, Poses
 from kprtrack.core.errors import InputError, OutputError
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.io.frame_file import PART_SUFFIX, close_output, open_output, part_path, reserve
+from kprtrack.io.frame_file import close_output, open_output, reserve
 from kprtrack.io.header import RunHeader, header_from_json, header_to_json
 from kprtrack.io.text_writer import saved_message
 

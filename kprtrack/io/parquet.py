@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from kprtrack.core.atomic_file import part_path
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import OutputError
-from kprtrack.io.frame_file import close_output, open_output, part_path, reserve
+from kprtrack.io.frame_file import close_output, open_output, reserve
 from kprtrack.io.header import RunHeader, header_to_json
 from kprtrack.io.table import column_names, columns_of, import_pyarrow
 from kprtrack.io.text_writer import check_tracks, saved_message

@@ -9,9 +9,10 @@ from typing import Self
 
 import numpy as np
 
+from kprtrack.core.atomic_file import reason
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import OutputError
-from kprtrack.io.frame_file import FrameFile, reason
+from kprtrack.io.frame_file import FrameFile
 
 
 class FrameLog:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import UserError
 from kprtrack.core.signals import StopRequest
 from kprtrack.training.sampler import EpochSampler
@@ -26,7 +27,7 @@ from reid.training.engine import keep_memory, seed_batch
 from reid.training.log import TrainLog
 from reid.training.run_folder import BEST, LATEST, STATE, alone_in, open_folder, write_description
 from reid.training.schedule import set_learning_rate
-from reid.training.state import TrainingProgress, TrainState, load_state, save_state, write_whole
+from reid.training.state import TrainingProgress, TrainState, load_state, save_state
 
 _EMA_RAMP = 2000  # updates in which the average's memory grows (docs/reference/detector_and_pose.md 1.9)
 _HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -236,9 +237,9 @@ def _end_epoch(run: Run, position: TrainingProgress, log: TrainLog) -> TrainingP
         log.say("scores: " + ", ".join(f"{name} {value:.4g}" for name, value in scores.items()))
         found = next(iter(scores.values()))
         if found > best:
-            write_whole(run.folder / BEST, content)
+            write_file(run.folder / BEST, content)
             best = found
-    write_whole(run.folder / LATEST, content)
+    write_file(run.folder / LATEST, content)
     position = TrainingProgress(position.epoch + 1, rows=(*position.rows, row), best=best)
     # Last: a run that ends before this does the epoch's end again, with the same result.
     log.end_epoch(position.rows)

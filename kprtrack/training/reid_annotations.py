@@ -11,7 +11,7 @@ import numpy as np
 
 from kprtrack import build
 from kprtrack.config import TrackConfig
-from kprtrack.core.atomic_file import write_whole
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.datatypes import Detections, Frame, Poses, empty_detections
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from reid.datasets import ReidSample
@@ -72,7 +72,9 @@ def make_keypoints(
         people = [_crop_first(frame, found) for frame, found in zip(frames, others, strict=True)]
         poses = estimate_poses(frames, people)
         for (_, path), frame, found in zip(some, frames, poses, strict=True):
-            write_whole(path, keypoints_json(_without_doubles(found.keypoints, len(frame.image))))
+            write_file(
+                path, keypoints_json(_without_doubles(found.keypoints, len(frame.image))), concurrent=True
+            )
         if on_crop:
             on_crop(start + len(some), len(todo))
     return len(todo)
@@ -101,7 +103,7 @@ def make_part_labels(
         if person is not None:
             person = cv2.resize(person.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
         labels = part_labels_of(own, *size, posetrack=posetrack, person=person)
-        write_whole(path, mask_file(path, labels))
+        write_file(path, mask_file(path, labels), concurrent=True)
         if on_crop:
             on_crop(done, len(todo))
     return len(todo)

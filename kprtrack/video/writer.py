@@ -11,6 +11,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
+from kprtrack.core.atomic_file import commit, part_path
 from kprtrack.core.errors import OutputError, UserError
 
 # FFmpeg's muxer and encoder by suffix.
@@ -57,7 +58,7 @@ class VideoWriter:
         sample_aspect_ratio: Fraction | None = None,
     ) -> None:
         self._path = Path(path)
-        self._part = self._path.with_name(self._path.name + ".part")
+        self._part = part_path(self._path)
         self._size = width, height
         self._fps = fps
         self._constant_rate = self._path.suffix.lower() == ".avi"
@@ -115,7 +116,7 @@ class VideoWriter:
             self._container.mux(self._stream.encode(None))
             self._container.close()
             self._closed = True
-            self._part.replace(self._path)
+            commit(self._part, self._path)
         except (av.FFmpegError, OSError) as error:
             self._fail(error)
 
@@ -173,7 +174,7 @@ class VideoWriter:
             self._container.close()
         kept = _playable_frames(self._part)
         if kept:
-            self._part.replace(self._path)
+            commit(self._part, self._path)
             rest = f"The file holds the first {kept} of {self._frames} frames"
         else:
             self._part.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import orjson
 
-from kprtrack.core.atomic_file import read_table, write_whole
+from kprtrack.core.atomic_file import read_table, write_file
 from kprtrack.core.errors import InputError
 from reid.datasets.crops import read_image
 from reid.datasets.occluded_posetrack import FOLDER, NOWHERE, SPLITS, crops_file, sampling_file
@@ -62,8 +62,8 @@ def _build_split(root: Path, split: str, on_crop: Callable[[int, int], None]) ->
         roles = _roles(chosen, occlusion, split)
         rows = {str(row): person.id for row, person in enumerate(people)}
         table = {"id": rows, "split": {row: roles.get(each, "none") for row, each in rows.items()}}
-        write_whole(sampling_file(root, split), orjson.dumps(table))
-    write_whole(crops_file(root, split), orjson.dumps([entries[person.id] for person in chosen]))
+        write_file(sampling_file(root, split), orjson.dumps(table))
+    write_file(crops_file(root, split), orjson.dumps([entries[person.id] for person in chosen]))
 
 
 def _given_sample(root: Path, split: str, people: list[Person]) -> list[Person]:
@@ -93,7 +93,7 @@ def _cut_frame(
             crop = _cut(frame, person.box)
             height, width = crop.shape[:2]
             _, data = cv2.imencode(".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), _JPEG)
-            write_whole(root / path, data.tobytes())
+            write_file(root / path, data.tobytes(), concurrent=True)
         poses = np.stack((person.keypoints, *person.others))
         own, *others = poses_in_crop(poses, person.box, width, height)
         seen = np.array([each for each in others if each[:, 2].any()]).reshape(-1, *own.shape)

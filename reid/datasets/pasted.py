@@ -19,7 +19,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from kprtrack.core.atomic_file import load_json, write_whole
+from kprtrack.core.atomic_file import load_json, write_file
 from kprtrack.core.errors import InputError, OutputError, UserError
 from reid.crop import Crop, zero_outside
 from reid.datasets.crops import read_crop, read_fields
@@ -76,8 +76,8 @@ def write_pasted(
     todo = [each for each in jobs if not each.image.exists()]
     for done, job in enumerate(todo, start=1):
         image, keypoints = _copied(job.sample) if job.draw is None else _pasted(job)
-        write_whole(job.keypoints, keypoints)
-        write_whole(job.image, image)  # last: a crop whose image is there is whole
+        write_file(job.keypoints, keypoints, concurrent=True)
+        write_file(job.image, image, concurrent=True)  # last: a crop whose image is there is whole
         if on_crop:
             on_crop(done, len(todo))
     return len(todo)
@@ -137,7 +137,7 @@ def _begin(data: ReidData, out: Path, told: dict[str, object]) -> None:
     if out.is_dir() and not path.exists() and (there := sorted(each.name for each in out.iterdir())):
         raise OutputError(f"{out} holds {there[0]}, which is no set of pasted crops. Choose another folder.")
     if not path.exists():
-        write_whole(path, json.dumps(told, indent=1).encode())
+        write_file(path, json.dumps(told, indent=1).encode())
         return
     before = load_json(path)
     for key, value in told.items():

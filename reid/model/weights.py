@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from safetensors.torch import save as serialise
 
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.checkpoints import Checkpoint, header_json, read_checkpoint
-from kprtrack.core.errors import OutputError, UserError, WeightsError
+from kprtrack.core.errors import UserError, WeightsError
 from reid.model.kpr import Kpr, KprConfig
 from reid.model.published import is_published, known_input_spec, own_tensors, shape_of
 
@@ -36,15 +37,9 @@ def save(path: Path, model: Kpr) -> None:
 
     Raises: OutputError if it cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     content = serialise(tensors, {"format": "pt", _HEADER: json.dumps(asdict(model.config))})
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"Cannot write weights to {path}: {error.strerror or error}.") from error
+    write_file(path, content)
 
 
 def load(path: Path, device: str = "cpu", *, spec: InputSpec | None = None) -> Kpr:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import nn
 
-from kprtrack.core.atomic_file import write_whole
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError
 from reid.datasets import ReidSample
 from reid.model.heads import PerHead
@@ -62,7 +62,7 @@ def save_features(path: Path, names: Sequence[str], features: np.ndarray) -> Non
     """Write features [S, D] of pictures, named by their paths below the data set's folder."""
     told = {_NAMES: json.dumps(list(names))}
     tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
-    write_whole(path, serialise({_FEATURES: tensor}, told))
+    write_file(path, serialise({_FEATURES: tensor}, told))
 
 
 def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.ndarray:

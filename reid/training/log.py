@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from reid.training.state import write_whole
+from kprtrack.core.atomic_file import write_file
 
 Row = Mapping[str, float]
 
@@ -80,8 +80,8 @@ class TrainLog:
         """Writes what is known of all epochs, and tells the last in a line."""
         last, done = rows[-1], len(rows)
         if self._folder is not None:
-            write_whole(self._folder / "metrics.csv", csv_of(rows).encode())
-            write_whole(self._folder / "metrics.json", (json.dumps(rows, indent=1) + "\n").encode())
+            write_file(self._folder / "metrics.csv", csv_of(rows).encode())
+            write_file(self._folder / "metrics.json", (json.dumps(rows, indent=1) + "\n").encode())
         if self._board is not None:
             for name, value in last.items():
                 self._board.add_scalar(name, value, done)

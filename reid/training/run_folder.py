@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import OutputError, UserError
-from reid.training.state import validate_other_settings, write_whole
+from reid.training.state import validate_other_settings
 
 try:
     import fcntl
@@ -62,8 +63,8 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def write_description(folder: Path, settings: Mapping[str, Any]) -> None:
     """The settings, to read and to train again, and what the run was made with. Raises: OutputError."""
-    write_whole(folder / "config.json", _json(settings))
-    write_whole(folder / "config.py", as_recipe(settings).encode())
+    write_file(folder / "config.json", _json(settings))
+    write_file(folder / "config.py", as_recipe(settings).encode())
     made_with = {
         "version": _version(),
         "commit": _commit(),
@@ -72,7 +73,7 @@ def write_description(folder: Path, settings: Mapping[str, Any]) -> None:
         "torch": torch.__version__,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-    write_whole(folder / "run.json", _json(made_with))
+    write_file(folder / "run.json", _json(made_with))
 
 
 def as_recipe(settings: Mapping[str, Any]) -> str:

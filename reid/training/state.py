@@ -4,7 +4,6 @@ Nothing random needs to be kept: every batch draws from a seed of its own (`seed
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import nn
 
-from kprtrack.core.errors import OutputError, UserError, WeightsError
+from kprtrack.core.atomic_file import write_file
+from kprtrack.core.errors import UserError, WeightsError
 
 _HEADER = "kpr_training"
 _NETWORK = "network."
@@ -52,7 +52,7 @@ def save_state(path: Path, learner: TrainState, position: TrainingProgress, run:
     scaler = learner.scaler.state_dict() if learner.scaler is not None else None
     told = {"position": asdict(position), "run": run, "scaler": scaler}
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    write_whole(path, serialise(plain, {_HEADER: json.dumps(told)}))
+    write_file(path, serialise(plain, {_HEADER: json.dumps(told)}))
 
 
 def load_state(path: Path, learner: TrainState) -> TrainingProgress:
@@ -83,20 +83,6 @@ def validate_other_settings(path: Path, run: Mapping[str, Any]) -> None:
             f"{path.parent} holds a run with {key}={old}, not {new}{more}. Give the same settings to go on "
             "with it, or another out=FOLDER to begin a new one."
         )
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """The file, complete or not at all, even if the machine stops. Raises: OutputError."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
 def _optimiser_tensors(learner: TrainState) -> dict[str, torch.Tensor]:

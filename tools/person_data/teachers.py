@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.config import TrackConfig, merge
-from kprtrack.core.atomic_file import write_whole
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import InputError
 from kprtrack.core.skeleton import KEYPOINTS
@@ -150,4 +150,4 @@ def _digest(image: np.ndarray) -> bytes:
 def _keep(path: Path, array: np.ndarray) -> None:
     data = io.BytesIO()
     np.save(data, np.float32(array), allow_pickle=False)
-    write_whole(path, data.getvalue())
+    write_file(path, data.getvalue())

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import orjson
 
-from kprtrack.core.atomic_file import load_json, write_whole
+from kprtrack.core.atomic_file import load_json, write_file
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS
 from person_data.labels import ImageRecord, Person, fitted
 
@@ -32,18 +32,18 @@ def write_source(
     if isinstance(known, dict) and known.get("settings") == wanted:
         return known["pictures"]
     keep = begun.exists() and load_json(begun) == wanted
-    write_whole(begun, orjson.dumps(wanted))
+    write_file(begun, orjson.dumps(wanted))
     entries = []
     for image in images:
         small = fitted(image)
         path = out / "images" / source / f"{image.name}.jpg"
         if not (keep and path.exists()):
             _, data = cv2.imencode(".jpg", small.image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, QUALITY))
-            write_whole(path, data.tobytes())
+            write_file(path, data.tobytes(), concurrent=True)
         entries.append(_entry(small, source))
         if len(entries) % 200 == 0:
             print(f"{source}: {len(entries)} pictures", flush=True)
-    write_whole(done, orjson.dumps({"settings": wanted, "pictures": entries}))
+    write_file(done, orjson.dumps({"settings": wanted, "pictures": entries}))
     return entries
 
 
@@ -53,15 +53,15 @@ def write_lists(out: Path, entries: Sequence[Entry], metadata: Mapping[str, Any]
     for name in LISTS:
         chosen = [entry for entry in entries if belongs(entry, name)]
         content = coco(chosen, poses=name.startswith("pose"))
-        write_whole(out / f"{name}.json", orjson.dumps(content))
+        write_file(out / f"{name}.json", orjson.dumps(content))
         summary["lists"][name] = _counts(chosen, poses=name.startswith("pose"))
     sources = sorted({entry["source"] for entry in entries})
     for name, source in product(_BY_SOURCE, sources):
         own = [entry for entry in entries if entry["source"] == source and belongs(entry, name)]
         if own:
             content = coco(own, poses=name.startswith("pose"))
-            write_whole(out / name / f"{source}.json", orjson.dumps(content))
-    write_whole(out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+            write_file(out / name / f"{source}.json", orjson.dumps(content))
+    write_file(out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
     return summary
 
 
