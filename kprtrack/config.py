@@ -61,11 +61,24 @@ PRESETS: dict[str, TrackConfig] = {
 
 
 def load_config(path: str | Path, base: TrackConfig | None = None) -> TrackConfig:
-    """The settings of a config file (Python or JSON or YAML, read by mmengine) over `base`.
+    """Read a config over `base`.
 
-    Raises: InputError if the file is missing or unreadable, UserError for an unknown key.
+    Args:
+        path: A Python, JSON or YAML file, or the name of a packaged config such as `track/paper`.
+        base: Values of the settings that the file leaves out; the defaults if None.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        InputError: The file is missing or unreadable.
+        UserError: The file has an unknown key or a wrong value.
+
+    Example:
+        >>> load_config("track/bytetrack").tracker.name
+        'bytetrack'
     """
-    return merge(base or TrackConfig(), read_settings(path, "configs/track/"))
+    return merge(base or TrackConfig(), read_settings(path, "track"))
 
 
 def merge(config: TrackConfig, values: Mapping[str, Any]) -> TrackConfig:

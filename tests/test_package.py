@@ -1,5 +1,6 @@
 """The wheel that users install: complete, small, importable from anywhere."""
 
+import json
 import os
 import subprocess
 import sys
@@ -65,7 +66,28 @@ def test_the_wheel_holds_every_source_file_and_nothing_else(wheel: Path) -> None
         for file in (ROOT / package).rglob("*")
         if file.is_file() and "__pycache__" not in file.parts
     }
+    sources |= {f"kprtrack/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / "configs").rglob("*.py")}
     assert packed == sources
+
+
+def test_packaged_configs_are_found_by_name_in_any_folder(installed: Path, tmp_path: Path) -> None:
+    program = "import sys; from kprtrack.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "video.mp4", "--config", "track/bytetrack", "--print-config"]
+    printed = _run(command, tmp_path, PYTHONPATH=str(installed))
+    assert json.loads(printed)["tracker"]["name"] == "bytetrack"
+
+
+@pytest.mark.parametrize("kind", ["reid", "detector", "pose"])
+def test_packaged_training_configs_are_found_by_name_in_any_folder(
+    installed: Path, tmp_path: Path, kind: str
+) -> None:
+    program = (
+        f"from kprtrack.core.settings import config_names, find_config; "
+        f"print(*(find_config(name) for name in config_names({kind!r})))"
+    )
+    files = _run([sys.executable, "-c", program], tmp_path, PYTHONPATH=str(installed)).split()
+    assert files
+    assert {Path(file).parent for file in files} == {installed / "kprtrack" / "configs" / kind}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -107,7 +107,7 @@ def test_a_wrong_setting_is_refused_in_words(word: str, message: str) -> None:
 
 
 def test_a_recipe_that_is_not_there_is_told() -> None:
-    with pytest.raises(InputError, match=r"No config file at .* configs/reid/"):
+    with pytest.raises(InputError, match=r"No config file at .* reid/cuhk03_small"):
         load_train_config(FOLDER / "nothing.py")
 
 

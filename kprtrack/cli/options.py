@@ -175,7 +175,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add --config, --set and --print-config."""
     group = parser.add_argument_group("settings")
     group.add_argument(
-        "--config", metavar="FILE", help="config file, e.g. configs/track/paper.py; a .py file is executed"
+        "--config",
+        metavar="CONFIG",
+        help="a config of the package such as track/paper, or a file; a .py file is executed",
     )
     group.add_argument(
         "--set",

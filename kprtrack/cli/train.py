@@ -36,13 +36,15 @@ def train_parser() -> Parser:
         "train",
         "Train a ReID encoder, a detector or a pose estimator, as the config says. The same command resumes\n"
         "an interrupted run.\n\n"
-        "  kprtrack train configs/reid/cuhk03_small.py data.root=FOLDER out=runs/reid\n"
-        "  kprtrack train configs/detector/small.py data.train=train.json data.val=val.json out=runs/det\n"
-        "  kprtrack train configs/pose/small.py data.train=train.json data.val=val.json out=runs/pose\n\n"
+        "  kprtrack train reid/cuhk03_small data.root=FOLDER out=runs/reid\n"
+        "  kprtrack train detector/small data.train=train.json data.val=val.json out=runs/det\n"
+        "  kprtrack train pose/small data.train=train.json data.val=val.json out=runs/pose\n\n"
         "ReID encoders on several machines, with Accelerate:\n"
         "  accelerate launch --num_machines 2 ... -m kprtrack.cli.main train CONFIG key=value ...",
     )
-    parser.add_argument("config", metavar="CONFIG", help="a file such as configs/reid/imagenet_market1501.py")
+    parser.add_argument(
+        "config", metavar="CONFIG", help="a config of the package such as reid/imagenet_market1501, or a file"
+    )
     parser.add_argument(
         "settings",
         nargs="*",

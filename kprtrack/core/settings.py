@@ -63,13 +63,68 @@ def updated(config: T, options: Mapping[str, Any], prefix: str = "") -> T:
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
 
-def read_settings(path: str | Path, ready: str) -> dict[str, Any]:
-    """What a settings file says (Python, JSON or YAML, read by mmengine). ready: where good ones are.
+def config_names(*folders: str) -> list[str]:
+    """List the packaged configs, such as `track/paper`.
 
-    Raises: InputError if the file is missing or unreadable.
+    Args:
+        folders: Only those in these folders, such as "track"; all without any.
+
+    Returns:
+        Names, sorted; each can be given wherever a config file can.
+
+    Example:
+        >>> config_names("track")
+        ['track/bytetrack', 'track/paper']
     """
-    if not Path(path).is_file():
-        raise InputError(f"No config file at {path}. Ready ones are in {ready}.")
+    root = _configs()
+    names = sorted(file.relative_to(root).with_suffix("").as_posix() for file in root.glob("*/*.py"))
+    return [name for name in names if not folders or name.partition("/")[0] in folders]
+
+
+def find_config(name: str | Path, *folders: str) -> Path:
+    """Find the file of a config.
+
+    Args:
+        name: The path of a .py, .json or .yaml file, or the name of a packaged config such as `track/paper`.
+        folders: Folders of the packaged configs to suggest in errors.
+
+    Returns:
+        A file that exists.
+
+    Raises:
+        InputError: There is no such file, or no packaged config of that name.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    known = config_names(*folders)
+    if path.suffix:
+        raise InputError(f"No config file at {path}. Configs in the package: {', '.join(known)}.")
+    if (name := path.as_posix()) not in config_names():
+        raise InputError(str(unknown_name("config", name, known)))
+    return _configs() / f"{name}.py"
+
+
+def _configs() -> Path:
+    """The folder of the configs: in the wheel part of the package, in a clone beside it."""
+    packaged = Path(__file__).parents[1] / "configs"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def read_settings(config: str | Path, *folders: str) -> dict[str, Any]:
+    """Read a settings file (Python, JSON or YAML) by mmengine.
+
+    Args:
+        config: A path or the name of a packaged config, see `find_config`.
+        folders: Folders of the packaged configs to suggest in errors.
+
+    Returns:
+        The settings in the file.
+
+    Raises:
+        InputError: The file does not exist or cannot be read.
+    """
+    path = find_config(config, *folders)
     from mmengine.config import Config
 
     try:

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.settings import nested, read_settings, updated
 
-RECIPES = "configs/reid/, configs/detector/ and configs/pose/"
 TASKS = ("reid", "detector", "pose")  # a recipe says `task = "pose"`; one that says nothing is the encoder's
 
 _EXAMPLE = "schedule.epochs=60"
@@ -39,7 +38,7 @@ class DataConfig:
 
 def task_of(recipe: str | Path) -> str:
     """Which of TASKS a recipe is for. Raises: InputError if it cannot be read, UserError for another."""
-    task = read_settings(recipe, RECIPES).get("task", TASKS[0])
+    task = read_settings(recipe, *TASKS).get("task", TASKS[0])
     if task not in TASKS:
         raise unknown_name("task", str(task), TASKS)
     return task
@@ -50,7 +49,7 @@ def load_recipe(default: T, path: str | Path, assignments: Sequence[str] = ()) -
 
     Raises: InputError if the file cannot be read, UserError for an unknown key or a wrong value.
     """
-    return with_settings(with_settings(default, read_settings(path, RECIPES)), nested(assignments, _EXAMPLE))
+    return with_settings(with_settings(default, read_settings(path, *TASKS)), nested(assignments, _EXAMPLE))
 
 
 def with_settings(config: T, values: Mapping[str, Any]) -> T:

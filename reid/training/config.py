@@ -132,7 +132,7 @@ def load_train_config(path: str | Path, assignments: Sequence[str] = ()) -> Reid
 
     Raises: InputError if the file cannot be read, UserError for an unknown key or a wrong value.
     """
-    config = with_settings(ReidTrainConfig(), read_settings(path, "configs/reid/"))
+    config = with_settings(ReidTrainConfig(), read_settings(path, "reid"))
     return with_settings(config, nested(assignments, "schedule.epochs=60"))
 
 
