@@ -36,9 +36,10 @@ def models_parser() -> Parser:
 def run_models(options: argparse.Namespace) -> int:
     """Run one action and return the exit code."""
     from kprtrack.hub import store
+    from kprtrack.hub.cache import store_folder
 
     if options.action == "where":
-        print_text(str(store.where()))
+        print_text(str(store_folder()))
     elif options.action == "list":
         print_text(_table([_COLUMNS, *map(_row, store.list_models())]))
     elif options.action == "check":

@@ -1,4 +1,4 @@
-"""Says how far the work is: a bar on a terminal, a plain line now and then elsewhere."""
+"""Show the progress of a long task: a bar on a terminal, else a line every few seconds."""
 
 import sys
 import time
@@ -13,10 +13,18 @@ LINE_EVERY_S = 5.0
 
 
 class Progress:
-    """Counts frames, or another unit, and shows speed and time left, in a `with` block; silent when quiet.
+    """Counts frames or another unit and shows the speed and the time left, as a context manager.
 
-    total: how many are expected; None where nobody knows, as with a camera. stream: standard error if None.
-    clock: seconds.
+    Speed and time left are measured from the end of the first step, so that loading and warming up the
+    networks do not distort them.
+
+    Args:
+        total: Expected number; None if unknown, as for a camera.
+        label: Shown first, such as the name of the video.
+        quiet: Show nothing.
+        unit: What is counted, in the plural.
+        stream: Where to write; None: standard error.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -33,16 +41,24 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._lines = not quiet and not self._stream.isatty()
         self._bar = self._new_bar() if not quiet and not self._lines else None
-        self._done = self._said = 0
-        self._said_s = clock()
+        self._done = self._written = 0  # `_written`: done in the last line
+        self._start_s = clock()
+        self._measured_from = (0, self._start_s)  # done and time: end of the first step, then the last line
 
     def advance(self, n: int = 1) -> None:
-        """n more are done."""
-        self._done += n
+        """Count n more as done."""
+        first, self._done = not self._done, self._done + n
         if self._bar is not None:
-            self._bar.update(n)
-        elif self._lines and self._clock() - self._said_s >= LINE_EVERY_S:
-            self._say()
+            if first:
+                _skip_warm_up(self._bar, n)
+            else:
+                self._bar.update(n)
+        elif self._lines:
+            now_s = self._clock()
+            if first:
+                self._measured_from = (n, now_s)
+            elif now_s - self._measured_from[1] >= LINE_EVERY_S:
+                self._write_line(now_s)
 
     def __enter__(self) -> Self:
         return self
@@ -52,8 +68,8 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif self._lines and self._done > self._said:
-            self._say()
+        elif self._lines and self._done > self._written:
+            self._write_line(self._clock())
 
     def _new_bar(self) -> "tqdm":
         from tqdm import tqdm
@@ -67,17 +83,25 @@ class Progress:
             smoothing=0.1,
         )
 
-    def _say(self) -> None:
-        now_s = self._clock()
-        # The speed since the last line: loading the networks must not spoil the forecast for the whole video.
-        speed = (self._done - self._said) / max(now_s - self._said_s, 1e-9)
-        self._said, self._said_s = self._done, now_s
+    def _write_line(self, now_s: float) -> None:
+        done, since_s = self._measured_from
+        if done == self._done:  # there was only one step
+            done, since_s = 0, self._start_s
+        speed = (self._done - done) / max(now_s - since_s, 1e-9)
+        self._measured_from, self._written = (self._done, now_s), self._done
         of = f"/{self._total}" if self._total else ""
         left = max(self._total - self._done, 0) / speed if self._total else 0
         forecast = f", {_clock_text(left)} left" if left else ""
         line = f"{self._label}: {self._done}{of} {self._unit}, {speed:.1f} {self._unit}/s{forecast}"
         self._stream.write(line + "\n")
         self._stream.flush()
+
+
+def _skip_warm_up(bar: "tqdm", n: int) -> None:
+    """Show n as done, but measure speed and time left from now on."""
+    bar.reset()
+    bar.n = bar.last_print_n = bar.initial = n
+    bar.refresh()
 
 
 def _clock_text(seconds: float) -> str:

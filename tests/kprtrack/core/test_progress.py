@@ -1,8 +1,9 @@
-"""How far the work is: plain lines, a bar on a terminal, silence."""
+"""Progress is shown as plain lines, as a bar on a terminal, or not at all."""
 
 import io
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -15,7 +16,7 @@ class Terminal(io.StringIO):
 
 
 class Clock:
-    """Goes on by a step at each frame, not at each look."""
+    """Advances by a step at each frame, not at each reading."""
 
     def __init__(self):
         self.now_s = 100.0
@@ -35,19 +36,39 @@ def run(frames, total, *, seconds_a_frame, stream=None, quiet=False):
 
 def test_a_line_every_five_seconds_says_how_long_it_will_take():
     assert run(60, 300, seconds_a_frame=0.25).splitlines() == [
-        "clip.mp4: 20/300 frames, 4.0 frames/s, 1:10 min left",
-        "clip.mp4: 40/300 frames, 4.0 frames/s, 1:05 min left",
+        "clip.mp4: 21/300 frames, 4.0 frames/s, 1:10 min left",
+        "clip.mp4: 41/300 frames, 4.0 frames/s, 1:05 min left",
         "clip.mp4: 60/300 frames, 4.0 frames/s, 1:00 min left",
     ]
 
 
+def test_the_first_forecast_leaves_the_warm_up_out():
+    stream, clock = io.StringIO(), Clock()
+    with Progress(80, "clip.mp4", stream=stream, clock=clock) as progress:
+        for batch_s in (60.0, 4.0, 4.0):  # the networks are loaded and compiled in the first batch
+            clock.now_s += batch_s
+            for _ in range(8):
+                progress.advance()
+    assert stream.getvalue().splitlines()[0] == "clip.mp4: 17/80 frames, 2.0 frames/s, 32 s left"
+
+
+def test_the_bar_leaves_the_warm_up_out():
+    stream, bars = Terminal(), []
+    with Progress(8, "clip.mp4", stream=stream) as progress:
+        time.sleep(0.3)
+        progress.advance(4)
+        bars.append(stream.getvalue().rpartition("\r")[2])
+        progress.advance(4)
+    assert "4/8 [00:00<?" in bars[0] and "8/8" in stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("total", "left"),
-    [(30, "5 s"), (20 + 4 * 59, "59 s"), (20 + 4 * 60, "1:00 min"), (20 + 4 * 3723, "1:02:03 h")],
+    [(41, "5 s"), (21 + 4 * 59, "59 s"), (21 + 4 * 60, "1:00 min"), (21 + 4 * 3723, "1:02:03 h")],
 )
 def test_the_time_left_is_written_for_people(total, left):
-    line = run(20, total, seconds_a_frame=0.25).splitlines()[0]
-    assert line.endswith(f"frames/s, {left} left") or total == 30
+    line = run(21, total, seconds_a_frame=0.25).splitlines()[0]
+    assert line.endswith(f"frames/s, {left} left")
 
 
 def test_an_unknown_total_has_no_time_left():
