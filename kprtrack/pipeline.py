@@ -156,33 +156,33 @@ def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
 
 
 def track(observations: Iterable[Observation], tracker: Tracker) -> Iterator[Tracks]:
-    """Who is who in each frame, in order.
+    """Associate observations over time and yield the tracks of each frame in order.
 
-    A tracker that recognises a returning person only after a second look corrects the frames of that second
-    too: tracks come out `tracker.output_delay_s` seconds late and are final.
+    Output lags `tracker.output_delay_s` seconds so that late re-identifications can still correct earlier
+    frames.
+
+    Args:
+        observations: One per frame, ordered by `time_s`.
+        tracker: A fresh tracker; it keeps state for one video.
+
+    Yields:
+        Tracks of each frame; IDs are positive and never reused.
+
+    Raises:
+        Exception: Whatever the observations raise; the tracks of all frames before are yielded first.
     """
-    settling = DelayedOutput(tracker)
-    for seen in observations:
-        yield from settling.add(tracker.update(seen))
-    yield from settling.rest()
-
-
-class DelayedOutput:
-    """Holds tracks back until their identities are final."""
-
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
-        self._held: deque[Tracks] = deque()
-
-    def add(self, tracks: Tracks) -> Iterator[Tracks]:
-        """Take the tracks of the newest frame; the frames that have become final."""
-        self._held.append(tracks)
-        while self._held[0].time_s <= tracks.time_s - self._tracker.output_delay_s:
-            yield self._tracker.finalize(self._held.popleft())
-            if not self._held:
-                return
-
-    def rest(self) -> Iterator[Tracks]:
-        """The frames still held, when no more will come."""
-        while self._held:
-            yield self._tracker.finalize(self._held.popleft())
+    held: deque[Tracks] = deque()
+    failure: BaseException | None = None
+    try:
+        for observation in observations:
+            held.append(tracker.update(observation))
+            while held and held[0].time_s <= observation.time_s - tracker.output_delay_s:
+                yield tracker.finalize(held.popleft())
+    except GeneratorExit:  # nobody takes the rest
+        raise
+    except BaseException as error:
+        failure = error
+    while held:
+        yield tracker.finalize(held.popleft())
+    if failure is not None:
+        raise failure

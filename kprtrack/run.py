@@ -11,9 +11,9 @@ from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
 from kprtrack.core.datatypes import Observation, Tracks
-from kprtrack.core.errors import OutputError, UserError
+from kprtrack.core.errors import UserError
 from kprtrack.core.progress import Progress
-from kprtrack.core.signals import uninterrupted
+from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.hub.store import sha256_of
 from kprtrack.io import (
     ObservationFile,
@@ -25,7 +25,7 @@ from kprtrack.io import (
     validate_observations_output,
     validate_output,
 )
-from kprtrack.pipeline import DelayedOutput, Networks, Tracker, observe
+from kprtrack.pipeline import Networks, Tracker, observe, track
 from kprtrack.video.annotated import AnnotatedVideoWriter
 from kprtrack.video.inputs import TruncatedVideo, VideoInfo
 from kprtrack.video.source import Source, open_source
@@ -102,8 +102,7 @@ def track_video(
         header = run_header(video.info, clip, config, networks)
         writer = stack.enter_context(open_writer(Path(out), header, format)) if out else None
         outputs = _Outputs(Summary(paths[0]), writer, drawn)
-        seen = _watched(video, networks, config, outputs.summary, drawn, quiet)
-        _follow(seen, tracker, outputs)
+        _track_and_write(_with_progress(video, networks, config, drawn, quiet), tracker, outputs)
     return outputs.summary
 
 
@@ -124,11 +123,11 @@ def observe_video(
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
         writer = stack.enter_context(open_observations_writer(Path(out), header))
-        with _early_end(summary):
-            for seen in _watched(video, networks, config, summary, None, quiet):
-                with uninterrupted():
-                    writer.write(seen)
-        with uninterrupted():
+        with DeferredInterrupts() as interrupts:
+            observations = interrupts.allow(_with_progress(video, networks, config, None, quiet))
+            with _early_end(summary):
+                for observation in _counted(observations, summary):
+                    writer.write(observation)
             writer.close(summary.stopped is None, _reason(summary.stopped))
     return summary
 
@@ -147,7 +146,7 @@ def track_observations(
     settings = {**header.config, "tracker": asdict(config.tracker)}
     header = RunHeader(header.video, header.models, settings, header.skeleton)
     with open_writer(Path(out), header, format) as writer:
-        _follow(_counted(observations, summary), tracker, _Outputs(summary, writer))
+        _track_and_write(observations, tracker, _Outputs(summary, writer))
     return summary
 
 
@@ -160,11 +159,11 @@ def draw_file(tracks: TrackFile, source: str | int | Path, out: str | Path, *, q
         clip.open() as video,
         AnnotatedVideoWriter(Path(out), video.info, clip.stride) as drawn,
         Progress(video.expected_frames, video.info.name, quiet) as progress,
+        DeferredInterrupts() as interrupts,
         _early_end(summary),
     ):
-        for frame in video:
-            with uninterrupted():
-                drawn.draw(frame, by_frame.get(frame.number))
+        for frame in interrupts.allow(video):
+            drawn.draw(frame, by_frame.get(frame.number))
             summary.frames += 1
             progress.advance()
     return summary
@@ -181,26 +180,21 @@ def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Netwo
     return RunHeader(video, networks.metadata, {**asdict(config), **span, "kprtrack": __version__})
 
 
-def _watched(
-    video: Source,
-    networks: Networks,
-    config: TrackConfig,
-    summary: Summary,
-    drawn: AnnotatedVideoWriter | None,
-    quiet: bool,
+def _with_progress(
+    video: Source, networks: Networks, config: TrackConfig, drawn: AnnotatedVideoWriter | None, quiet: bool
 ) -> Iterator[Observation]:
-    """What the networks see, counted and with progress shown."""
+    """Observe every frame and show the progress."""
     frames = drawn.keep(video) if drawn else iter(video)
     with Progress(video.expected_frames, video.info.name, quiet) as progress:
-        for seen in _counted(observe(frames, networks, config.frames_at_once), summary):
-            yield seen
+        for observation in observe(frames, networks, config.frames_at_once):
+            yield observation
             progress.advance()
 
 
 def _counted(observations: Iterable[Observation], summary: Summary) -> Iterator[Observation]:
-    for seen in observations:
-        summary.count(seen)
-        yield seen
+    for observation in observations:
+        summary.count(observation)
+        yield observation
 
 
 @dataclass
@@ -211,14 +205,13 @@ class _Outputs:
     writer: TracksWriter | None = None
     drawn: AnnotatedVideoWriter | None = None
 
-    def write(self, frames: Iterable[Tracks]) -> None:
-        """Append frames."""
-        for tracks in frames:
-            self.summary.ids.update(tracks.ids.tolist())
-            if self.writer:
-                self.writer.write(tracks)
-            if self.drawn:
-                self.drawn.write(tracks)
+    def write(self, tracks: Tracks) -> None:
+        """Append the tracks of a frame."""
+        self.summary.ids.update(tracks.ids.tolist())
+        if self.writer:
+            self.writer.write(tracks)
+        if self.drawn:
+            self.drawn.write(tracks)
 
     def close(self) -> None:
         """End the result file; it says whether all frames are there."""
@@ -226,21 +219,13 @@ class _Outputs:
             self.writer.close(self.summary.stopped is None, _reason(self.summary.stopped))
 
 
-def _follow(observations: Iterable[Observation], tracker: Tracker, outputs: _Outputs) -> None:
-    """Track and write; what was observed before an error is written, too."""
-    settling = DelayedOutput(tracker)
-    try:
+def _track_and_write(observations: Iterable[Observation], tracker: Tracker, outputs: _Outputs) -> None:
+    """Track and write; all frames observed before an interrupt or an error are written, too."""
+    with DeferredInterrupts() as interrupts:
+        counted = _counted(interrupts.allow(observations), outputs.summary)
         with _early_end(outputs.summary):
-            for seen in observations:
-                with uninterrupted():
-                    outputs.write(settling.add(tracker.update(seen)))
-    except OutputError:  # the writer has closed itself
-        raise
-    except BaseException:
-        outputs.write(settling.rest())
-        raise
-    with uninterrupted():  # a second Ctrl-C must not cost what the first one saved
-        outputs.write(settling.rest())
+            for tracks in track(counted, tracker):
+                outputs.write(tracks)
         outputs.close()
 
 

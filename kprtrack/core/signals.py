@@ -1,54 +1,95 @@
-"""Delay or record Ctrl-C and SIGTERM, so that work stops only where it may."""
+"""Ctrl-C (SIGINT) and SIGTERM: delivered only between two units of work."""
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the block is done, so that no record is torn."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting: list[int] = []
-    # What is ignored (as SIGINT of a shell's background job) or not Python's own stays so.
-    usual = {
-        number: signal.signal(number, lambda n, _: waiting.append(n))
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if callable(signal.getsignal(number))
-    }
-    try:
-        yield
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-    if waiting:
-        raise KeyboardInterrupt
+class DeferredInterrupts:
+    """Holds back Ctrl-C and SIGTERM within the `with` block, so that nothing is written in part.
 
+    A signal that arrives while `allow` produces an item raises KeyboardInterrupt there and then. Any other
+    signal raises it before the next item, or else is delivered at the end of the block. A signal that the
+    process ignores stays ignored; outside the main thread nothing is changed.
 
-class StopRequest:
-    """Within the `with` block the first request only sets `asked`; a second one interrupts at once."""
+    Example:
+        >>> with DeferredInterrupts() as interrupts:
+        ...     for number in interrupts.allow(range(3)):
+        ...         print(number, end=" ")
+        0 1 2
+    """
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Any] = {}
+        self._pending: int | None = None
+        self._allowed = False
+        self._former: dict[int, Any] = {}  # handlers outside the block, by signal
 
     def __enter__(self) -> Self:
         # Python allows handlers in the main thread alone.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._hear)
+            for number in _SIGNALS:
+                # Not callable: ignored (as SIGINT of a shell's background job), or not Python's own.
+                if callable(signal.getsignal(number)):
+                    self._former[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        if self._pending is not None and kind is None:
+            signal.raise_signal(self._pending)
+
+    def allow(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield `items`; interrupts are allowed while one is produced, not while it is used.
+
+        Raises:
+            KeyboardInterrupt: A signal arrived.
+        """
+        iterator = iter(items)
+        while True:
+            self._allowed = True
+            try:
+                if self._pending is not None:
+                    self._pending = None
+                    raise KeyboardInterrupt
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self._allowed = False
+            yield item
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._allowed:
+            self._allowed = False  # the cleanup is not interrupted by a second signal
+            raise KeyboardInterrupt
+        self._pending = number
+
+
+class StopRequest:
+    """Within the `with` block the first signal only sets `asked`; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        # Python allows handlers in the main thread alone.
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                self._former[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._former.items():
             signal.signal(number, handler)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True

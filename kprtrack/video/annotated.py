@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kprtrack.core.datatypes import Frame, Tracks
-from kprtrack.core.signals import uninterrupted
+from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.video.draw import Trails, draw_tracks
 from kprtrack.video.inputs import VideoInfo
 from kprtrack.video.writer import VideoWriter
@@ -32,7 +32,7 @@ class AnnotatedVideoWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with uninterrupted():
+        with DeferredInterrupts():
             self._writer.close()
 
     def keep(self, frames: Iterable[Frame]) -> Iterator[Frame]:

@@ -9,12 +9,12 @@ from support import fake_run
 
 from kprtrack.core.datatypes import Detections, Frame, Observation, Tracks
 from kprtrack.core.errors import InputError
-from kprtrack.pipeline import DelayedOutput, observe, track
+from kprtrack.pipeline import observe, track
 from kprtrack.trackers.kpr import KprTracker
 
 
 class LateTracker:
-    """Numbers its people from 100 on, and calls everybody 1 in hindsight."""
+    """Numbers tracks from 100 on and corrects the numbers to 1, 2, ... when they are finalized."""
 
     output_delay_s = 0.3
 
@@ -79,14 +79,59 @@ def test_tracks_come_out_corrected_and_complete() -> None:
     assert {tuple(one.ids.tolist()) for one in tracks} == {(1, 2)}
 
 
-def test_tracks_are_held_back_only_as_long_as_the_tracker_may_change_its_mind() -> None:
-    settling, tracker = DelayedOutput(LateTracker()), LateTracker()
-    out = [
-        [one.frame_number for one in settling.add(tracker.update(seen))]
-        for seen in observe(fake_run.frames(6), fake_run.NETWORKS)
-    ]
-    assert out == [[], [], [], [0], [1], [2]]
-    assert [one.frame_number for one in settling.rest()] == [3, 4, 5]
+def numbers_after_each_frame(delay_s: float, count: int) -> list[list[int]]:
+    """Frame numbers that `track` has yielded by the time each next observation is asked for."""
+    yielded: list[int] = []
+    asked: list[list[int]] = []
+
+    def observations() -> Iterator[Observation]:
+        for observation in observe(fake_run.frames(count), fake_run.NETWORKS, 1):
+            asked.append(list(yielded))
+            yield observation
+
+    tracker = LateTracker()
+    tracker.output_delay_s = delay_s
+    for tracks in track(observations(), tracker):
+        yielded.append(tracks.frame_number)
+    return [*asked, yielded]
+
+
+def test_tracks_are_yielded_once_they_are_older_than_the_output_delay() -> None:
+    asked = numbers_after_each_frame(0.3, 6)
+    assert asked == [[], [], [], [], [0], [0, 1], [0, 1, 2, 3, 4, 5]]
+
+
+def test_tracks_are_yielded_at_once_without_output_delay() -> None:
+    assert numbers_after_each_frame(0.0, 3) == [[], [0], [0, 1], [0, 1, 2]]
+
+
+@pytest.mark.parametrize("error", [InputError("cut short"), KeyboardInterrupt(), RuntimeError("a bug")])
+def test_frames_before_an_error_are_yielded_finalized_before_it_is_raised(error: BaseException) -> None:
+    def observations() -> Iterator[Observation]:
+        yield from observe(fake_run.frames(5), fake_run.NETWORKS)
+        raise error
+
+    tracks = []
+    with pytest.raises(type(error)) as caught:
+        for one in track(observations(), LateTracker()):
+            tracks.append(one)
+    assert caught.value is error
+    assert [one.frame_number for one in tracks] == [0, 1, 2, 3, 4]
+    assert {tuple(one.ids.tolist()) for one in tracks} == {(1, 2)}
+
+
+def test_nothing_is_finalized_after_the_consumer_stops() -> None:
+    finalized = []
+
+    class Recorder(LateTracker):
+        def finalize(self, tracks: Tracks) -> Tracks:
+            finalized.append(tracks.frame_number)
+            return super().finalize(tracks)
+
+    stream = track(observe(fake_run.frames(10), fake_run.NETWORKS), Recorder())
+    next(stream)
+    stream.close()
+    assert finalized == [0]
 
 
 def test_two_walking_people_keep_their_identities() -> None:

@@ -14,12 +14,12 @@ import pytest
 from support import fake_run
 
 from kprtrack.config import ComponentConfig, TrackConfig
-from kprtrack.core.datatypes import Detections, Frame
+from kprtrack.core.datatypes import Detections, Frame, Tracks
 from kprtrack.core.errors import InputError, OutputError, UserError
-from kprtrack.core.signals import uninterrupted
 from kprtrack.io import read_observations, read_tracks
 from kprtrack.pipeline import Networks
 from kprtrack.run import Clip, draw_file, observe_video, track_observations, track_video
+from kprtrack.trackers.kpr import KprTracker
 from kprtrack.video.inputs import TruncatedVideo
 
 FRAMES = 12
@@ -246,23 +246,19 @@ def test_a_full_disk_is_an_output_error(video: Path) -> None:
         track_video(video, "/dev/full", format="jsonl", networks=fake_run.NETWORKS)
 
 
-def test_ctrl_c_waits_for_the_block_and_is_not_forgotten() -> None:
-    done = []
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
+def test_a_second_ctrl_c_does_not_cost_what_the_first_one_saved(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finalize = KprTracker.finalize
+
+    def interrupted_finalize(tracker: KprTracker, tracks: Tracks) -> Tracks:
         signal.raise_signal(signal.SIGINT)
-        done.append("rest of the block")
-    assert done == ["rest of the block"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        return finalize(tracker, tracks)
 
-
-def test_an_ignored_signal_stays_ignored() -> None:
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with uninterrupted():
-            signal.raise_signal(signal.SIGINT)
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, usual)
+    monkeypatch.setattr(KprTracker, "finalize", interrupted_finalize)
+    with pytest.raises(KeyboardInterrupt):
+        track_video(video, tmp_path / "t.json", ONE, networks=networks_that(int(signal.SIGINT), at=5))
+    assert [frame.frame_number for frame in read_tracks(tmp_path / "t.json").frames] == [0, 1, 2, 3, 4]
 
 
 def test_a_run_works_in_any_thread(video: Path, tmp_path: Path) -> None:

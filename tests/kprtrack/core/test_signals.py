@@ -1,0 +1,97 @@
+"""When Ctrl-C and SIGTERM are delivered."""
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from kprtrack.core.signals import DeferredInterrupts, StopRequest
+
+
+@pytest.fixture(autouse=True)
+def python_handlers() -> Iterator[None]:
+    """Signals raise KeyboardInterrupt, whatever the test runner has made of them."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    former = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_delivered_at_the_end_of_the_block(number: int) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts():
+        signal.raise_signal(number)
+        done.append("rest of the block")
+    assert done == ["rest of the block"]
+    assert signal.getsignal(number) is signal.default_int_handler
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with DeferredInterrupts():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_a_signal_while_an_item_is_used_interrupts_before_the_next_one() -> None:
+    used = []
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts() as interrupts:
+        for number in interrupts.allow(range(5)):
+            if number == 2:
+                signal.raise_signal(signal.SIGINT)
+            used.append(number)
+    assert used == [0, 1, 2]
+
+
+def test_a_signal_while_an_item_is_produced_interrupts_at_once_and_a_second_one_waits() -> None:
+    saved = []
+
+    def items() -> Iterator[int]:
+        yield 0
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the first signal was held back")
+
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts() as interrupts:
+        try:
+            for _ in interrupts.allow(items()):
+                pass
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGINT)
+            saved.append("everything")
+    assert saved == ["everything"]
+
+
+def test_an_inner_block_hands_its_signal_to_the_outer_one() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts():
+        with DeferredInterrupts():
+            signal.raise_signal(signal.SIGINT)
+            done.append("inner")
+        done.append("outer")
+    assert done == ["inner", "outer"]
+
+
+def test_other_threads_leave_the_handlers_alone() -> None:
+    seen = []
+
+    def work() -> None:
+        with DeferredInterrupts() as interrupts:
+            seen.append(signal.getsignal(signal.SIGINT))
+            seen.extend(interrupts.allow(range(2)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler, 0, 1]
+
+
+def test_a_stop_request_interrupts_only_the_second_time() -> None:
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
