@@ -1,4 +1,4 @@
-"""Evaluations as JSON: every number, for programs. docs/evaluation.md describes the fields."""
+"""Evaluations as JSON documents; docs/evaluation.md describes the fields."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -7,22 +7,35 @@ import numpy as np
 import orjson
 
 from eval.datatypes import Evaluation
-from eval.report.tables import JOINTS
+from eval.report.tables import JOINTS, headline_scores
 from kprtrack import __version__
 
 FORMAT, COMPARISON_FORMAT = "kprtrack-evaluation", "kprtrack-comparison"
 VERSION = 1
 THRESHOLDS = [round(0.05 * i, 2) for i in range(1, 20)]
+_KEYS = {"ground_truth": "truth", "gt_ids": "truth_ids"}  # fields whose key in version 1 differs
 
 
 def evaluation_json(evaluation: Evaluation) -> bytes:
-    """All of an evaluation; a number that is not finite becomes null."""
-    return _document(FORMAT, {name: getattr(evaluation, name) for name in Evaluation.__dataclass_fields__})
+    """Return all scores of an evaluation: the headline scores first, then every array.
+
+    Args:
+        evaluation: The scores of one tracker.
+
+    Returns:
+        A JSON document; a number that is not finite becomes null.
+    """
+    return _document(FORMAT, _content(evaluation))
 
 
 def comparison_json(evaluations: Mapping[str, Evaluation]) -> bytes:
-    """All of several runs, by name."""
-    return _document(COMPARISON_FORMAT, {"runs": evaluations})
+    """Return all scores of several runs by name, as a JSON document."""
+    return _document(COMPARISON_FORMAT, {"runs": {name: _content(one) for name, one in evaluations.items()}})
+
+
+def _content(evaluation: Evaluation) -> dict[str, object]:
+    stored = {field.name: getattr(evaluation, field.name) for field in fields(evaluation)}
+    return {"summary": headline_scores(evaluation), **stored}
 
 
 def _document(format: str, content: Mapping[str, object]) -> bytes:
@@ -33,11 +46,11 @@ def _document(format: str, content: Mapping[str, object]) -> bytes:
 
 
 def _plain(value: object) -> object:
-    """What orjson takes, all the way down."""
+    """Convert to the types that orjson takes."""
     if isinstance(value, Mapping):
-        return {str(_plain(key)): _plain(one) for key, one in value.items()}
+        return {_KEYS.get(str(key), str(_plain(key))): _plain(one) for key, one in value.items()}
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {_KEYS.get(f.name, f.name): _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
     if isinstance(value, str):  # a file name may hold bytes that are no text

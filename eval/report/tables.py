@@ -123,6 +123,25 @@ def _with_differences(table: Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
     )
 
 
+def headline_scores(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    """Return the scalars that the tables print, over all sequences.
+
+    Args:
+        evaluation: The scores of one tracker.
+
+    Returns:
+        Measure -> field -> score: fractions from 0 to 1 (of HOTA the mean over the thresholds), counts, and
+        AP in percent.
+    """
+    columns = (*_PAPER, *_KIT_SWITCHES, *_SWITCHES, *_FURTHER, *_ACROSS)
+    found: dict[str, dict[str, float]] = {}
+    for name, measure in evaluation.measures.items():
+        for column in columns:
+            if column.measure == name and column.field in measure.combined:
+                found.setdefault(name, {})[column.field] = _scalar(measure.combined[column.field], column)
+    return found
+
+
 def legend(tables: Iterable[Table]) -> tuple[tuple[str, str], ...]:
     """Word -> its name in `eval.report.terms`: the measures first, then the fields, each once.
 
@@ -154,8 +173,12 @@ def in_percent(value: float | np.ndarray) -> float:
 
     value: a number, [19 thresholds] or [19, 15 joints + total].
     """
+    return 100 * _mean(value)
+
+
+def _mean(value: float | np.ndarray) -> float:
     values = np.asarray(value, np.float64)
-    return 100 * float((values[:, -1] if values.ndim == 2 else values).mean())
+    return float((values[:, -1] if values.ndim == 2 else values).mean())
 
 
 def shown_measures(evaluations: Iterable[Evaluation]) -> list[str]:
@@ -214,10 +237,16 @@ def _cell(scores: Mapping[str, Scores], column: Column) -> str:
     value = scores.get(column.measure, {}).get(column.field)
     if value is None:
         return NOTHING
-    if column.field in _WHOLE or column.field in _IN_PERCENT:
-        number = float(np.asarray(value).reshape(-1)[-1])  # of joints the last: all of them
-    else:
-        number = in_percent(value)
+    number = _scalar(value, column)
     if not np.isfinite(number):
         return NOTHING
-    return f"{number:.0f}" if column.field in _WHOLE else f"{number:.2f}"
+    if column.field in _WHOLE:
+        return f"{number:.0f}"
+    return f"{number if column.field in _IN_PERCENT else 100 * number:.2f}"
+
+
+def _scalar(value: float | np.ndarray, column: Column) -> float:
+    """One number of a field: of thresholds the mean, of joints the last column, which is all of them."""
+    if column.field in _WHOLE or column.field in _IN_PERCENT:
+        return float(np.asarray(value).reshape(-1)[-1])
+    return _mean(value)

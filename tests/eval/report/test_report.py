@@ -184,6 +184,23 @@ def test_json_holds_every_number_and_the_program() -> None:
     assert data["timelines"]["000002_b_test"]["track_ids"] == timeline.track_ids.tolist()
 
 
+def test_json_begins_with_the_scores_that_the_tables_print() -> None:
+    summary = json.loads(evaluation_json(posetrack21()))["summary"]
+    hota = posetrack21().measures["box_hota"].combined["HOTA"]
+    assert summary["box_hota"]["HOTA"] == pytest.approx(float(np.mean(hota)))
+    assert set(summary["box_hota"]) == {"HOTA", "DetA", "AssA"}
+    joints = posetrack21().measures["keypoint_hota"].combined["DetA"]
+    assert summary["keypoint_hota"]["DetA"] == pytest.approx(float(np.mean(np.asarray(joints)[:, -1])))
+    assert all(isinstance(score, float) for scores in summary.values() for score in scores.values())
+    runs = json.loads(comparison_json({"default": boxes_only()}))["runs"]
+    assert runs["default"]["summary"]["box_hota"]["HOTA"] == pytest.approx(0.4)
+
+
+def test_json_keeps_the_keys_of_version_1() -> None:
+    data = json.loads(evaluation_json(posetrack21()))
+    assert data["truth"] == posetrack21().ground_truth and "truth_ids" in data["timelines"]["000002_b_test"]
+
+
 def test_json_has_null_for_what_is_no_finite_number() -> None:
     data = json.loads(evaluation_json(posetrack21()))
     assert data["measures"]["kit_mota"]["combined"]["motp"] is None
