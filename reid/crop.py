@@ -1,4 +1,4 @@
-"""A person cut out of an image, with skeletons and part masks: what training and evaluation read."""
+"""A person crop with its skeletons and part masks."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from kprtrack.core.skeleton import KEYPOINTS
 
 @dataclass(frozen=True)
 class Crop:
-    """One crop and what is known about it."""
+    """A person crop with its annotations."""
 
     image: np.ndarray  # [h, w, 3] uint8 RGB
     keypoints: np.ndarray  # [1 + M, 17, 3] x y confidence, pixels of the crop: the person, then M others
@@ -26,7 +26,7 @@ class Crop:
 
 
 def resize_crop(crop: Crop, height: int, width: int) -> Crop:
-    """The crop, its keypoints and masks at `height` x `width` pixels, all bilinear.
+    """Resize the crop, its keypoints and masks to `height` x `width` pixels, bilinearly.
 
     Source: docs/reference/kpr.md 3.1, 4.3.
     """
@@ -41,13 +41,13 @@ def resize_crop(crop: Crop, height: int, width: int) -> Crop:
 
 
 def resize_masks(masks: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Masks [h, w, K] at another size, bilinear: [height, width, K] float32."""
+    """Resize masks [h, w, K] bilinearly to [height, width, K] float32."""
     resized = cv2.resize(masks.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return resized.reshape(height, width, masks.shape[2])  # OpenCV drops the axis of a single mask
 
 
 def zero_outside(keypoints: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Keypoints [..., 3] with those beyond an image of that size all zero."""
+    """Set keypoints [..., 3] outside an image of that size to zero."""
     x, y = keypoints[..., 0], keypoints[..., 1]
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     return keypoints * inside[..., None]

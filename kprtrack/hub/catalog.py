@@ -343,7 +343,7 @@ _ENTRIES = (
     replace(
         _kpr("multi", "swinv2", _KPR_MULTI_STEM, 256, "cck6"),
         page=_KPR_HUB,
-        score="none published; trained on five data sets, for tracking",
+        score="none published; trained on five datasets, for tracking",
         url=f"{_KPR_HUB}/resolve/main/{_KPR_MULTI_STEM}.pth.tar",
         sha256="c7f3a74d86a0bb56940b2703508a50f1d3dbee4d755049272ef5caa18457db3f",
     ),

@@ -1,4 +1,4 @@
-"""Reads data sets and results in COCO's and PoseTrack's form: images, annotations, categories."""
+"""Reads datasets and results in COCO's and PoseTrack's form: images, annotations, categories."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Weights -> an encoder of single crops, to be scored on a ReID data set: KPR, or any that tracks."""
+"""Weights -> an encoder of single crops, to be scored on a ReID dataset: KPR, or any that tracks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

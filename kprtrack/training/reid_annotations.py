@@ -1,6 +1,6 @@
 """Annotations for crops of people, made with the project's own networks: keypoints, and part labels of them.
 
-Both write the files that the data set's options name, one for each crop, and leave those that are there.
+Both write the files that the dataset's options name, one for each crop, and leave those that are there.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ def make_keypoints(
 
     The person is whoever fills the crop: its whole area is the box. detect: finds other people in the crop,
     whose skeletons become negatives; None: nobody else is looked for.
-    Raises: UserError if the data set names no files for keypoints, InputError, OutputError.
+    Raises: UserError if the dataset names no files for keypoints, InputError, OutputError.
     """
     todo = [(each, path) for each in samples if not (path := _keypoint_file(each)).exists()]
     for start in range(0, len(todo), batch):
@@ -90,7 +90,7 @@ def make_part_labels(
     """Write part labels, drawn from keypoints, for every crop that has none; returns how many.
 
     posetrack: the skeletons have PoseTrack's head joints. person_mask: picture -> [h, w] bool, any size.
-    Raises: UserError if the data set names no keypoints or no files for masks, InputError, OutputError.
+    Raises: UserError if the dataset names no keypoints or no files for masks, InputError, OutputError.
     """
     todo = [(each, path) for each in samples if not (path := _mask_file(each)).exists()]
     for done, (sample, path) in enumerate(todo, start=1):
@@ -129,7 +129,7 @@ def person_masks_in(folder: Path, root: Path) -> Callable[[Path], np.ndarray]:
 def _keypoint_file(sample: ReidSample) -> Path:
     if not isinstance(sample.keypoints, Path):
         raise UserError(
-            "The keypoints of this data set have no files of their own: "
+            "The keypoints of this dataset have no files of their own: "
             + ("they come with it." if sample.keypoints is not None else "name a folder with keypoints=NAME.")
         )
     return sample.keypoints

@@ -14,9 +14,9 @@ from reid.training.data import quiet_worker, readers
 
 @dataclass(frozen=True)
 class Draw:
-    """One place of an epoch: all that a data set needs to make the example."""
+    """One place of an epoch: all that a dataset needs to make the example."""
 
-    row: int  # of the data set
+    row: int  # of the dataset
     seed: int
     epoch: int
     batch: int
@@ -33,7 +33,7 @@ class EpochSampler(Sampler[list[Draw]]):
     An epoch depends on seed and epoch alone, so training resumes exactly with `set_epoch(epoch, batch)`. The
     examples that fill no whole batch are left out, other ones in every epoch.
 
-    sizes: rows of each source; the data set has them one source after the other.
+    sizes: rows of each source; the dataset has them one source after the other.
     shares: how often an epoch shows each row of a source; 0.5 is another half of the rows in every epoch.
     Raises: UserError if an epoch fills no batch.
     """

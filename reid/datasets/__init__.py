@@ -1,4 +1,4 @@
-"""ReID data sets by name. A new one is one file, one line in DATASETS."""
+"""ReID datasets by name; a new one is one file and one entry in DATASETS."""
 
 import inspect
 import typing
@@ -16,7 +16,7 @@ from reid.datasets.sample import ReidData, ReidSample
 
 __all__ = ["DATASETS", "ReidData", "ReidSample", "open_dataset", "options_of"]
 
-# Each takes the folder of the data set, and options by keyword.
+# Each takes the folder of the dataset, and options by keyword.
 DATASETS: dict[str, Callable[..., ReidData]] = {
     "market1501": market1501,
     "occluded_duke": occluded_duke,
@@ -30,24 +30,24 @@ DATASETS: dict[str, Callable[..., ReidData]] = {
 
 
 def open_dataset(name: str, root: Path, options: Mapping[str, object] = {}) -> ReidData:
-    """The data set of that name in the folder `root`; reads no image.
+    """Open the dataset of that name in the folder `root`; no image is read.
 
-    options: keyword arguments of its function in DATASETS, such as {"keypoints": None} to go without.
+    options: keyword arguments of its function in DATASETS, such as {"keypoints": None} to use none.
     Raises: UserError for an unknown name, option or value, InputError if it is not there or a set is empty.
     """
     if name not in DATASETS:
-        raise unknown_name("data set", name, DATASETS)
+        raise unknown_name("dataset", name, DATASETS)
     if not root.is_dir():
-        raise InputError(f"There is no folder {root}. Name the folder of the data set {name}.")
+        raise InputError(f"There is no folder {root}. Name the folder of the dataset {name}.")
     open_it = DATASETS[name]
     hints = typing.get_type_hints(open_it)
     known = options_of(name)
     for key in options:
         if key not in known:
-            raise unknown_name(f"option of the data set {name}", key, known)
+            raise unknown_name(f"option of the dataset {name}", key, known)
     return open_it(root, **{key: fitting(key, value, hints[key]) for key, value in options.items()})
 
 
 def options_of(name: str) -> list[str]:
-    """The options of a data set in DATASETS."""
+    """The options of a dataset in DATASETS."""
     return list(inspect.signature(DATASETS[name]).parameters)[1:]

@@ -1,7 +1,7 @@
-"""Cuts the crops of Occluded-PoseTrack-ReID out of PoseTrack21, as its authors do.
+"""Build Occluded-PoseTrack-ReID from PoseTrack21 with the rule of its authors.
 
 With their sampling files in place exactly their crops are made, else those of the documented rule (see
-posetrack_people). Crops that are there stay, so a run that was broken off goes on.
+posetrack_people). Existing crops are kept, so that an interrupted run resumes.
 Source: docs/reference/kpr.md 5.3.
 """
 
@@ -33,7 +33,7 @@ _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 def build_occluded_posetrack(root: Path, *, on_crop: Callable[[int, int], None] | None = None) -> None:
     """Make the crops and lists of both splits below root/occluded_posetrack_reid; a finished split is kept.
 
-    on_crop: hears after each frame how many crops of how many of the split are made.
+    on_crop: called after each frame with the number of crops made and their total.
     Raises: InputError naming what PoseTrack21 lacks, OutputError.
     """
     for split in SPLITS:
@@ -47,7 +47,7 @@ def _build_split(root: Path, split: str, on_crop: Callable[[int, int], None]) ->
     chosen = _given_sample(root, split, people) if given else sample_people(people, train=split == "train")
     if not chosen:
         raise InputError(
-            f"{root / 'posetrack_data' / split} has nobody with enough crops for a data set. Is it complete?"
+            f"{root / 'posetrack_data' / split} has no person with enough crops. Is it complete?"
         )
     entries: dict[int, dict[str, object]] = {}
     occlusion: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""What is in a data set, what is missing and what is damaged, in plain words."""
+"""Summary of a dataset: its content, and what is missing or damaged."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +20,7 @@ _BATCH_IDENTITIES = 16  # of the published recipes
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found. It goes well with training and scoring if there are no `problems`."""
+    """Report of a dataset; it is usable if there are no `problems`."""
 
     metadata: tuple[str, ...]
     notes: tuple[str, ...]  # not wrong, but worth knowing
@@ -30,7 +30,7 @@ class CheckReport:
         """The whole report, a line each."""
         notes = [f"note: {line}" for line in self.notes]
         problems = [f"problem: {line}" for line in self.problems]
-        verdict = "See the problems above." if problems else "Everything that was looked at is fine."
+        verdict = "See the problems above." if problems else "No problems found."
         return "\n".join((*self.metadata, *notes, *problems, verdict))
 
 
@@ -59,9 +59,9 @@ def check_dataset(
     quick: bool = False,
     on_sample: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
-    """Open the data set and every file of it. quick: only see whether the files are there.
+    """Open the dataset and every file of it. quick: only check that the files exist.
 
-    on_sample: hears how many crops of how many were looked at.
+    on_sample: called with the number of crops checked and their total.
     Raises: UserError, InputError if it cannot even be opened.
     """
     data = open_dataset(name, root, options)
@@ -135,7 +135,7 @@ def _facts(data: ReidData, found: _Findings, total: int, root: Path) -> Iterable
 def _notes(data: ReidData) -> Iterable[str]:
     crops = Counter(each.identity for each in data.train)
     if not crops:
-        yield "it has nothing to train on; train on another data set, such as market1501."
+        yield "it has no training set; train on another dataset, such as market1501."
     elif len(crops) < _BATCH_IDENTITIES:
         yield (
             f"{len(crops)} people are fewer than the {_BATCH_IDENTITIES} of a usual batch; train with "
@@ -147,7 +147,7 @@ def _notes(data: ReidData) -> Iterable[str]:
             "its batches and teaches little."
         )
     if both := set(crops) & {each.identity for each in data.query}:
-        yield f"{len(both)} people are both in train and query: the scores will be too good."
+        yield f"{len(both)} people are both in train and query: the scores will be too high."
     alone = _unanswered(data)
     if alone:
         yield (

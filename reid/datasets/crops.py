@@ -1,4 +1,4 @@
-"""Sample -> the crop with its keypoints and masks."""
+"""Read the crop of a sample with its keypoints and masks."""
 
 from pathlib import Path
 
@@ -56,9 +56,9 @@ def read_image(path: Path) -> np.ndarray:
     except OSError as error:
         raise InputError(f"Cannot read the image {path}: {error.strerror}.") from error
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    # OpenCV fills what is missing of a JPEG with grey and says nothing to the program.
+    # OpenCV fills the missing part of a JPEG with grey without reporting it.
     cut_off = data.startswith(_JPEG_START) and _JPEG_END not in data
     if image is None or cut_off:
-        what = "is cut off" if cut_off else "is empty" if not data else "is no image, or damaged"
-        raise InputError(f"{path} {what}. Copy it again, or remove it from the data set.")
+        what = "is cut off" if cut_off else "is empty" if not data else "is not an image, or damaged"
+        raise InputError(f"{path} {what}. Copy it again, or remove it from the dataset.")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

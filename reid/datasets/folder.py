@@ -2,7 +2,7 @@
 
 People are named by the first folder of an image's path, or, where images lie in no folder, by the file
 name before the first "_". The camera is what follows "_c" in the name (Market-1501's custom), else a second
-folder (PERSON/CAMERA/a.jpg), else unknown. Both can be said by regular expressions instead, which are
+folder (PERSON/CAMERA/a.jpg), else unknown. Both can be given as regular expressions instead, which are
 searched in the path below the set's folder and whose first group counts.
 
 Folders called query and gallery, with or without train, are the three sets. Without them the people are
@@ -27,7 +27,7 @@ from reid.datasets.sample import ReidData, ReidSample
 
 _SETS = ("train", "query", "gallery")
 _CAMERA = re.compile(r"_c(\d+)")
-_JUNK = "-1"  # Market-1501's name for nobody in particular
+_JUNK = "-1"  # Market-1501's name for unknown identities
 _Named = tuple[Path, str, str]  # path below root, person, camera ("" unknown)
 
 
@@ -73,7 +73,7 @@ def _pattern(option: str, text: str | None) -> re.Pattern[str] | None:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise UserError(f"{option}={text!r} is no regular expression: {error}.") from error
+        raise UserError(f"{option}={text!r} is not a regular expression: {error}.") from error
     if pattern.groups < 1:
         raise UserError(f"{option}={text!r} needs a group in round brackets around the {option}.")
     return pattern
@@ -97,7 +97,7 @@ def _search(pattern: re.Pattern[str], path: Path, option: str) -> str:
     match = pattern.search(path.as_posix())
     if match is None or match[1] is None:
         raise UserError(
-            f"{option}={pattern.pattern!r} finds nothing in {path.as_posix()}. Mend the expression, "
+            f"{option}={pattern.pattern!r} finds nothing in {path.as_posix()}. Correct the expression, "
             "or move the image elsewhere."
         )
     return match[1]
@@ -109,8 +109,8 @@ def _person(path: Path, root: Path) -> str:
     person, underscore, _ = path.name.partition("_")
     if not underscore:
         raise UserError(
-            f"Whom does {root / path} show? Put images into a folder for each person, "
-            "name them PERSON_..., or say it with identity=EXPRESSION."
+            f"{root / path}: unknown person. Put images into a folder for each person, "
+            "name them PERSON_..., or use identity=EXPRESSION."
         )
     return person
 
@@ -122,7 +122,7 @@ def _camera(path: Path) -> str:
 
 
 def _samples(annotation_paths: AnnotationPaths, found: list[_Named]) -> list[ReidSample]:
-    """With numbers for names, in their order."""
+    """Samples with identities and cameras numbered in the order of their names."""
     people = {name: number for number, name in enumerate(sorted({person for _, person, _ in found}))}
     cameras = {name: number for number, name in enumerate(sorted({name for _, _, name in found}))}
     return [
@@ -149,5 +149,5 @@ def _split(samples: list[ReidSample], train_share: float, seed: int) -> ReidData
 
 
 def _protocol(test: tuple[ReidSample, ...]) -> str:
-    """With a single camera the usual rule, nobody from the query's own camera, would leave nothing."""
+    """The default protocol excludes the camera of the query; with one camera no gallery would be left."""
     return "default" if len({each.camera for each in test}) > 1 else "mot_inter_intra_video"

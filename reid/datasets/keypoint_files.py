@@ -1,4 +1,4 @@
-"""Reads and writes the published keypoint files: for each crop a json list of skeletons, one the target.
+"""Keypoint files in the published format: per crop a JSON list of skeletons, one of them the target.
 
 Source: docs/reference/kpr.md 2.6 and 5.2.
 """
@@ -13,15 +13,15 @@ from kprtrack.core.skeleton import KEYPOINTS
 
 _HOW_TO_GET = (
     "Make keypoints with `kprtrack data keypoints`, name another folder with keypoints=NAME, "
-    "or go without any: keypoints=none."
+    "or use none: keypoints=none."
 )
 
 
 def read_keypoints(path: Path) -> np.ndarray:
     """The skeletons of a crop, the target first: [1 + M, 17, 3] float32 x y confidence, as they are stored.
 
-    The target is the one that says `is_target`, the first where none says anything. An empty list is a target
-    without keypoints.
+    The target is the one with `is_target` true, or the first if none has that field. An empty list is a
+    target without keypoints.
     Raises: InputError naming the file.
     """
     entries = _load(path)
@@ -48,7 +48,7 @@ def _load(path: Path) -> list[dict]:
     except OSError as error:
         raise InputError(f"Cannot read the keypoint file {path}: {error.strerror}.") from error
     except orjson.JSONDecodeError as error:
-        raise InputError(f"The keypoint file {path} is no valid json: {error}. Write it again.") from error
+        raise InputError(f"The keypoint file {path} is not valid JSON: {error}. Write it again.") from error
     entries = [found] if isinstance(found, dict) else found
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(
@@ -81,6 +81,6 @@ def _target(entries: list[dict], path: Path) -> int:
     if len(targets) != 1:
         raise InputError(
             f'{path}: {len(targets)} of {len(entries)} skeletons are the target. Set "is_target" to true for '
-            "the one person whom the crop is about."
+            "the person the crop shows."
         )
     return targets[0]

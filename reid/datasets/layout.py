@@ -1,6 +1,6 @@
-"""What the readers of data sets share: listing images, and where keypoints and masks lie beside them.
+"""Listing images, and the paths of their keypoints and masks, for all dataset readers.
 
-A published data set keeps its files where its authors put them (docs/reference/kpr.md 5.1). Everything else,
+A published dataset keeps its files where its authors put them (docs/reference/kpr.md 5.1). Everything else,
 our own files included, follows one rule: for an image FOLDER/NAME.jpg
     external_annotation/<keypoints>/FOLDER/NAME.jpg_keypoints.json
     masks/<masks>/FOLDER/NAME.jpg.png        part labels, or
@@ -68,14 +68,14 @@ def images_below(root: Path, folder: str = ".") -> list[Path]:
     if not place.is_dir():
         found = ", ".join(sorted(each.name for each in root.glob("*/"))) if root.is_dir() else ""
         there = f" {root} has: {found}." if found else ""
-        raise InputError(f"There is no folder {place}.{there} Check the path of the data set.")
+        raise InputError(f"There is no folder {place}.{there} Check the path of the dataset.")
     images = [
         path.relative_to(root)
         for path in place.rglob("*")
         if path.suffix.lower() in PICTURES and path.relative_to(root).parts[0] not in ANNOTATION_FOLDERS
     ]
     if not images:
-        raise InputError(f"The folder {place} holds no images. Check the path of the data set.")
+        raise InputError(f"The folder {place} holds no images. Check the path of the dataset.")
     return sorted(images)
 
 
@@ -88,26 +88,26 @@ def named(images: Iterable[Path], pattern: re.Pattern[str], root: Path) -> list[
     found = [(path, match) for path in all_images if (match := pattern.match(path.name))]
     if not found:
         raise InputError(
-            f"None of {len(all_images)} images in {root} is named as in this data set, for example "
-            f"{all_images[0].name}. Is it another one? For any folder of people: folder."
+            f"None of {len(all_images)} images in {root} is named as in this dataset, for example "
+            f"{all_images[0].name}. Is it another dataset? For any folder of people use folder."
         )
     return found
 
 
 def split_identities(identities: Iterable[int], count: int, seed: int) -> frozenset[int]:
-    """`count` of the identities, drawn for training. Raises: UserError if nobody would be left to test on."""
+    """Draw `count` identities for training. Raises: UserError if none is left for the test."""
     names = np.unique(list(identities))
     if not 0 <= count < len(names):
         raise UserError(
-            f"train_identities is {count}, but the data set has {len(names)} identities. "
-            f"Choose 0 to {len(names) - 1}: the others are to be found again in the test."
+            f"train_identities is {count}, but the dataset has {len(names)} identities. "
+            f"Choose 0 to {len(names) - 1}: the others are the test set."
         )
     return frozenset(np.random.default_rng(seed).permutation(names)[:count].tolist())
 
 
 def validate_empty(data: ReidData, root: Path, *, trains: bool = True) -> ReidData:
-    """The data set itself. Raises: InputError if a set of it is empty; trains: whether it has `train`."""
+    """The dataset itself. Raises: InputError if a set of it is empty; trains: whether it has `train`."""
     for name in ("train", "query", "gallery") if trains else ("query", "gallery"):
         if not getattr(data, name):
-            raise InputError(f"The data set {data.name} in {root} has no {name} images. Is it complete?")
+            raise InputError(f"The dataset {data.name} in {root} has no {name} images. Is it complete?")
     return data

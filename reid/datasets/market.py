@@ -13,10 +13,10 @@ from reid.datasets.sample import ReidData, ReidSample
 
 MASKS = "pifpaf_maskrcnn_filtering"
 MARKET_KEYPOINTS = "pifpaf_keypoints_pifpaf_maskrcnn_filtering"
-DUKE_KEYPOINTS = f"{MARKET_KEYPOINTS}_v3"  # the third version: targets of the queries mended by hand
+DUKE_KEYPOINTS = f"{MARKET_KEYPOINTS}_v3"  # the third version: targets of the queries corrected by hand
 _NAME = re.compile(r"(-?\d+)_c(\d+)")
 _FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
-_JUNK = -1  # identity of crops that show nobody in particular; 0 stays, as a distractor
+_JUNK = -1  # identity of junk crops; 0 marks distractors and stays
 
 
 def market1501(

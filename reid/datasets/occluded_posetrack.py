@@ -1,7 +1,7 @@
 """Occluded-PoseTrack-ReID: people of PoseTrack21, the most occluded of them as queries.
 
 Reads what `kprtrack data build` or the authors' code made below PoseTrack21/occluded_posetrack_reid:
-    {train,val}_dataset_sampling.json               which annotations belong to the data set
+    {train,val}_dataset_sampling.json               which annotations belong to the dataset
     images/anns/{train,val}_reid_crops_anns.json    path and size of their crops, keypoints of others
     masks/{train,val}/VIDEO/CROP.npy                human parsing, 36 fields; or part labels, see `masks`
 The person's own keypoints come from posetrack_data. Source: docs/reference/kpr.md 5.1, 5.3.
@@ -27,12 +27,12 @@ from reid.datasets.sample import ReidData, ReidSample
 FOLDER = "occluded_posetrack_reid"
 SPLITS = ("train", "val")
 PUBLISHED_MASKS = "masks"
-NOWHERE = ("none", None)  # the split of annotations that are not in the data set
+NOWHERE = ("none", None)  # the split of annotations that are not in the dataset
 CROP_COLUMNS = ("id", "reid_crop_path", "reid_crop_width", "reid_crop_height", "negative_kps")
 
 
 def sampling_file(root: Path, split: str) -> Path:
-    """Which annotations belong to the data set."""
+    """Which annotations belong to the dataset."""
     return root / FOLDER / f"{split}_dataset_sampling.json"
 
 
@@ -81,7 +81,7 @@ def _read(root: Path, split: str, masks: str | None, videos: dict[str, int]) -> 
         if missing := sorted(chosen - set(found)):
             raise InputError(
                 f"{sampling_file(root, split)} names {len(missing)} people who are not among the {name}, "
-                f"first {missing[0]}. Delete {crops_file(root, split).name} and build the data set again."
+                f"first {missing[0]}. Delete {crops_file(root, split).name} and build the dataset again."
             )
     return {each: _sample(root, split, masks, people[each], crops[each], videos) for each in sorted(chosen)}
 
@@ -95,7 +95,7 @@ def _sample(
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{crops_file(root, split)}, id {person.id}: the crop's size or negative_kps is wrong. "
-            "Delete the file and build the data set again."
+            "Delete the file and build the dataset again."
         ) from error
     own = poses_in_crop(person.keypoints[None], person.box, *size)
     image = _below(root, Path(crop["reid_crop_path"]))
@@ -111,7 +111,7 @@ def _sample(
 
 
 def _below(root: Path, path: Path) -> Path:
-    """The crop's path in this copy of the data set, wherever it was built."""
+    """The crop's path in this copy of the dataset, wherever it was built."""
     parts = path.parts
     return root.joinpath(*parts[parts.index(FOLDER) :]) if FOLDER in parts else root / FOLDER / path
 

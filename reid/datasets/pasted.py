@@ -1,10 +1,12 @@
-"""Ambiguous queries: another person of the test set stands in front, and only the keypoints say who is meant.
+"""Ambiguous queries: another person is pasted in front, so that only keypoints identify the target.
 
 The test set is written as a folder of crops (reid.datasets.folder) with the same people, cameras and
 protocol. The person in front comes from the same set as the crop, never from the other: a query that holds
-pixels of a gallery image would be answered by them. It is as high as the crop, stands a little lower, as
-who is nearer to a camera above does, and anywhere from side to side where both can be told: 40 to 80 % of the
-person asked for stay visible, with at least half of the keypoints; at least half of the person in front lies
+pixels of a gallery image would be matched by these pixels. It is as high as the crop, stands a little lower,
+as who is nearer to a camera above does, at a random horizontal position where both are recognisable: 40 to 80
+%
+of the person asked for stay visible, with at least half of the keypoints; at least half of the person in
+front lies
 in the image, and next to nothing is seen of the straight edges where its own crop ended. What is drawn for
 a crop depends on the seed, its set and its row alone.
 """
@@ -65,10 +67,10 @@ def write_pasted(
     """Write queries and gallery of `data` to the folder `out`, with others pasted in front; returns how many.
 
     Crops that an earlier call wrote are kept. which: the sets in which is pasted; the others are copied.
-    on_crop: hears how many crops of how many are done.
-    Raises: UserError if the data set has no keypoints or masks, a protocol of its own, or a set of one
-    person; InputError naming a file, or a crop that nobody fits into; OutputError if `out` holds something
-    else.
+    on_crop: called with the number of crops done and their total.
+    Raises: UserError if the dataset has no keypoints or masks, a protocol of its own, or a set of one
+    person; InputError naming a file, or a crop into which no person fits; OutputError if `out` holds
+    something else.
     """
     jobs = _jobs(data, out, seed, which)
     _validate_missing_masks(jobs)
@@ -90,7 +92,9 @@ def _jobs(data: ReidData, out: Path, seed: int, which: PastedSets) -> list[_Job]
     for number, (name, samples) in enumerate((("query", data.query), ("gallery", data.gallery))):
         pasted = which in (name, "both")
         if pasted and len({each.identity for each in samples}) < 2:
-            raise UserError(f"The {name} images of {data.name} show one person alone: nobody can be pasted.")
+            raise UserError(
+                f"The {name} images of {data.name} show a single person: there is no other person to paste."
+            )
         for row, sample in enumerate(samples):
             inner = Path(name) / _name(sample, row, data.protocol, ".png" if pasted else sample.image.suffix)
             keypoints = annotation_paths.keypoints_of(inner)
@@ -108,11 +112,11 @@ def _name(sample: ReidSample, row: int, protocol: str, suffix: str) -> str:
 
 
 def _validate_missing_masks(jobs: Sequence[_Job]) -> None:
-    """All that a later crop would miss is told before the first is written."""
+    """Check all inputs before the first crop is written."""
     for job in jobs:
         if job.sample.keypoints is None:
             raise UserError(
-                "Without keypoints nobody knows who is meant: name their folder with keypoints=NAME, or find "
+                "Ambiguous queries need keypoints: name their folder with keypoints=NAME, or make "
                 "them with `kprtrack data keypoints`."
             )
         if job.draw is None:
@@ -130,12 +134,14 @@ def _validate_missing_masks(jobs: Sequence[_Job]) -> None:
 
 
 def _begin(data: ReidData, out: Path, told: dict[str, object]) -> None:
-    """Say what the folder holds. Raises: OutputError if it holds something else."""
+    """Record the settings in the folder. Raises: OutputError if it holds something else."""
     crops = [f"{each.image.name} {each.identity} {each.camera}" for each in (*data.query, *data.gallery)]
     told = told | {"crops": hashlib.sha256("\n".join(crops).encode()).hexdigest()[:16]}
     path = out / DESCRIPTION
     if out.is_dir() and not path.exists() and (there := sorted(each.name for each in out.iterdir())):
-        raise OutputError(f"{out} holds {there[0]}, which is no set of pasted crops. Choose another folder.")
+        raise OutputError(
+            f"{out} holds {there[0]}, which is not a set of pasted crops. Choose another folder."
+        )
     if not path.exists():
         write_file(path, json.dumps(told, indent=1).encode())
         return
@@ -145,7 +151,7 @@ def _begin(data: ReidData, out: Path, told: dict[str, object]) -> None:
             old = before.get(key) if isinstance(before, dict) else before
             raise OutputError(
                 f"{out} holds pasted crops with {key}={old}, not {value}. Choose another folder, or the same "
-                "settings to go on."
+                "settings to resume."
             )
 
 
@@ -165,7 +171,7 @@ def _read(path: Path) -> bytes:
 
 
 def _pasted(job: _Job) -> tuple[bytes, bytes]:
-    """The files of a crop with somebody in front: an image without losses, and the keypoints of all."""
+    """Files of a crop with a person pasted in front: a lossless image and all keypoints."""
     assert job.draw is not None
     rng = np.random.default_rng(job.draw)
     strangers = [each for each in job.others if each.identity != job.sample.identity]
@@ -174,8 +180,8 @@ def _pasted(job: _Job) -> tuple[bytes, bytes]:
     )
     if found is None:
         raise InputError(
-            f"Nobody of {_PEOPLE} could be pasted into {job.sample.image} so that both can be told. Do its "
-            f"masks {job.sample.masks} show the person? Mend them, or remove the crop."
+            f"None of {_PEOPLE} people fit into {job.sample.image} so that both stay recognisable. "
+            f"Do its masks {job.sample.masks} show the person? Correct them, or remove the crop."
         )
     written, image = cv2.imencode(".png", cv2.cvtColor(found.image, cv2.COLOR_RGB2BGR))
     assert written
@@ -183,7 +189,7 @@ def _pasted(job: _Job) -> tuple[bytes, bytes]:
 
 
 def _ambiguous(crop: Crop, draw_other: Callable[[], Crop], rng: np.random.Generator) -> Crop | None:
-    """The crop with somebody in front, by the rule above, whose skeleton comes last; None if nobody fits."""
+    """Paste a person in front by the rule above; its skeleton comes last. None if nobody fits."""
     height, width = crop.image.shape[:2]
     own, plain = cut_occluder(crop, height, width), Crop(crop.image, crop.keypoints, None)
     cut: Occluder | None = None
@@ -196,7 +202,7 @@ def _ambiguous(crop: Crop, draw_other: Callable[[], Crop], rng: np.random.Genera
         corner = round(x - cut.image.shape[1] / 2), round(lower * height)
         placed = _placed(cut, corner, height, width)
         solid = (each.opacity > _SOLID for each in (own, cut, placed))
-        if _both_can_be_told(*solid) and _edges(cut, corner, height, width) <= _MOST_CUT * height:
+        if _both_recognisable(*solid) and _edges(cut, corner, height, width) <= _MOST_CUT * height:
             found = _in_front(plain, placed)
             if _prompts_remain(plain, found):
                 return found
@@ -231,8 +237,8 @@ def _placed(cut: Occluder, corner: tuple[int, int], height: int, width: int) -> 
     return Occluder(image, opacity, zero_outside(keypoints, height, width))
 
 
-def _both_can_be_told(own: np.ndarray, whole: np.ndarray, front: np.ndarray) -> bool:
-    """Whether enough is seen of both. own, front: [h, w] bool; whole: who is in front, beyond the image."""
+def _both_recognisable(own: np.ndarray, whole: np.ndarray, front: np.ndarray) -> bool:
+    """Whether enough of both is visible. own, front: [h, w] bool; whole: `front` beyond the image."""
     least, most = _VISIBLE
     visible = 1 - (own & front).sum() / max(own.sum(), 1)
     return bool(least <= visible <= most and front.sum() >= _LEAST_SHOWN * whole.sum())

@@ -3,7 +3,7 @@
 Source: docs/reference/kpr.md 5.3. Where the source leaves the rule open, ours is: "evenly spaced" takes the
 rounded steps from first to last in the order of the files; the 1000 identities come from numpy's default
 generator with seed 0; of equally occluded crops the one with the smaller annotation id becomes the query;
-images that say they are not labelled give no crops.
+images marked as unlabelled give no crops.
 """
 
 from collections import defaultdict
@@ -34,7 +34,7 @@ class Person:
     video: str  # name of the sequence
     box: np.ndarray  # [4] left top width height, may reach beyond the frame
     keypoints: np.ndarray  # [17, 3] in the frame
-    others: tuple[np.ndarray, ...]  # keypoints of everybody else in the frame
+    others: tuple[np.ndarray, ...]  # keypoints of all other people in the frame
 
     @property
     def visibility(self) -> float:
@@ -42,7 +42,7 @@ class Person:
 
 
 def read_people(root: Path, split: str) -> list[Person]:
-    """Everybody annotated in posetrack_data/SPLIT, file by file. Raises: InputError."""
+    """All annotated people of posetrack_data/SPLIT, file by file. Raises: InputError."""
     folder = root / "posetrack_data" / split
     files = sorted(folder.glob("*.json"))
     if not files:
@@ -65,7 +65,9 @@ def _read_file(path: Path) -> list[Person]:
         return [person for image, entries in frames.items() for person in _frame(images[image], entries)]
     except (AssertionError, KeyError, TypeError, ValueError) as error:
         what = f"{error} is missing or wrong" if isinstance(error, KeyError) else f"{error or 'no object'}"
-        raise InputError(f"{path} is no annotation file of PoseTrack21: {what}. Copy it again.") from error
+        raise InputError(
+            f"{path} is not an annotation file of PoseTrack21: {what}. Copy it again."
+        ) from error
 
 
 def _frame(image: dict, entries: list[dict]) -> list[Person]:
@@ -89,7 +91,7 @@ def _frame(image: dict, entries: list[dict]) -> list[Person]:
 
 
 def sample_people(people: Sequence[Person], *, train: bool) -> list[Person]:
-    """The crops of the data set by the documented rule."""
+    """The crops of the dataset by the documented rule."""
     found: dict[int, list[Person]] = defaultdict(list)
     for person in people:
         seen = person.visibility >= _LEAST_VISIBLE and person.box[2:].min() > _LEAST_PX
@@ -110,7 +112,7 @@ def _evenly(people: list[Person], most: int) -> list[Person]:
 def poses_in_crop(poses: np.ndarray, box: np.ndarray, width: int, height: int) -> np.ndarray:
     """Poses [M, 17, 3] of the frame in pixels of the crop of that size; keypoints beyond the box are zero.
 
-    The box is not cut at the frame, though the crop is: so the authors do it.
+    The box is not clipped to the frame, although the crop is, as in the authors' program.
     """
     moved = poses.copy()
     moved[..., :2] -= box[:2]

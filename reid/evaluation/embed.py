@@ -1,4 +1,4 @@
-"""Crops of a data set -> features, ready to be scored."""
+"""Embed the crops of a dataset."""
 
 from collections.abc import Callable, Sequence
 
@@ -26,14 +26,14 @@ def embed_samples(
     workers: int = 0,
     on_batch: Callable[[int], None] = lambda done: None,
 ) -> Embedded:
-    """Features and visibility of all samples. The model is left in the mode it came in.
+    """Compute embeddings and visibility of all samples; the mode of the model is restored.
 
-    prompts: None, as the model was trained; otherwise which prompts it is shown. on_batch: gets the number of
-    crops just done.
-    Raises: InputError for a crop that cannot be read or is by a camera that the model does not know.
+    prompts: None, as the model was trained; otherwise which prompts it gets. on_batch: called with the number
+    of crops just embedded.
+    Raises: InputError for a crop that cannot be read or is from a camera unknown to the model.
     """
     if not samples:
-        raise UserError("There is no crop to embed.")
+        raise UserError("There are no crops to embed.")
     _validate_unknown_cameras(model, samples)
     device = next(model.parameters()).device
     loader = DataLoader(
@@ -60,7 +60,7 @@ def embed_samples(
 
 
 def labels_of(samples: Sequence[ReidSample]) -> Labels:
-    """Who and where the samples show."""
+    """Identities and cameras of the samples."""
     return Labels(
         np.array([each.identity for each in samples]),
         np.array([each.camera for each in samples]),
@@ -86,6 +86,6 @@ def _validate_unknown_cameras(model: Kpr, samples: Sequence[ReidSample]) -> None
     for each in samples if known else ():
         if not 0 <= each.camera < known:
             raise InputError(
-                f"{each.image} is by camera {each.camera}, but the encoder was trained with the cameras 0 to "
+                f"{each.image} is from camera {each.camera}, but the encoder was trained with cameras 0 to "
                 f"{known - 1}. Train with camera_embedding=false for other cameras."
             )

@@ -1,4 +1,4 @@
-"""How well an encoder finds people again: mAP and CMC of queries ranked against a gallery.
+"""mAP and CMC of queries ranked against a gallery.
 
 Source: docs/reference/kpr.md 5.4 and 6.
 """
@@ -27,7 +27,7 @@ _UNIT = 1e-2  # how far from 1 the length of a feature may be where the metric t
 
 @dataclass(frozen=True)
 class Labels:
-    """Who and where N images show."""
+    """Identities, cameras and videos of N images."""
 
     identities: np.ndarray  # [N]
     cameras: np.ndarray  # [N], of one numbering for query and gallery
@@ -44,7 +44,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Embedded:
-    """What an encoder made of N images."""
+    """Embeddings of N images."""
 
     features: np.ndarray  # [N, P, D] float32
     visible: np.ndarray  # [N, P] bool, or float in [0, 1]
@@ -59,7 +59,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class RankScores:
-    """How well Q queries were answered. A query without a match in its gallery counts nowhere."""
+    """Scores of Q queries; queries without a match in the gallery do not count."""
 
     map: float  # mean average precision, in [0, 1]
     cmc: np.ndarray  # [R] share of the queries with a match among the first 1, 2 ... R
@@ -127,11 +127,13 @@ def rank(
     return _scores(places, query, gallery, protocol)
 
 
-Keep = Callable[[Labels, int, Labels], np.ndarray]  # query, its row, gallery -> [G] bool, who is ranked
+Keep = Callable[
+    [Labels, int, Labels], np.ndarray
+]  # query, its row, gallery -> [G] bool, which images are ranked
 
 
 def _not_same_view(query: Labels, row: int, gallery: Labels) -> np.ndarray:
-    """All but the same person seen by the same camera."""
+    """All images except those of the same person by the same camera."""
     return (gallery.identities != query.identities[row]) | (gallery.cameras != query.cameras[row])
 
 
@@ -147,7 +149,7 @@ def _everybody(query: Labels, row: int, gallery: Labels) -> np.ndarray:
     return np.ones(len(gallery), bool)
 
 
-# By the official names.
+# Keys are the official names.
 PROTOCOLS: dict[str, Keep] = {
     "default": _not_same_view,
     "motchallenge": _not_same_view,
@@ -187,7 +189,7 @@ def _places(distances: np.ndarray, matches: np.ndarray) -> np.ndarray:
     """Where the matches stand in the stable order by distance, ascending from 0."""
     nearest_first, own = np.sort(distances), np.sort(distances[matches])
     places = np.searchsorted(nearest_first, own)
-    # Sorting values is many times faster than sorting rows, but only rows tell who comes first of equals.
+    # Sorting values is many times faster than sorting rows, but only rows decide the order of ties.
     if (np.searchsorted(nearest_first, own, side="right") > places + 1).any():
         return np.flatnonzero(matches[np.argsort(distances, kind="stable")])
     return places

@@ -1,6 +1,4 @@
-"""An encoder and a data set -> all scores and curves: with and without prompts, by occlusion, with keypoints
-missing.
-"""
+"""Scores and curves of an encoder: with and without prompts, by occlusion, with missing keypoints."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +28,7 @@ Encode = Callable[[Sequence[ReidSample]], Embedded]  # shows the encoder each cr
 
 @dataclass(frozen=True)
 class RankingChoice:
-    """Which queries are pictured."""
+    """Which queries are plotted."""
 
     count: int = 10
     how: str = "worst"  # or "random"
@@ -41,11 +39,11 @@ class RankingChoice:
 
 @dataclass(frozen=True)
 class ScoreConfig:
-    """What is scored."""
+    """What to evaluate."""
 
     prompts: Literal["on", "off", "both"] = "both"
     negatives: bool = True  # keypoints of other people are part of the prompt
-    protocol: str | None = None  # in reid.evaluation.metrics.PROTOCOLS; None: the data set's own
+    protocol: str | None = None  # in reid.evaluation.metrics.PROTOCOLS; None: the dataset's own
     reranking: Reranking | None = None  # scores after re-ranking as well
     occlusion: bool = False  # by multi-person occlusion, eq. 3
     robustness: bool = False  # with keypoints missing at random
@@ -73,7 +71,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class ReidScores:
-    """All that was asked for."""
+    """All requested scores."""
 
     dataset: str
     protocol: str
@@ -88,7 +86,7 @@ class ReidScores:
 
 @dataclass(frozen=True)
 class _Shown:
-    """What of its keypoints the encoder is shown."""
+    """Which keypoints prompt the encoder."""
 
     positives: bool = True
     negatives: bool = True
@@ -111,12 +109,12 @@ class _Shown:
 
 
 def shown_samples(samples: Sequence[ReidSample], config: ScoreConfig) -> list[ReidSample]:
-    """The samples as the first row's encoder is shown them."""
+    """The samples with the prompts of the first row."""
     return _settings(config)[0][1](samples, _QUERY)
 
 
 def score(data: ReidData, encode: Encode, config: ScoreConfig) -> ReidScores:
-    """Scores of an encoder on the queries and the gallery of a data set, by the published distance.
+    """Scores of an encoder on the queries and the gallery of a dataset, by the published distance.
 
     encode: run once over both for each row that needs other features.
     Raises: UserError for an unknown protocol, prompts that no crop has, or no query with a match.
@@ -138,7 +136,7 @@ def score(data: ReidData, encode: Encode, config: ScoreConfig) -> ReidScores:
     unscored = int((~rows[0].scores.scored).sum())
     if unscored:
         notes.append(
-            f"{unscored} of {len(data.query)} queries have no match in the gallery and count nowhere."
+            f"{unscored} of {len(data.query)} queries have no match in the gallery and do not count."
         )
     return ReidScores(
         data.name,
@@ -160,7 +158,7 @@ def _settings(config: ScoreConfig) -> list[tuple[str, _Shown]]:
 
 
 def _validate_early(data: ReidData, config: ScoreConfig, protocol: str) -> None:
-    """All that can be known before the encoder runs."""
+    """Checks that need no embeddings."""
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
     without = [one for one in (*data.query, *data.gallery) if one.keypoints is None]
@@ -186,18 +184,18 @@ def _names(samples: Sequence[ReidSample]) -> list[str]:
 
 
 def _levels(data: ReidData, config: ScoreConfig) -> tuple[np.ndarray | None, list[str]]:
-    """Multi-person occlusion of the queries if asked for, and what is to be said about the keypoints."""
+    """Multi-person occlusion of the queries if asked for, and notes about the keypoints."""
     samples = (*data.query, *data.gallery)
     without = sum(one.keypoints is None for one in samples)
     notes = []
     if without and config.prompts != "off":
-        notes.append(f"{without} of {len(samples)} crops have no keypoints and are seen without prompts.")
+        notes.append(f"{without} of {len(samples)} crops have no keypoints and are embedded without prompts.")
     if not config.occlusion:
         return None, notes
     negatives, positives = _count_keypoints(data.query)
     if not negatives.any():
         notes.append(
-            "No query shows a keypoint of another person: its occlusion only tells how many of its own "
+            "No query shows a keypoint of another person: its occlusion only reflects how many of its own "
             "keypoints are missing."
         )
     return multi_person_occlusion(negatives, positives), notes

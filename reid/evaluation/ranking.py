@@ -1,4 +1,4 @@
-"""Which queries a ranking image shows, and whom the encoder found for them."""
+"""Queries of a ranking plot and their nearest gallery images."""
 
 import difflib
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def choose_queries(scores: RankScores, how: str, count: int, *, seed: int = 0) -
     """
     scored = np.flatnonzero(scores.scored)
     if count < 1:
-        raise UserError(f"A ranking image needs at least one query, not {count}.")
+        raise UserError(f"A ranking plot needs at least one query, not {count}.")
     if how == WORST:
         return scored[np.argsort(scores.average_precision[scored], kind="stable")][:count]
     if how == RANDOM:

@@ -1,4 +1,4 @@
-"""k-reciprocal re-ranking: two images are near if they have the same neighbours.
+"""k-reciprocal re-ranking: images are near if they share neighbours.
 
 Source: Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding,
 CVPR 2017; docs/reference/kpr.md 6. Off by default; KPR's authors advise against it on their

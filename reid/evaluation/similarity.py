@@ -1,4 +1,4 @@
-"""How alike a handful of crops are, each with each."""
+"""Pairwise similarity of a few crops."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Similarities:
-    """How alike N crops are, as the published demo counts: 1 - distance / 2."""
+    """Pairwise similarity of N crops as in the published demo: 1 - distance / 2."""
 
     distances: np.ndarray  # [N, N] mean Euclidean distance over the shared parts, in [0, 2]; inf without any
     part_distances: np.ndarray  # [N, N, P]
@@ -41,7 +41,7 @@ def compare_crops(
 ) -> Similarities:
     """Similarities of crops with their keypoints, without a camera term: no camera is known here.
 
-    prompts: which of them the encoder is shown; None: as it was trained.
+    prompts: which keypoints prompt the encoder; None: as it was trained.
     """
     model, prompts, found = model.eval(), prompts or model.config.prompts(), []
     device = next(model.parameters()).device

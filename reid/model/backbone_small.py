@@ -1,4 +1,4 @@
-"""A small residual convolutional network: learns from few crops, on processors too.
+"""A small residual convolutional backbone for training on few crops, also on a CPU.
 
 Basic blocks and stage widths that double are ResNet's (He et al., CVPR 2016); the stem of small convolutions
 is from "Bag of Tricks" (He et al., CVPR 2019).
@@ -47,13 +47,13 @@ class SmallStages(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around which the input is added."""
+    """Two 3x3 convolutions with a residual connection."""
 
     def __init__(self, before: int, width: int, *, stride: int) -> None:
         super().__init__()
         self.first = ConvNorm(before, width, 3, stride=stride)
         self.second = ConvNorm(width, width, 3, stride=1)
-        # A block starts as no more than its shortcut ("Bag of Tricks", section 3.1).
+        # The residual branch starts at zero ("Bag of Tricks", section 3.1).
         nn.init.zeros_(self.second.norm.weight)
         same = before == width and stride == 1
         self.shortcut = nn.Identity() if same else ConvNorm(before, width, 1, stride=stride)

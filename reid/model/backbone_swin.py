@@ -12,7 +12,7 @@ from torch import nn
 
 _WINDOW = 7
 _SHIFT = 3
-_MASKED = -100.0  # added to the attention between tokens that only the shift made neighbours
+_MASKED = -100.0  # added to the attention between tokens that are adjacent only because of the shift
 _MLP_RATIO = 4
 
 
@@ -32,7 +32,7 @@ class SwinShape:
 class SwinStages(nn.Module):
     """Tokens [N, H/4, W/4, width] -> the four stage maps, channels last, each normalised.
 
-    semantic_weight: SOLIDER's balance of looks (0) and meaning (1); None: the weights have no such layer.
+    semantic_weight: SOLIDER's balance between appearance (0) and semantics (1); None: without these layers.
     Source: docs/reference/kpr.md 1.2, 1.3.
     """
 
@@ -113,7 +113,8 @@ class PatchMerging(nn.Module):
 class SemanticEmbedding(nn.Module):
     """Scales and shifts the tokens that enter the next stage; frozen, as the official code leaves it.
 
-    A fourth pair of layers, after the last stage, is kept for the weights' sake: nothing uses its result.
+    A fourth pair of layers, after the last stage, is kept so that published weights load completely; its
+    result is unused.
     """
 
     def __init__(self, widths: tuple[int, ...], weight: float) -> None:
@@ -133,12 +134,12 @@ class SemanticEmbedding(nn.Module):
 
 
 def _window_padding(tokens: torch.Tensor) -> tuple[int, int]:
-    """Rows and columns missing to whole windows."""
+    """Rows and columns to add for whole windows."""
     return -tokens.shape[1] % _WINDOW, -tokens.shape[2] % _WINDOW
 
 
 def _shift_mask(height: int, width: int, like: torch.Tensor) -> torch.Tensor:
-    """[windows, 49, 49]: 0 between tokens that are neighbours in the image too, else -100."""
+    """[windows, 49, 49]: 0 between tokens that are adjacent in the image, else -100."""
     rows = torch.arange(height, device=like.device)
     columns = torch.arange(width, device=like.device)
     region = 3 * _band(rows, height)[:, None] + _band(columns, width)[None, :]

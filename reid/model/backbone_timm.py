@@ -1,4 +1,4 @@
-"""Networks of timm, fed with tokens and asked for the output of every stage."""
+"""Backbones of timm that take tokens and return the output of every stage."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ TIMM_NAMES = {
     "convnext_atto": "convnext_atto",
 }
 _CONVOLUTIONAL = ("convnext_atto",)
-# The weights that the official code begins with, where it knows the network.
+# Pretrained weights; those of the official code where it uses the network.
 WITH_IMAGENET = {
     "swinv2_base": "swinv2_base_window12to16_192to256.ms_in22k_ft_in1k",
     "swin_base": "swin_base_patch4_window7_224.ms_in22k",
@@ -46,7 +46,7 @@ class TimmStages(nn.Module):
 
 
 def create_network(name: str, image_size: tuple[int, int], drop_path: float, *, pretrained: bool) -> Any:
-    """The whole network of timm without its classifier. pretrained: with ImageNet weights, downloaded."""
+    """Create a timm network without classifier; `pretrained` downloads ImageNet weights."""
     window: dict[str, Any] = {} if name in _CONVOLUTIONAL else {"img_size": image_size}
     return timm.create_model(
         (WITH_IMAGENET if pretrained else TIMM_NAMES)[name],

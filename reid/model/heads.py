@@ -1,4 +1,4 @@
-"""What turns stage maps into part features: fusion, part classifier, pooling, reduction, BN necks."""
+"""Heads from stage maps to part embeddings: fusion, part classifier, pooling, reduction, BN necks."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -12,17 +12,17 @@ _SMALLEST_MASS = 1e-6
 
 @dataclass(frozen=True)
 class PerHead:
-    """One tensor for each of the five descriptions of a person."""
+    """One tensor for each of the five kinds of embedding."""
 
     whole: torch.Tensor  # [N, ...] of the whole crop
     background: torch.Tensor  # [N, ...]
     foreground: torch.Tensor  # [N, ...]
-    joined: torch.Tensor  # [N, ...] of all parts in a row
+    joined: torch.Tensor  # [N, ...] of all parts concatenated
     parts: torch.Tensor  # [N, K, ...]
 
 
 class StageFusion(nn.Module):
-    """All stage maps, or the last few, as one at the size of the first: 1x1 convolution, batch norm, ReLU.
+    """Fuse all stage maps, or the last few, at the size of the first: 1x1 convolution, batch norm, ReLU.
 
     stage_widths: of the maps that are used.
 
@@ -62,7 +62,7 @@ def _at_size(stage_map: torch.Tensor, size: torch.Size) -> torch.Tensor:
 
 
 class PartClassifier(nn.Module):
-    """Which part each position shows: logits [N, K + 1, h, w], 0 is background.
+    """Classify the body part at each position: logits [N, K + 1, h, w], 0 is background.
 
     Source: docs/reference/kpr.md 1.7.
     """
@@ -138,7 +138,7 @@ def pool_parts(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 def parts_in_sight(logits: torch.Tensor) -> torch.Tensor:
-    """Whether some position shows each class most: [N, K + 1, h, w] -> [N, K + 1] bool.
+    """Whether each class is the most likely one at some position: [N, K + 1, h, w] -> [N, K + 1] bool.
 
     Source: docs/reference/kpr.md 1.12.
     """

@@ -1,4 +1,4 @@
-"""Weights to begin a training with: an encoder's, or a backbone's from ImageNet or SOLIDER.
+"""Initial weights for training: an encoder's, or a backbone's from ImageNet or SOLIDER.
 
 Source: docs/reference/kpr.md 1.2.
 """
@@ -19,7 +19,7 @@ from reid.model.published import is_published, own_name
 
 IMAGENET = "imagenet"
 _WITH_SWIN_NAMES = "backbone_appearance_feature_extractor.model."
-# What a new training set brings of its own.
+# Tensors whose shape depends on the training set.
 _OF_THE_DATA = re.compile(r"^(identity\.\w+\.classifier\.|part_identity\.\d+\.classifier\.|camera_tokens$)")
 # Not in an image classifier's weights: SOLIDER's layers, and the norms of the stage maps.
 _OPTIONAL = re.compile(r"^stages\.(semantic|norms)\.")
@@ -48,7 +48,7 @@ def begin_with(model: Kpr, init: str) -> None:
     checkpoint = read_checkpoint(path)
     shape = model.config
     if is_published(checkpoint.tensors):
-        # Crop size and colours are this training's; the file may not tell its own.
+        # Crop size and normalisation come from this training; the file may not record its own.
         spec = weights.InputSpec(shape.height, shape.width, shape.mean, shape.std, shape.semantic_weight)
         _fill_all(model, weights.load(path, spec=spec), path)
     elif any(name.startswith("prompt_tokens.") for name in checkpoint.tensors):
@@ -86,7 +86,7 @@ def _from_timm(model: Kpr) -> dict[str, torch.Tensor]:
         )
     try:
         network = create_network(name, size, 0.0, pretrained=True)
-    except Exception as error:  # whatever the download runs into
+    except Exception as error:  # the download can fail in many ways
         raise WeightsError(
             f"Cannot download the ImageNet weights of {name} ({type(error).__name__}: {error}). Connect to "
             "the internet, or name a file that you have: init=FILE."
@@ -120,7 +120,7 @@ def _fill_all(model: Kpr, other: Kpr, path: Path) -> None:
         raise WeightsError(
             f"{path} is for another encoder ({other.config.backbone}, {other.config.parts} parts, "
             f"{other.config.dimensions} dimensions), {len(wrong)} tensors do not fit, first {wrong[0]}. "
-            "Change model.* and part_groups to match, or begin with other weights."
+            "Change model.* and part_groups to match, or use other initial weights."
         )
     model.load_state_dict(kept, strict=False)
 
@@ -149,7 +149,7 @@ def _swin_tensor(name: str, values: torch.Tensor) -> tuple[str, torch.Tensor]:
     """One of timm's tensors as SwinStages has it."""
     merging = re.match(r"^layers\.(\d+)\.downsample\.(.*)$", name)
     if merging:
-        # Theirs lays the four neighbours one after the other, downwards first; ours interleaves them.
+        # timm concatenates the four neighbours, column first; SwinStages interleaves them.
         blocks = values.unflatten(-1, (4, -1))[..., [0, 2, 1, 3], :]
         return f"stages.merges.{int(merging[1]) - 1}.{merging[2]}", blocks.transpose(-1, -2).flatten(-2)
     for pattern, new in _SWIN_NAMES:
@@ -158,7 +158,7 @@ def _swin_tensor(name: str, values: torch.Tensor) -> tuple[str, torch.Tensor]:
 
 
 def _resized(table: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """A table of relative positions [side * side, heads] for another window."""
+    """Resize a table of relative positions [side * side, heads] to another window."""
     if table.shape == wanted.shape or table.shape[1] != wanted.shape[1]:
         return table
     old, new = round(len(table) ** 0.5), round(len(wanted) ** 0.5)

@@ -33,7 +33,7 @@ SWIN_SHAPES = {
     "swin_mini": SwinShape(32, (2, 2, 2, 2), (2, 4, 8, 16)),  # for tests and quick trials
 }
 SMALL_WIDTHS = {
-    "small_cnn": (32, 64, 128, 256),  # learns on processors
+    "small_cnn": (32, 64, 128, 256),  # trains on a CPU
     "mini_cnn": (8, 16, 32, 64),  # for tests
 }
 BACKBONES = (*SWIN_SHAPES, *SMALL_WIDTHS, *TIMM_NAMES)
@@ -43,17 +43,17 @@ _CAMERA_SCALE = 3.0  # TransReID's coefficient (docs/reference/kpr.md 1.5)
 
 @dataclass(frozen=True)
 class KprConfig:
-    """The shape of a Kpr and what its weights expect to see; stored with the weights."""
+    """Architecture and input specification of a Kpr; stored with the weights."""
 
     backbone: str = "swinv2_base"  # one of BACKBONES
     height: int = 256  # pixels of the crop
     width: int = 128
-    parts: int = 8  # K body parts told apart
+    parts: int = 8  # K body parts
     prompt_groups: str = "cck8"  # in kprtrack.core.skeleton.PROMPT_GROUPS; the 5-part models use cck6
     fused_width: int = 1024  # channels of the fused map
     dimensions: int = 512  # D of one feature
     identities: int = 1000  # people in the training set
-    cameras: int = 0  # cameras in the training set that were told apart; 0: no camera embedding
+    cameras: int = 0  # cameras of the training set; 0: no camera embedding
     semantic_weight: float | None = None  # SOLIDER only; None: the weights have no semantic layers
     mean: tuple[float, float, float] = IMAGENET_MEAN  # of RGB in [0, 1]; SOLIDER uses 0.5
     std: tuple[float, float, float] = IMAGENET_STD
@@ -73,7 +73,7 @@ class KprConfig:
 
 @dataclass(frozen=True)
 class KprOutput:
-    """All that the losses and the evaluation need."""
+    """Output for losses and evaluation."""
 
     reduced: PerHead  # features before the BN neck: [N, D], joined [N, K * D], parts [N, K, D]
     necks: PerHead  # the same after the BN neck
@@ -96,7 +96,7 @@ class PatchTokens(nn.Module):
 
 
 class Kpr(nn.Module):
-    """The encoder: `forward` gives all that training needs, `embed` only what a tracker compares."""
+    """The encoder: `forward` returns everything needed for training, `embed` the embeddings to compare."""
 
     def __init__(self, config: KprConfig) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Kpr(nn.Module):
         small = config.backbone in SMALL_WIDTHS
         self.image_tokens = ConvStem(widths[0]) if small else PatchTokens(3, widths[0])
         self.prompt_tokens = PatchTokens(config.prompts().channels, widths[0])
-        # A prompt says nothing until it has been trained (docs/reference/kpr.md 1.4).
+        # A prompt has no effect until it has been trained (docs/reference/kpr.md 1.4).
         for parameter in self.prompt_tokens.conv.parameters():
             nn.init.zeros_(parameter)
         self.camera_tokens = nn.Parameter(torch.empty(config.cameras, widths[0])) if config.cameras else None
@@ -163,7 +163,7 @@ class Kpr(nn.Module):
         """Features [N, P, D] of unit length and whether each part is visible, [N, P] bool.
 
         vectors: "foreground+parts" (P = K + 1, the foreground always visible) is what the published scores
-        were measured with; "parts" (P = K) is the paper's eq. 2; "whole" (P = 1) knows no parts. Other
+        were measured with; "parts" (P = K) is the paper's eq. 2; "whole" (P = 1) has no parts. Other
         arguments as for forward.
         """
         fused = self.fusion(self.stage_maps(images, heatmaps, cameras))
@@ -194,11 +194,11 @@ class Kpr(nn.Module):
         return self.stages(tokens)
 
     def _neck(self, name: str, pooled: torch.Tensor) -> torch.Tensor:
-        """One description [N, D] after its BN neck, from pooled features."""
+        """One embedding [N, D] after its BN neck, from pooled features."""
         return cast(IdentityHead, self.identity[name]).bn(self.reductions[name](pooled))
 
     def _identify(self, reduced: PerHead) -> tuple[PerHead, PerHead]:
-        """BN necks and identity logits of every description."""
+        """BN necks and identity logits of every kind of embedding."""
         pairs = {name: head(getattr(reduced, name)) for name, head in self.identity.items()}
         each = [head(reduced.parts[:, part]) for part, head in enumerate(self.part_identity)]
         necks, logits = (torch.stack(column, dim=1) for column in zip(*each, strict=True))
@@ -209,7 +209,7 @@ class Kpr(nn.Module):
 
 
 def empty_prompt(conv: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
-    """Heatmaps that point at nobody, one for all images: background 1, else 0 (docs/reference/kpr.md 2.5)."""
+    """The empty prompt, shared by all images: background 1, else 0 (docs/reference/kpr.md 2.5)."""
     prompt = images.new_zeros((1, conv.in_channels, *images.shape[2:]))
     prompt[:, 0] = 1
     return prompt

@@ -1,6 +1,6 @@
-"""Cuts people out of an image and draws the keypoint heatmaps that tell the encoder whom to look at.
+"""Crops and keypoint heatmaps that prompt the encoder.
 
-One code for training and tracking. Channels of a prompt: background, negative, then one per prompt group.
+Training and tracking share this code. Channels of a prompt: background, negative, then one per prompt group.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _BACKGROUND, _NEGATIVE, _FIRST_GROUP = 0, 1, 2
 
 @dataclass(frozen=True)
 class PromptConfig:
-    """What a trained encoder expects to be shown."""
+    """Input specification of a trained encoder."""
 
     height: int = 256  # pixels of the resized crop
     width: int = 128
@@ -27,7 +27,7 @@ class PromptConfig:
     mean: tuple[float, float, float] = IMAGENET_MEAN  # of RGB in [0, 1]
     std: tuple[float, float, float] = IMAGENET_STD
     min_confidence: float = 0.3  # keypoints at or below it are not drawn (docs/reference/kpr.md 2.3)
-    positives: bool = True  # draw the person's own keypoints; False leaves everybody unprompted
+    positives: bool = True  # draw the person's own keypoints; False: no positive prompts
     negatives: bool = True  # draw the keypoints of other people inside the box
 
     def __post_init__(self) -> None:
@@ -41,7 +41,7 @@ class PromptConfig:
 
 @dataclass(frozen=True)
 class Prompts:
-    """What the encoder sees of N people."""
+    """Encoder input for N people."""
 
     crops: torch.Tensor  # [N, 3, h, w] float32, normalised RGB
     heatmaps: torch.Tensor  # [N, C, h, w] float32 in [0, 1]: background, negative, groups
@@ -59,8 +59,8 @@ def make_prompts(
     """Crops and heatmaps of the people at `rows` (default: all) of one frame.
 
     image: [H, W, 3] uint8 RGB; boxes: [N, 4] x1 y1 x2 y2; keypoints: [N, 17, 3] x y confidence.
-    doubles: [N, N] bool, detections that show one person twice; they are no negatives of each other.
-    Everybody else's keypoints inside a box are that person's negatives. A person without a usable keypoint of
+    doubles: [N, N] bool, duplicate detections of one person; they are not negatives of each other.
+    Keypoints of all other people inside a box are its negative prompt. A person without a usable keypoint of
     their own gets the empty prompt (background 1 everywhere) and counts as unprompted.
     Source: docs/reference/kpr.md 2.3-2.6; docs/reference/tracking_and_evaluation.md 5, "prompt rules".
     """
@@ -72,7 +72,7 @@ def make_prompts(
         skeletons = into_crop(keypoints, corner, config)
         own = skeletons[row] if config.positives else np.zeros_like(skeletons[row])
         prompted[place] = (own[:, 2] > config.min_confidence).any()
-        # Without a person to look at, negatives alone would point away from everybody.
+        # Negative prompts alone would suppress every person in the crop.
         other = np.full(len(skeletons), config.negatives and prompted[place])
         other[row] = False
         if doubles is not None:
@@ -124,8 +124,8 @@ def draw_heatmaps(
     """One person's heatmaps [C, h, w] float32 in [0, 1].
 
     own: [17, 3] and others: [M, 17, 3], x y confidence in pixels of the resized crop. A group's channel is
-    the highest of its keypoints' bumps, the negative channel of all bumps of others, background what is left.
-    out: zeroed array to draw into.
+    the maximum of its keypoints' Gaussians, the negative channel of all bumps of others, background what is
+    left. out: zeroed array to draw into.
     Source: docs/reference/kpr.md 2.3-2.5.
     """
     if out is None:

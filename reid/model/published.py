@@ -1,4 +1,4 @@
-"""The published KPR checkpoints: how their tensors are called, and which model they fit.
+"""The published KPR checkpoints: names of their tensors and the model they belong to.
 
 Source: docs/reference/kpr.md 7.
 """
@@ -17,7 +17,7 @@ from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD
 
 _BACKBONE = "backbone_appearance_feature_extractor."
 _AT = "^" + re.escape(_BACKBONE)
-# Of every training recipe (docs/reference/kpr.md 1.3); the tensors do not tell it
+# Used by every published training (docs/reference/kpr.md 1.3); not recorded in the tensors
 SOLIDER_SEMANTIC_WEIGHT = 0.2
 _HALF = (0.5, 0.5, 0.5)
 
@@ -56,7 +56,7 @@ _RENAMES = [
     )
 ]
 
-# File name of each published checkpoint -> crop height, mean, deviation, which no tensor tells
+# File name of each published checkpoint -> crop height, mean, deviation, which no tensor records
 # (docs/reference/kpr.md 4.2).
 _KNOWN = {
     "kpr_market_IN": (384, IMAGENET_MEAN, IMAGENET_STD),
@@ -74,12 +74,12 @@ _KNOWN = {
 
 
 def is_published(names: Mapping[str, Any]) -> bool:
-    """Whether tensors are called as in the published checkpoints."""
+    """Whether tensors are named as in the published checkpoints."""
     return any(name.startswith(_BACKBONE) for name in names)
 
 
 def own_name(published: str) -> str | None:
-    """What Kpr calls a tensor of a published checkpoint; None for one that nothing uses."""
+    """Name in Kpr of a published tensor; None for an unused one."""
     if _UNUSED.search(published):
         return None
     for pattern, new in _RENAMES:
@@ -88,7 +88,7 @@ def own_name(published: str) -> str | None:
 
 
 def own_tensors(published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of a published checkpoint as Kpr calls and shapes them."""
+    """The tensors of a published checkpoint with the names and shapes of Kpr."""
     tensors = dict(published)
     for name in published:
         # The image's patch embedding is stored twice; a file that lost one copy is still whole.
@@ -102,7 +102,7 @@ def own_tensors(published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor
 
 
 def shape_of(tensors: Mapping[str, torch.Tensor], base: KprConfig) -> KprConfig:
-    """`base` with everything that the tensors (own names) tell about the model.
+    """`base` with everything that the tensors (names of Kpr) determine about the model.
 
     Raises: WeightsError if they fit no known backbone or prompt.
     """
@@ -112,7 +112,7 @@ def shape_of(tensors: Mapping[str, torch.Tensor], base: KprConfig) -> KprConfig:
         prompt_channels = tensors["prompt_tokens.conv.weight"].shape[1]
         identities = tensors["identity.whole.classifier.weight"].shape[0]
     except KeyError as error:
-        raise WeightsError(f"These are no whole KPR weights: tensor {error} is missing.") from error
+        raise WeightsError(f"Incomplete KPR weights: tensor {error} is missing.") from error
     backbone = _backbone(tensors)
     semantic = "stages.semantic.scales.0.weight" in tensors
     weight = SOLIDER_SEMANTIC_WEIGHT if base.semantic_weight is None else base.semantic_weight
@@ -154,5 +154,5 @@ def _prompt_groups(channels: int) -> str:
 def known_input_spec(
     file_name: str,
 ) -> tuple[int, tuple[float, float, float], tuple[float, float, float]] | None:
-    """Crop height, mean and deviation of a published file, told by its name; None for any other name."""
+    """Crop height, mean and deviation of a published file, by its name; None for any other name."""
     return next((spec for prefix, spec in _KNOWN.items() if file_name.startswith(prefix)), None)

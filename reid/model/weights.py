@@ -1,4 +1,4 @@
-"""Saves and loads the encoder, and reads the published checkpoints. Loading is strict and runs no code."""
+"""Save and load the encoder, and read published checkpoints; loading is strict and runs no code."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What published checkpoints may not tell; None: as the file or its name says."""
+    """Input specification that published checkpoints may not record; None: from the file or its name."""
 
     height: int | None = None  # pixels of the crop
     width: int | None = None
@@ -33,7 +33,7 @@ class InputSpec:
 
 
 def save(path: Path, model: Kpr) -> None:
-    """Writes the weights with the model's shape in the header, as .safetensors; complete or not at all.
+    """Write the weights with the model's shape in the header, as .safetensors; complete or not at all.
 
     Raises: OutputError if it cannot be written.
     """
@@ -45,9 +45,9 @@ def save(path: Path, model: Kpr) -> None:
 def load(path: Path, device: str = "cpu", *, spec: InputSpec | None = None) -> Kpr:
     """The encoder in `path`, ready to embed: written by `save` or a published checkpoint.
 
-    view: what the file does not tell, see View; refused where the file itself says otherwise.
+    spec: what the file does not record; an error where it contradicts the file.
     Raises: WeightsError if the file is missing, damaged or not for this network; UserError if a published
-    checkpoint of unknown name needs its crop size, mean and deviation said.
+    checkpoint of unknown name needs its crop size, mean and deviation.
     """
     checkpoint = read_checkpoint(path)
     spec = spec or InputSpec()
@@ -63,7 +63,7 @@ def load(path: Path, device: str = "cpu", *, spec: InputSpec | None = None) -> K
 
 
 def convert(source: Path, target: Path, *, spec: InputSpec | None = None) -> KprConfig:
-    """Rewrites a published checkpoint as .safetensors that say their own shape; returns that shape.
+    """Convert a published checkpoint to .safetensors with its configuration in the header.
 
     Raises: as load and save.
     """
@@ -75,7 +75,7 @@ def convert(source: Path, target: Path, *, spec: InputSpec | None = None) -> Kpr
 def _stored_config(checkpoint: Checkpoint, path: Path) -> KprConfig:
     stored = header_json(checkpoint, _HEADER)
     if stored is None:
-        raise WeightsError(f"{path} is no KPR encoder: {guess_network(checkpoint.tensors)}.")
+        raise WeightsError(f"{path} is not a KPR encoder: {guess_network(checkpoint.tensors)}.")
     known = {field.name for field in fields(KprConfig)}
     if set(stored) - known:
         raise WeightsError(f"{path} was written by a newer version: unknown {sorted(set(stored) - known)}.")
@@ -87,11 +87,11 @@ def _stored_config(checkpoint: Checkpoint, path: Path) -> KprConfig:
 
 
 def _agreed(config: KprConfig, spec: InputSpec, path: Path) -> KprConfig:
-    """`config`, unless the user asks for another view than the weights were saved with."""
+    """`config`, if the requested specification agrees with it."""
     for name, wanted in asdict(spec).items():
         if wanted is not None and wanted != getattr(config, name):
             raise UserError(
-                f"{path} says {name} = {getattr(config, name)}; it cannot be {wanted}. Leave the option out."
+                f"{path} was trained with {name} = {getattr(config, name)}, not {wanted}. Omit this option."
             )
     return config
 
@@ -109,7 +109,7 @@ def _published_config(
     missing = [name for name in ("height", "mean", "std") if name not in merged]
     if missing:
         raise UserError(
-            f"{path} does not tell {', '.join(missing)}. Say them: the options image_height, mean and std"
+            f"{path} does not record {', '.join(missing)}. Set the options image_height, mean and std"
             " (SOLIDER models: 384, 0.5 and 0.5; others 256, 0.485,0.456,0.406 and 0.229,0.224,0.225)."
         )
     return shape_of(tensors, replace(KprConfig(), **merged))
@@ -138,7 +138,7 @@ def _recorded(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _fill(model: Kpr, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Copies the tensors in; every one must have its place and its shape."""
+    """Load the tensors; names and shapes must match exactly."""
     wanted = model.state_dict()
     missing = [name for name in wanted if name not in tensors]
     extra = [name for name in tensors if name not in wanted]
@@ -161,7 +161,7 @@ def _fill(model: Kpr, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
 
 
 def guess_network(tensors: Mapping[str, torch.Tensor]) -> str:
-    """What kind of network the tensors seem to be for, in words."""
+    """Guess the kind of network from its tensor names."""
     signs = {
         "backbone_appearance_feature_extractor.": "a published KPR encoder",
         "backbone.backbone.stem": "a YOLOX detector",
@@ -170,8 +170,8 @@ def guess_network(tensors: Mapping[str, torch.Tensor]) -> str:
         "prompt_tokens.": "a KPR encoder of this project",
         "conv0.": "a MobileNet or OSNet",
         "layer1.0.conv1": "a ResNet",
-        "backbone.stages.": "a backbone alone, such as SOLIDER's pre-training",
-        "layers.0.blocks.0": "a Swin transformer alone",
+        "backbone.stages.": "a backbone only, such as SOLIDER's pretraining",
+        "layers.0.blocks.0": "a Swin transformer only",
         "blocks.0.attn": "a vision transformer",
     }
     for sign, meaning in signs.items():

@@ -1,4 +1,4 @@
-"""Reads human-parsing files: 36 fields as published, or our own label images of body parts.
+"""Human-parsing files: 36 fields as published, or our own label images of body parts.
 
 36 fields: .npy, [36, h, w] in [0, 1], of any number type. Labels: each pixel a row of LABELS, as .png of 8
 bits or as .npy [h, w]. A label belongs to the field FIELD_OF_LABEL, so every part grouping reads both forms.
@@ -18,7 +18,7 @@ from reid.parts.targets import FIELDS, PART_GROUPS, group_fields
 
 _HOW_TO_GET = (
     "Download the published files, make labels with `kprtrack data part-labels`, name another folder with "
-    "masks=NAME, or go without any: masks=none."
+    "masks=NAME, or train without: masks=none."
 )
 _COLOURS = (
     *(0, 0, 0, 230, 50, 50, 40, 160, 60, 240, 160, 40, 240, 220, 70, 230, 90, 150, 150, 60, 200),
@@ -26,7 +26,7 @@ _COLOURS = (
     *(130, 220, 130),
 )  # of LABELS, red green blue
 _FIELD_SIZE = (32, 96)  # width and height of fields we write, those of Occluded-PoseTrack-ReID
-_FAR = 0.5  # beyond [0, 1], where resizing overshoots no more and the numbers mean something else
+_FAR = 0.5  # beyond [0, 1], more than resizing can overshoot: the values mean something else
 
 
 def read_part_masks(path: Path, part_groups: str) -> np.ndarray:

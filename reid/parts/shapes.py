@@ -1,6 +1,6 @@
-"""Keypoints -> the body part that each pixel of a crop shows, drawn as limbs of usual thickness.
+"""Part labels from keypoints: limbs of typical thickness drawn onto the crop.
 
-For data sets without human-parsing files. All sizes are shares of the person's standing height, which is
+For datasets without human-parsing files. All sizes are shares of the person's standing height, which is
 measured on the skeleton; they were fitted by eye to street clothes.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# What a pixel may show. The first 14 are those of the synthetic benchmark, whose torso is in one piece.
+# Labels of a pixel. The first 14 are those of the synthetic benchmark, whose torso is in one piece.
 LABELS = (
     *("background", "head", "torso", "left_upper_arm", "right_upper_arm", "left_forearm", "right_forearm"),
     *("left_thigh", "right_thigh", "left_shank", "right_shank", "left_foot", "right_foot", "bag", "hips"),
@@ -39,7 +39,7 @@ Circle = tuple[np.ndarray, float]  # centre x y, radius in heights
 
 @dataclass(frozen=True)
 class _Body:
-    """A skeleton and what its lengths say."""
+    """A skeleton and the measures derived from it."""
 
     points: np.ndarray  # [17, 2]
     known: np.ndarray  # [17] bool
@@ -61,7 +61,7 @@ def part_labels_of(
     posetrack: bool = False,
     person: np.ndarray | None = None,
 ) -> np.ndarray:
-    """What each pixel of a crop shows, [height, width] uint8 rows of LABELS; all 0 without keypoints.
+    """Draw the part label of each pixel, [height, width] uint8 rows of LABELS; all 0 without keypoints.
 
     keypoints: [17, 3] in pixels of the crop. posetrack: rows 1 and 2 are head_bottom and head_top.
     person: [height, width] bool, the pixels of the person if known; then nothing else is labelled, and what
@@ -107,7 +107,7 @@ def _facing(body: _Body) -> float:
 def _shapes(body: _Body) -> Iterator[tuple[str, list[Circle]]]:
     """Labels with the circles whose hull shows them, from back to front."""
     across = _shoulders_across(body)
-    # Who faces right shows the right side, the left one is behind; broad shoulders: only the head is turned.
+    # A person facing right shows the right side; with broad shoulders only the head is turned.
     turned = abs(body.facing) > 0.5 and abs(across) < 0.1
     far = ("left" if body.facing > 0 else "right") if turned else ""
     sides = ("right", "left") if far == "right" else ("left", "right")
@@ -160,7 +160,7 @@ def _torso(body: _Body) -> Iterator[tuple[str, list[Circle]]]:
     hips = [body.points[row] for row in _HIPS if body.known[row]]
     if not shoulders:
         return
-    if not hips:  # hidden or beyond the image: only the chest is sure
+    if not hips:  # hidden or beyond the image: only the chest is certain
         ribs = [each - body.up * 0.12 * body.height for each in shoulders]
         yield "torso", [(each, 0.05) for each in (*shoulders, *ribs)]
         return
@@ -202,7 +202,7 @@ def _head_ends(body: _Body) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _both(found: list[np.ndarray]) -> list[np.ndarray]:
-    """Two points: one that is alone stands for its neighbour."""
+    """Two points: a single one is used twice."""
     return [found[0], found[-1]]
 
 

@@ -1,4 +1,4 @@
-"""Human-parsing masks -> the part that each position of the encoder's map should show.
+"""Part prediction targets from human-parsing masks.
 
 Source: docs/reference/kpr.md 3.1.
 """

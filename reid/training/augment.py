@@ -103,7 +103,7 @@ def stack(examples: Sequence[Example]) -> Example:
     if 0 < len(labels) < len(examples):
         raise UserError(
             f"Only {len(labels)} of the {len(examples)} crops of a batch have human-parsing masks. Give all "
-            "crops of the data set masks, or none and set loss.part_prediction=0."
+            "crops of the dataset masks, or none and set loss.part_prediction=0."
         )
     return Example(
         torch.stack([each.image for each in examples]),

@@ -98,7 +98,7 @@ def cut_occluder(crop: Crop, height: int, width: int) -> Occluder | None:
     """
     if crop.masks is None:
         raise UserError(
-            "Pasting people over others needs human-parsing masks. Give the data set some, "
+            "Pasting people over others needs human-parsing masks. Give the dataset some, "
             "or leave it out with augment.occlusion.probability=0."
         )
     # Each field is resized before the highest is taken, unlike for the part labels.

@@ -26,11 +26,11 @@ _NOT_THE_RESULT = ("out", "computing")
 
 @dataclass(frozen=True)
 class DataSource:
-    """A data set."""
+    """A dataset."""
 
     name: str = "folder"  # in reid.datasets.DATASETS
     root: str | None = None  # its folder
-    options: Mapping[str, Any] = field(default_factory=dict)  # of the data set's own function
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the dataset's own function
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def with_settings(config: ReidTrainConfig, values: Mapping[str, Any]) -> ReidTra
     values = dict(values)
     for role in ("data", "test"):
         old, new = getattr(config, role), values.get(role)
-        # Single options of a data set are added to those already there; another data set has others.
+        # Single options of a dataset are added to those already there; another dataset has others.
         if old and isinstance(new, Mapping) and new.get("name", old.name) == old.name and "options" in new:
             if not isinstance(new["options"], Mapping):
                 raise UserError(f"{role}.options must be a dict of options, not {new['options']!r}.")

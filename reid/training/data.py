@@ -1,4 +1,4 @@
-"""Crops of a data set as training examples: what DataLoader calls."""
+"""Crops of a dataset as training examples: what DataLoader calls."""
 
 import hashlib
 import os
@@ -44,7 +44,7 @@ class TrainingExamples(Dataset[Taught]):
 
     def __init__(self, samples: Sequence[ReidSample], config: ReidTrainConfig) -> None:
         if not samples:
-            raise UserError(f"The data set {config.data.name} has nothing to train on. Choose another.")
+            raise UserError(f"The dataset {config.data.name} has nothing to train on. Choose another.")
         if config.needs_masks:
             _validate_missing_masks(samples)
         self.names, rows = np.unique([each.identity for each in samples], return_inverse=True)

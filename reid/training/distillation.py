@@ -59,14 +59,14 @@ class Distillation(nn.Module):
 
 
 def save_features(path: Path, names: Sequence[str], features: np.ndarray) -> None:
-    """Write features [S, D] of pictures, named by their paths below the data set's folder."""
+    """Write features [S, D] of pictures, named by their paths below the dataset's folder."""
     told = {_NAMES: json.dumps(list(names))}
     tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
     write_file(path, serialise({_FEATURES: tensor}, told))
 
 
 def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.ndarray:
-    """Features of the samples, less their mean: [S, D] float32 of unit length. root: the data set's folder.
+    """Features of the samples, less their mean: [S, D] float32 of unit length. root: the dataset's folder.
 
     Raises: InputError if the file is missing, damaged or lacks a picture, or a feature is not finite.
     """
@@ -89,7 +89,7 @@ def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.n
     if lacking := [name for name in names if name not in rows]:
         raise InputError(
             f"{path} lacks {len(lacking)} of {len(names)} training crops, first {lacking[0]}. Make it again "
-            "from this data set with `kprtrack data features`."
+            "from this dataset with `kprtrack data features`."
         )
     chosen = features[[rows[name] for name in names]].astype(np.float32)
     wrong = ~np.isfinite(chosen).all(axis=1)

@@ -69,7 +69,7 @@ def kpr_loss(
             return losses
         if part_labels is None:
             raise UserError(
-                "There are no part labels to learn the parts from. Give the data set human-parsing masks, "
+                "There are no part labels to learn the parts from. Give the dataset human-parsing masks, "
                 "or leave the part prediction out with loss.part_prediction=0."
             )
         logits = _at_least_float32(output.part_logits)

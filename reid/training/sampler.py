@@ -26,9 +26,9 @@ class SamplerConfig:
 
 @dataclass(frozen=True)
 class Draw:
-    """One place of a batch: what a data set needs to make the example."""
+    """One place of a batch: what a dataset needs to make the example."""
 
-    row: int  # of the data set
+    row: int  # of the dataset
     others: tuple[int, ...]  # the other identities of the whole batch, whom BIPO pastes
     seed: tuple[int, ...]  # of this place in the training, whichever process or worker makes it
 
@@ -47,7 +47,7 @@ class IdentitySampler(Sampler[list[Draw]]):
     a batch.
     Source: docs/reference/kpr.md 4.1.
 
-    identities: [S] of the data set's rows.
+    identities: [S] of the dataset's rows.
     Raises: UserError if there are fewer identities than a batch needs, or the processes cannot share them.
     """
 

@@ -72,7 +72,7 @@ def train(
 ) -> Path:
     """Train as `config` says, or go on with the run in its folder; returns the folder.
 
-    data, test: instead of the data sets that the configuration names; test: None, as data.
+    data, test: instead of the datasets that the configuration names; test: None, as data.
     Raises: UserError and its kinds for what a user can mend; KeyboardInterrupt after Ctrl-C, with all saved.
     """
     data = data or _open(config.data, "data")
@@ -234,7 +234,7 @@ def _begin(run: Run) -> TrainingProgress:
 
 def _open(source: DataSource, role: str) -> ReidData:
     if source.root is None:
-        raise UserError(f"Say where the data set {source.name} is: {role}.root=FOLDER.")
+        raise UserError(f"Say where the dataset {source.name} is: {role}.root=FOLDER.")
     return open_dataset(source.name, Path(source.root).expanduser(), source.options)
 
 

@@ -28,13 +28,13 @@ def validate_unscorable(test: ReidData, config: ReidTrainConfig) -> None:
     asked = config.scoring.at_end or config.scoring.every_epochs
     if asked and not (test.query and test.gallery):
         raise UserError(
-            f"The data set {test.name} has no query and gallery to be scored on. Name another with "
+            f"The dataset {test.name} has no query and gallery to be scored on. Name another with "
             "test.name and test.root, or leave it: scoring.at_end=false scoring.every_epochs=none."
         )
 
 
 def score(engine: Accelerator, model: Kpr, test: ReidData, config: ReidTrainConfig) -> Mapping[str, float]:
-    """mAP and CMC by the data set's protocol, in all processes."""
+    """mAP and CMC by the dataset's protocol, in all processes."""
     query, gallery = (
         _embed_together(engine, model, samples, config) for samples in (test.query, test.gallery)
     )

@@ -1,4 +1,4 @@
-"""How the encoder saw a crop, as small pictures: its prompts, and which part it found where."""
+"""Crop overlays: the prompts of a crop, and the parts predicted at each position."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,13 +43,13 @@ PART_COLOURS: Mapping[str, Colour] = {
     "body": (60, 195, 245),
 }
 _SHOWN_BATCH = 16
-_TINT = 0.62  # of a part's colour over the grey picture, where the encoder is sure
+_TINT = 0.62  # of a part's colour over the grey image at probability 1
 _SHIFT = 3  # OpenCV draws at 1/8 pixel
 
 
 @dataclass(frozen=True)
 class CropOverlay:
-    """A crop at the encoder's size, and what the encoder was shown and found in it."""
+    """A crop at the encoder's size with its prompts and predicted parts."""
 
     image: np.ndarray  # [H, W, 3] uint8 RGB
     own: np.ndarray  # [17, 3] x y confidence, pixels of `image`; the positive prompt
@@ -58,7 +58,7 @@ class CropOverlay:
 
     @property
     def prompted(self) -> bool:
-        """Whether any keypoint of its own tells the encoder whom to look at."""
+        """Whether the crop has a positive prompt."""
         return bool((self.own[:, 2] > 0).any())
 
 
@@ -69,9 +69,9 @@ def take_portraits(
     prompts: PromptConfig | None = None,
     cameras: Sequence[int] | None = None,
 ) -> list[CropOverlay]:
-    """Portraits by an encoder with parts.
+    """Crop overlays by an encoder with parts.
 
-    prompts: which of them it is shown; None: as it was trained. cameras: of each crop; None: unknown.
+    prompts: which keypoints prompt it; None: as it was trained. cameras: of each crop; None: unknown.
     """
     import torch
 
@@ -100,7 +100,7 @@ def plain_portrait(crop: Crop, prompts: PromptConfig, parts: np.ndarray | None =
 
 
 def part_names(parts: int) -> tuple[str, ...]:
-    """Names of the parts that an encoder of so many tells apart, in its order."""
+    """Names of the parts of an encoder with `parts` parts, in its order."""
     known = [tuple(group) for group in PART_GROUPS.values() if len(group) == parts]
     return known[0] if known else tuple(f"part {row}" for row in range(1, parts + 1))
 
@@ -108,7 +108,7 @@ def part_names(parts: int) -> tuple[str, ...]:
 def feature_names(count: int, parts: int) -> tuple[str, ...]:
     """Names of `count` features: of one whole crop, of `parts` parts, or of the foreground and then these.
 
-    parts: 0 for an encoder that knows none.
+    parts: 0 for an encoder without parts.
     """
     if count == 1:
         return ("whole",)
@@ -116,7 +116,7 @@ def feature_names(count: int, parts: int) -> tuple[str, ...]:
 
 
 def colour_of_part(name: str) -> Colour:
-    """The part's colour, the same in every picture."""
+    """The part's colour, the same in every plot."""
     return PART_COLOURS.get(name, _UNKNOWN)
 
 
@@ -140,7 +140,7 @@ def draw_parts(portrait: CropOverlay) -> np.ndarray:
     colours = np.array([(0, 0, 0), *map(colour_of_part, names)], np.float32)
     best = portrait.parts.argmax(axis=0)
     strength = portrait.parts.max(axis=0) * (best > 0) * _TINT
-    # Blocks, not a smooth picture: a part that a single place shows counts as visible and must be seen.
+    # Nearest neighbour: a part predicted at a single position counts as visible and must be recognisable.
     tint = cv2.resize(colours[best], (width, height), interpolation=cv2.INTER_NEAREST)
     alpha = cv2.resize(strength.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
     return (grey * (1 - alpha[..., None]) + tint * alpha[..., None]).clip(0, 255).astype(np.uint8)
@@ -179,12 +179,12 @@ def _fixed(point: np.ndarray) -> tuple[int, int]:
     return round(float(point[0]) * 2**_SHIFT), round(float(point[1]) * 2**_SHIFT)
 
 
-# What both kinds of picture need to write and to place.
+# Text and layout shared by both kinds of plot.
 
 
 @lru_cache(maxsize=16)
 def font(size: int, *, bold: bool = False) -> "FreeTypeFont":
-    """A typeface that comes with matplotlib, so that every machine draws the same."""
+    """A typeface that comes with matplotlib, so that plots are the same on every machine."""
     from pathlib import Path
 
     import matplotlib

@@ -16,7 +16,7 @@ _DPI = 110
 
 
 def draw_score_plots(scores: ReidScores) -> dict[str, bytes]:
-    """Name -> PNG of every picture there are numbers for: "cmc", "occlusion", "robustness"."""
+    """Plot every curve there are numbers for, as name -> PNG: "cmc", "occlusion", "robustness"."""
     pictures = {"cmc": _draw_cmc(scores)}
     if scores.rows[0].levels:
         pictures["occlusion"] = _draw_levels(scores)
@@ -58,7 +58,7 @@ def _draw_levels(scores: ReidScores) -> "Figure":
 
 
 def _draw_counts(panel: "Axes", scores: ReidScores) -> None:
-    """How many queries each point stands on, as grey bars: few queries make a jumpy curve."""
+    """Number of queries behind each point, as grey bars."""
     counts = panel.twinx()
     levels = scores.rows[0].levels
     counts.bar(
@@ -95,7 +95,7 @@ def _draw_robustness(scores: ReidScores) -> "Figure":
 def _plot(
     panel: "Axes", x: Sequence[float], y: Sequence[float], *, name: str, label: str | None = None
 ) -> None:
-    """The curve of a row: its colour says whether there were prompts, dashes that it is re-ranked."""
+    """The curve of a row: colour for prompts, dashes for re-ranking."""
     unprompted = name.startswith(UNPROMPTED)
     panel.plot(
         x,

@@ -1,4 +1,4 @@
-"""The ranking picture: a query, its nearest gallery images, right or wrong, and why: parts and distances."""
+"""Ranking plot: a query and its nearest gallery images, correct or not, with parts and distances."""
 
 import io
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _WRONG: Colour = (214, 39, 40)
 _QUERY: Colour = (40, 90, 200)
 _INK: Colour = (25, 25, 25)
 _PALE: Colour = (150, 150, 150)
-_WIDTH = 128  # of a crop in the picture, pixels
+_WIDTH = 128  # of a crop in the plot, pixels
 _BORDER = 5
 _CELL = _WIDTH + 2 * _BORDER + 10
 _LINE = 17  # height of one part's line
@@ -42,7 +42,7 @@ _SMALLEST = 1e-6  # distance
 
 @dataclass(frozen=True)
 class Caption:
-    """What is written above a crop."""
+    """Caption of a crop."""
 
     identity: str
     camera: str
@@ -91,14 +91,14 @@ def draw_ranking(
 
 
 def png(canvas: "Image") -> bytes:
-    """The picture as the bytes of a PNG file."""
+    """Encode a figure as PNG."""
     target = io.BytesIO()
     canvas.save(target, format="png")
     return target.getvalue()
 
 
 def _is_apart(ranking: Ranking) -> bool:
-    """Whether the last image stands far behind the others: the query's last match."""
+    """Whether the last image is the last match, ranked far behind the others."""
     return len(ranking.places) > 1 and ranking.places[-1] > ranking.places[-2] + 1
 
 
@@ -117,9 +117,9 @@ def _write_title(pen: "ImageDraw", ranking: Ranking, caption: Caption, width: in
 
 
 def _write_rows(pen: "ImageDraw", top: int, crop_height: int, rows: int, *, prompted: bool) -> None:
-    """Left of the query: what the crops below each other show."""
+    """Left of the query: row labels."""
     shown = "prompts\n(red: keypoints\nof other people)" if prompted else "crops,\nwithout prompts"
-    words = (shown, "parts found by\nthe encoder")
+    words = (shown, "predicted\nparts")
     for row in range(rows):
         y = top + row * (crop_height + 2 * _BORDER + 6) + crop_height // 2 - 12
         pen.multiline_text((_MARGIN, y), words[row], fill=_PALE, font=font(13), spacing=4)
@@ -150,14 +150,14 @@ def _draw_cell(
 
 
 def paste(canvas: "Image", picture: np.ndarray, x: int, y: int, width: int, height: int) -> None:
-    """Put an RGB picture on the canvas at that place and size."""
+    """Draw an RGB image on the canvas at that place and size."""
     from PIL import Image
 
     canvas.paste(Image.fromarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)), (x, y))
 
 
 def _write_names(pen: "ImageDraw", top: int, names: Sequence[str], visible: np.ndarray, x: int) -> None:
-    """The names of the parts, and below the query which it shows."""
+    """The names of the parts, and below the query which of them are visible."""
     for row, name in enumerate(names):
         y = top + row * _LINE
         pen.rectangle((_MARGIN, y + 3, _MARGIN + 10, y + 13), fill=colour_of_part(name))
@@ -176,7 +176,7 @@ def _draw_bars(
     ranking: Ranking,
     column: int,
 ) -> None:
-    """The distance of each part that both show, as a number and as a bar."""
+    """The distance of each part visible in both, as a number and as a bar."""
     room = _WIDTH - 40
     longest = max(float(ranking.part_distances[ranking.shared].max(initial=0)), _SMALLEST)
     for row, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""The similarity matrix of a handful of crops, with crops, prompts and parts along its axes."""
+"""Similarity matrix of a few crops, with crops, prompts and parts along its axes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-MOST_CROPS = 40  # more would make a picture that no viewer shows whole
+MOST_CROPS = 40  # more would make an image too large for viewers
 _CROP_HEIGHT = 168
 _BOLD = 1.6  # skeletons, for the crops are small
 _MARGIN = 16
@@ -63,9 +63,9 @@ def draw_similarities(
 
 
 def validate_too_many(crops: int) -> None:
-    """Raises: UserError for more crops than a picture can show."""
+    """Raises: UserError for more crops than a plot can show."""
     if crops > MOST_CROPS:
-        raise UserError(f"A picture of {crops} crops is too large. Name {MOST_CROPS} at most.")
+        raise UserError(f"A plot of {crops} crops is too large. Give at most {MOST_CROPS}.")
 
 
 def _strip(portrait: CropOverlay) -> np.ndarray:
@@ -85,7 +85,7 @@ def _strip(portrait: CropOverlay) -> np.ndarray:
 
 
 def _marked(picture: np.ndarray, words: str) -> np.ndarray:
-    """The picture with words on a dark band at its lower edge."""
+    """The image with a caption on a dark band at its lower edge."""
     from PIL import Image, ImageDraw
 
     canvas = Image.fromarray(picture)
@@ -100,8 +100,8 @@ def _write_title(pen: "ImageDraw", title: str, similarities: Similarities, width
     others = similarities.values[~np.eye(len(similarities.values), dtype=bool)]
     bold, room = font(17, bold=True), width - 2 * _MARGIN
     note = (
-        f"similarity = 1 - distance / 2, and how many features both show; "
-        f"darker is more alike, here {others.min():.2f} to {others.max():.2f}"
+        f"similarity = 1 - distance / 2, and the number of shared features; "
+        f"darker is more similar, here {others.min():.2f} to {others.max():.2f}"
     )
     pen.text((_MARGIN, _MARGIN - 4), shortened(title, room, bold), _INK, bold)
     pen.text((_MARGIN, _MARGIN + 21), shortened(note, room, font(13)), _PALE, font(13))

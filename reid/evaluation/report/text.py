@@ -14,7 +14,7 @@ _GAP = "   "
 
 
 def score_report(scores: ReidScores, encoder: str) -> str:
-    """Tables in percent, and notes. encoder: what to call it, such as the name of its weights."""
+    """Tables in percent, and notes. encoder: its name, such as that of its weights."""
     head = (
         f"{scores.dataset}: {scores.queries} queries, {scores.gallery} gallery images, "
         f"protocol {scores.protocol}\nencoder {encoder}"

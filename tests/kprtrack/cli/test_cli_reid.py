@@ -230,7 +230,7 @@ def test_weights_of_another_kind_are_refused() -> None:
     from safetensors.torch import save_file
 
     save_file({"conv0.weight": torch.zeros(1)}, "other.safetensors")
-    with pytest.raises(WeightsError, match="no KPR encoder"):
+    with pytest.raises(WeightsError, match="not a KPR encoder"):
         run("compare", [*crops(), "--weights", "other.safetensors", "--out", "m.png"])
 
 

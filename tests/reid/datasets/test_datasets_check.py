@@ -1,4 +1,4 @@
-"""What the check of a data set says."""
+"""What the check of a dataset says."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_sound_data_set_is_counted(root: Path) -> None:
     assert "keypoints: 9 of 9 crops, 100.0%" in text
     assert "human parsing: none" in text
     assert "9 crops have keypoints of the person, 9 have another person's, too" in text
-    assert text.endswith("Everything that was looked at is fine.")
+    assert text.endswith("No problems found.")
 
 
 def test_files_that_are_missing_or_damaged_are_named_by_kind(root: Path) -> None:
@@ -53,7 +53,7 @@ def test_files_that_are_missing_or_damaged_are_named_by_kind(root: Path) -> None
     assert "images of 1 of 9" in images
     assert "0000_00.jpg is cut off" in images
     assert "keypoints of 2 of 9" in keypoints
-    assert "0002_01.jpg_keypoints.json is no valid json" in keypoints
+    assert "0002_01.jpg_keypoints.json is not valid JSON" in keypoints
 
 
 def test_masks_that_are_missing_are_counted_and_a_few_named(root: Path) -> None:

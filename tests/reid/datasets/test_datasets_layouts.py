@@ -198,7 +198,7 @@ def test_cuhk_splits_depend_on_the_seed_alone(tmp_path: Path) -> None:
 def test_cuhk_wants_somebody_left_to_test_on(tmp_path: Path) -> None:
     write_pictures(tmp_path, ("0001_00.jpg", "0002_00.jpg"))
 
-    with pytest.raises(UserError, match="train_identities is 2, but the data set has 2"):
+    with pytest.raises(UserError, match="train_identities is 2, but the dataset has 2"):
         open_dataset("cuhk03", tmp_path, {"train_identities": 2})
 
 

@@ -206,7 +206,7 @@ def test_what_is_missing_is_told_before_anything_is_written(
 
 def test_what_cannot_be_made_is_told(data: ReidData, tmp_path: Path) -> None:
     alone = tuple(each for each in data.query if each.identity == data.query[0].identity)
-    with pytest.raises(UserError, match="one person alone"):
+    with pytest.raises(UserError, match="a single person"):
         write_pasted(replace(data, query=alone), tmp_path / "out", seed=0)
     with pytest.raises(UserError, match="mot_intra_video"):
         write_pasted(replace(data, protocol="mot_intra_video"), tmp_path / "out", seed=0)

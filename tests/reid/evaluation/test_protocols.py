@@ -1,4 +1,4 @@
-"""All scores of an encoder on a data set; the encoder is a fake that reads the keypoints it is shown."""
+"""All scores of an encoder on a dataset; the encoder is a fake that reads the keypoints it is shown."""
 
 import json
 from collections.abc import Sequence

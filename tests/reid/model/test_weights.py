@@ -136,13 +136,13 @@ def test_view_recorded_in_the_file_beats_its_name_and_the_user_beats_both(tmp_pa
 
 
 def test_published_file_of_unknown_name_asks_for_what_it_does_not_tell(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"does not tell height, mean, std.*image_height"):
+    with pytest.raises(UserError, match=r"does not record height, mean, std.*image_height"):
         load(published_file(tmp_path, "mine.pth.tar"))
 
 
 def test_option_that_contradicts_saved_weights_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", Kpr(MINI))
-    with pytest.raises(UserError, match="height = 256; it cannot be 384"):
+    with pytest.raises(UserError, match="height = 256, not 384"):
         load(tmp_path / "w.safetensors", spec=InputSpec(height=384))
 
 
@@ -177,7 +177,7 @@ def test_weights_of_another_network_are_refused_with_a_guess_of_their_kind(
     tmp_path: Path, name: str, guess: str
 ) -> None:
     torch.save({name: torch.ones(1)}, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match=f"no KPR encoder.*{guess}"):
+    with pytest.raises(WeightsError, match=f"not a KPR encoder.*{guess}"):
         load(tmp_path / "w.pth")
 
 

@@ -108,7 +108,7 @@ def test_batches_without_pairs_are_refused(shape: tuple[int, int]) -> None:
 
 
 class Rows:
-    """A data set that answers with what it was asked for."""
+    """A dataset that answers with what it was asked for."""
 
     def __getitem__(self, draw: Draw) -> tuple[int, float]:
         return draw.row, draw.generator().random()
