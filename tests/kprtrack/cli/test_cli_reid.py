@@ -202,7 +202,7 @@ def test_compare_asks_a_pose_estimator_about_the_whole_crop(monkeypatch: pytest.
     ("words", "says"),
     [
         (["crops/0003_00.jpg", *COMPARE], "Name two or more"),
-        (["crops/0003_00.jpg"] * 41 + COMPARE, "40 at most"),
+        (["crops/0003_00.jpg"] * 41 + COMPARE, "at most 40"),
         (["a.jpg", "b.jpg", "--out", "m.png"], "--weights"),
         (["a.jpg", "b.jpg", "--weights", "w"], "--out"),
         (["a.jpg", "b.jpg", "--weights", "w", "--out", "m.jpg"], "m.png"),
