@@ -32,8 +32,12 @@ DATASETS: dict[str, Callable[..., ReidData]] = {
 def open_dataset(name: str, root: Path, options: Mapping[str, object] = {}) -> ReidData:
     """Open the dataset of that name in the folder `root`; no image is read.
 
-    options: keyword arguments of its function in DATASETS, such as {"keypoints": None} to use none.
-    Raises: UserError for an unknown name, option or value, InputError if it is not there or a set is empty.
+    Args:
+        options: Keyword arguments of its function in DATASETS, such as {"keypoints": None} to use none.
+
+    Raises:
+        UserError: The name, an option or a value is unknown.
+        InputError: The dataset is missing or one of its sets is empty.
     """
     if name not in DATASETS:
         raise unknown_name("dataset", name, DATASETS)

@@ -33,8 +33,12 @@ _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 def build_occluded_posetrack(root: Path, *, on_crop: Callable[[int, int], None] | None = None) -> None:
     """Make the crops and lists of both splits below root/occluded_posetrack_reid; a finished split is kept.
 
-    on_crop: called after each frame with the number of crops made and their total.
-    Raises: InputError naming what PoseTrack21 lacks, OutputError.
+    Args:
+        on_crop: Called after each frame with the number of crops made and their total.
+
+    Raises:
+        InputError: PoseTrack21 is incomplete; the message names what is missing.
+        OutputError: A file cannot be written.
     """
     for split in SPLITS:
         if not (crops_file(root, split).exists() and sampling_file(root, split).exists()):

@@ -61,8 +61,12 @@ def check_dataset(
 ) -> CheckReport:
     """Open the dataset and every file of it. quick: only check that the files exist.
 
-    on_sample: called with the number of crops checked and their total.
-    Raises: UserError, InputError if it cannot even be opened.
+    Args:
+        on_sample: Called with the number of crops checked and their total.
+
+    Raises:
+        UserError: A setting or option is wrong.
+        InputError: The dataset cannot be opened.
     """
     data = open_dataset(name, root, options)
     samples, found = data.samples, _Findings()

@@ -18,8 +18,11 @@ _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 def read_crop(sample: ReidSample, part_groups: str | None) -> Crop:
     """The image, its skeletons (the person first, zeros where unknown), and its masks of K parts.
 
-    part_groups: a name in reid.parts.targets.PART_GROUPS; None: no masks are read, as for scoring.
-    Raises: InputError naming the file that is missing or damaged.
+    Args:
+        part_groups: A name in reid.parts.targets.PART_GROUPS; None: no masks are read, as for scoring.
+
+    Raises:
+        InputError: A file is missing or damaged; the message names it.
     """
     image = read_image(sample.image)
     masks = None
@@ -31,7 +34,8 @@ def read_crop(sample: ReidSample, part_groups: str | None) -> Crop:
 def read_fields(sample: ReidSample) -> np.ndarray | None:
     """The 36 human-parsing fields [h, w, 36] float32, of any size, to cut the person out; None: unknown.
 
-    Raises: InputError naming the file.
+    Raises:
+        InputError: The file is missing or damaged.
     """
     return None if sample.masks is None else mask_files.read_fields(sample.masks)
 
@@ -50,7 +54,11 @@ def skeletons_of(sample: ReidSample, height: int, width: int) -> np.ndarray:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """An image, [h, w, 3] uint8 RGB. Raises: InputError if it is missing, damaged or cut off."""
+    """Read an image as [h, w, 3] uint8 RGB.
+
+    Raises:
+        InputError: The image is missing, damaged or cut off.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:

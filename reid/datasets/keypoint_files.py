@@ -22,7 +22,9 @@ def read_keypoints(path: Path) -> np.ndarray:
 
     The target is the one with `is_target` true, or the first if none has that field. An empty list is a
     target without keypoints.
-    Raises: InputError naming the file.
+
+    Raises:
+        InputError: The file is missing or damaged.
     """
     entries = _load(path)
     if not entries:

@@ -26,9 +26,11 @@ PICTURES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 class AnnotationPaths:
     """Where the keypoints and masks of the images below `root` are; None: there are none.
 
-    keypoints, masks: names of folders as above, or absolute paths.
-    published_masks: the folder whose files are named otherwise, and how: path of the image below root ->
-        path in that folder.
+    Args:
+        keypoints: Names of folders as above, or absolute paths.
+        masks: Names of folders as above, or absolute paths.
+        published_masks: The folder whose files are named otherwise, and how: path of the image below root ->
+            path in that folder.
     """
 
     root: Path
@@ -62,7 +64,8 @@ class AnnotationPaths:
 def images_below(root: Path, folder: str = ".") -> list[Path]:
     """Paths below `root`, sorted, of all images in its folder and the folders in that, without annotations.
 
-    Raises: InputError if there is no such folder or it holds none.
+    Raises:
+        InputError: The folder is missing or holds no images.
     """
     place = root / folder
     if not place.is_dir():
@@ -82,7 +85,8 @@ def images_below(root: Path, folder: str = ".") -> list[Path]:
 def named(images: Iterable[Path], pattern: re.Pattern[str], root: Path) -> list[tuple[Path, re.Match[str]]]:
     """Those whose file names start as the pattern says, with the match.
 
-    Raises: InputError if none does, with an example.
+    Raises:
+        InputError: No file name matches; the message shows an example.
     """
     all_images = list(images)
     found = [(path, match) for path in all_images if (match := pattern.match(path.name))]
@@ -95,7 +99,11 @@ def named(images: Iterable[Path], pattern: re.Pattern[str], root: Path) -> list[
 
 
 def split_identities(identities: Iterable[int], count: int, seed: int) -> frozenset[int]:
-    """Draw `count` identities for training. Raises: UserError if none is left for the test."""
+    """Draw `count` identities for training.
+
+    Raises:
+        UserError: No identity is left for the test.
+    """
     names = np.unique(list(identities))
     if not 0 <= count < len(names):
         raise UserError(
@@ -106,7 +114,14 @@ def split_identities(identities: Iterable[int], count: int, seed: int) -> frozen
 
 
 def validate_empty(data: ReidData, root: Path, *, trains: bool = True) -> ReidData:
-    """The dataset itself. Raises: InputError if a set of it is empty; trains: whether it has `train`."""
+    """Return `data` if none of its sets is empty.
+
+    Args:
+        trains: Whether it has a training set.
+
+    Raises:
+        InputError: A set is empty.
+    """
     for name in ("train", "query", "gallery") if trains else ("query", "gallery"):
         if not getattr(data, name):
             raise InputError(f"The dataset {data.name} in {root} has no {name} images. Is it complete?")

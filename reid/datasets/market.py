@@ -38,7 +38,8 @@ def occluded_duke(
 ) -> ReidData:
     """The folder Occluded_Duke, or the one that holds it.
 
-    only_posed: without the training crops that have no skeleton, as the published recipe trains.
+    Args:
+        only_posed: Leave out training crops without a skeleton, as the published training does.
     """
     published = (MASKS, lambda image: image.with_name(f"{image.name}.confidence_fields.npy"))
     return _open(

@@ -67,10 +67,14 @@ def write_pasted(
     """Write queries and gallery of `data` to the folder `out`, with others pasted in front; returns how many.
 
     Crops that an earlier call wrote are kept. which: the sets in which is pasted; the others are copied.
-    on_crop: called with the number of crops done and their total.
-    Raises: UserError if the dataset has no keypoints or masks, a protocol of its own, or a set of one
-    person; InputError naming a file, or a crop into which no person fits; OutputError if `out` holds
-    something else.
+
+    Args:
+        on_crop: Called with the number of crops done and their total.
+
+    Raises:
+        UserError: The dataset has no keypoints or masks, a protocol of its own, or a set of one person.
+        InputError: A file cannot be read, or no person fits into a crop.
+        OutputError: `out` holds something else.
     """
     jobs = _jobs(data, out, seed, which)
     _validate_missing_masks(jobs)

@@ -42,7 +42,11 @@ class Person:
 
 
 def read_people(root: Path, split: str) -> list[Person]:
-    """All annotated people of posetrack_data/SPLIT, file by file. Raises: InputError."""
+    """All annotated people of posetrack_data/SPLIT, file by file.
+
+    Raises:
+        InputError: A file is missing or cannot be read.
+    """
     folder = root / "posetrack_data" / split
     files = sorted(folder.glob("*.json"))
     if not files:
@@ -130,7 +134,9 @@ def occlusion_level(own: np.ndarray, others: np.ndarray) -> float:
 def query_ids(occlusion: Mapping[int, float], identities: Mapping[int, int]) -> frozenset[int]:
     """The annotations that are queries: of each identity the most occluded fifth, rounded down.
 
-    occlusion, identities: of each annotation.
+    Args:
+        occlusion: Of each annotation.
+        identities: Of each annotation.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for annotation, identity in identities.items():

@@ -28,9 +28,12 @@ def embed_samples(
 ) -> Embedded:
     """Compute embeddings and visibility of all samples; the mode of the model is restored.
 
-    prompts: None, as the model was trained; otherwise which prompts it gets. on_batch: called with the number
-    of crops just embedded.
-    Raises: InputError for a crop that cannot be read or is from a camera unknown to the model.
+    Args:
+        prompts: None, as the model was trained; otherwise which prompts it gets.
+        on_batch: Called with the number of crops just embedded.
+
+    Raises:
+        InputError: A crop cannot be read or is from a camera unknown to the model.
     """
     if not samples:
         raise UserError("There are no crops to embed.")

@@ -84,9 +84,13 @@ def evaluate(
 ) -> RankScores:
     """Scores of all queries. Holds `chunk` rows of distances per thread, all of them only for re-ranking.
 
-    protocol: one of PROTOCOLS; Occluded-PoseTrack-ReID is scored with "mot_inter_intra_video".
-    metric, combine: as for core.part_distance.compare; the defaults are those of the published scores.
-    Raises: UserError for features that cannot be compared, or if no query has a match.
+    Args:
+        protocol: One of PROTOCOLS; Occluded-PoseTrack-ReID is scored with "mot_inter_intra_video".
+        metric: As for core.part_distance.compare; the defaults are those of the published scores.
+        combine: As for core.part_distance.compare; the defaults are those of the published scores.
+
+    Raises:
+        UserError: Features cannot be compared, or no query has a match.
     """
     keep = _protocol(protocol)
     _validate_incomparable(query, gallery, metric)
@@ -109,9 +113,12 @@ def rank(
 ) -> RankScores:
     """Scores of queries whose distances to the gallery are known.
 
-    distance: [Q, G], or its rows in chunks [R, G] one after the other. Of equal ones the earlier in the
-    gallery comes first.
-    Raises: UserError if a distance is not a number, or if no query has a match.
+    Args:
+        distance: [Q, G], or its rows in chunks [R, G] one after the other. Of equal ones the earlier in the
+            gallery comes first.
+
+    Raises:
+        UserError: A distance is not a number, or no query has a match.
     """
     keep = _protocol(protocol)
     places: list[np.ndarray] = []

@@ -29,8 +29,10 @@ class LevelScores:
 def multi_person_occlusion(negatives: np.ndarray, positives: np.ndarray) -> np.ndarray:
     """MPOL of eq. 3, [Q] in [0, 1]: 0 for the query least hidden by other people, 1 for the most.
 
-    negatives, positives: [Q], number of keypoints of other people and of the person meant. All 0 if the
-    difference is the same for all.
+    Args:
+        negatives: [Q], number of keypoints of other people in each query.
+        positives: [Q], number of keypoints of the target. The level is 0 for all queries if the difference of
+            the two is the same for all.
     """
     if len(negatives) != len(positives) or not len(negatives):
         raise UserError(f"{len(negatives)} counts of negative and {len(positives)} of positive keypoints.")
@@ -44,7 +46,8 @@ def scores_per_level(
 ) -> list[LevelScores]:
     """One line for each range between two `bounds`: from the lower one on, below the upper one.
 
-    level: [Q], occlusion of each query; the last range includes its upper bound.
+    Args:
+        level: [Q], occlusion of each query; the last range includes its upper bound.
     """
     _validate_misaligned(scores, level)
     place = np.digitize(level, bounds[1:-1])

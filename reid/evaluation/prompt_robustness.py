@@ -13,9 +13,11 @@ from kprtrack.core.errors import UserError
 def remove_keypoints(keypoints: np.ndarray, share: float, *, seed: int | Sequence[int]) -> np.ndarray:
     """A copy in which each keypoint is missing (all zero) with the probability `share`.
 
-    keypoints: [..., 17, 3] x y confidence, positive or negative prompts of one image or of many. What is
-    missing at some share is missing at every larger one with the same seed.
-    seed: such as (run, image) where images come one by one, so that they do not all lose the same keypoints.
+    Args:
+        keypoints: [..., 17, 3] x y confidence, positive or negative prompts of one image or of many. What is
+            missing at some share is missing at every larger one with the same seed.
+        seed: Such as (run, image) where images come one by one, so that they do not all lose the same
+            keypoints.
     """
     if not 0 <= share <= 1:
         raise UserError(f"The share of keypoints to remove must lie in [0, 1], not {share}.")

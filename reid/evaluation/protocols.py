@@ -116,8 +116,11 @@ def shown_samples(samples: Sequence[ReidSample], config: ScoreConfig) -> list[Re
 def score(data: ReidData, encode: Encode, config: ScoreConfig) -> ReidScores:
     """Scores of an encoder on the queries and the gallery of a dataset, by the published distance.
 
-    encode: run once over both for each row that needs other features.
-    Raises: UserError for an unknown protocol, prompts that no crop has, or no query with a match.
+    Args:
+        encode: Run once over both for each row that needs other features.
+
+    Raises:
+        UserError: The protocol is unknown, no crop has keypoints for prompts, or no query has a match.
     """
     protocol = config.protocol or data.protocol
     _validate_early(data, config, protocol)

@@ -34,7 +34,8 @@ class Ranking:
 def choose_queries(scores: RankScores, how: str, count: int, *, seed: int = 0) -> np.ndarray:
     """Rows of at most `count` queries with a match.
 
-    how: "worst", by average precision, or "random".
+    Args:
+        how: "worst", by average precision, or "random".
     """
     scored = np.flatnonzero(scores.scored)
     if count < 1:
@@ -49,7 +50,11 @@ def choose_queries(scores: RankScores, how: str, count: int, *, seed: int = 0) -
 def given_queries(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
     """Rows of the queries of these names, in their order.
 
-    known: [Q] name of each query. Raises: UserError for a name that none or several have.
+    Args:
+        known: [Q] name of each query.
+
+    Raises:
+        UserError: No query or several have that name.
     """
     rows = []
     for name in names:

@@ -41,7 +41,8 @@ def compare_crops(
 ) -> Similarities:
     """Similarities of crops with their keypoints, without a camera term: no camera is known here.
 
-    prompts: which keypoints prompt the encoder; None: as it was trained.
+    Args:
+        prompts: Which keypoints prompt the encoder; None: as it was trained.
     """
     model, prompts, found = model.eval(), prompts or model.config.prompts(), []
     device = next(model.parameters()).device
@@ -56,7 +57,8 @@ def compare_crops(
 def compare_all(features: np.ndarray, visible: np.ndarray) -> Similarities:
     """Similarities of N crops: features [N, P, D] of unit length, visible [N, P] bool.
 
-    Raises: UserError for fewer than two crops.
+    Raises:
+        UserError: There are fewer than two crops.
     """
     if len(features) < 2:
         raise UserError(f"{len(features)} image cannot be compared with others. Name two or more.")

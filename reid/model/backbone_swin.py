@@ -32,7 +32,10 @@ class SwinShape:
 class SwinStages(nn.Module):
     """Tokens [N, H/4, W/4, width] -> the four stage maps, channels last, each normalised.
 
-    semantic_weight: SOLIDER's balance between appearance (0) and semantics (1); None: without these layers.
+    Args:
+        semantic_weight: SOLIDER's balance between appearance (0) and semantics (1); None: without these
+            layers.
+
     Source: docs/reference/kpr.md 1.2, 1.3.
     """
 

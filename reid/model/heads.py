@@ -24,11 +24,13 @@ class PerHead:
 class StageFusion(nn.Module):
     """Fuse all stage maps, or the last few, at the size of the first: 1x1 convolution, batch norm, ReLU.
 
-    stage_widths: of the maps that are used.
-
     The published order is upsample, concatenate, convolve. A 1x1 convolution and bilinear upsampling commute,
     so each stage is convolved at its own size with its share of the weight: the same for an eighth of the
     work.
+
+    Args:
+        stage_widths: Of the maps that are used.
+
     Source: docs/reference/kpr.md 1.6.
     """
 

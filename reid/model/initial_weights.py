@@ -38,8 +38,10 @@ def begin_with(model: Kpr, init: str) -> None:
     """Fill the model with `init`, a file or "imagenet": all of it, or its backbone.
 
     The identity classifiers and cameras of another training set are left out.
-    Raises: WeightsError if the file is missing, damaged or for another network, or nothing can be downloaded;
-    UserError if the backbone has no ImageNet weights.
+
+    Raises:
+        WeightsError: The file is missing, damaged or for another network, or nothing can be downloaded.
+        UserError: The backbone has no ImageNet weights.
     """
     if init == IMAGENET:
         _fill_backbone(model, _from_timm(model), f"timm's weights of {model.config.backbone}")

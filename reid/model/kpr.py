@@ -134,8 +134,10 @@ class Kpr(nn.Module):
     ) -> KprOutput:
         """Features, identity logits and part logits of N crops.
 
-        images: [N, 3, H, W] normalised; heatmaps: [N, C, H, W] as reid.model.prompts draws them, None: the
-        empty prompt; cameras: [N] index of the training set's camera, None: no camera term.
+        Args:
+            images: [N, 3, H, W] normalised.
+            heatmaps: [N, C, H, W] as reid.model.prompts draws them, None: the empty prompt.
+            cameras: [N] index of the training set's camera, None: no camera term.
         """
         fused = self.fusion(self.stage_maps(images, heatmaps, cameras))
         logits = self.part_classifier(fused)
@@ -162,9 +164,10 @@ class Kpr(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Features [N, P, D] of unit length and whether each part is visible, [N, P] bool.
 
-        vectors: "foreground+parts" (P = K + 1, the foreground always visible) is what the published scores
-        were measured with; "parts" (P = K) is the paper's eq. 2; "whole" (P = 1) has no parts. Other
-        arguments as for forward.
+        Args:
+            vectors: "foreground+parts" (P = K + 1, the foreground always visible) is what the published
+                scores were measured with; "parts" (P = K) is the paper's eq. 2; "whole" (P = 1) has no parts.
+                Other arguments as for forward.
         """
         fused = self.fusion(self.stage_maps(images, heatmaps, cameras))
         if vectors == "whole":

@@ -54,14 +54,19 @@ def make_prompts(
     keypoints: np.ndarray,
     config: PromptConfig,
     rows: np.ndarray | None = None,
-    doubles: np.ndarray | None = None,
+    duplicates: np.ndarray | None = None,
 ) -> Prompts:
     """Crops and heatmaps of the people at `rows` (default: all) of one frame.
 
-    image: [H, W, 3] uint8 RGB; boxes: [N, 4] x1 y1 x2 y2; keypoints: [N, 17, 3] x y confidence.
-    doubles: [N, N] bool, duplicate detections of one person; they are not negatives of each other.
-    Keypoints of all other people inside a box are its negative prompt. A person without a usable keypoint of
-    their own gets the empty prompt (background 1 everywhere) and counts as unprompted.
+    Args:
+        image: [H, W, 3] uint8 RGB.
+        boxes: [N, 4] x1 y1 x2 y2.
+        keypoints: [N, 17, 3] x y confidence.
+        duplicates: [N, N] bool, duplicate detections of one person; they are not negatives of each other.
+
+    Keypoints of all other people inside a box are its negative prompt. A person without a usable keypoint gets
+    the empty prompt (background 1 everywhere) and counts as unprompted.
+
     Source: docs/reference/kpr.md 2.3-2.6; docs/reference/tracking_and_evaluation.md 5, "prompt rules".
     """
     rows = np.arange(len(boxes)) if rows is None else rows
@@ -75,8 +80,8 @@ def make_prompts(
         # Negative prompts alone would suppress every person in the crop.
         other = np.full(len(skeletons), config.negatives and prompted[place])
         other[row] = False
-        if doubles is not None:
-            other &= ~doubles[row]
+        if duplicates is not None:
+            other &= ~duplicates[row]
         draw_heatmaps(own, skeletons[other], config, out=heatmaps[place])
     return Prompts(cut_crops(image, corners, config), torch.from_numpy(heatmaps), prompted)
 
@@ -123,9 +128,14 @@ def draw_heatmaps(
 ) -> np.ndarray:
     """One person's heatmaps [C, h, w] float32 in [0, 1].
 
-    own: [17, 3] and others: [M, 17, 3], x y confidence in pixels of the resized crop. A group's channel is
-    the maximum of its keypoints' Gaussians, the negative channel of all bumps of others, background what is
-    left. out: zeroed array to draw into.
+    Args:
+        own: [17, 3] x y confidence in pixels of the resized crop.
+        others: [M, 17, 3], likewise.
+        out: Zeroed array to draw into.
+
+    A group's channel is the maximum of its keypoints' Gaussians, the negative channel that of all keypoints of
+    others, and the background the remainder.
+
     Source: docs/reference/kpr.md 2.3-2.5.
     """
     if out is None:

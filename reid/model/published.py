@@ -104,7 +104,8 @@ def own_tensors(published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor
 def shape_of(tensors: Mapping[str, torch.Tensor], base: KprConfig) -> KprConfig:
     """`base` with everything that the tensors (names of Kpr) determine about the model.
 
-    Raises: WeightsError if they fit no known backbone or prompt.
+    Raises:
+        WeightsError: The tensors fit no known backbone or prompt.
     """
     try:
         parts = tensors["part_classifier.classifier.weight"].shape[0] - 1

@@ -35,7 +35,8 @@ class InputSpec:
 def save(path: Path, model: Kpr) -> None:
     """Write the weights with the model's shape in the header, as .safetensors; complete or not at all.
 
-    Raises: OutputError if it cannot be written.
+    Raises:
+        OutputError: It cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     content = serialise(tensors, {"format": "pt", _HEADER: json.dumps(asdict(model.config))})
@@ -45,9 +46,12 @@ def save(path: Path, model: Kpr) -> None:
 def load(path: Path, device: str = "cpu", *, spec: InputSpec | None = None) -> Kpr:
     """The encoder in `path`, ready to embed: written by `save` or a published checkpoint.
 
-    spec: what the file does not record; an error where it contradicts the file.
-    Raises: WeightsError if the file is missing, damaged or not for this network; UserError if a published
-    checkpoint of unknown name needs its crop size, mean and deviation.
+    Args:
+        spec: What the file does not record; an error where it contradicts the file.
+
+    Raises:
+        WeightsError: The file is missing, damaged or not for this network.
+        UserError: A published checkpoint of unknown name needs its crop size, mean and deviation.
     """
     checkpoint = read_checkpoint(path)
     spec = spec or InputSpec()

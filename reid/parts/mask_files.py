@@ -32,7 +32,12 @@ _FAR = 0.5  # beyond [0, 1], more than resizing can overshoot: the values mean s
 def read_part_masks(path: Path, part_groups: str) -> np.ndarray:
     """How much of each of K parts is at each place: [h, w, K] float32 in [0, 1].
 
-    part_groups: a name in reid.parts.targets.PART_GROUPS. Raises: InputError naming the file, UserError.
+    Args:
+        part_groups: A name in reid.parts.targets.PART_GROUPS.
+
+    Raises:
+        InputError: The file is missing or damaged.
+        UserError: The grouping is unknown.
     """
     if part_groups not in PART_GROUPS:
         raise unknown_name("part groups", part_groups, PART_GROUPS)
@@ -46,7 +51,11 @@ def read_part_masks(path: Path, part_groups: str) -> np.ndarray:
 
 
 def read_fields(path: Path) -> np.ndarray:
-    """The 36 fields, [h, w, 36] float32 in [0, 1]. Raises: InputError naming the file."""
+    """Read the 36 fields as [h, w, 36] float32 in [0, 1].
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
     found = _read(path)
     fields = found if found.ndim == 3 else label_fields(found)
     return np.moveaxis(fields, 0, -1).astype(np.float32).clip(0, 1)
@@ -55,7 +64,8 @@ def read_fields(path: Path) -> np.ndarray:
 def mask_file(path: Path, labels: np.ndarray) -> bytes:
     """Labels [h, w] as the file `path` names: a .png of labels, in colours to look at, or .npy of fields.
 
-    Raises: UserError for another suffix.
+    Raises:
+        UserError: The suffix is neither .png nor .npy.
     """
     data = io.BytesIO()
     if path.suffix == ".npy":

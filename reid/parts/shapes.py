@@ -63,9 +63,11 @@ def part_labels_of(
 ) -> np.ndarray:
     """Draw the part label of each pixel, [height, width] uint8 rows of LABELS; all 0 without keypoints.
 
-    keypoints: [17, 3] in pixels of the crop. posetrack: rows 1 and 2 are head_bottom and head_top.
-    person: [height, width] bool, the pixels of the person if known; then nothing else is labelled, and what
-    the limbs miss of it gets the nearest label.
+    Args:
+        keypoints: [17, 3] in pixels of the crop.
+        posetrack: Rows 1 and 2 are head_bottom and head_top.
+        person: [height, width] bool, the pixels of the person if known; then nothing else is labelled, and
+            what the limbs miss of it gets the nearest label.
     """
     labels = np.zeros((height, width), np.uint8)
     body = _measure(keypoints, height, posetrack=posetrack)

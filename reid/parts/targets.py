@@ -54,8 +54,12 @@ PART_GROUPS: Mapping[str, Mapping[str, tuple[int, ...]]] = {
 def group_fields(fields: np.ndarray, groups: str) -> np.ndarray:
     """The masks of K parts, each the highest of its fields: [36, h, w] -> [h, w, K] float32 in [0, 1].
 
-    groups: a name in PART_GROUPS.
-    Raises: UserError for an unknown name, InputError for anything but 36 fields.
+    Args:
+        groups: A name in PART_GROUPS.
+
+    Raises:
+        UserError: The name is unknown.
+        InputError: There are not 36 fields.
     """
     if groups not in PART_GROUPS:
         raise unknown_name("part groups", groups, PART_GROUPS)

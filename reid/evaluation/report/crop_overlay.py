@@ -71,7 +71,9 @@ def take_portraits(
 ) -> list[CropOverlay]:
     """Crop overlays by an encoder with parts.
 
-    prompts: which keypoints prompt it; None: as it was trained. cameras: of each crop; None: unknown.
+    Args:
+        prompts: Which keypoints prompt it; None: as it was trained.
+        cameras: Of each crop; None: unknown.
     """
     import torch
 
@@ -108,7 +110,8 @@ def part_names(parts: int) -> tuple[str, ...]:
 def feature_names(count: int, parts: int) -> tuple[str, ...]:
     """Names of `count` features: of one whole crop, of `parts` parts, or of the foreground and then these.
 
-    parts: 0 for an encoder without parts.
+    Args:
+        parts: 0 for an encoder without parts.
     """
     if count == 1:
         return ("whole",)

@@ -58,7 +58,8 @@ def draw_ranking(
 ) -> bytes:
     """PNG of one query and of the gallery images of its ranking, in the same order.
 
-    names: of the P features.
+    Args:
+        names: Of the P features.
     """
     from PIL import Image, ImageDraw
 
