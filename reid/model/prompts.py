@@ -64,7 +64,7 @@ def make_prompts(
         keypoints: [N, 17, 3] x y confidence.
         duplicates: [N, N] bool, duplicate detections of one person; they are not negatives of each other.
 
-    Keypoints of all other people inside a box are its negative prompt. A person without a usable keypoint gets
+    Keypoints of all other people inside a box are its negative prompt. A person without usable keypoints gets
     the empty prompt (background 1 everywhere) and counts as unprompted.
 
     Source: docs/reference/kpr.md 2.3-2.6; docs/reference/tracking_and_evaluation.md 5, "prompt rules".
@@ -133,8 +133,8 @@ def draw_heatmaps(
         others: [M, 17, 3], likewise.
         out: Zeroed array to draw into.
 
-    A group's channel is the maximum of its keypoints' Gaussians, the negative channel that of all keypoints of
-    others, and the background the remainder.
+    A group's channel is the maximum of its keypoints' Gaussians, the negative channel that of keypoints of all
+    others, and the background is the remainder.
 
     Source: docs/reference/kpr.md 2.3-2.5.
     """
