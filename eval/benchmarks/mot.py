@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.benchmarks.mot_table import MotTable, read_mot_table
+from eval.benchmarks.mot_table import people_of, read_mot_table
 from eval.benchmarks.pairing import by_stem, unused_note, validate_all_have_results
 from eval.datatypes import People, Sequence
 from eval.metrics.similarity import box_similarities, matched_pairs
 from kprtrack.core.errors import InputError
+from kprtrack.io.mot import MotRows
 
 PEDESTRIAN = 1
 _CLASSES = 13  # from 1 on
@@ -74,17 +75,17 @@ def read_mot_sequence(files: MotFiles) -> MotSequence:
     )
     frame_count = _frame_count(files.ground_truth, ground_truth, tracks)
     classes = _classes(ground_truth)
-    scored = np.trunc(ground_truth.confidences) != 0
+    scored = np.trunc(ground_truth.scores) != 0
     judged = np.ones(len(tracks), bool)
     if classes is not None:
-        everybody = ground_truth.people(np.ones(len(ground_truth), bool)), tracks.people(judged)
+        everybody = people_of(ground_truth, np.ones(len(ground_truth), bool)), people_of(tracks, judged)
         pairs = box_similarities(_sequence(files.name, frame_count, *everybody))
         matched = matched_pairs(pairs)
         distractors = _MOT20_DISTRACTORS if files.name.startswith("MOT20") else _DISTRACTORS
         on_distractors = matched[np.isin(classes[pairs.gt_rows[matched]], distractors)]
         judged[pairs.track_rows[on_distractors]] = False
         scored &= classes == PEDESTRIAN
-    sequence = _sequence(files.name, frame_count, ground_truth.people(scored), tracks.people(judged))
+    sequence = _sequence(files.name, frame_count, people_of(ground_truth, scored), people_of(tracks, judged))
     return MotSequence(sequence, classes is not None)
 
 
@@ -114,7 +115,7 @@ def _sequence(name: str, frame_count: int, ground_truth: People, tracks: People)
     return Sequence(name, np.ones(frame_count, bool), ((),) * frame_count, ground_truth, tracks)
 
 
-def _frame_count(path: Path, ground_truth: MotTable, tracks: MotTable) -> int:
+def _frame_count(path: Path, ground_truth: MotRows, tracks: MotRows) -> int:
     """What seqinfo.ini says; without it, up to the last frame with a box.
 
     Raises: InputError for a box after the end.
@@ -134,7 +135,7 @@ def _frame_count(path: Path, ground_truth: MotTable, tracks: MotTable) -> int:
     return count
 
 
-def _classes(ground_truth: MotTable) -> np.ndarray | None:
+def _classes(ground_truth: MotRows) -> np.ndarray | None:
     """[N] classes of the ground truth; None if it has none, as in MOT15.
 
     Raises: InputError for an unknown class in a file that has them.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.benchmarks.mot_table import read_mot_table
+from eval.benchmarks.mot_table import people_of, read_mot_table
 from eval.benchmarks.posetrack21_json import PoseFile, read_gt_poses, read_image_info, read_track_poses
 from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError, unknown_name
@@ -120,7 +120,7 @@ def _box_text(path: Path, frame_count: int) -> People:
     table.reject(table.frames >= frame_count, f"after the last frame of the sequence, {frame_count}.")
     foreign = np.any(table.rest[:, :1] > _GREATEST_CLASS, axis=1)
     table.reject(foreign, "a class above 1. Remove all but people, or write -1 in column 8.")
-    return table.people(np.ones(len(table), bool))
+    return people_of(table, np.ones(len(table), bool))
 
 
 def _gt_files(ground_truth: Path, split: str) -> list[Path]:

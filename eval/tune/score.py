@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from eval.benchmarks.from_tracks import people_from_tracks
-from eval.benchmarks.mot_table import read_mot_table
+from eval.benchmarks.mot_table import people_of, read_mot_table
 from eval.benchmarks.posetrack21_json import read_gt_poses, read_image_info
 from eval.datatypes import People, Sequence
 from eval.metrics.boxes import box_pairs
@@ -157,7 +157,7 @@ def read_gt(video: Video, *, joints: bool) -> Sequence:
     if not joints and folder.is_dir():
         boxes = read_mot_table(folder / "gt" / "gt.txt")
         _, regions = read_image_info(folder / "image_info.json")
-        return _sequence(video.name, boxes.people(np.ones(len(boxes), bool)), regions)
+        return _sequence(video.name, people_of(boxes, np.ones(len(boxes), bool)), regions)
     poses = read_gt_poses(video.ground_truth)
     sequence = _sequence(video.name, poses.people, poses.ignore_regions)
     return replace(sequence, labelled=poses.labelled) if joints else sequence

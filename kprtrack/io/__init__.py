@@ -1,18 +1,22 @@
-"""Tracks to and from files. A new format is one file here and one line in WRITERS and READERS."""
+"""Read and write result files. A new format is one module here and one entry in FORMATS."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kprtrack.core.atomic_file import PART_SUFFIX
+from kprtrack.core.datatypes import Observation
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.io.annotations import people_from_annotations
 from kprtrack.io.coco import open_coco
 from kprtrack.io.columns import PeopleFile, to_track_file
+from kprtrack.io.csv_table import open_csv, people_from_csv
 from kprtrack.io.frame_file import validate_target
 from kprtrack.io.header import (
     COCO_SKELETON,
     FORMAT,
     POSETRACK_SKELETON,
+    FrameWriter,
     RunHeader,
     Skeleton,
     TrackFile,
@@ -23,21 +27,21 @@ from kprtrack.io.kprtrack_json import load_json, open_json, people_from_json
 from kprtrack.io.mot import open_mot, people_from_mot
 from kprtrack.io.observations import (
     ObservationFile,
-    ObservationWriter,
+    open_observations,
     read_observations,
     write_observations,
 )
-from kprtrack.io.parquet import ParquetWriter
+from kprtrack.io.parquet import open_parquet, people_from_parquet
 from kprtrack.io.posetrack import open_posetrack
-from kprtrack.io.table import open_csv, people_from_csv, people_from_parquet
 
 __all__ = [
     "COCO_SKELETON",
+    "FORMATS",
     "POSETRACK_SKELETON",
-    "READERS",
-    "WRITERS",
+    "SUFFIXES",
+    "Format",
+    "FrameWriter",
     "ObservationFile",
-    "ObservationWriter",
     "PeopleFile",
     "RunHeader",
     "Skeleton",
@@ -49,15 +53,15 @@ __all__ = [
     "read_observations",
     "read_people",
     "read_tracks",
-    "refuse_output",
     "suffix_of",
     "validate_observations_output",
+    "validate_output",
     "write_observations",
 ]
 
 
 def _people_from_any_json(path: Path) -> PeopleFile:
-    """People of a `.json` file, whichever of our formats it is."""
+    """Read a `.json` file of any of the three formats."""
     data = load_json(path)
     if isinstance(data, dict) and data.get("format") == FORMAT:
         return people_from_json(data, path)
@@ -68,26 +72,30 @@ def _people_from_any_json(path: Path) -> PeopleFile:
     )
 
 
-WRITERS: dict[str, Callable[[Path, RunHeader], TracksWriter]] = {
-    "kprtrack": open_json,
-    "jsonl": open_jsonl,
-    "csv": open_csv,
-    "parquet": ParquetWriter,
-    "mot": open_mot,
-    "coco": open_coco,
-    "posetrack21": open_posetrack,
+@dataclass(frozen=True)
+class Format:
+    """A result format."""
+
+    writer: Callable[[Path, RunHeader], TracksWriter]
+    reader: Callable[[Path], PeopleFile]
+    suffix: str  # of several formats with one suffix the first is chosen by it
+    in_place: bool = False  # written under its final name, so that pipes and devices can take it
+
+
+FORMATS: dict[str, Format] = {
+    "kprtrack": Format(open_json, _people_from_any_json, ".json"),
+    "jsonl": Format(open_jsonl, people_from_jsonl, ".jsonl", in_place=True),
+    "csv": Format(open_csv, people_from_csv, ".csv"),
+    "parquet": Format(open_parquet, people_from_parquet, ".parquet"),
+    "mot": Format(open_mot, people_from_mot, ".txt"),
+    "coco": Format(open_coco, _people_from_any_json, ".json"),
+    "posetrack21": Format(open_posetrack, _people_from_any_json, ".json"),
 }
-READERS: dict[str, Callable[[Path], PeopleFile]] = {
-    "kprtrack": _people_from_any_json,
-    "jsonl": people_from_jsonl,
-    "csv": people_from_csv,
-    "parquet": people_from_parquet,
-    "mot": people_from_mot,
-    "coco": _people_from_any_json,
-    "posetrack21": _people_from_any_json,
+# Suffix -> name of the first format that has it.
+SUFFIXES = {
+    suffix: next(name for name, format in FORMATS.items() if format.suffix == suffix)
+    for suffix in dict.fromkeys(format.suffix for format in FORMATS.values())
 }
-SUFFIXES = {".json": "kprtrack", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet", ".txt": "mot"}
-STREAMED = ("jsonl",)  # written in place, so that a pipe or device can take it
 
 
 def open_writer(
@@ -97,32 +105,42 @@ def open_writer(
     *,
     images: Sequence[Mapping[str, object]] | None = None,
 ) -> TracksWriter:
-    """An open result file; its format is `format`, else what the suffix of `path` says.
+    """Open a result file for writing.
 
-    images: the images of a PoseTrack21 ground truth file, whose ids and order the result shall have.
-    Raises: UserError for an unknown format or suffix; OutputError if the file cannot be written.
+    Args:
+        path: The file.
+        header: Video, skeleton, models and config to store.
+        format: A name of FORMATS; None: by the suffix of the path.
+        images: The images of a PoseTrack21 ground truth file; the result gets their IDs and order.
+
+    Returns:
+        The writer, a context manager.
+
+    Raises:
+        UserError: Unknown format or suffix.
+        OutputError: The file cannot be written.
     """
     name = _format(path, format)
     if images is None:
-        return WRITERS[name](path, header)
+        return FORMATS[name].writer(path, header)
     if name != "posetrack21":
         raise UserError(f"Only the format posetrack21 takes the images of a ground truth, not {name}.")
     return open_posetrack(path, header, images=images)
 
 
-def open_observations_writer(path: Path, header: RunHeader) -> ObservationWriter:
-    """An open file of observations, whose suffix must be .npz. Raises: UserError, OutputError."""
+def open_observations_writer(path: Path, header: RunHeader) -> FrameWriter[Observation]:
+    """Open a file of observations, whose suffix must be .npz. Raises: UserError, OutputError."""
     validate_observations_output(path)
-    return ObservationWriter(path, header)
+    return open_observations(path, header)
 
 
 def validate_output(path: Path, format: str | None = None) -> None:
-    """Raise what `open_writer` would, before hours of work; leaves the file alone."""
-    validate_target(path, in_place=_format(path, format) in STREAMED)
+    """Raise what `open_writer` would raise, without touching the file."""
+    validate_target(path, in_place=FORMATS[_format(path, format)].in_place)
 
 
 def validate_observations_output(path: Path) -> None:
-    """Raise what `open_observations_writer` would; leaves the file alone."""
+    """Raise what `open_observations_writer` would raise, without touching the file."""
     if path.suffix.lower() != ".npz":
         raise UserError(
             f"Observations are stored as .npz, not as '{path.name}'. Use {path.with_suffix('.npz')}."
@@ -131,25 +149,47 @@ def validate_observations_output(path: Path) -> None:
 
 
 def read_people(path: Path, format: str | None = None) -> PeopleFile:
-    """The people of a file, with or without identities; finer checks are the caller's.
+    """Read the people of a file, with or without track IDs. Boxes and scores are not validated.
 
-    Raises: InputError naming file, place and what is wrong; UserError for an unknown format or suffix.
+    Args:
+        path: A file of any format in FORMATS.
+        format: Its name; None: by suffix and content.
+
+    Raises:
+        InputError: Names the file, the place and what is wrong.
+        UserError: Unknown format or suffix.
     """
     if path.suffix == PART_SUFFIX:
-        raise InputError(
-            f"{path} is what a broken-off run left behind, not a result. Delete it and run again."
-        )
+        raise InputError(f"{path} is the unfinished file of an interrupted run. Delete it and run again.")
     if path.is_dir():
         raise InputError(f"{path} is a folder; name a result file in it.")
     if not path.exists():
         raise InputError(f"There is no file {path}.")
-    return READERS[_format(path, format)](path)
+    return FORMATS[_format(path, format)].reader(path)
 
 
 def read_tracks(path: str | Path, format: str | None = None) -> TrackFile:
-    """The tracks in a file of any format in READERS.
+    """Read the tracks of a result file.
 
-    Raises: InputError naming file, place and what is wrong; UserError for an unknown format or suffix.
+    Args:
+        path: A file of any format in FORMATS.
+        format: Its name; None: by suffix and content.
+
+    Returns:
+        The header and one `Tracks` per frame, in order of time.
+
+    Raises:
+        InputError: Names the file, the place and what is wrong.
+        UserError: Unknown format or suffix.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> file = Path(tempfile.mkdtemp()) / "tracks.txt"
+        >>> _ = file.write_text("1,7,10,20,30,40,0.9,-1,-1,-1")
+        >>> for tracks in read_tracks(file).frames:
+        ...     print(tracks.frame_number, tracks.ids.tolist(), tracks.boxes.tolist())
+        0 [7] [[10.0, 20.0, 40.0, 60.0]]
     """
     return to_track_file(read_people(Path(path), format))
 
@@ -157,10 +197,29 @@ def read_tracks(path: str | Path, format: str | None = None) -> TrackFile:
 def convert(
     source: Path, target: Path, source_format: str | None = None, target_format: str | None = None
 ) -> None:
-    """Write the tracks of one file in another format; docs/formats.md says what each format keeps.
+    """Convert a result file to another format; docs/formats.md lists what each format keeps.
 
-    A source that was cut short gives a target that says so, if its format can.
-    Raises: InputError, OutputError, UserError as reading and writing do; UserError if both are the same file.
+    If the source is incomplete, the target is marked as incomplete, if its format stores that.
+
+    Args:
+        source: The file to read.
+        target: The file to write.
+        source_format: A name of FORMATS; None: by suffix and content.
+        target_format: A name of FORMATS; None: by suffix.
+
+    Raises:
+        InputError: The source cannot be read.
+        OutputError: The target cannot be written.
+        UserError: Unknown format or suffix, or source and target are the same file.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "tracks.txt").write_text("1,7,10,20,30,40,0.9,-1,-1,-1")
+        >>> convert(folder / "tracks.txt", folder / "tracks.json")
+        >>> read_tracks(folder / "tracks.json").frames[0].ids.tolist()
+        [7]
     """
     if source.resolve() == target.resolve():
         raise UserError(f"Source and target are the same file, {source}. Choose another target.")
@@ -172,17 +231,19 @@ def convert(
 
 
 def suffix_of(format: str | None) -> str:
-    """The usual suffix of a format; of none: `.json`. Raises: UserError for an unknown format."""
-    if format is not None and format not in WRITERS:
-        raise unknown_name("format", format, WRITERS)
-    return next((suffix for suffix, name in SUFFIXES.items() if name == format), ".json")
+    """Return the suffix of a format, `.json` of None. Raises: UserError for an unknown format."""
+    return ".json" if format is None else FORMATS[_known(format)].suffix
 
 
 def _format(path: Path, format: str | None) -> str:
     if format is not None:
-        if format not in WRITERS:
-            raise unknown_name("format", format, WRITERS)
-        return format
+        return _known(format)
     if path.suffix.lower() not in SUFFIXES:
         raise unknown_name(f"suffix of {path}:", path.suffix or path.name, SUFFIXES)
     return SUFFIXES[path.suffix.lower()]
+
+
+def _known(format: str) -> str:
+    if format not in FORMATS:
+        raise unknown_name("format", format, FORMATS)
+    return format

@@ -1,4 +1,4 @@
-"""What a result file says besides its people: the video, the skeleton, the models and the settings."""
+"""The header of result files (video, skeleton, models, config) and the types that all formats share."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -22,58 +22,77 @@ READABLE_VERSIONS = (1, VERSION)
 
 @dataclass(frozen=True)
 class Skeleton:
-    """What row i of every keypoint array is called, and which rows a picture joins by a line."""
+    """The names of the rows of every keypoint array, and the pairs of rows that are drawn as limbs."""
 
     names: tuple[str, ...] = KEYPOINTS
     edges: tuple[tuple[int, int], ...] = LIMBS  # 0-based rows
 
 
 COCO_SKELETON = Skeleton()
-# PoseTrack's head: nose - neck - top; its ears are placeholders, so nothing is joined to them.
+# PoseTrack's head: nose - neck - top; its ears are placeholders without limbs.
 POSETRACK_SKELETON = Skeleton(POSETRACK_KEYPOINTS, ((0, 1), (0, 2), *LIMBS[4:]))
 
 
 @dataclass(frozen=True)
 class RunHeader:
-    """Where tracks come from: enough to tell two runs apart, and to repeat one."""
+    """Where tracks come from: enough to compare two runs, and to repeat one."""
 
-    video: Mapping[str, object] = field(
-        default_factory=dict
-    )  # path, width, height, fps, frames, time_base, sha256
+    # path, width, height, fps, frames, time_base, sha256
+    video: Mapping[str, object] = field(default_factory=dict)
     models: Mapping[str, object] = field(default_factory=dict)  # role -> {name, file, sha256}
-    config: Mapping[str, object] = field(default_factory=dict)  # every setting of the run
+    config: Mapping[str, object] = field(default_factory=dict)  # all settings of the run
     skeleton: Skeleton = COCO_SKELETON
 
 
 @dataclass(frozen=True)
 class TrackFile:
-    """A result file, read."""
+    """The contents of a result file."""
 
     header: RunHeader
     frames: list[Tracks]  # in order of time
-    complete: bool | None  # False if the run was cut short; None where the format cannot tell
+    complete: bool | None  # False if the run was interrupted; None if the format does not store it
 
 
-class TracksWriter(Protocol):
+Item = TypeVar("Item", contravariant=True)
+
+
+class FrameWriter(Protocol[Item]):
     """An open result file. As a context manager it closes as complete, after an exception as incomplete."""
 
-    def write(self, tracks: Tracks) -> None:
-        """Add one frame; frame numbers must rise."""
-        ...
+    def write(self, frame: Item, /) -> None:
+        """Add one frame; frame numbers must increase.
+
+        Raises:
+            OutputError: The disk is full; the frames that fit are saved and the file is closed.
+        """
 
     def close(self, complete: bool = True, note: str | None = None) -> None:
-        """End the file so that it is valid; closing twice is allowed."""
-        ...
+        """End the file so that it is valid; closing twice is allowed.
 
-    def __enter__(self) -> Self: ...
+        An incomplete file without any frame is discarded; what existed before stays.
+
+        Args:
+            complete: All frames of the run are in the file.
+            note: Why the file is incomplete.
+
+        Raises:
+            OutputError: The file cannot be finished.
+        """
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close(complete=error is None, note=None if kind is None else f"ended by {kind.__name__}")
+
+
+TracksWriter = FrameWriter[Tracks]
 
 
 def header_to_json(header: RunHeader) -> dict[str, object]:
-    """The header as JSON can hold it; what JSON cannot hold becomes text (endless: "inf") or null (NaN)."""
+    """Convert the header to JSON values; infinity becomes "inf", NaN null, other objects text."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -88,9 +107,10 @@ def header_to_json(header: RunHeader) -> dict[str, object]:
 
 
 def header_from_json(data: object, path: Path) -> RunHeader:
-    """The header that `header_to_json` made.
+    """Read what `header_to_json` made.
 
-    Raises: InputError if it is no header of ours, is of a newer version or has an unknown skeleton.
+    Raises:
+        InputError: It is no header of kprtrack, is of a newer version or has an unknown skeleton.
     """
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise InputError(f'{path} is not a kprtrack file: it lacks "format": "{FORMAT}" at its beginning.')
@@ -116,9 +136,10 @@ def header_from_json(data: object, path: Path) -> RunHeader:
 
 
 def skeleton_from_names(names: object, path: Path) -> Skeleton:
-    """The known skeleton with these names, in this order.
+    """Return the known skeleton with these names, in this order.
 
-    Raises: InputError naming the first keypoint that differs from COCO's order.
+    Raises:
+        InputError: There is none; names the first keypoint that differs from COCO's order.
     """
     for skeleton in (COCO_SKELETON, POSETRACK_SKELETON):
         if isinstance(names, (list, tuple)) and tuple(names) == skeleton.names:
@@ -137,7 +158,7 @@ def skeleton_from_names(names: object, path: Path) -> Skeleton:
 
 
 def plain(value: object) -> object:
-    """`value` made of what strict JSON knows: dict, list, text, numbers, true, false, null."""
+    """Convert to what strict JSON knows: dict, list, text, numbers, true, false, null."""
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
@@ -152,10 +173,7 @@ def plain(value: object) -> object:
 
 
 def compact_json(value: object) -> bytes:
-    """One line of strict JSON.
-
-    Raises: ValueError for NaN or infinity, which strict JSON does not have.
-    """
+    """Encode as one line of strict JSON. Raises: ValueError for NaN or infinity."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 

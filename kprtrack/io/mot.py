@@ -1,85 +1,135 @@
-"""MOTChallenge text: one box a line, frames from 1 on. Keeps boxes, identities and scores, nothing else."""
+"""MOTChallenge text: one box per line, frames from 1. Keeps boxes, track IDs and scores, nothing else."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
-from kprtrack.io.columns import PeopleFile, ids_from_one, people_columns
+from kprtrack.io.columns import LAST_FRAME, PeopleFile, ids_from_one, people_columns
 from kprtrack.io.header import RunHeader, TracksWriter
 from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size
 
-LEAST_COLUMNS = 6  # frame, id, left, top, width, height; then score and what nobody reads
+MIN_COLUMNS = 6  # frame, id, left, top, width, height; then score (or flag), class, visibility
+ROW = "A row is frame,id,left,top,width,height,score,-1,-1,-1."
+
+
+@dataclass(frozen=True)
+class MotRows:
+    """The rows of a file, ordered by frame; row i is one box in every array."""
+
+    path: Path
+    lines: np.ndarray  # [N] int64, line numbers from 1
+    frames: np.ndarray  # [N] int64, from 0
+    ids: np.ndarray  # [N] int64
+    boxes: np.ndarray  # [N, 4] float64, left top width height
+    scores: np.ndarray  # [N] float64; NaN if the file has no such column
+    rest: np.ndarray  # [N, C] float64, the columns after the score
+    has_scores: bool
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def reject(self, bad: np.ndarray, what: str) -> None:
+        """Raises: InputError about the first row where `bad` [N] is True."""
+        for row in np.flatnonzero(bad)[:1]:
+            place = f"line {self.lines[row]} (frame {self.frames[row] + 1}, id {self.ids[row]})"
+            raise InputError(f"{self.path}, {place}: {what}")
 
 
 def open_mot(path: Path, header: RunHeader) -> TracksWriter:
-    """A writer of `frame,id,left,top,width,height,score,-1,-1,-1`."""
+    """Open a writer of `frame,id,left,top,width,height,score,-1,-1,-1`."""
     return TextWriter(path, Layout(b"", _frame, _footer))
 
 
 def people_from_mot(path: Path) -> PeopleFile:
-    """People of a result, gt.txt or det.txt file; an empty file holds nobody.
+    """Read the people of a result, gt.txt or det.txt file; an empty file has none.
 
-    Raises: InputError naming the line that is wrong.
+    Raises:
+        InputError: Names the line that is wrong.
     """
-    rows, lines = _read_rows(path)
-    order = np.argsort(rows[:, 0], kind="stable")
-    rows, lines = rows[order], lines[order]
-    whole = np.isfinite(rows[:, :2]).all(axis=1) & (rows[:, :2] == np.floor(rows[:, :2])).all(axis=1)
-    bad = np.flatnonzero(~whole | (rows[:, 0] < 1) | (np.abs(rows[:, :2]) >= 2**53).any(axis=1))
-    if len(bad):
-        frame, track_id = rows[bad[0], :2]
-        raise InputError(
-            f"{path}, line {lines[bad[0]]}: frame {frame:g} and id {track_id:g} must be whole, frames from 1."
-        )
-    frame = rows[:, 0].astype(np.int64) - 1
+    rows = read_mot_rows(path)
     people = people_columns(
-        frame,
-        np.concatenate([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]], axis=1),
-        ids=ids_from_one(rows[:, 1].astype(np.int64)),
-        scores=rows[:, 6] if rows.shape[1] > LEAST_COLUMNS else None,
+        rows.frames,
+        np.concatenate([rows.boxes[:, :2], rows.boxes[:, :2] + rows.boxes[:, 2:]], axis=1),
+        ids=ids_from_one(rows.ids),
+        scores=rows.scores,
     )
-    numbers = np.unique(frame)
+    numbers = np.unique(rows.frames)
     times = np.full(len(numbers), np.nan)
     return PeopleFile(
-        path, RunHeader(), people, numbers, times, lambda row: f"line {lines[row]}", False, None
+        path, RunHeader(), people, numbers, times, lambda row: f"line {rows.lines[row]}", False, None
     )
 
 
-def _read_rows(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """[N, C] float64 and the line numbers [N], blank lines left out."""
+def read_mot_rows(path: Path) -> MotRows:
+    """Read the rows of a file; columns are separated by commas, semicolons or blanks.
+
+    Args:
+        path: A result, gt.txt or det.txt file; it may be empty.
+
+    Returns:
+        The rows in the order of their frames.
+
+    Raises:
+        InputError: Names the line that is wrong; frame numbers and IDs must be whole, frames from 1.
+    """
+    cells, lines = _read_cells(path)
+    order = np.argsort(cells[:, 0], kind="stable")
+    cells, lines = cells[order], lines[order]
+    numbers = cells[:, :2]
+    whole = (np.abs(numbers) < LAST_FRAME).all(axis=1) & (numbers == np.floor(numbers)).all(axis=1)
+    for row in np.flatnonzero(~whole | (numbers[:, 0] < 1))[:1]:
+        frame, track_id = numbers[row]
+        if frame == 0:
+            raise InputError(
+                f"{path}, line {lines[row]}: frame 0, but frames count from 1. Add 1 to every frame."
+            )
+        raise InputError(
+            f"{path}, line {lines[row]}: frame {frame:g} and id {track_id:g} must be whole numbers, frames"
+            " from 1."
+        )
+    frames, ids = numbers.astype(np.int64).T
+    has_scores = cells.shape[1] > MIN_COLUMNS
+    scores = cells[:, MIN_COLUMNS] if has_scores else np.full(len(cells), np.nan)
+    rest = cells[:, MIN_COLUMNS + 1 :]
+    return MotRows(path, lines, frames - 1, ids, cells[:, 2:6], scores, rest, has_scores)
+
+
+def _read_cells(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """[N, C] float64 and the line numbers [N]; blank lines are skipped."""
     try:
-        text = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig").replace(";", ",")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"Cannot read {path}: {error}.") from error
-    lines = np.array([number for number, line in enumerate(text, 1) if line.strip()], np.int64)
-    if not len(lines):
-        return np.zeros((0, LEAST_COLUMNS)), lines
-    kept = [text[number - 1] for number in lines]
-    comma = "," if "," in kept[0] else None  # some tools separate by blanks
+    rows = [(number, line.rstrip(", \t")) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = np.array([number for number, _ in rows], np.int64)
+    if not rows:
+        return np.zeros((0, MIN_COLUMNS)), lines
+    delimiter = "," if "," in rows[0][1] else None  # None: any blanks
     try:
-        rows = np.loadtxt(kept, delimiter=comma, ndmin=2, comments=None)
+        cells = np.loadtxt([line for _, line in rows], delimiter=delimiter, ndmin=2, comments=None)
     except ValueError as error:
-        raise _first_bad_line(path, kept, lines, comma) from error
-    if rows.shape[1] < LEAST_COLUMNS:
-        raise _first_bad_line(path, kept, lines, comma)
-    return rows, lines
+        raise _first_bad_line(path, rows, delimiter) from error
+    if cells.shape[1] < MIN_COLUMNS:
+        raise _first_bad_line(path, rows, delimiter)
+    return cells, lines
 
 
-def _first_bad_line(path: Path, kept: list[str], lines: np.ndarray, comma: str | None) -> InputError:
-    columns = len(kept[0].split(comma))
-    for number, line in zip(lines, kept, strict=True):
-        cells = line.split(comma)
-        if len(cells) != columns or columns < LEAST_COLUMNS:
-            what = f"has {len(cells)} columns, line {lines[0]} has {columns}; {LEAST_COLUMNS} are needed"
-            return InputError(f"{path}, line {number} {what}: frame,id,left,top,width,height,score,-1,-1,-1.")
+def _first_bad_line(path: Path, rows: list[tuple[int, str]], delimiter: str | None) -> InputError:
+    first, columns = rows[0][0], len(rows[0][1].split(delimiter))
+    for number, line in rows:
+        cells = line.split(delimiter)
+        if len(cells) != columns or columns < MIN_COLUMNS:
+            other = "" if number == first else f", line {first} has {columns}"
+            return InputError(f"{path}, line {number} has {len(cells)} columns{other}. {ROW}")
         for cell in cells:
             try:
                 float(cell)
             except ValueError:
-                return InputError(f"{path}, line {number}: {cell.strip()!r:.40} is not a number.")
-    return InputError(f"{path} is not a table of numbers.")
+                return InputError(f"{path}, line {number}: {cell.strip()!r:.40} is not a number. {ROW}")
+    return InputError(f"{path} is not a table of numbers. {ROW}")
 
 
 def _frame(tracks: Tracks, log: FrameLog) -> bytes:

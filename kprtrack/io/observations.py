@@ -1,4 +1,4 @@
-"""What the networks saw, on disk: a zip of numpy arrays in chunks, so that hours need little memory."""
+"""Stored observations: a zip file of numpy arrays in chunks, so that long videos need little memory."""
 
 import io
 import json
@@ -6,8 +6,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -17,116 +15,83 @@ from kprtrack.core.datatypes import Detections, Observation, Poses
 from kprtrack.core.errors import InputError, OutputError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.frame_file import close_output, open_output, reserve
-from kprtrack.io.header import RunHeader, header_from_json, header_to_json
+from kprtrack.io.group_writer import GroupFormat, GroupWriter
+from kprtrack.io.header import FrameWriter, RunHeader, header_from_json, header_to_json
 from kprtrack.io.text_writer import saved_message
 
 CHUNK_FRAMES = 1000
-CHUNK_BYTES = 32 << 20  # a chunk ends earlier where people are many
+CHUNK_BYTES = 32 << 20  # a chunk ends earlier if its features are larger
 KIND = "kprtrack observations"
 _HEADER, _ENDING = "header.json", "ending.json"
-_MEMBER_BYTES = 400  # upper bound of what zip adds to a member, at its place and in the table of contents
+_MEMBER_BYTES = 400  # upper bound of what zip adds to a member, before it and in the central directory
 _ENDING_BYTES = 4096
 _ARRAYS = ("frame", "time", "count", "boxes", "scores", "keypoints", "features", "visible", "prompted")
 
 
-class ObservationWriter:
-    """Writes `.npz` observations; numpy.load reads them too. Closes as TracksWriter does.
+def open_observations(path: Path, header: RunHeader) -> FrameWriter[Observation]:
+    """Open a writer of `.npz` observations, which numpy.load reads too. Raises: OutputError."""
+    archive = _Archive(path, header)
+    format = GroupFormat(_check, _size, archive.write, archive.end, archive.discard)
+    return GroupWriter(path, format, frames=CHUNK_FRAMES, limit_bytes=CHUNK_BYTES)
 
-    Raises: OutputError if the file cannot be written.
-    """
+
+def _check(frame: Observation, last_number: int) -> int:
+    if frame.frame_number <= last_number:
+        raise ValueError(f"frame {frame.frame_number} comes after frame {last_number}")
+    return frame.frame_number
+
+
+def _size(frame: Observation) -> int:
+    return frame.embeddings.features.nbytes
+
+
+class _Archive:
+    """An open zip file of chunks. Raises: OutputError if it cannot be written."""
 
     def __init__(self, path: Path, header: RunHeader) -> None:
         self._path = path
         self._handle = open_output(path, in_place=False)
         self._zip = zipfile.ZipFile(self._handle, "w")
-        self._waiting: list[Observation] = []
-        self._waiting_bytes = 0
         self._chunks = 0
-        self._saved = 0
-        self._last_frame = -1
-        self._closed = False
         data = json.dumps({**header_to_json(header), "kind": KIND}, allow_nan=False).encode()
         try:
             self._add([(_HEADER, data)])
         except OSError as error:
-            self._discard()
+            self.discard()
             raise OutputError(saved_message(path, 0, error)) from error
 
-    def write(self, seen: Observation) -> None:
-        """Add one frame. Raises: OutputError if the disk is full; what fitted is saved, the file closed."""
-        if self._closed:
-            raise ValueError(f"{self._path} is closed")
-        if seen.frame_number <= self._last_frame:
-            raise ValueError(f"frame {seen.frame_number} comes after frame {self._last_frame}")
-        self._last_frame = seen.frame_number
-        self._waiting.append(seen)
-        self._waiting_bytes += seen.embeddings.features.nbytes
-        if len(self._waiting) == CHUNK_FRAMES or self._waiting_bytes >= CHUNK_BYTES:
-            self._write_waiting()
+    def write(self, frames: list[Observation]) -> None:
+        """Write one chunk. Raises: OSError if there is no room for it."""
+        name = f"chunk_{self._chunks:05d}"
+        self._add([(f"{name}/{key}.npy", _npy(array)) for key, array in _columns(frames).items()])
+        self._chunks += 1
 
-    def close(self, complete: bool = True, note: str | None = None) -> None:
-        """End the file; without a single frame an incomplete run leaves what was there before."""
-        if self._closed:
-            return
-        if not complete and not self._saved and not self._waiting:
-            self._discard()
-            return
-        if self._waiting:
-            self._write_waiting()
-        self._end(complete=complete, note=note)
+    def end(self, frames: int, complete: bool, note: str | None) -> None:
+        """Write the ending and close."""
+        ending = {"complete": complete, "note": note, "frames": frames, "chunks": self._chunks}
+        self._zip.writestr(zipfile.ZipInfo(_ENDING), json.dumps(ending))
+        self._zip.close()
+        self._handle.truncate()  # frees what was reserved and not needed
+        close_output(self._handle, self._path, in_place=False)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close(complete=error is None, note=None if kind is None else f"ended by {kind.__name__}")
-
-    def _write_waiting(self) -> None:
-        frames, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        failure: OSError | None = None
-        while frames:
-            name = f"chunk_{self._chunks:05d}"
-            members = [(f"{name}/{key}.npy", _npy(array)) for key, array in _columns(frames).items()]
-            try:
-                self._add(members)
-            except OSError as error:
-                failure, frames = error, frames[: len(frames) // 2]
-                continue
-            self._chunks += 1
-            self._saved += len(frames)
-            break
-        if failure is not None:
-            self._end(complete=False, note="the disk was full")
-            raise OutputError(saved_message(self._path, self._saved, failure)) from failure
+    def discard(self) -> None:
+        """Close and remove the unfinished file."""
+        self._zip.fp = None  # else the archive would write its end into the closed file
+        self._handle.close()
+        part_path(self._path).unlink(missing_ok=True)
 
     def _add(self, members: list[tuple[str, bytes]]) -> None:
-        """Add members, after claiming room for them and for the end of the file."""
+        """Add members after reserving room for them and for the end of the file."""
         known = len(self._zip.infolist()) + len(members) + 1
         size = sum(len(data) for _, data in members) + _MEMBER_BYTES * (known + len(members)) + _ENDING_BYTES
         reserve(self._handle, size)
         for name, data in members:
             self._zip.writestr(zipfile.ZipInfo(name), data)  # without a date: equal contents, equal bytes
 
-    def _end(self, *, complete: bool, note: str | None) -> None:
-        self._closed = True
-        ending = {"complete": complete, "note": note, "frames": self._saved, "chunks": self._chunks}
-        self._zip.writestr(zipfile.ZipInfo(_ENDING), json.dumps(ending))
-        self._zip.close()
-        self._handle.truncate()  # gives back what was claimed and not needed
-        close_output(self._handle, self._path, in_place=False)
-
-    def _discard(self) -> None:
-        self._closed = True
-        self._zip.fp = None  # or the archive would write its end into the closed file
-        self._handle.close()
-        part_path(self._path).unlink(missing_ok=True)
-
 
 @dataclass(frozen=True)
 class ObservationFile:
-    """Stored observations; every loop over it reads them again, one chunk in memory at a time."""
+    """Stored observations. Every iteration reads them again, with one chunk in memory at a time."""
 
     path: Path
     header: RunHeader
@@ -138,7 +103,7 @@ class ObservationFile:
         return self.frames
 
     def __iter__(self) -> Iterator[Observation]:
-        """All observations in order of time. Raises: InputError naming the chunk that is damaged."""
+        """Yield the observations in order of time. Raises: InputError naming the chunk that is damaged."""
         with _open_zip(self.path) as archive:
             for index in range(self.chunks):
                 name = f"chunk_{index:05d}"
@@ -152,21 +117,24 @@ class ObservationFile:
 
 
 def write_observations(path: Path, header: RunHeader, observations: Iterable[Observation]) -> None:
-    """Store all observations; if making them is interrupted, those so far are stored as incomplete."""
-    with ObservationWriter(path, header) as writer:
-        for seen in observations:
-            writer.write(seen)
+    """Store all observations; if the iterable raises, those before are stored as incomplete.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with open_observations(path, header) as writer:
+        for observation in observations:
+            writer.write(observation)
 
 
 def read_observations(path: Path) -> ObservationFile:
-    """The observations stored in `path`, read while looping.
+    """Open stored observations, which are read while iterating.
 
-    Raises: InputError if it is no observation file or is damaged.
+    Raises:
+        InputError: It is no observation file or is damaged.
     """
     if path.suffix == PART_SUFFIX:
-        raise InputError(
-            f"{path} is what a broken-off run left behind, not a result. Delete it and run again."
-        )
+        raise InputError(f"{path} is the unfinished file of an interrupted run. Delete it and run again.")
     with _open_zip(path) as archive:
         try:
             data = json.loads(archive.read(_HEADER))
@@ -193,18 +161,18 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def _columns(frames: list[Observation]) -> dict[str, np.ndarray]:
-    """The arrays of one chunk; people of all frames in a row, `count` of them in each frame."""
-    filled = [seen for seen in frames if len(seen)] or frames[:1]
+    """The arrays of one chunk: the people of all frames in order, `count` of them in each frame."""
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
     return {
-        "frame": np.array([seen.frame_number for seen in frames], np.int64),
-        "time": np.array([seen.time_s for seen in frames], np.float64),
-        "count": np.array([len(seen) for seen in frames], np.int64),
-        "boxes": np.concatenate([seen.detections.boxes for seen in filled]).astype(np.float32),
-        "scores": np.concatenate([seen.detections.scores for seen in filled]).astype(np.float32),
-        "keypoints": np.concatenate([seen.poses.keypoints for seen in filled]).astype(np.float32),
-        "features": np.concatenate([seen.embeddings.features for seen in filled]).astype(np.float32),
-        "visible": np.concatenate([seen.embeddings.visible for seen in filled]).astype(bool),
-        "prompted": np.concatenate([seen.embeddings.prompted for seen in filled]).astype(bool),
+        "frame": np.array([frame.frame_number for frame in frames], np.int64),
+        "time": np.array([frame.time_s for frame in frames], np.float64),
+        "count": np.array([len(frame) for frame in frames], np.int64),
+        "boxes": np.concatenate([frame.detections.boxes for frame in filled]).astype(np.float32),
+        "scores": np.concatenate([frame.detections.scores for frame in filled]).astype(np.float32),
+        "keypoints": np.concatenate([frame.poses.keypoints for frame in filled]).astype(np.float32),
+        "features": np.concatenate([frame.embeddings.features for frame in filled]).astype(np.float32),
+        "visible": np.concatenate([frame.embeddings.visible for frame in filled]).astype(bool),
+        "prompted": np.concatenate([frame.embeddings.prompted for frame in filled]).astype(bool),
     }
 
 

@@ -114,7 +114,7 @@ def to_posetrack(keypoints: np.ndarray) -> np.ndarray:
 
 def _beyond(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
     """[N, 3] the point at that share of the way between two, with the lesser confidence."""
-    point = start + share * (end - start)
+    point: np.ndarray = start + share * (end - start)
     point[:, 2] = np.minimum(start[:, 2], end[:, 2])
     return point
 

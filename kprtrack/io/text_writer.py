@@ -1,11 +1,9 @@
-"""The writer of all text formats: a format gives head, frames and footer, this keeps the file valid."""
+"""The writer of all text formats: a format defines head, frames and footer, the writer keeps files valid."""
 
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -13,10 +11,11 @@ from kprtrack.core.atomic_file import reason
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import OutputError
 from kprtrack.io.frame_file import FrameFile
+from kprtrack.io.header import TracksWriter
 
 
 class FrameLog:
-    """What was written so far, in a few bytes a person: enough for the summary and the list of images."""
+    """The frame numbers, times and track IDs written so far, for the summary and the list of images."""
 
     def __init__(self) -> None:
         self.numbers = array("q")
@@ -25,24 +24,23 @@ class FrameLog:
         self._ends = array("q", [0])
 
     def __len__(self) -> int:
-        return (
-            len(self._ends) - 1
-        )  # the last to grow in `add`, so that Ctrl-C inside it leaves no half a frame
+        # `add` extends this list last, so that an interrupt inside it does not count half a frame.
+        return len(self._ends) - 1
 
     @property
     def people(self) -> int:
-        """People written in all frames together."""
+        """Number of people in all frames."""
         return len(self._ids)
 
     def add(self, tracks: Tracks) -> None:
-        """Note one frame."""
+        """Add one frame."""
         self.numbers.append(tracks.frame_number)
         self.times.append(tracks.time_s)
         self._ids.extend(tracks.ids.tolist())
         self._ends.append(len(self._ids))
 
     def summary(self, kept: int) -> list[dict[str, object]]:
-        """One record per identity over the first `kept` frames."""
+        """Return one record per track ID over the first `kept` frames."""
         ends = np.array(self._ends[: kept + 1], np.int64)
         ids = np.array(self._ids[: int(ends[-1])], np.int64)
         frames = np.repeat(np.arange(kept), np.diff(ends))
@@ -72,15 +70,15 @@ class Footer:
 
 @dataclass(frozen=True)
 class Layout:
-    """A text format."""
+    """A text format as its three parts."""
 
     head: bytes
     frame: Callable[[Tracks, FrameLog], bytes]  # the log holds the frames before this one
     footer: Callable[[FrameLog, Footer], bytes]
 
 
-class TextWriter:
-    """Writes one text format; a TracksWriter."""
+class TextWriter(TracksWriter):
+    """Writes one text format."""
 
     def __init__(self, path: Path, layout: Layout, *, in_place: bool = False) -> None:
         self._layout = layout
@@ -88,12 +86,7 @@ class TextWriter:
         self._log = FrameLog()
         self._closed = False
 
-    def write(self, tracks: Tracks) -> None:
-        """Add one frame.
-
-        Raises: OutputError if the disk is full; the frames that fit are then saved and the file is closed.
-        Raises: ValueError for tracks that no file may hold.
-        """
+    def write(self, tracks: Tracks, /) -> None:
         check_tracks(tracks, self._log.numbers[-1] if len(self._log) else -1)
         if self._closed:
             raise ValueError(f"{self._file.path} is closed")
@@ -106,7 +99,6 @@ class TextWriter:
         self._log.add(tracks)
 
     def close(self, complete: bool = True, note: str | None = None) -> None:
-        """End the file; without a single frame an incomplete run leaves what was there before."""
         if self._closed:
             return
         self._closed = True
@@ -115,16 +107,8 @@ class TextWriter:
             return
         kept = self._finish(complete=complete, note=note)
         if kept < len(self._log):
-            lost = OSError(0, f"No room for the last {len(self._log) - kept} frames")
+            lost = OSError(0, f"no room for the last {len(self._log) - kept} frames")
             raise OutputError(saved_message(self._file.path, kept, lost))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close(complete=error is None, note=None if kind is None else f"ended by {kind.__name__}")
 
     def _finish(self, *, complete: bool, note: str | None) -> int:
         whole = len(self._log)
@@ -136,8 +120,8 @@ class TextWriter:
         return self._file.finish(whole, footer)
 
 
-def check_tracks(tracks: Tracks, last_frame: int) -> None:
-    """Raises: ValueError for tracks that no file may hold: a mistake of the program, not of the user."""
+def check_tracks(tracks: Tracks, last_frame: int) -> int:
+    """Return the frame number. Raises: ValueError for tracks that no file may hold, a bug of the caller."""
     if tracks.frame_number <= last_frame:
         raise ValueError(f"frame {tracks.frame_number} comes after frame {last_frame}")
     for name in ("boxes", "scores", "keypoints"):
@@ -149,19 +133,20 @@ def check_tracks(tracks: Tracks, last_frame: int) -> None:
         raise ValueError(
             f"ids of frame {tracks.frame_number} must be positive and unique, not {tracks.ids.tolist()}"
         )
+    return tracks.frame_number
 
 
 def saved_message(path: Path, kept: int, error: OSError) -> str:
-    """What to tell somebody whose disk is full."""
-    return f"Cannot write on to {path}: {reason(error)} The first {kept} frames are saved in it."
+    """Return the message after a write failed."""
+    return f"Cannot write to {path}: {reason(error)} The first {kept} frames are saved in it."
 
 
 def rounded_time(time_s: float) -> float | None:
-    """Microseconds are exact enough for any time base; None for an unknown time."""
+    """Round to microseconds; None for an unknown time."""
     return round(time_s, 6) if np.isfinite(time_s) else None
 
 
 def left_top_size(boxes: np.ndarray) -> np.ndarray:
-    """[N, 4] float64 left, top, width, height to a hundredth of a pixel, of x1 y1 x2 y2."""
+    """Convert boxes x1 y1 x2 y2 to [N, 4] float64 left, top, width, height, to 0.01 pixels."""
     corners = boxes.astype(np.float64)
     return np.round(np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1), 2)

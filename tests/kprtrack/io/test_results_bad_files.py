@@ -89,7 +89,11 @@ def test_json_that_cannot_be_tracks_is_refused(tmp_path: Path, data: object, mes
             "frame,track_id,x,y,width,height\n0,1,2,3,4,5\n0,1,2,3,4,5\n",
             "line 3: track id 1 stands twice",
         ),
-        ("t.csv", "frame,track_id,x,y,width,height\n-1,1,2,3,4,5\n", "line 2: frame -1 is no whole number"),
+        (
+            "t.csv",
+            "frame,track_id,x,y,width,height\n-1,1,2,3,4,5\n",
+            "line 2: frame -1 must be a whole",
+        ),
         (
             "t.csv",
             "frame,track_id,x,y,width,height\n0,1,2,3,nan,5\n",
@@ -104,19 +108,19 @@ def test_json_that_cannot_be_tracks_is_refused(tmp_path: Path, data: object, mes
         (
             "t.csv",
             "frame,track_id,x,y,width,height\n0,1.5,2,3,4,5\n",
-            "line 2: track_id 1.5 is no whole number",
+            "line 2: track_id 1.5 must be a whole number",
         ),
         ("t.txt", "1,1,10,20,30\n", "line 1 has 5 columns"),
         ("t.txt", "1,1,10,20,30,40,1\n\n2,1,10,20,30,40\n", "line 3 has 6 columns, line 1 has 7"),
         ("t.txt", "1,1,10,20,30,40\n1,2,10,x,30,40\n", "line 2: 'x' is not a number"),
-        ("t.txt", "1,1,10,20,30,40\n0,1,10,20,30,40\n", "line 2: frame 0 .* frames from 1"),
+        ("t.txt", "1,1,10,20,30,40\n0,1,10,20,30,40\n", "line 2: frame 0, but frames count from 1"),
         ("t.txt", "1,1.5,10,20,30,40\n", "line 1: frame 1 and id 1.5 must be whole"),
         ("t.txt", "2,1,10,20,30,40\n1,1,10,20,-30,40\n", "line 2: a negative width"),
         ("t.txt", "1,1,10,20,30,nan\n", "line 1: a box that is missing or not finite"),
         ("t.txt", "1,7,1,2,3,4\n1,7,1,2,3,4\n", "line 2: track id 7 stands twice in frame 0"),
         ("t.txt", "1,-1,1,2,3,4\n", "no track id .*--detections"),
         ("t.parquet", "not parquet", "Cannot read"),
-        ("t.json.part", "{}", "broken-off run"),
+        ("t.json.part", "{}", "unfinished file"),
     ],
 )
 def test_text_that_cannot_be_tracks_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:

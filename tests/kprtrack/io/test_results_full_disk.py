@@ -14,7 +14,7 @@ import pytest
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import OutputError
-from kprtrack.io import WRITERS, RunHeader, open_writer, read_tracks
+from kprtrack.io import FORMATS, RunHeader, open_writer, read_tracks
 from kprtrack.io.frame_file import FrameFile
 
 resource = pytest.importorskip("resource")  # Windows has no such limits
@@ -64,7 +64,7 @@ def fill(path: Path, format: str, size: int, frames: int) -> str:
 
 
 @pytest.mark.parametrize("size", [20_000, 20_011, 50_123, 90_000])
-@pytest.mark.parametrize("format", [name for name in WRITERS if name != "parquet"])
+@pytest.mark.parametrize("format", [name for name in FORMATS if name != "parquet"])
 def test_a_full_disk_leaves_a_valid_file_of_the_first_frames(tmp_path: Path, format: str, size: int) -> None:
     path = tmp_path / f"t{SUFFIX.get(format, '.' + format)}"
     message = fill(path, format, size, 1000)

@@ -8,7 +8,7 @@ import pytest
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import OutputError, UserError
-from kprtrack.io import WRITERS, RunHeader, TrackFile, convert, open_writer, read_tracks
+from kprtrack.io import FORMATS, RunHeader, TrackFile, convert, open_writer, read_tracks
 
 SUFFIX = {"kprtrack": ".json", "coco": ".json", "posetrack21": ".json", "mot": ".txt"}
 HEADER = RunHeader(
@@ -61,7 +61,7 @@ def with_people(frames: list[Tracks]) -> list[Tracks]:
     return [tracks for tracks in frames if len(tracks)]
 
 
-@pytest.mark.parametrize("format", WRITERS)
+@pytest.mark.parametrize("format", FORMATS)
 def test_identities_boxes_and_scores_survive_every_format(tmp_path: Path, format: str) -> None:
     frames = with_people(written(tmp_path, format).frames)
     assert [tracks.frame_number for tracks in frames] == [0, 2, 5]
@@ -96,7 +96,7 @@ def test_frames_without_people_survive_where_the_format_has_frames(tmp_path: Pat
     assert [tracks.frame_number for tracks in written(tmp_path, format).frames] == [0, 1, 2, 5]
 
 
-@pytest.mark.parametrize("format", [name for name in WRITERS if name != "mot"])
+@pytest.mark.parametrize("format", [name for name in FORMATS if name != "mot"])
 def test_times_survive_every_format_but_mot(tmp_path: Path, format: str) -> None:
     times = [tracks.time_s for tracks in with_people(written(tmp_path, format).frames)]
     assert times == pytest.approx([0, 0.08, 0.2])
@@ -114,7 +114,7 @@ def test_the_header_survives_where_there_is_room_for_it(tmp_path: Path, format: 
 
 
 @pytest.mark.parametrize(
-    ("format", "complete"), [(name, None if name in ("csv", "mot") else False) for name in WRITERS]
+    ("format", "complete"), [(name, None if name in ("csv", "mot") else False) for name in FORMATS]
 )
 def test_an_interrupted_run_leaves_a_valid_file_that_says_so(
     tmp_path: Path, format: str, complete: bool
@@ -138,8 +138,8 @@ def test_an_aborted_run_without_a_frame_leaves_the_old_result_alone(tmp_path: Pa
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("source", WRITERS)
-@pytest.mark.parametrize("target", WRITERS)
+@pytest.mark.parametrize("source", FORMATS)
+@pytest.mark.parametrize("target", FORMATS)
 def test_every_format_converts_into_every_other(tmp_path: Path, source: str, target: str) -> None:
     first = tmp_path / f"a{SUFFIX.get(source, '.' + source)}"
     second = tmp_path / f"b{SUFFIX.get(target, '.' + target)}"

@@ -1,16 +1,14 @@
-"""Tables: one row per person and frame, with the same columns in CSV and Parquet."""
+"""CSV: one row per person and frame; Parquet has the same columns."""
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
 from kprtrack.core.datatypes import Tracks
-from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.errors import InputError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.columns import KEYPOINT_NUMBERS, LAST_FRAME, MOST_PARTS, NO_ID, People, PeopleFile
 from kprtrack.io.header import (
@@ -19,7 +17,6 @@ from kprtrack.io.header import (
     RunHeader,
     Skeleton,
     TracksWriter,
-    header_from_json,
 )
 from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size
 
@@ -28,14 +25,14 @@ NEEDED_COLUMNS = ("frame", *BOX_COLUMNS)
 
 
 def column_names(skeleton: Skeleton) -> list[str]:
-    """Names of all columns, in order."""
+    """Return the names of all columns in order."""
     points = [f"{name}_{part}" for name in skeleton.names for part in ("x", "y", "score")]
     start = ["frame", "time", "track_id", *BOX_COLUMNS, "score", "keypoint_score"]
     return [*start, *points, "distance", "margin", "parts", "visible_parts", "prompted"]
 
 
 def columns_of(tracks: Tracks) -> list[np.ndarray | list[str]]:
-    """One frame's values of every column, pixels to 0.01, scores and distances to 0.0001."""
+    """Return the values of every column for one frame: pixels to 0.01, scores and distances to 0.0001."""
     count = len(tracks)
     points = tracks.keypoints.astype(np.float64)
     points[..., :2] = np.round(points[..., :2], 2)
@@ -58,15 +55,16 @@ def columns_of(tracks: Tracks) -> list[np.ndarray | list[str]]:
 
 
 def open_csv(path: Path, header: RunHeader) -> TracksWriter:
-    """A writer of `.csv`; unknown numbers are empty cells."""
+    """Open a writer of `.csv`; unknown numbers are empty cells."""
     head = ",".join(column_names(header.skeleton)).encode() + b"\n"
     return TextWriter(path, Layout(head, _csv_lines, _csv_end))
 
 
 def people_from_csv(path: Path) -> PeopleFile:
-    """People of a `.csv` file; it needs the columns frame, x, y, width and height, in any order.
+    """Read the people of a `.csv` file with the columns frame, x, y, width and height in any order.
 
-    Raises: InputError naming the line or the column that is wrong.
+    Raises:
+        InputError: Names the line or the column that is wrong.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -84,38 +82,8 @@ def people_from_csv(path: Path) -> PeopleFile:
     cells_of = zip(*rows, strict=True) if rows else [()] * len(names)
     columns = {name.strip(): cells for name, cells in zip(names, cells_of, strict=True)}
     return people_from_columns(
-        columns, path, RunHeader(skeleton=_skeleton(columns)), complete=None, first_line=2
+        columns, path, RunHeader(skeleton=skeleton_of(columns)), complete=None, first_line=2
     )
-
-
-def people_from_parquet(path: Path) -> PeopleFile:
-    """People of a `.parquet` file, with the header of the run.
-
-    Raises: InputError if it is no Parquet file or lacks columns; UserError without pyarrow.
-    """
-    pyarrow, parquet = import_pyarrow()
-    try:
-        table = parquet.read_table(path, partitioning=None)
-        stored = (parquet.read_metadata(path).metadata or {}).get(b"kprtrack")
-    except (OSError, pyarrow.ArrowException) as error:
-        raise InputError(f"Cannot read {path}: {error}") from error
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
-    if stored is None:
-        header, complete = RunHeader(skeleton=_skeleton(columns)), None
-    else:
-        data = json.loads(stored)
-        header, complete = header_from_json(data, path), bool(data.get("complete", False))
-    return people_from_columns(columns, path, header, complete=complete, first_line=0)
-
-
-def import_pyarrow() -> tuple[ModuleType, ModuleType]:
-    """pyarrow and pyarrow.parquet. Raises: UserError naming the extra to install."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise UserError('Parquet needs pyarrow. Install it with: pip install "kprtrack[parquet]"') from error
-    return pyarrow, pyarrow.parquet
 
 
 def people_from_columns(
@@ -126,7 +94,18 @@ def people_from_columns(
     complete: bool | None,
     first_line: int,
 ) -> PeopleFile:
-    """People of named columns; those that are missing stay unknown."""
+    """Read the people of named columns; other columns are optional.
+
+    Args:
+        columns: Name -> one cell per row.
+        path: The file, for messages.
+        header: Its header; the skeleton says the names of the keypoints.
+        complete: Whether the run was complete, None if unknown.
+        first_line: Number of the line of the first row; 0: rows are counted from 0 instead.
+
+    Raises:
+        InputError: Names the line or the column that is wrong.
+    """
     missing = [name for name in NEEDED_COLUMNS if name not in columns]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}. It has: {', '.join(columns)}.")
@@ -163,10 +142,10 @@ def people_from_columns(
 
 
 def _whole(values: np.ndarray, least: int, place: Callable[[int], str]) -> np.ndarray:
-    """[N] int64. Raises: InputError at the first value that is not whole or below `least`."""
+    """[N] int64. Raises: InputError at the first value that is not a whole number or below `least`."""
     bad = np.flatnonzero(~((values >= least) & (values < LAST_FRAME) & (values == np.floor(values))))
     if len(bad):
-        raise InputError(f"{place(int(bad[0]))} {values[bad[0]]:g} is no whole number from {least} on.")
+        raise InputError(f"{place(int(bad[0]))} {values[bad[0]]:g} must be a whole number from {least} on.")
     return values.astype(np.int64)
 
 
@@ -175,8 +154,8 @@ def _visible(columns: Mapping[str, Sequence[object]], parts: np.ndarray, path: P
     lists = columns.get("visible_parts", [""] * len(parts))
     try:
         rows = [[int(part) for part in str(cell or "").split()] for cell in lists]
-        seen = max((max(row) + 1 for row in rows if row), default=0)
-        count = int(max(seen, np.nan_to_num(parts).max(initial=0)))
+        highest = max((max(row) + 1 for row in rows if row), default=0)
+        count = int(max(highest, np.nan_to_num(parts).max(initial=0)))
         if count > MOST_PARTS:
             raise ValueError(f"{count} parts")
         visible = np.zeros((len(rows), count), bool)
@@ -194,7 +173,7 @@ def _numbers(cells: Sequence[object], place: Callable[[int], str]) -> np.ndarray
     try:
         return np.array(cells, np.float64)
     except (TypeError, ValueError):
-        pass  # an empty cell or a mistake: look at each
+        pass  # an empty cell or an error: convert each by itself
     values = np.empty(len(cells))
     for row, cell in enumerate(cells):
         try:
@@ -204,7 +183,8 @@ def _numbers(cells: Sequence[object], place: Callable[[int], str]) -> np.ndarray
     return values
 
 
-def _skeleton(columns: Mapping[str, Sequence[object]]) -> Skeleton:
+def skeleton_of(columns: Mapping[str, Sequence[object]]) -> Skeleton:
+    """Return PoseTrack's skeleton if the columns name its joints, else COCO's."""
     return POSETRACK_SKELETON if "head_top_x" in columns else COCO_SKELETON
 
 
