@@ -1,4 +1,4 @@
-"""ByteTrack, exactly: follows people by the overlap of boxes alone, with every habit of the official program.
+"""ByteTrack with the exact results of the official program: association by the overlap of boxes alone.
 
 Source: Zhang et al., ByteTrack, ECCV 2022; rules and their edge cases in
 docs/reference/tracking_and_evaluation.md 4.
@@ -15,20 +15,20 @@ from kprtrack.core.geometry import iou_inclusive
 from kprtrack.trackers.motion import BoxMotion
 
 _LOW_SCORE = 0.1  # detections up to here are ignored
-_BIRTH_MARGIN = 0.1  # a new track needs this much more than track_thresh
-_LOW_MAX_COST = 0.5  # second stage: tracked people with low detections
-_UNCONFIRMED_MAX_COST = 0.7  # third stage: yesterday's newcomers with the high detections left
-_DUPLICATE_COST = 0.15  # a tracked and a lost person closer than this are the same
-_NO_DETECTION = -1
+_NEW_TRACK_MARGIN = 0.1  # a new track needs this much more than track_thresh
+_LOW_MAX_COST = 0.5  # second stage: tracks of the frame before with the low detections
+_UNCONFIRMED_MAX_COST = 0.7  # third stage: unconfirmed tracks with the high detections left
+_DUPLICATE_COST = 0.15  # a tracked and a lost track closer than this are duplicates
+_UNMATCHED = -1
 
 _TRACK = np.dtype(
     [
         ("id", np.int64),
-        ("confirmed", bool),  # seen in two frames running, or born in the first frame
+        ("confirmed", bool),  # matched in two consecutive frames, or started in the first frame
         ("lost", bool),
-        ("expired", bool),  # lost for too long; the official program takes note of that one frame late
-        ("born", np.int64),  # update in which it started
-        ("seen", np.int64),  # update of its last detection
+        ("expired", bool),  # lost for too long; the official program removes it one frame late
+        ("start", np.int64),  # update in which it started
+        ("last", np.int64),  # update of its last detection
         ("detection", np.int64),  # row of its detection in this frame
     ]
 )
@@ -36,12 +36,20 @@ _TRACK = np.dtype(
 
 @dataclass(frozen=True)
 class ByteTrackConfig:
-    """The official settings; a lost person is remembered for seconds instead of frames."""
+    """The official settings, with the time to keep a lost track in seconds instead of frames.
+
+    Raises:
+        UserError: A value is outside its range.
+
+    Example:
+        >>> ByteTrackConfig(track_thresh=0.5).match_thresh
+        0.8
+    """
 
     track_thresh: float = 0.6  # scores above are high, below (and above 0.1) low, equal to it ignored
-    match_thresh: float = 0.8  # first stage: greatest cost, 1 - IoU × score
+    match_thresh: float = 0.8  # first stage: highest cost, 1 - IoU x score
     max_lost_s: float = 1.0  # int(fps × this) frames; 1.0 is the official track_buffer of 30
-    fuse_score: bool = True  # the official program switches the score off for MOT20
+    fuse_score: bool = True  # cost by IoU x score; the official program sets it to False for MOT20
 
     def __post_init__(self) -> None:
         for name in ("track_thresh", "match_thresh"):
@@ -52,12 +60,34 @@ class ByteTrackConfig:
 
 
 class ByteTrack:
-    """Follows people through one video by boxes and scores; looks and poses are passed through."""
+    """Tracks the people of one video by boxes and scores; poses and visibilities are passed through.
 
-    output_delay_s = 0.0  # identities are final at once
+    Args:
+        config: Thresholds.
+        fps: Updates per second of video (the frame rate divided by the stride).
+
+    Raises:
+        UserError: The frame rate is not above 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from kprtrack import ByteTrack, ByteTrackConfig, Detections, Observation, Poses
+        >>> from kprtrack import empty_appearance
+        >>> tracker = ByteTrack(ByteTrackConfig(), fps=25)
+        >>> observation = Observation(
+        ...     frame_number=0,
+        ...     time_s=0.0,
+        ...     detections=Detections(np.float32([[10, 20, 60, 180]]), np.float32([0.9])),
+        ...     poses=Poses(np.zeros((1, 17, 3), np.float32)),
+        ...     embeddings=empty_appearance(1),
+        ... )
+        >>> tracker.update(observation).ids
+        array([1])
+    """
+
+    output_delay_s = 0.0  # IDs are final at once
 
     def __init__(self, config: ByteTrackConfig, fps: float) -> None:
-        """fps: updates per second of video (the frame rate divided by the stride)."""
         if not 0 < fps < np.inf:
             raise UserError(f"The frame rate is {fps}. Give frames per second, more than 0.")
         self._config = config
@@ -69,46 +99,49 @@ class ByteTrack:
 
     @property
     def kalman_boxes(self) -> np.ndarray:
-        """[M, 4] float64 x1 y1 x2 y2, filtered boxes of the last Tracks: the official program's output."""
-        return self._motion.boxes[self._shown()]
+        """[M, 4] float64 x1 y1 x2 y2, filtered boxes of the last tracks: the official program's output."""
+        return self._motion.boxes[self._output_rows()]
 
-    def update(self, seen: Observation) -> Tracks:
-        """The people of this frame with the official identities and the detector's own boxes.
+    def update(self, observation: Observation) -> Tracks:
+        """Associate the next observation; one call is one frame, whatever its time.
 
-        Boxes without width or height are ignored. The official program never looks at the clock: one call is
-        one frame.
+        Args:
+            observation: Detections of a frame; boxes without width or height are ignored.
+
+        Returns:
+            The tracks of this frame with the official IDs and the detector's own boxes.
         """
         self._updates += 1
-        self._tracks["detection"] = _NO_DETECTION
+        self._tracks["detection"] = _UNMATCHED
         was_expired = self._tracks["expired"].copy()
         was_lost = self._tracks["lost"].copy()
-        boxes, scores = seen.detections.boxes.astype(np.float64), seen.detections.scores
+        boxes, scores = observation.detections.boxes.astype(np.float64), observation.detections.scores
         solid = (boxes[:, 2:] > boxes[:, :2]).all(1)
         threshold = self._config.track_thresh
         high = np.flatnonzero(solid & (scores > threshold))
         low = np.flatnonzero(solid & (scores > _LOW_SCORE) & (scores < threshold))
 
         self._predict()
-        rest = self._continue_confirmed(boxes, scores, high, low)
-        rest = self._continue_unconfirmed(boxes, scores, rest)
-        self._start(boxes, rest[scores[rest] >= threshold + _BIRTH_MARGIN])
+        left = self._match_confirmed(boxes, scores, high, low)
+        left = self._match_unconfirmed(boxes, scores, left)
+        self._initiate(boxes, left[scores[left] >= threshold + _NEW_TRACK_MARGIN])
         self._expire(was_lost)
-        self._sort_out(was_lost, was_expired)
-        return self._report(seen)
+        self._remove(was_lost, was_expired)
+        return self._output(observation)
 
     def finalize(self, tracks: Tracks) -> Tracks:
-        """`tracks` as they are."""
+        """Return `tracks` unchanged."""
         return tracks
 
     def _predict(self) -> None:
-        # Unconfirmed tracks wait where they are: the official program moves only the others.
+        # The official program does not predict unconfirmed tracks.
         self._motion.hold_height(self._tracks["lost"])
         self._motion.predict(rows=self._tracks["confirmed"])
 
-    def _continue_confirmed(
+    def _match_confirmed(
         self, boxes: np.ndarray, scores: np.ndarray, high: np.ndarray, low: np.ndarray
     ) -> np.ndarray:
-        """Stages 1 and 2; the high detections nobody took."""
+        """Stages 1 and 2; the unmatched high detections."""
         pool = np.flatnonzero(self._tracks["confirmed"])
         found = self._match(pool, boxes, high, scores, max_cost=self._config.match_thresh)
         left = pool[found.unmatched_rows]
@@ -117,11 +150,11 @@ class ByteTrack:
         self._tracks["lost"][left[found_low.unmatched_rows]] = True
         return high[found.unmatched_columns]
 
-    def _continue_unconfirmed(self, boxes: np.ndarray, scores: np.ndarray, rest: np.ndarray) -> np.ndarray:
-        """Stage 3; the high detections still left."""
-        newcomers = np.flatnonzero(~self._tracks["confirmed"])
-        found = self._match(newcomers, boxes, rest, scores, max_cost=_UNCONFIRMED_MAX_COST)
-        return rest[found.unmatched_columns]
+    def _match_unconfirmed(self, boxes: np.ndarray, scores: np.ndarray, left: np.ndarray) -> np.ndarray:
+        """Stage 3; the high detections still unmatched."""
+        unconfirmed = np.flatnonzero(~self._tracks["confirmed"])
+        found = self._match(unconfirmed, boxes, left, scores, max_cost=_UNCONFIRMED_MAX_COST)
+        return left[found.unmatched_columns]
 
     def _match(
         self,
@@ -132,42 +165,44 @@ class ByteTrack:
         *,
         max_cost: float,
     ) -> Assignment:
-        """Pair these rows of tracks with these rows of detections, and carry the pairs into the tracks."""
-        likeness = iou_inclusive(self._motion.boxes[tracks], boxes[detections])
+        """Assign these detections to these tracks and update the matched tracks."""
+        similarity = iou_inclusive(self._motion.boxes[tracks], boxes[detections])
         if scores is not None and self._config.fuse_score:
-            likeness *= scores[detections]
-        found = pair(1 - likeness, max_cost)
+            similarity *= scores[detections]
+        found = pair(1 - similarity, max_cost)
         rows, partners = tracks[found.rows], detections[found.columns]
         if len(rows):
             self._motion.update(rows, boxes[partners])
             self._tracks["detection"][rows] = partners
-            self._tracks["seen"][rows] = self._updates
+            self._tracks["last"][rows] = self._updates
             self._tracks["confirmed"][rows] = True
             self._tracks["lost"][rows] = False
         return found
 
-    def _start(self, boxes: np.ndarray, detections: np.ndarray) -> None:
-        born = np.zeros(len(detections), _TRACK)
-        born["id"] = self._next_id + np.arange(len(detections))
-        born["confirmed"] = self._updates == 1
-        born["born"] = born["seen"] = self._updates
-        born["detection"] = detections
+    def _initiate(self, boxes: np.ndarray, detections: np.ndarray) -> None:
+        new = np.zeros(len(detections), _TRACK)
+        new["id"] = self._next_id + np.arange(len(detections))
+        new["confirmed"] = self._updates == 1
+        new["start"] = new["last"] = self._updates
+        new["detection"] = detections
         self._next_id += len(detections)
-        self._tracks = np.concatenate((self._tracks, born))
+        self._tracks = np.concatenate((self._tracks, new))
         self._motion.add(boxes[detections])
 
     def _expire(self, was_lost: np.ndarray) -> None:
-        """Note who was lost before this frame and has now been away for too long."""
-        away = self._updates - self._tracks["seen"]
-        self._tracks["expired"][: len(was_lost)] |= was_lost & (away > self._max_lost_frames)[: len(was_lost)]
+        """Mark tracks that were lost before this frame and now are for too long."""
+        lost_for = self._updates - self._tracks["last"]
+        self._tracks["expired"][: len(was_lost)] |= (
+            was_lost & (lost_for > self._max_lost_frames)[: len(was_lost)]
+        )
 
-    def _sort_out(self, was_lost: np.ndarray, was_expired: np.ndarray) -> None:
-        """Drop who is gone or double, and bring the rest into the official order."""
+    def _remove(self, was_lost: np.ndarray, was_expired: np.ndarray) -> None:
+        """Remove expired, unmatched unconfirmed and duplicate tracks; restore the official order."""
         tracks = self._tracks
-        newborn = len(tracks) - len(was_lost)
-        was_lost, was_expired = np.pad(was_lost, (0, newborn)), np.pad(was_expired, (0, newborn))
-        tracked = tracks["detection"] != _NO_DETECTION  # an unconfirmed track without a detection ends here
-        # Someone found again after having expired keeps the mark, and is gone the next time.
+        started = len(tracks) - len(was_lost)
+        was_lost, was_expired = np.pad(was_lost, (0, started)), np.pad(was_expired, (0, started))
+        tracked = tracks["detection"] != _UNMATCHED  # unmatched unconfirmed tracks end here
+        # A track matched again after it expired keeps the mark, and is removed the next time.
         lost = tracks["lost"] & ~was_expired
         order = np.concatenate(
             (
@@ -178,10 +213,10 @@ class ByteTrack:
             )
         )
         self._keep(order)
-        self._drop_doubles()
+        self._remove_duplicates()
 
-    def _drop_doubles(self) -> None:
-        """Of a tracked and a lost person in one place the longer-lived stays; of equals, the lost one."""
+    def _remove_duplicates(self) -> None:
+        """Of a tracked and a lost track in one place the older stays; of equals, the lost one."""
         lost = self._tracks["lost"]
         if not lost.any():
             return
@@ -192,34 +227,34 @@ class ByteTrack:
         if not len(tracked):
             return
         others += first_lost
-        age = self._tracks["seen"] - self._tracks["born"]
+        age = self._tracks["last"] - self._tracks["start"]
         older = age[tracked] > age[others]
-        double = np.zeros(len(lost), bool)
-        double[others[older]] = True
-        double[tracked[~older]] = True
-        self._keep(np.flatnonzero(~double))
+        duplicate = np.zeros(len(lost), bool)
+        duplicate[others[older]] = True
+        duplicate[tracked[~older]] = True
+        self._keep(np.flatnonzero(~duplicate))
 
     def _keep(self, rows: np.ndarray) -> None:
         self._tracks = self._tracks[rows]
         self._motion.keep(rows)
 
-    def _shown(self) -> np.ndarray:
-        """Rows to put out: the confirmed with a detection."""
+    def _output_rows(self) -> np.ndarray:
+        """Rows of confirmed tracks with a detection."""
         return np.flatnonzero(self._tracks["confirmed"] & ~self._tracks["lost"])
 
-    def _report(self, seen: Observation) -> Tracks:
-        shown = self._tracks[self._shown()]
-        rows = shown["detection"]
-        unknown = np.full(len(rows), np.nan, np.float32)  # boxes were compared, not looks
+    def _output(self, observation: Observation) -> Tracks:
+        tracks = self._tracks[self._output_rows()]
+        rows = tracks["detection"]
+        unknown = np.full(len(rows), np.nan, np.float32)  # boxes were compared, not embeddings
         return Tracks(
-            frame_number=seen.frame_number,
-            time_s=seen.time_s,
-            ids=shown["id"].copy(),
-            boxes=seen.detections.boxes[rows],
-            scores=seen.detections.scores[rows],
-            keypoints=seen.poses.keypoints[rows],
+            frame_number=observation.frame_number,
+            time_s=observation.time_s,
+            ids=tracks["id"].copy(),
+            boxes=observation.detections.boxes[rows],
+            scores=observation.detections.scores[rows],
+            keypoints=observation.poses.keypoints[rows],
             distances=unknown,
             margins=unknown.copy(),
-            visible=seen.embeddings.visible[rows],
-            prompted=seen.embeddings.prompted[rows],
+            visible=observation.embeddings.visible[rows],
+            prompted=observation.embeddings.prompted[rows],
         )

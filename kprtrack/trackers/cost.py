@@ -1,6 +1,7 @@
-"""What it costs to take a detection for a person: looks, box and pose weighed together."""
+"""Matching cost of tracks and detections: appearance, box and pose as one weighted mean."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,90 +12,109 @@ from kprtrack.trackers.distance_scale import DistanceScale, unambiguous
 from kprtrack.trackers.kpr_config import KprTrackerConfig
 from kprtrack.trackers.track_store import TrackStore
 
-CROWD = 32  # people compared at once
-INTRA_IDENTITY_SPREAD = 3.0  # clear looks of one person differ by less than this times their mean difference
-CONTINUES = 1.5  # times this, if position leaves no doubt: only a cut in the film shows somebody else there
+BLOCK = 32  # tracks compared at once
+# Unoccluded embeddings of one person differ by less than this times their mean distance ...
+INTRA_IDENTITY_SPREAD = 3.0
+# ... and by this times more where position is unambiguous: there only a film cut shows another person.
+UNAMBIGUOUS_FACTOR = 1.5
 # Below it a keypoint is a guess: the threshold of KPR's prompts (docs/reference/kpr.md 2.3)
 KEYPOINT_CONFIDENCE = 0.3
 
 
+class PairCosts(NamedTuple):
+    """Every track compared with every detection, [T, N] float32 each."""
+
+    cost: np.ndarray  # inf where the pair was not compared or is gated
+    distance: np.ndarray  # part distance; inf where it was not compared or no part is shared
+    overlap: np.ndarray  # IoU of the predicted box; 0 where it was not compared
+
+
 class PairCost:
-    """Compares people with detections; learns the encoder's scale on the way."""
+    """The cost function of one tracker; it changes neither tracks nor scale."""
 
     def __init__(self, config: KprTrackerConfig, store: TrackStore, scale: DistanceScale) -> None:
         self._config, self._tracks, self._scale = config, store, scale
 
     def compare(
         self, rows: np.ndarray, observation: Observation, unoccluded: np.ndarray, last_s: float | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Part distance and cost of the people `rows` against every detection, [T, N] each; else inf.
+    ) -> PairCosts:
+        """Compare the tracks `rows` with all detections.
 
-        clear: [N] bool, whose looks can be trusted. last_s: time of the frame before.
+        Args:
+            rows: Rows of the store; the others are not compared.
+            observation: N detections.
+            unoccluded: [N] bool, detections whose embedding shows one person only.
+            last_s: Time of the frame before, in seconds.
+
+        Returns:
+            The costs, one row per track in the store.
         """
         shape = (len(self._tracks), len(observation))
-        distance, cost = np.full((2, *shape), np.inf, np.float32)
+        cost, distance = np.full((2, *shape), np.inf, np.float32)
         overlap = np.zeros(shape, np.float32)
         boxes = self._tracks.motion.boxes.astype(np.float32)
-        for track_rows, near in self._neighbourhoods(rows, boxes, observation.detections.boxes):
+        for track_rows, near in self._blocks(rows, boxes, observation.detections.boxes):
             block = self._compare_block(track_rows, near, boxes[track_rows], observation)
-            if block[0].shape == shape:
-                distance, cost, overlap = block
+            if block.cost.shape == shape:
+                cost, distance, overlap = block
                 break
             place = track_rows[:, None], near
-            distance[place], cost[place], overlap[place] = block
-        has_embedding, just_updated = self._tracks.updates > 0, self._tracks.last_seen_s == last_s
+            cost[place], distance[place], overlap[place] = block
         if self._config.gating_distance is not None:
-            # Never below what the encoder says of one and the same person.
-            limit = max(
-                self._config.gating_distance * self._scale.inter_identity,
-                INTRA_IDENTITY_SPREAD * self._scale.intra_identity,
-            )
-            # Who walks behind a pillar looks different at once, but nobody else stands where they must be.
-            limits = np.where(just_updated[:, None] & unambiguous(overlap), CONTINUES * limit, limit)
-            cost[has_embedding[:, None] & unoccluded & np.isfinite(distance) & (distance > limits)] = np.inf
-        if self._scale.learning:
-            here = np.ix_(has_embedding & just_updated, unoccluded)
-            self._scale.update(distance[here], overlap[here])
-        return distance, cost
+            cost[self._gated(distance, overlap, unoccluded, last_s)] = np.inf
+        return PairCosts(cost, distance, overlap)
 
-    def _neighbourhoods(
-        self, rows: np.ndarray, boxes: np.ndarray, seen_boxes: np.ndarray
+    def _gated(
+        self, distance: np.ndarray, overlap: np.ndarray, unoccluded: np.ndarray, last_s: float | None
+    ) -> np.ndarray:
+        """[T, N] bool: appearance rules the pair out."""
+        assert self._config.gating_distance is not None
+        # Never below the distances that the encoder gives one and the same person.
+        limit = max(
+            self._config.gating_distance * self._scale.inter_identity,
+            INTRA_IDENTITY_SPREAD * self._scale.intra_identity,
+        )
+        # Behind a pillar an embedding changes at once, but no other person can be at the predicted place.
+        just_updated = self._tracks.last_seen_s == last_s
+        limits = np.where(just_updated[:, None] & unambiguous(overlap), UNAMBIGUOUS_FACTOR * limit, limit)
+        has_embedding = self._tracks.updates > 0
+        return has_embedding[:, None] & unoccluded & np.isfinite(distance) & (distance > limits)
+
+    def _blocks(
+        self, rows: np.ndarray, boxes: np.ndarray, detected: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Groups of the people `rows` with the detections they may be: all, in a crowd those nearby."""
-        everybody = np.arange(len(seen_boxes))
-        if not (len(rows) and len(seen_boxes)):
+        """Groups of tracks with the detections that may match: all of them, or in a crowd those nearby."""
+        if not (len(rows) and len(detected)):
             return
-        if not self._config.box_weight or len(rows) <= CROWD:
-            yield rows, everybody
+        if not self._config.box_weight or len(rows) <= BLOCK:
+            yield rows, np.arange(len(detected))
             return
-        # Comparing looks costs most, and nobody crosses half a crowded picture between two frames.
+        # Part distances cost most, and no person crosses half a crowded image between two frames.
         from_left = rows[np.argsort(boxes[rows, 0], kind="stable")]
-        for group in np.array_split(from_left, -(-len(rows) // CROWD)):
+        for group in np.array_split(from_left, -(-len(rows) // BLOCK)):
             reach = (boxes[group, 2] - boxes[group, 0]).max()
             left, right = boxes[group, 0].min() - reach, boxes[group, 2].max() + reach
-            yield group, np.flatnonzero((seen_boxes[:, 2] > left) & (seen_boxes[:, 0] < right))
+            yield group, np.flatnonzero((detected[:, 2] > left) & (detected[:, 0] < right))
 
     def _compare_block(
         self, rows: np.ndarray, columns: np.ndarray, boxes: np.ndarray, observation: Observation
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Part distance, cost and overlap, [R, C]. The cost is the weighted mean over the cues both have."""
+    ) -> PairCosts:
+        """Costs of the tracks `rows` and the detections `columns`, [R, C] each, without gating."""
         config, scale = self._config, self._scale
-        embeddings = (
-            observation.embeddings if len(columns) == len(observation) else observation.embeddings[columns]
-        )
+        everything = len(columns) == len(observation)
+        embeddings = observation.embeddings if everything else observation.embeddings[columns]
         distance = part_distance(self._tracks.embeddings_of(rows), embeddings, config.metric)
         overlap = iou(boxes, observation.detections.boxes[columns])
         cues = [(config.appearance_weight * scale.discriminability, distance / scale.inter_identity)]
         if config.box_weight:
             cues.append((config.box_weight, 1 - overlap))
         if config.pose_weight:
-            cues.append(
-                (config.pose_weight, self._pose_cost(rows, boxes, observation.poses.keypoints[columns]))
-            )
-        return distance, _weighted_mean(cues), overlap
+            pose_cost = self._pose_cost(rows, boxes, observation.poses.keypoints[columns])
+            cues.append((config.pose_weight, pose_cost))
+        return PairCosts(_weighted_mean(cues), distance, overlap)
 
     def _pose_cost(self, rows: np.ndarray, boxes: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-        """1 - OKS with the last pose, carried along with the box, [R, C]; NaN without common keypoints."""
+        """[R, C] 1 - OKS with the last pose, moved along with the box; NaN without common keypoints."""
         moved = self._tracks.keypoints[rows]
         shift = boxes - self._tracks.keypoint_boxes[rows]
         moved[:, :, :2] += ((shift[:, :2] + shift[:, 2:]) / 2)[:, None]

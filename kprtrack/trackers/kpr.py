@@ -1,9 +1,8 @@
-"""The KPR tracker: ByteTrack's life cycle and two confidence stages on part features, position and pose.
+"""The KPR tracker: ByteTrack's track life cycle and two stages by score, on part features, position and pose.
 
 Source: KPR (Somers et al., ECCV 2024), section 4.5 and supplement "KPRTrack details";
 docs/reference/tracking_and_evaluation.md 4.1. configs/track/paper.py is the paper's tracker, appearance only.
-The defaults add what keeps identities best on real video: position, pose, hindsight, recognition of those who
-return.
+The defaults add position, pose, retroactive correction and re-identification.
 """
 
 import numpy as np
@@ -12,111 +11,147 @@ from kprtrack.core.appearance import part_distance
 from kprtrack.core.assignment import pair
 from kprtrack.core.datatypes import Observation, Tracks
 from kprtrack.core.geometry import occluded_fraction
-from kprtrack.trackers.cost import PairCost
+from kprtrack.trackers.cost import PairCost, PairCosts
 from kprtrack.trackers.distance_scale import DistanceScale
 from kprtrack.trackers.kpr_config import KprTrackerConfig
 from kprtrack.trackers.motion import FRAME_RATE
-from kprtrack.trackers.output import UNMATCHED, certainty, margin, tracks_at
+from kprtrack.trackers.output import UNMATCHED, distance_and_margin, margins_of_pairs, tracks_at
 from kprtrack.trackers.retroactive import RetroactiveCorrector
 from kprtrack.trackers.track_store import TrackStore
 
 __all__ = ["KprTracker", "KprTrackerConfig"]
 
-SOLID_SCORE = 0.4  # boxes below it are mostly parts and doubles of people: they hide nobody
+SOLID_SCORE = 0.4  # boxes below it are mostly body parts and duplicates: they occlude no one
 _EPSILON_S = 1e-6  # times are rounded numbers
 
 
 class KprTracker:
-    """Follows people through one video; strides and variable frame rates are fine."""
+    """Tracks the people of one video; strides and variable frame rates are allowed.
+
+    Args:
+        config: Thresholds; None: the defaults.
+        fps: Not used: the tracker reads the time of each observation.
+
+    Example:
+        >>> import numpy as np
+        >>> from kprtrack import Detections, KprTracker, Observation, Poses, empty_appearance
+        >>> tracker = KprTracker()
+        >>> observation = Observation(
+        ...     frame_number=0,
+        ...     time_s=0.0,
+        ...     detections=Detections(np.float32([[10, 20, 60, 180]]), np.float32([0.9])),
+        ...     poses=Poses(np.zeros((1, 17, 3), np.float32)),
+        ...     embeddings=empty_appearance(1),
+        ... )
+        >>> tracker.update(observation).ids
+        array([1])
+    """
 
     def __init__(self, config: KprTrackerConfig | None = None, fps: float | None = None) -> None:
-        """Start without tracks.
-
-        Args:
-            config: Thresholds; None: the defaults.
-            fps: Not used: the tracker reads the time of each observation.
-        """
         self.config = config or KprTrackerConfig()
         self._tracks = TrackStore()
-        self._hindsight = RetroactiveCorrector(self.config.output_delay_s)
+        self._corrector = RetroactiveCorrector(self.config.output_delay_s)
         self._scale = DistanceScale(self.config.inter_identity_distance)
         self._costs = PairCost(self.config, self._tracks, self._scale)
-        self._next_id = 1  # of the next person
-        self._next_tentative_id = -1  # of the next who may be none
-        self._time_s: float | None = None
+        self._next_id = 1
+        self._next_tentative_id = -1
+        self._time_s: float | None = None  # of the frame before
 
     @property
     def output_delay_s(self) -> float:
-        """For how long after a frame its tracks may still be corrected."""
+        """Seconds after a frame in which its tracks may still be corrected."""
         return self.config.output_delay_s
 
     def finalize(self, tracks: Tracks) -> Tracks:
-        """`tracks` in hindsight: newcomers from their first sight on, the recognised by their old ids."""
-        return self._hindsight.apply(tracks)
+        """Correct the tracks of an earlier frame by what was confirmed and re-identified since.
+
+        Args:
+            tracks: What `update` returned; call once a frame, in order.
+
+        Returns:
+            The tracks with confirmed tracks from their first detection on, and re-identified ones by their
+            former IDs.
+        """
+        return self._corrector.apply(tracks)
 
     def update(self, observation: Observation) -> Tracks:
-        """The people of this frame, each with the detector's own box."""
-        store, config = self._tracks, self.config
-        first_frame = self._time_s is None
-        recent = self._recent(observation.time_s)
-        if self._time_s is not None:
-            store.motion.predict(max(observation.time_s - self._time_s, 0.0) * FRAME_RATE, recent)
-        scores = observation.detections.scores
-        high = np.flatnonzero(scores > config.high_score)
-        low = np.flatnonzero((scores > config.low_score) & (scores <= config.high_score))
+        """Associate the next observation.
+
+        Args:
+            observation: Detections, poses and embeddings of a frame later than the frame before.
+
+        Returns:
+            The confirmed tracks of this frame, each with the detector's own box.
+        """
+        time_s = observation.time_s
+        active = self._predict(time_s)
         unoccluded = self._unoccluded(observation)
-        distance, cost = self._costs.compare(recent, observation, unoccluded, self._time_s)
-        track_of_detection = np.full(len(observation), UNMATCHED)  # row in `people` of every detection
-
-        # People known for longer take the confident detections, then the doubtful ones.
-        pool = recent[store.ids[recent] > 0]
-        pool, high = _match(cost, pool, high, config.match_cost, track_of_detection)
-        pool = pool[store.last_seen_s[pool] == self._time_s]
-        _, low = _match(cost, pool, low, config.low_match_cost, track_of_detection)
-        # Those in doubt get the rest; who is not seen at once again was no person.
-        tentative = np.flatnonzero(store.ids < 0)
-        unmatched = np.concatenate([high, low[scores[low] >= config.tentative_score]])
-        _, unmatched = _match(cost, tentative, unmatched, config.tentative_match_cost, track_of_detection)
-
-        confidence = certainty(distance, track_of_detection)
+        costs = self._costs.compare(active, observation, unoccluded, self._time_s)
+        self._learn_scale(costs, unoccluded)
+        track_of_detection, unmatched = self._match(costs.cost, active, observation.detections.scores)
+        distances, margins = distance_and_margin(costs.distance, track_of_detection)
         self._update_matched(observation, track_of_detection, unoccluded)
-        self._confirm(track_of_detection, observation.time_s)
-        self._start(
-            observation,
-            unmatched[scores[unmatched] >= config.tentative_score],
-            track_of_detection,
-            unoccluded,
-            first_frame,
-        )
-        gone = (store.ids < 0) & (store.last_seen_s < observation.time_s)
-        self._reidentify(observation.time_s, gone)
-        tracks = self._output(observation, track_of_detection, *confidence)
-        self._forget(gone, observation.time_s)
-        self._time_s = observation.time_s
+        self._confirm(track_of_detection, time_s)
+        unmatched_tentative = self._unmatched_tentative(time_s)
+        self._initiate(observation, unmatched, track_of_detection, unoccluded)
+        replaced = self._reidentify(time_s)
+        tracks = self._output(observation, track_of_detection, distances, margins)
+        self._remove(np.concatenate([unmatched_tentative, replaced]), time_s)
+        self._time_s = time_s
         return tracks
 
-    def _recent(self, time_s: float) -> np.ndarray:
-        """Rows of the people whose position and pose still say where to look for them."""
+    def _predict(self, time_s: float) -> np.ndarray:
+        """Move the boxes of the active tracks to `time_s`; the rows of these tracks."""
         last_seen_s = self._tracks.last_seen_s
         longest_s = np.inf if self.config.recent_s is None else self.config.recent_s
-        # Who was in the frame before has not been missed yet, however long ago that was.
-        return np.flatnonzero((time_s - last_seen_s <= longest_s) | (last_seen_s == self._time_s))
+        # A track of the frame before has not been missed yet, however long ago that was.
+        active = np.flatnonzero((time_s - last_seen_s <= longest_s) | (last_seen_s == self._time_s))
+        if self._time_s is not None:
+            self._tracks.motion.predict(max(time_s - self._time_s, 0.0) * FRAME_RATE, active)
+        return active
 
     def _unoccluded(self, observation: Observation) -> np.ndarray:
-        """[N] bool: the picture inside the box shows this person and not somebody in front."""
+        """[N] bool: the image inside the box shows this person and no one in front."""
+        scores = observation.detections.scores
         if self.config.max_occlusion is None:
             return np.ones(len(observation), bool)
         unoccluded = np.zeros(len(observation), bool)
-        solid = np.flatnonzero(observation.detections.scores > SOLID_SCORE)
-        unoccluded[solid] = (
-            occluded_fraction(observation.detections.boxes[solid]) <= self.config.max_occlusion
-        )
-        return unoccluded & (observation.detections.scores > self.config.high_score)
+        solid = np.flatnonzero(scores > SOLID_SCORE)
+        occluded = occluded_fraction(observation.detections.boxes[solid])
+        unoccluded[solid] = occluded <= self.config.max_occlusion
+        return unoccluded & (scores > self.config.high_score)
+
+    def _learn_scale(self, costs: PairCosts, unoccluded: np.ndarray) -> None:
+        """Update the scale of the encoder's distances by the tracks of the frame before."""
+        if not self._scale.learning:
+            return
+        just_updated = self._tracks.last_seen_s == self._time_s
+        here = np.ix_((self._tracks.updates > 0) & just_updated, unoccluded)
+        self._scale.update(costs.distance[here], costs.overlap[here])
+
+    def _match(
+        self, cost: np.ndarray, active: np.ndarray, scores: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The track's row of every detection, UNMATCHED for none; unmatched detections that may start one."""
+        config, store = self.config, self._tracks
+        track_of_detection = np.full(len(scores), UNMATCHED)
+        high = np.flatnonzero(scores > config.high_score)
+        low = np.flatnonzero((scores > config.low_score) & (scores <= config.high_score))
+        # Confirmed tracks: first with high scores, then those of the frame before with low scores.
+        pool = active[store.ids[active] > 0]
+        pool, high = _fill_matches(track_of_detection, cost, pool, high, config.match_cost)
+        pool = pool[store.last_seen_s[pool] == self._time_s]
+        _, low = _fill_matches(track_of_detection, cost, pool, low, config.low_match_cost)
+        # Tentative tracks: with the detections left.
+        tentative = np.flatnonzero(store.ids < 0)
+        left = np.concatenate([high, low[scores[low] >= config.tentative_score]])
+        _, left = _fill_matches(track_of_detection, cost, tentative, left, config.tentative_match_cost)
+        return track_of_detection, left[scores[left] >= config.tentative_score]
 
     def _update_matched(
         self, observation: Observation, track_of_detection: np.ndarray, unoccluded: np.ndarray
     ) -> None:
-        """Carry every paired person to its detection, and learn its looks where nobody stands in front."""
+        """Move every matched track to its detection; update the embeddings of unoccluded ones."""
         rows = np.flatnonzero(track_of_detection != UNMATCHED)
         self._tracks.update_state(track_of_detection[rows], observation, rows)
         rows = rows[unoccluded[rows]]
@@ -125,7 +160,7 @@ class KprTracker:
         )
 
     def _confirm(self, track_of_detection: np.ndarray, time_s: float) -> None:
-        """Who stayed, and was once seen confidently, is in doubt no more; in the first frame at once."""
+        """Confirm tentative tracks that had a high score and are old enough; in the first frame at once."""
         store = self._tracks
         if (store.ids > 0).all():
             return
@@ -138,15 +173,18 @@ class KprTracker:
             self._next_id += 1
             store.reid_until_s[row] = time_s + self.config.reid_window_s
 
-    def _start(
+    def _unmatched_tentative(self, time_s: float) -> np.ndarray:
+        """Rows of tentative tracks without a detection in this frame."""
+        return np.flatnonzero((self._tracks.ids < 0) & (self._tracks.last_seen_s < time_s))
+
+    def _initiate(
         self,
         observation: Observation,
         rows: np.ndarray,
         track_of_detection: np.ndarray,
         unoccluded: np.ndarray,
-        first_frame: bool,
     ) -> None:
-        """Begin to watch the detections `rows`; those of the first frame are people at once (ByteTrack)."""
+        """Start tentative tracks from the detections `rows`."""
         start, count = len(self._tracks), len(rows)
         if not count:
             return
@@ -154,46 +192,47 @@ class KprTracker:
         ids = self._next_tentative_id - np.arange(count)
         self._next_tentative_id -= count
         self._tracks.add(observation, rows, ids, unoccluded[rows])
-        if first_frame:
+        if self._time_s is None:  # tracks of the first frame are confirmed at once (ByteTrack)
             self._confirm(track_of_detection, observation.time_s)
 
-    def _reidentify(self, time_s: float, gone: np.ndarray) -> None:
-        """Give newcomers who clearly are a lost person its identity; mark the obsolete rows in `gone`."""
+    def _reidentify(self, time_s: float) -> np.ndarray:
+        """Give new tracks that are clearly a lost one its ID; the rows of these lost tracks."""
         config, store = self.config, self._tracks
-        if config.reid_max_distance is None:
-            return
-        if not (store.reid_until_s >= time_s).any():
-            return
+        none = np.zeros(0, np.int64)
+        if config.reid_max_distance is None or not (store.reid_until_s >= time_s).any():
+            return none
         known = (store.ids > 0) & (store.updates >= config.reid_min_updates)
-        here = store.last_seen_s == time_s
-        new = np.flatnonzero(known & here & (store.reid_until_s >= time_s))
-        old = np.flatnonzero(known & ~here)
-        if not (len(new) and len(old)):
-            return
-        distance = part_distance(store.embeddings_of(new), store.embeddings_of(old), config.metric)
-        # Who was in sight together with the newcomer, once that surely was a person, is somebody else.
-        together = store.last_seen_s[old] + config.reid_window_s >= store.reid_until_s[new][:, None]
+        visible = store.last_seen_s == time_s
+        new = np.flatnonzero(known & visible & (store.reid_until_s >= time_s))
+        lost = np.flatnonzero(known & ~visible)
+        if not (len(new) and len(lost)):
+            return none
+        distance = part_distance(store.embeddings_of(new), store.embeddings_of(lost), config.metric)
+        # Two tracks that were visible at once, after the new one was confirmed, are two people.
+        together = store.last_seen_s[lost] + config.reid_window_s >= store.reid_until_s[new][:, None]
         distance[together] = np.inf
         inter_identity = self._scale.inter_identity_lower_bound
-        confident = margin(distance) >= config.reid_min_margin * inter_identity
-        # The less an encoder tells people apart, the nearer they must be.
+        confident = margins_of_pairs(distance) >= config.reid_min_margin * inter_identity
+        # The less an encoder separates people, the smaller the distance must be.
         limit = config.reid_max_distance * (inter_identity - self._scale.intra_identity)
-        pairing = pair(np.where(confident, distance, np.inf), limit)
-        for row, lost in zip(new[pairing.rows], old[pairing.columns], strict=True):
-            self._rename(row, store.ids[lost], time_s)
-            store.first_seen_s[row] = store.first_seen_s[lost]
+        found = pair(np.where(confident, distance, np.inf), limit)
+        for row, former in zip(new[found.rows], lost[found.columns], strict=True):
+            self._rename(row, store.ids[former], time_s)
+            store.first_seen_s[row] = store.first_seen_s[former]
             store.reid_until_s[row] = -np.inf
-            gone[lost] = True
+        return lost[found.columns]
 
     def _rename(self, row: int, number: int, time_s: float) -> None:
-        self._hindsight.rename(int(self._tracks.ids[row]), int(number), time_s)
+        self._corrector.rename(int(self._tracks.ids[row]), int(number), time_s)
         self._tracks.ids[row] = number
 
-    def _forget(self, gone: np.ndarray, time_s: float) -> None:
-        """Drop the obsolete rows and everybody lost for too long."""
+    def _remove(self, rows: np.ndarray, time_s: float) -> None:
+        """Remove the tracks `rows` and all that are lost for too long."""
+        kept = np.ones(len(self._tracks), bool)
+        kept[rows] = False
         if self.config.max_lost_s is not None:
-            gone |= time_s - self._tracks.last_seen_s > self.config.max_lost_s
-        self._tracks.keep(~gone)
+            kept &= time_s - self._tracks.last_seen_s <= self.config.max_lost_s
+        self._tracks.keep(kept)
 
     def _output(
         self,
@@ -202,23 +241,22 @@ class KprTracker:
         distances: np.ndarray,
         margins: np.ndarray,
     ) -> Tracks:
-        """The people among the detections; those in doubt are kept for hindsight."""
+        """The confirmed tracks of this frame; tentative ones are kept for retroactive correction."""
         ids = np.zeros(len(observation), np.int64)
-        ids[track_of_detection != UNMATCHED] = self._tracks.ids[
-            track_of_detection[track_of_detection != UNMATCHED]
-        ]
+        matched = track_of_detection != UNMATCHED
+        ids[matched] = self._tracks.ids[track_of_detection[matched]]
         tentative = np.flatnonzero(ids < 0)
         if len(tentative):
-            self._hindsight.add_tentative(tracks_at(observation, ids, tentative, distances, margins))
+            self._corrector.add_tentative(tracks_at(observation, ids, tentative, distances, margins))
         return tracks_at(observation, ids, np.flatnonzero(ids > 0), distances, margins)
 
 
-def _match(
-    cost: np.ndarray, store: np.ndarray, rows: np.ndarray, max_cost: float, track_of_detection: np.ndarray
+def _fill_matches(
+    track_of_detection: np.ndarray, cost: np.ndarray, tracks: np.ndarray, rows: np.ndarray, max_cost: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Write the best matches into `track_of_detection`; return the unmatched tracks and rows."""
-    if not (len(store) and len(rows)):
-        return store, rows
-    pairing = pair(cost[store[:, None], rows], max_cost)
-    track_of_detection[rows[pairing.columns]] = store[pairing.rows]
-    return store[pairing.unmatched_rows], rows[pairing.unmatched_columns]
+    """Write the best assignment into `track_of_detection`; return the unmatched tracks and detections."""
+    if not (len(tracks) and len(rows)):
+        return tracks, rows
+    found = pair(cost[tracks[:, None], rows], max_cost)
+    track_of_detection[rows[found.columns]] = tracks[found.rows]
+    return tracks[found.unmatched_rows], rows[found.unmatched_columns]

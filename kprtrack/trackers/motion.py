@@ -1,4 +1,4 @@
-"""Where people are going: one constant-velocity Kalman filter over all tracks at once.
+"""A constant-velocity Kalman filter for the boxes of all tracks at once.
 
 ByteTrack's filter has eight states (x, y, aspect, height and their velocities), but none of its matrices
 mixes two of the four coordinates and every track starts without correlation between them. So it is four
@@ -10,8 +10,8 @@ import numpy as np
 
 FRAME_RATE = 30.0  # frames per second for which the noise was chosen; seconds × FRAME_RATE = frames
 
-_POSITION_STD = 1 / 20  # of the person's height, pixels
-_VELOCITY_STD = 1 / 160  # of the person's height, pixels per frame
+_POSITION_STD = 1 / 20  # of the height of the box
+_VELOCITY_STD = 1 / 160  # of the height of the box, per frame
 _ASPECT_STD = 1e-2
 _ASPECT_VELOCITY_STD = 1e-5  # per frame
 _MEASURED_ASPECT_STD = 1e-1
@@ -19,7 +19,7 @@ _ASPECT, _HEIGHT = 2, 3
 
 
 class BoxMotion:
-    """Boxes of T people that move on their own until a detection corrects them. All numbers are float64."""
+    """Predicts the boxes of T tracks and corrects them by detections. All numbers are float64."""
 
     def __init__(self) -> None:
         self._means = np.zeros((0, 4, 2))  # centre x, centre y, width / height, height; value and velocity
@@ -30,7 +30,7 @@ class BoxMotion:
 
     @property
     def boxes(self) -> np.ndarray:
-        """[T, 4] where everybody is believed to be, x1 y1 x2 y2, pixels."""
+        """[T, 4] estimated boxes, x1 y1 x2 y2, pixels."""
         center_x, center_y, aspect, height = self._means[:, :, 0].T
         left, top = center_x - aspect * height / 2, center_y - height / 2
         return np.stack((left, top, left + aspect * height, top + height), 1)
@@ -46,13 +46,13 @@ class BoxMotion:
         return self._covariances.copy()
 
     def add(self, boxes: np.ndarray) -> None:
-        """New people at `boxes` [K, 4] with height above 0, standing still, as rows T, T + 1, ..."""
+        """Append tracks at `boxes` [K, 4] with height above 0, without velocity, as rows T, T + 1, ..."""
         measured = _measure(boxes)
         means = np.zeros((len(boxes), 4, 2))
         means[:, :, 0] = measured
         value, velocity = _noise(measured[:, _HEIGHT])
         covariances = np.zeros((len(boxes), 4, 3))
-        # Nothing is known of a newcomer's speed: twice the noise of a value, ten times that of a velocity.
+        # The velocity of a new track is unknown: twice the noise of a value, ten times that of a velocity.
         covariances[:, :, 0] = 4 * value
         covariances[:, :, 2] = 100 * velocity
         covariances[:, _ASPECT] /= (4, 1, 100)
@@ -60,11 +60,14 @@ class BoxMotion:
         self._covariances = np.concatenate((self._covariances, covariances))
 
     def predict(self, frames: float = 1.0, rows: np.ndarray | None = None) -> None:
-        """Let time pass for all people or those at `rows` (indices or a mask).
+        """Move the boxes on.
 
-        frames: time in frames of 1 / 30 s; 1 is one step of the official filter.
-        Any time is allowed, and two steps are the same as one long one while the height holds: the noise is
-        the sum over single frames, written as a polynomial in their number.
+        Two steps are the same as one long one while the height is constant: the noise is the sum over single
+        frames, written as a polynomial in their number.
+
+        Args:
+            frames: Time in frames of 1 / 30 s, any number; 1 is one step of the official filter.
+            rows: Tracks, by indices or a mask; None: all.
         """
         which = slice(None) if rows is None else rows
         means, covariances = self._means[which], self._covariances[which]
@@ -79,23 +82,23 @@ class BoxMotion:
             self._means[rows], self._covariances[rows] = means, covariances
 
     def update(self, rows: np.ndarray, boxes: np.ndarray) -> None:
-        """Correct the people at `rows` [K] (each at most once) by their detections `boxes` [K, 4]."""
+        """Correct the tracks `rows` [K] (each at most once) by their detections `boxes` [K, 4]."""
         means, covariances = self._means[rows], self._covariances[rows]
         noise, _ = _noise(means[:, _HEIGHT, 0])
         noise[:, _ASPECT] = _MEASURED_ASPECT_STD**2
-        surprise = _measure(boxes) - means[:, :, 0]
+        innovation = _measure(boxes) - means[:, :, 0]
         gain = covariances[:, :, :2] / (covariances[:, :, 0] + noise)[:, :, None]  # of value and of velocity
-        means += gain * surprise[:, :, None]
+        means += gain * innovation[:, :, None]
         covariances[:, :, 2] -= gain[:, :, 1] * covariances[:, :, 1]
         covariances[:, :, :2] -= gain[:, :, :1] * covariances[:, :, :2]
         self._means[rows], self._covariances[rows] = means, covariances
 
     def hold_height(self, rows: np.ndarray) -> None:
-        """Stop the people at `rows` (indices or a mask) from growing: ByteTrack does so while one is lost."""
+        """Set the height's velocity to 0 for the tracks `rows` (indices or a mask), as ByteTrack for lost ones."""
         self._means[rows, _HEIGHT, 1] = 0
 
     def keep(self, rows: np.ndarray) -> None:
-        """Go on with the people at `rows` (indices, in their new order, or a mask) and forget the rest."""
+        """Keep the tracks `rows` (indices, in their new order, or a mask) and remove the others."""
         self._means, self._covariances = self._means[rows], self._covariances[rows]
 
 

@@ -1,16 +1,16 @@
-"""What a tracker says of a frame: who is where, and how sure it is."""
+"""The tracks of a frame, with the distance and the margin of every match."""
 
 import numpy as np
 
 from kprtrack.core.datatypes import Observation, Tracks
 
-UNMATCHED = -1  # a detection that belongs to no person
+UNMATCHED = -1  # in place of a track's row
 
 
 def tracks_at(
     observation: Observation, ids: np.ndarray, rows: np.ndarray, distances: np.ndarray, margins: np.ndarray
 ) -> Tracks:
-    """The detections `rows` as tracks; ids, distances and margins are [N], one a detection."""
+    """The detections `rows` as tracks; ids, distances and margins are [N], one per detection."""
     return Tracks(
         frame_number=observation.frame_number,
         time_s=observation.time_s,
@@ -25,8 +25,13 @@ def tracks_at(
     )
 
 
-def certainty(distance: np.ndarray, track_of_detection: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance [N] of each detection to its person, and how much farther the nearest other person is."""
+def distance_and_margin(
+    distance: np.ndarray, track_of_detection: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """[N] part distance of each detection to its track, and how much farther the next track is; else NaN.
+
+    distance: [T, N]. track_of_detection: [N] rows of tracks.
+    """
     distances, margins = np.full((2, len(track_of_detection)), np.nan, np.float32)
     rows = np.flatnonzero(track_of_detection != UNMATCHED)
     if len(rows):
@@ -41,8 +46,8 @@ def certainty(distance: np.ndarray, track_of_detection: np.ndarray) -> tuple[np.
     return distances, margins
 
 
-def margin(distance: np.ndarray) -> np.ndarray:
-    """[A, B] how much better each pair is than the next best of its row and of its column."""
+def margins_of_pairs(distance: np.ndarray) -> np.ndarray:
+    """[A, B] how much smaller each distance is than the next smallest of its row and of its column."""
     gap = np.full(distance.shape, np.inf, np.float32)
     with np.errstate(invalid="ignore"):
         for axis in (0, 1):

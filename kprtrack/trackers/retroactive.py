@@ -1,4 +1,4 @@
-"""What becomes known of a frame after it has passed: which detection was a person, and who it was."""
+"""Retroactive correction: tracks of earlier frames get the IDs that are known by now."""
 
 from dataclasses import fields, replace
 from itertools import takewhile
@@ -9,36 +9,36 @@ from kprtrack.core.datatypes import Tracks
 
 
 class RetroactiveCorrector:
-    """Remembers the last `memory_s` seconds so that tracks can be corrected before they are final.
+    """Remembers tentative tracks and renamed IDs for `memory_s` seconds.
 
-    A person in doubt has a negative id. `rename` gives it a positive one when it proves to be a person, and
-    another positive one when it proves to be somebody known.
+    A tentative track has a negative ID. `rename` gives it a positive one when it is confirmed, and another
+    positive one when it is re-identified.
     """
 
     def __init__(self, memory_s: float) -> None:
         self._memory_s = memory_s
-        self._names: dict[int, tuple[int, float]] = {}  # id -> id it turned out to be, when
-        self._tentative: dict[int, Tracks] = {}  # frame number -> people in doubt
-        self._before_s = self._now_s = -np.inf  # the last two times at which something was remembered
+        self._names: dict[int, tuple[int, float]] = {}  # ID -> its new ID, when it was given
+        self._tentative: dict[int, Tracks] = {}  # frame number -> tentative tracks
+        self._before_s = self._now_s = -np.inf  # the last two times at which something was added
 
     def add_tentative(self, tracks: Tracks) -> None:
-        """Remember people of this frame who may turn out to be none; all ids are negative."""
+        """Remember the tentative tracks of a frame; all IDs are negative."""
         self._tentative[tracks.frame_number] = tracks
         self._forget(tracks.time_s)
 
     def rename(self, old: int, new: int, time_s: float) -> None:
-        """From time_s on it is known that `old` was `new` all along."""
+        """Note at `time_s` that the track `old` is `new` in all frames."""
         self._names[old] = (new, time_s)
         self._forget(time_s)
 
     def apply(self, tracks: Tracks) -> Tracks:
-        """The tracks of a frame as they look now; call once a frame, in order."""
+        """Return the tracks of a frame as known by now; call once a frame, in order."""
         tentative = self._tentative.pop(tracks.frame_number, None)
         if tentative is not None:
-            proven = np.array([self._name(number) > 0 for number in tentative.ids.tolist()], bool)
-            tracks = _join(tracks, tentative, proven)
+            confirmed = np.array([self._name(number) > 0 for number in tentative.ids.tolist()], bool)
+            tracks = _join(tracks, tentative, confirmed)
         ids = np.array([self._name(number) for number in tracks.ids.tolist()], np.int64)
-        # Two rows cannot be one person: the one that was in doubt gives way.
+        # Two rows cannot be one person: the tentative one is dropped.
         first = np.sort(np.unique(ids, return_index=True)[1])
         return replace(_rows(tracks, first), ids=ids[first])
 
@@ -51,7 +51,7 @@ class RetroactiveCorrector:
         """Drop what no frame of the last `memory_s` needs; both memories are in order of time."""
         if time_s > self._now_s:
             self._before_s, self._now_s = self._now_s, time_s
-        # After a jump in time, frames from before it are still to be settled.
+        # After a jump in time, frames from before it are not final yet.
         oldest_s = self._before_s - 2 * self._memory_s
         for number in list(takewhile(lambda number: self._names[number][1] < oldest_s, self._names)):
             del self._names[number]
@@ -68,6 +68,6 @@ def _rows(tracks: Tracks, rows: np.ndarray) -> Tracks:
 
 
 def _join(tracks: Tracks, more: Tracks, rows: np.ndarray) -> Tracks:
-    """`tracks` and the people `rows` of `more`, who are of the same frame."""
+    """`tracks` and the rows `rows` of `more`, which are of the same frame."""
     arrays = {name: np.concatenate([getattr(tracks, name), getattr(more, name)[rows]]) for name in _ARRAYS}
     return Tracks(tracks.frame_number, tracks.time_s, **arrays)

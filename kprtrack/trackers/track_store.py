@@ -1,4 +1,4 @@
-"""What a tracker remembers of everybody it has met, as arrays with one row a person."""
+"""All tracks of a video as arrays with one row per track."""
 
 from dataclasses import dataclass, field
 
@@ -16,27 +16,21 @@ _ARRAYS = (
 
 @dataclass
 class TrackStore:
-    """All people a tracker knows: seen now, just lost, or long gone. Row i is one person everywhere."""
+    """Tentative, confirmed and lost tracks; row i is the same track in every array."""
 
-    ids: np.ndarray = field(
-        default_factory=lambda: np.zeros(0, np.int64)
-    )  # negative: not yet sure to be a person
-    first_seen_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    last_seen_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    best_scores: np.ndarray = field(
-        default_factory=lambda: np.zeros(0, np.float32)
-    )  # of all their detections
-    reid_until_s: np.ndarray = field(default_factory=lambda: np.zeros(0))  # may be a lost person until then
-    keypoints: np.ndarray = field(default_factory=lambda: np.zeros((0, 17, 3), np.float32))  # when last seen
-    keypoint_boxes: np.ndarray = field(
-        default_factory=lambda: np.zeros((0, 4), np.float32)
-    )  # box of that moment
-    updates: np.ndarray = field(
-        default_factory=lambda: np.zeros(0, np.int64)
-    )  # clear looks blended into `looks`
-    embeddings: Appearance | None = (
-        None  # moving average per part; None until the first person shows its size
-    )
+    ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # [T] negative: tentative
+    first_seen_s: np.ndarray = field(default_factory=lambda: np.zeros(0))  # [T]
+    last_seen_s: np.ndarray = field(default_factory=lambda: np.zeros(0))  # [T]
+    # [T] highest score of all detections of the track
+    best_scores: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    # [T] until then the track may be re-identified as a lost one
+    reid_until_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    # [T, 17, 3] and [T, 4] of the last detection
+    keypoints: np.ndarray = field(default_factory=lambda: np.zeros((0, 17, 3), np.float32))
+    keypoint_boxes: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    # [T] unoccluded embeddings in the moving average
+    updates: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    embeddings: Appearance | None = None  # [T, P, D] moving average per part; None before the first track
     motion: BoxMotion = field(default_factory=BoxMotion)
 
     def __len__(self) -> int:
@@ -45,7 +39,14 @@ class TrackStore:
     def add(
         self, observation: Observation, rows: np.ndarray, ids: np.ndarray, unoccluded: np.ndarray
     ) -> None:
-        """Remember the detections `rows` [K] as new people; `clear` [K]: whose looks can be trusted."""
+        """Start tracks.
+
+        Args:
+            observation: The frame.
+            rows: [K] detections that start a track.
+            ids: [K] IDs of the tracks.
+            unoccluded: [K] bool, whether the embedding shows this person only.
+        """
         if not len(rows):
             return
         if self.embeddings is None:
@@ -70,36 +71,35 @@ class TrackStore:
         self.motion.add(observation.detections.boxes[rows])
 
     def embeddings_of(self, rows: np.ndarray) -> Appearance:
-        """What is remembered of the looks of the people `rows`."""
-        assert self.embeddings is not None, "nobody was ever added"
+        """The moving averages of the tracks `rows`."""
+        assert self.embeddings is not None, "no track was ever added"
         return self.embeddings[rows]
 
     def update_state(self, track_rows: np.ndarray, observation: Observation, rows: np.ndarray) -> None:
-        """Move the people `mine` to the detections `rows`; their looks are left alone."""
+        """Move the tracks `track_rows` [K] to the detections `rows` [K]; embeddings are left alone."""
+        scores, boxes = observation.detections.scores[rows], observation.detections.boxes[rows]
         self.last_seen_s[track_rows] = observation.time_s
-        self.best_scores[track_rows] = np.maximum(
-            self.best_scores[track_rows], observation.detections.scores[rows]
-        )
+        self.best_scores[track_rows] = np.maximum(self.best_scores[track_rows], scores)
         self.keypoints[track_rows] = observation.poses.keypoints[rows]
-        self.keypoint_boxes[track_rows] = observation.detections.boxes[rows]
-        self.motion.update(track_rows, observation.detections.boxes[rows])
+        self.keypoint_boxes[track_rows] = boxes
+        self.motion.update(track_rows, boxes)
 
     def update_embedding(self, track_rows: np.ndarray, new: Appearance, momentum: float) -> None:
-        """Blend `new` into the looks of the people `mine`, part by part."""
-        if self.embeddings is None or not len(
-            track_rows
-        ):  # a frame without people may not know the size of looks
+        """Blend `new` into the embeddings of the tracks `track_rows`, part by part."""
+        # A frame without people need not have the shape of the embeddings.
+        if self.embeddings is None or not len(track_rows):
             return
-        weight = np.minimum(momentum, self.updates[track_rows] / (self.updates[track_rows] + 1))
+        updates = self.updates[track_rows]
+        weight = np.minimum(momentum, updates / (updates + 1))
         past = self.embeddings[track_rows]
-        past.visible[self.updates[track_rows] == 0] = False  # so far only somebody in front was to be seen
+        past.visible[updates == 0] = False  # so far the person was occluded
         mixed = blend(past, new, weight)
         self.embeddings.features[track_rows] = mixed.features
         self.embeddings.visible[track_rows] = mixed.visible
         self.updates[track_rows] += 1
 
     def keep(self, kept: np.ndarray) -> None:
-        """Forget everybody outside the mask `kept`."""
+        """Remove all tracks outside the mask `kept`."""
         if kept.all():
             return
         for name in _ARRAYS:

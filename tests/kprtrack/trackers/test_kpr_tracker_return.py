@@ -164,7 +164,7 @@ def test_a_newcomer_begins_with_its_first_score_above_sprout_score() -> None:
     assert who(film([ALWAYS, rising], 6))[1] == [0] * 3 + [2] * 37
 
 
-def test_hindsight_reaches_no_farther_than_settle_s() -> None:
+def test_corrector_reaches_no_farther_than_settle_s() -> None:
     rising = Actor(LOOKS[1], walk(400, start_s=2), score=lambda time_s: 0.35 if time_s < 5 else 0.9)
     assert who(film([ALWAYS, rising], 8), KprTrackerConfig(output_delay_s=1.05))[1] == [0] * 19 + [2] * 41
 
@@ -209,12 +209,12 @@ def test_a_forgetful_tracker_remembers_only_the_last_seconds() -> None:
 
 
 @pytest.mark.parametrize("settles", [True, False])
-def test_hindsight_remembers_seconds_however_long_the_video(settles: bool) -> None:
+def test_corrector_remembers_seconds_however_long_the_video(settles: bool) -> None:
     tracker = KprTracker()
     sizes = []
     for seen in passing_by(60).frames:
         tracks = tracker.update(seen)
         if settles:
             tracker.finalize(tracks)
-        sizes.append(len(tracker._hindsight._names) + len(tracker._hindsight._tentative))
+        sizes.append(len(tracker._corrector._names) + len(tracker._corrector._tentative))
     assert 0 < max(sizes) <= 14
