@@ -1,1 +1,1 @@
-"""Readers of benchmarks: their files in, sequences of truth and tracks out."""
+"""Read the files of benchmarks and score tracks on them."""

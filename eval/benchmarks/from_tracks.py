@@ -1,4 +1,4 @@
-"""Our tracks in memory as the evaluation reads them from files: the same people, to the last digit."""
+"""Convert tracks in memory to what the evaluation would read from their result file."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,19 +10,27 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.io.posetrack import to_posetrack
 from kprtrack.io.text_writer import left_top_size
 
-# Keypoint HOTA counts every joint that has coordinates, however doubtful. 0.3: TrackLab's threshold.
+# Keypoint HOTA counts every joint with coordinates, whatever its confidence. 0.3 is TrackLab's threshold.
 MIN_JOINT_SCORE = 0.3
 _PIXEL_DIGITS, _SCORE_DIGITS = 2, 4  # of our result files
 
 
 def without_low_score_joints(tracks: Tracks, min_score: float) -> Tracks:
-    """`tracks` with zeros for every joint whose score is below `min_score`."""
+    """Return `tracks` with zeros for every joint whose confidence is below `min_score`."""
     kept = tracks.keypoints[..., 2:] >= min_score
     return replace(tracks, keypoints=np.where(kept, tracks.keypoints, np.float32(0)))
 
 
 def people_from_tracks(frames: Iterable[Tracks], min_joint_score: float = MIN_JOINT_SCORE) -> People:
-    """The people of all frames, in order of time; their keypoints become PoseTrack's."""
+    """Return the people of all frames, rounded as in result files.
+
+    Args:
+        frames: Tracks in order of time.
+        min_joint_score: Joints below this confidence count as missing.
+
+    Returns:
+        People with PoseTrack's keypoints.
+    """
     some = [without_low_score_joints(tracks, min_joint_score) for tracks in frames if len(tracks)]
     numbers = [np.full(len(tracks), tracks.frame_number, np.int64) for tracks in some]
     count = sum(map(len, some))

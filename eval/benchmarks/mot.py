@@ -1,4 +1,4 @@
-"""MOTChallenge's folders and rules: which boxes of MOT15, MOT16, MOT17 and MOT20 are scored."""
+"""MOTChallenge's folders and its rules for the boxes that are scored in MOT15, MOT16, MOT17 and MOT20."""
 
 import configparser
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ PEDESTRIAN = 1
 _CLASSES = 13  # from 1 on
 _DISTRACTORS = (2, 7, 8, 12)  # person on vehicle, static person, distractor, reflection
 _MOT20_DISTRACTORS = (*_DISTRACTORS, 6)  # vehicle of no other class
-_COLUMNS_AFTER_FLAG = 2  # class and visibility since MOT16; MOT15 has three, a place in the world
+_COLUMNS_AFTER_FLAG = 2  # class and visibility since MOT16; MOT15 has three, a position in the world
 
 
 @dataclass(frozen=True)
 class MotFiles:
-    """Where the two sides of a sequence are."""
+    """The two files of a sequence."""
 
     name: str
     ground_truth: Path
@@ -31,18 +31,24 @@ class MotFiles:
 
 @dataclass(frozen=True)
 class MotSequence:
-    """What is scored of a sequence."""
+    """A sequence after preprocessing."""
 
     sequence: Sequence
     has_classes: bool  # whether MOT16's rules were applied
 
 
 def find_mot_sequences(ground_truth: Path, results: Path) -> tuple[list[MotFiles], tuple[str, ...]]:
-    """The files of all sequences by name, and notes for the reader.
+    """Find the files of all sequences.
 
-    truth: a folder of NAME/gt/gt.txt or NAME.txt, one such sequence's folder, or a file.
-    results: a folder of NAME.txt; with a single sequence also a file of any name.
-    Raises: InputError naming what is missing.
+    Args:
+        ground_truth: A folder of NAME/gt/gt.txt or NAME.txt, the folder of one sequence, or a file.
+        results: A folder of NAME.txt; for a single sequence also a file of any name.
+
+    Returns:
+        The files, ordered by name of the sequence, and notes for the reader.
+
+    Raises:
+        InputError: A file or folder is missing.
     """
     gt_files = _gt_files(ground_truth)
     if results.is_file():
@@ -61,12 +67,14 @@ def find_mot_sequences(ground_truth: Path, results: Path) -> tuple[list[MotFiles
 
 
 def read_mot_sequence(files: MotFiles) -> MotSequence:
-    """A sequence after MOTChallenge's preprocessing.
+    """Read a sequence and apply MOTChallenge's preprocessing.
 
-    With classes (MOT16, MOT17, MOT20), tracks that match a distractor are removed, then all truth but
-    pedestrians. Truth whose flag is 0 is always removed.
-    Raises: InputError naming file and line.
+    With classes (MOT16, MOT17, MOT20), tracks that match a distractor are removed, then all ground truth
+    other than pedestrians. Ground truth whose flag is 0 is always removed.
     Source: MOT16 (Milan et al., 2016), as TrackEval applies it.
+
+    Raises:
+        InputError: A file is invalid; the message names file and line.
     """
     ground_truth, tracks = read_mot_table(files.ground_truth), read_mot_table(files.results)
     tracks.reject(
@@ -75,22 +83,24 @@ def read_mot_sequence(files: MotFiles) -> MotSequence:
     )
     frame_count = _frame_count(files.ground_truth, ground_truth, tracks)
     classes = _classes(ground_truth)
-    scored = np.trunc(ground_truth.scores) != 0
-    judged = np.ones(len(tracks), bool)
+    gt_scored = np.trunc(ground_truth.scores) != 0
+    tracks_scored = np.ones(len(tracks), bool)
     if classes is not None:
-        everybody = people_of(ground_truth, np.ones(len(ground_truth), bool)), people_of(tracks, judged)
-        pairs = box_similarities(_sequence(files.name, frame_count, *everybody))
+        sides = people_of(ground_truth, np.ones(len(ground_truth), bool)), people_of(tracks, tracks_scored)
+        pairs = box_similarities(_sequence(files.name, frame_count, *sides))
         matched = matched_pairs(pairs)
         distractors = _MOT20_DISTRACTORS if files.name.startswith("MOT20") else _DISTRACTORS
         on_distractors = matched[np.isin(classes[pairs.gt_rows[matched]], distractors)]
-        judged[pairs.track_rows[on_distractors]] = False
-        scored &= classes == PEDESTRIAN
-    sequence = _sequence(files.name, frame_count, people_of(ground_truth, scored), people_of(tracks, judged))
+        tracks_scored[pairs.track_rows[on_distractors]] = False
+        gt_scored &= classes == PEDESTRIAN
+    sequence = _sequence(
+        files.name, frame_count, people_of(ground_truth, gt_scored), people_of(tracks, tracks_scored)
+    )
     return MotSequence(sequence, classes is not None)
 
 
 def _gt_files(ground_truth: Path) -> dict[str, Path]:
-    """Ground truth by the name of its sequence."""
+    """Return the ground truth files by name of the sequence."""
     if ground_truth.is_file():
         return {_name_of(ground_truth): ground_truth}
     if not ground_truth.is_dir():
@@ -116,9 +126,10 @@ def _sequence(name: str, frame_count: int, ground_truth: People, tracks: People)
 
 
 def _frame_count(path: Path, ground_truth: MotRows, tracks: MotRows) -> int:
-    """What seqinfo.ini says; without it, up to the last frame with a box.
+    """Return the length in seqinfo.ini or, without that file, up to the last frame with a box.
 
-    Raises: InputError for a box after the end.
+    Raises:
+        InputError: There is a box after the end.
     """
     info = path.parent.parent / "seqinfo.ini"
     if path.parent.name != "gt" or not info.is_file():
@@ -131,14 +142,15 @@ def _frame_count(path: Path, ground_truth: MotRows, tracks: MotRows) -> int:
         message = str(error).splitlines()[0]
         raise InputError(f"{info} must have seqLength in its section [Sequence]: {message}.") from error
     for table in (ground_truth, tracks):
-        table.reject(table.frames >= count, f"{info.name} says that the sequence ends with frame {count}.")
+        table.reject(table.frames >= count, f"{info.name}: the sequence ends with frame {count}.")
     return count
 
 
 def _classes(ground_truth: MotRows) -> np.ndarray | None:
-    """[N] classes of the ground truth; None if it has none, as in MOT15.
+    """Return the classes of the ground truth, [N]; None if it has none, as in MOT15.
 
-    Raises: InputError for an unknown class in a file that has them.
+    Raises:
+        InputError: A class is unknown.
     """
     if not ground_truth.rest.shape[1]:
         return None

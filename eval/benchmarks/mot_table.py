@@ -28,9 +28,7 @@ def read_mot_table(path: Path) -> MotRows:
     finite = np.isfinite(np.column_stack([rows.boxes, scores, rows.rest])).all(axis=1)
     rows.reject(~finite, "a number that is not finite. Remove that row.")
     rows.reject(rows.frames >= _LAST_FRAME, f"frame numbers must be at most {_LAST_FRAME}.")
-    rows.reject(
-        rows.ids == -1, "id -1, as in detections. Only tracks with an id in every row can be scored."
-    )
+    rows.reject(rows.ids == -1, "id -1, as in detections. Only tracks with an id in every row can be scored.")
     rows.reject(rows.ids < 0, "ids must not be negative.")
     rows.reject(rows.boxes[:, 2:].min(axis=1) < 0, f"a negative width or height. {ROW}")
     _validate_unique(rows)

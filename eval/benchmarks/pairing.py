@@ -1,4 +1,4 @@
-"""Which result belongs to which truth, by name."""
+"""Pair results with ground truth by file name."""
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
@@ -10,7 +10,11 @@ _SHOWN = 3  # names in a message
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, Path]:
-    """The files by their names without suffix, sorted. Raises: InputError if two share one."""
+    """Return the files by name without suffix, sorted.
+
+    Raises:
+        InputError: Two files have the same name.
+    """
     found: dict[str, Path] = {}
     for file in sorted(files):
         if file.stem in found:
@@ -22,7 +26,7 @@ def by_stem(files: Iterable[Path]) -> dict[str, Path]:
 def validate_all_have_results(
     ground_truth: Collection[str], results: Mapping[str, Path], folder: Path
 ) -> None:
-    """Raises: InputError naming the first sequence of the truth that has no result, and what is like it."""
+    """Raise InputError about the first sequence of the ground truth without a result, with a similar name."""
     missing = [name for name in ground_truth if name not in results]
     if not missing:
         return
@@ -30,17 +34,17 @@ def validate_all_have_results(
     nearest = difflib.get_close_matches(
         missing[0], [name for name in results if name not in ground_truth], n=1
     )
-    hint = f" Is it '{results[nearest[0]].name}'? Rename it." if nearest else ""
+    hint = f" Did you mean '{results[nearest[0]].name}'? Rename it." if nearest else ""
     raise InputError(
         f"{folder} has no result for the sequence '{missing[0]}'{more}.{hint} "
-        "Every sequence of the truth needs one, an empty file if nobody was found."
+        "Each sequence of the ground truth needs one: an empty file if there are no tracks."
     )
 
 
 def unused_note(ground_truth: Collection[str], results: Mapping[str, Path]) -> tuple[str, ...]:
-    """A note on results without truth, if there are any."""
+    """Return a note on results without ground truth, if there are any."""
     unused = [path.name for name, path in results.items() if name not in ground_truth]
     if not unused:
         return ()
     some = ", ".join(unused[:_SHOWN]) + (", ..." if len(unused) > _SHOWN else "")
-    return (f"Not scored, because the truth has no such sequence: {some} ({len(unused)} in all).",)
+    return (f"Not scored, because the ground truth has no such sequence: {some} ({len(unused)} in total).",)

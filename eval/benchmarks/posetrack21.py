@@ -1,4 +1,4 @@
-"""PoseTrack21's folders: which files belong to a sequence, and one sequence of them as truth and tracks."""
+"""Find the files of PoseTrack21's sequences and read a sequence as ground truth and tracks."""
 
 from collections.abc import Sequence as List
 from dataclasses import dataclass, replace
@@ -13,50 +13,58 @@ from kprtrack.core.errors import InputError, unknown_name
 
 _POSES, _BOXES = "posetrack_data", Path("posetrack_mot", "mot")
 _SHOWN = 3  # names in a message
-_GREATEST_CLASS = 1  # in column 8 of box files (docs/reference/tracking_and_evaluation.md 1)
+_MAX_CLASS = 1  # in column 8 of box files (docs/reference/tracking_and_evaluation.md 1)
 
 
 @dataclass(frozen=True)
 class SequenceFiles:
-    """Where the truth and the tracks of one sequence lie."""
+    """The files of one sequence."""
 
     name: str
     gt_poses: Path
     track_poses: Path
-    gt_boxes: Path | None  # folder with image_info.json and gt/gt.txt; None: the boxes of truth_poses
+    gt_boxes: Path | None  # folder with image_info.json and gt/gt.txt; None: the boxes of gt_poses
     track_boxes: Path | None  # text; None: the boxes of track_poses
 
     @property
     def size(self) -> int:
-        """Bytes of the pose files, a measure of the work."""
+        """Return the bytes of the pose files, an estimate of the work."""
         return self.gt_poses.stat().st_size + self.track_poses.stat().st_size
 
 
 @dataclass(frozen=True)
 class SequencePair:
-    """The two sides of a video: poses are scored in labelled frames, boxes in all."""
+    """Poses and boxes of a video: poses are scored in labelled frames, boxes in all frames."""
 
     poses: Sequence
-    boxes: Sequence | None  # None where the pose file of the tracks has no boxes and no text was given
+    boxes: Sequence | None  # None if the pose file of the tracks has no boxes and there is no box file
     gt_has_person_ids: bool
     tracks_have_person_ids: bool
 
     @property
     def have_person_ids(self) -> bool:
-        """Whether people can be told across videos on both sides."""
+        """Return whether both sides have identities across videos."""
         return self.gt_has_person_ids and self.tracks_have_person_ids
 
 
 def read_sequences(
     ground_truth: Path, results: Path, *, split: str = "val", box_results: Path | None = None
 ) -> list[SequenceFiles]:
-    """The files of all sequences of a split, by name; the truth says which there are.
+    """Find the files of all sequences of a split.
 
-    truth: holds posetrack_data and, for its own box files, posetrack_mot.
-    results: the pose json files, named as those of the truth; or holds them in `sequences` or in a tracker's
-        `NAME/sequences`.
-    box_results: a text file for each sequence; None takes the boxes of the json files.
-    Raises: InputError, UserError for an unknown split.
+    Args:
+        ground_truth: Folder with posetrack_data and, for its own box files, posetrack_mot.
+        results: Folder of pose JSON files, named as those of the ground truth, or a folder that has them in
+            `sequences` or `NAME/sequences`.
+        split: Folder name below posetrack_data.
+        box_results: Folder with a text file for each sequence; None uses the boxes of the JSON files.
+
+    Returns:
+        The files of all sequences of the ground truth, ordered by name.
+
+    Raises:
+        InputError: A file or folder is missing.
+        UserError: The split is unknown.
     """
     paths = _gt_files(ground_truth, split)
     names = [path.stem for path in paths]
@@ -67,7 +75,11 @@ def read_sequences(
 
 
 def read_sequence(files: SequenceFiles) -> SequencePair:
-    """One sequence. Raises: InputError naming file, frame and person."""
+    """Read one sequence.
+
+    Raises:
+        InputError: A file is invalid; the message names file, frame and person.
+    """
     ground_truth = read_gt_poses(files.gt_poses)
     tracks = read_track_poses(files.track_poses, ground_truth)
     poses = Sequence(
@@ -83,7 +95,7 @@ def read_sequence(files: SequenceFiles) -> SequencePair:
 
 
 def _boxes(files: SequenceFiles, ground_truth: PoseFile, poses: Sequence) -> Sequence:
-    """The box side: truth from posetrack_mot if it is there, tracks from the text if it is there."""
+    """Return the boxes: ground truth from posetrack_mot and tracks from the box file, where these exist."""
     if files.gt_boxes:
         ids: list[object]
         ids, regions = read_image_info(files.gt_boxes / "image_info.json")
@@ -107,7 +119,7 @@ def _boxes(files: SequenceFiles, ground_truth: PoseFile, poses: Sequence) -> Seq
         if len(listed) < len(ids) or (np.diff(listed) < 0).any():
             raise InputError(
                 f"{files.gt_boxes}/image_info.json lists other images than {ground_truth.path}, or in another"
-                " order, so boxes of pose files have no place in it. Give box files with --box-results."
+                " order, so the boxes of pose files cannot be used. Give box files with --box-results."
             )
         frames = frames[poses.tracks.frames]
         tracks = replace(poses.tracks, frames=frames).at(frames >= 0)
@@ -115,11 +127,11 @@ def _boxes(files: SequenceFiles, ground_truth: PoseFile, poses: Sequence) -> Seq
 
 
 def _box_text(path: Path, frame_count: int) -> People:
-    """The boxes of gt.txt or of a result."""
+    """Return the boxes of gt.txt or of a result."""
     table = read_mot_table(path)
-    table.reject(table.frames >= frame_count, f"after the last frame of the sequence, {frame_count}.")
-    foreign = np.any(table.rest[:, :1] > _GREATEST_CLASS, axis=1)
-    table.reject(foreign, "a class above 1. Remove all but people, or write -1 in column 8.")
+    table.reject(table.frames >= frame_count, f"a frame after the last one of the sequence, {frame_count}.")
+    other_class = np.any(table.rest[:, :1] > _MAX_CLASS, axis=1)
+    table.reject(other_class, "a class above 1. Remove all but people, or write -1 in column 8.")
     return people_of(table, np.ones(len(table), bool))
 
 
@@ -127,7 +139,7 @@ def _gt_files(ground_truth: Path, split: str) -> list[Path]:
     poses = ground_truth / _POSES
     if not ground_truth.is_dir():
         raise InputError(
-            f"There is no folder {ground_truth}. Name the root of PoseTrack21, which holds {_POSES}."
+            f"There is no folder {ground_truth}. Give the root of PoseTrack21, which holds {_POSES}."
         )
     if not poses.is_dir():
         above = next(
@@ -135,7 +147,7 @@ def _gt_files(ground_truth: Path, split: str) -> list[Path]:
         )
         hint = f" Did you mean {above}?" if above else ""
         raise InputError(
-            f"{ground_truth} does not hold the folder {_POSES}. Name the root of PoseTrack21: it holds"
+            f"{ground_truth} does not hold the folder {_POSES}. Give the root of PoseTrack21, with"
             f" {_POSES}/{split}/*.json and {_BOXES}/{split}/*.{hint}"
         )
     splits = {path.name: path for path in poses.iterdir() if path.is_dir()}
@@ -156,28 +168,29 @@ def _gt_box_folders(folder: Path, names: List[str]) -> list[Path | None]:
         for file in (folder / name / "image_info.json", folder / name / "gt" / "gt.txt"):
             if not file.is_file():
                 raise InputError(
-                    f"{file} is missing, but other boxes of the truth are there. Unpack posetrack_mot again,"
-                    f" or move it away: then the boxes of {_POSES} are used."
+                    f"{file} is missing, but other ground truth boxes exist. Unpack posetrack_mot again, or"
+                    " move"
+                    f" it away to use the boxes of {_POSES}."
                 )
     return [folder / name for name in names]
 
 
 def _result_files(results: Path, names: List[str], suffix: str, *, inside: str) -> list[Path]:
     if not results.is_dir():
-        raise InputError(f"There is no folder {results}. Name the one with the results, NAME{suffix} each.")
+        raise InputError(f"There is no folder {results}. Give the folder of the results, NAME{suffix}.")
     folder = _tracker_folder(results, set(names), suffix, inside)
     missing = [name + suffix for name in names if not (folder / (name + suffix)).is_file()]
     if missing:
         shown = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
         raise InputError(
-            f"{folder} lacks {len(missing)} of {len(names)} sequences: {shown}. Each needs a file,"
-            " also where nobody was found."
+            f"{folder} lacks {len(missing)} of {len(names)} sequences: {shown}. Each sequence"
+            " needs a file, also if there are no tracks."
         )
     return [folder / (name + suffix) for name in names]
 
 
 def _tracker_folder(results: Path, names: set[str], suffix: str, inside: str) -> Path:
-    """The folder of the results: the given one, or one inside that the official program would take."""
+    """Return the folder of the results: `results`, or one below it that the official program would use."""
 
     def holds(folder: Path) -> bool:
         return any(path.stem in names for path in _files(folder, suffix))
@@ -188,16 +201,20 @@ def _tracker_folder(results: Path, names: set[str], suffix: str, inside: str) ->
         return found[0]
     if found:
         several = ", ".join(str(folder) for folder in found[:_SHOWN])
-        raise InputError(f"{results} holds the results of several trackers: {several}. Name one of them.")
+        raise InputError(f"{results} holds the results of several trackers: {several}. Give one of them.")
     near = next((folder for folder in sorted(results.iterdir()) if folder.is_dir() and holds(folder)), None)
-    there = _files(results, suffix)
-    has = f"such as {there[0].name}, but none named as the truth" if there else f"no {suffix} files"
-    hint = f" Did you mean {near}?" if near else f" Name the folder with {min(names)}{suffix} and the others."
+    found_files = _files(results, suffix)
+    has = (
+        f"files such as {found_files[0].name}, but none named as in the ground truth"
+        if found_files
+        else f"no {suffix} files"
+    )
+    hint = f" Did you mean {near}?" if near else f" Give the folder with {min(names)}{suffix} and the others."
     raise InputError(f"{results} holds {has}.{hint}")
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:
-    """Files of the suffix by name, without hidden ones."""
+    """Return the files with this suffix, sorted by name, without hidden files."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.glob(f"*{suffix}") if path.is_file() and path.name[0] != ".")

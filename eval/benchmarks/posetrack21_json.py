@@ -1,4 +1,4 @@
-"""One pose file of PoseTrack21, truth or result, as arrays."""
+"""One pose file of PoseTrack21, ground truth or result, as arrays."""
 
 import json
 from collections.abc import Mapping
@@ -20,34 +20,38 @@ from eval.datatypes import POSETRACK_JOINTS, People
 from kprtrack.core.errors import InputError
 
 _HEAD_SHARE = 0.6  # of the head box's diagonal (docs/reference/tracking_and_evaluation.md 2.1)
-_NO_SCORE = -9999.0  # what the official program takes for a missing joint score
+_NO_SCORE = -9999.0  # the official program's value for a missing joint score
 _NO_JOINTS = [0.0] * (3 * POSETRACK_JOINTS)
 _NO_SCORES = [_NO_SCORE] * POSETRACK_JOINTS
-_CORNERS = 3  # fewer enclose nothing
+_CORNERS = 3  # fewer have no area
 
 
 @dataclass(frozen=True)
 class PoseFile:
-    """What a file holds, its people in the order of the images."""
+    """The content of a file; people are in the order of the images."""
 
     path: Path
     image_ids: list[int]
     labelled: np.ndarray  # [F] bool
-    ignore_regions: tuple[tuple[np.ndarray, ...], ...]  # as Sequence has them
+    ignore_regions: tuple[tuple[np.ndarray, ...], ...]  # as in Sequence
     people: People
     has_boxes: bool  # else People.boxes are 0
     has_person_ids: bool  # else People.person_ids are -1
 
 
 def read_gt_poses(path: Path) -> PoseFile:
-    """The truth of one sequence. Raises: InputError naming file, frame and person."""
+    """Read the ground truth of one sequence.
+
+    Raises:
+        InputError: The file is invalid; the message names file, frame and person.
+    """
     data = load_json(path)
     images, ids = _images(data, path)
     for index, image in enumerate(images):
         if "is_labeled" not in image:
             raise InputError(
-                f"{path}, image {index}: is_labeled is missing, so this is no truth of PoseTrack21."
-                " Are truth and results swapped?"
+                f"{path}, image {index}: is_labeled is missing, so this is not ground truth of PoseTrack21."
+                " Are ground truth and results swapped?"
             )
     labelled = np.array([bool(image["is_labeled"]) for image in images], bool)
     regions = tuple(ignore_regions(image, f"{path}, frame {i}") for i, image in enumerate(images))
@@ -56,7 +60,11 @@ def read_gt_poses(path: Path) -> PoseFile:
 
 
 def read_track_poses(path: Path, ground_truth: PoseFile) -> PoseFile:
-    """The result for a sequence. Raises: InputError naming file, frame and person."""
+    """Read the result of a sequence.
+
+    Raises:
+        InputError: The file is invalid; the message names file, frame and person.
+    """
     data = load_json(path)
     _, ids = _images(data, path)
     validate_same_images(path, ids, ground_truth.path, ground_truth.image_ids)
@@ -67,15 +75,19 @@ def read_track_poses(path: Path, ground_truth: PoseFile) -> PoseFile:
             raise InputError(
                 f"{found.place(row)} has no keypoints. Write 17 x (x, y, visible), 0 0 0 if unknown."
             )
-    nobody_knows = np.full(len(found), np.nan)
-    result = _pose_file(found, ground_truth.labelled, ground_truth.ignore_regions, head_sizes=nobody_knows)
+    unknown = np.full(len(found), np.nan)
+    result = _pose_file(found, ground_truth.labelled, ground_truth.ignore_regions, head_sizes=unknown)
     if not joints_are_named:
         validate_coco_order(path, result.people.keypoints)
     return result
 
 
 def read_image_info(path: Path) -> tuple[list[object], tuple[tuple[np.ndarray, ...], ...]]:
-    """Image ids and ignored regions of all frames of a sequence of posetrack_mot. Raises: InputError."""
+    """Read the image IDs and ignore regions of all frames of a sequence of posetrack_mot.
+
+    Raises:
+        InputError: The file is invalid.
+    """
     images = load_json(path)
     if not isinstance(images, list) or not images or not all(isinstance(image, dict) for image in images):
         raise InputError(f"{path} must be the list of all images of the sequence.")
@@ -84,7 +96,11 @@ def read_image_info(path: Path) -> tuple[list[object], tuple[tuple[np.ndarray, .
 
 
 def load_json(path: Path) -> object:
-    """What a file holds, NaN included. Raises: InputError if it cannot be read."""
+    """Return the content of a JSON file, which may contain NaN.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -93,26 +109,30 @@ def load_json(path: Path) -> object:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         try:
-            return json.loads(text)  # takes NaN, which the checks then find and name with its place
+            return json.loads(text)  # accepts NaN, which is reported later with its place
         except (ValueError, RecursionError):
-            raise InputError(f"{path} is no valid json: {error}. Is it cut off? Write it again.") from error
+            raise InputError(
+                f"{path} is not valid JSON: {error}. Is it truncated? Write it again."
+            ) from error
 
 
 def ignore_regions(image: Entry, place: str) -> tuple[np.ndarray, ...]:
-    """The polygons of an image, each [V, 2]; a single one may be a flat list.
+    """Return the polygons of an image, each [V, 2]; a single one may be a flat list in the file.
 
     Source: docs/reference/tracking_and_evaluation.md 1.
-    Raises: InputError if they are no polygons.
+
+    Raises:
+        InputError: The values are not polygons.
     """
     xs, ys = (image.get(f"ignore_regions_{axis}") or [] for axis in "xy")
     try:
         if isinstance(xs, list) and xs and not isinstance(xs[0], list):
             xs, ys = [xs], [ys]
         polygons = [np.array([x, y], np.float64).T for x, y in zip(xs, ys, strict=True)]  # type: ignore[call-overload]
-        fine = all(polygon.ndim == 2 and np.isfinite(polygon).all() for polygon in polygons if polygon.size)
+        valid = all(polygon.ndim == 2 and np.isfinite(polygon).all() for polygon in polygons if polygon.size)
     except (TypeError, ValueError):
-        fine = False
-    if not fine:
+        valid = False
+    if not valid:
         raise InputError(
             f"{place}: ignore_regions_x and _y must be lists of polygons, as many x as y, all finite."
         )
@@ -120,7 +140,7 @@ def ignore_regions(image: Entry, place: str) -> tuple[np.ndarray, ...]:
 
 
 def _images(data: object, path: Path) -> tuple[list[Entry], list[int]]:
-    """The images and their ids."""
+    """Return the images and their IDs."""
     images = data.get("images") if isinstance(data, dict) else None
     if not isinstance(images, list) or not images or not all(isinstance(image, dict) for image in images):
         raise InputError(f'{path}: "images" must be the list of all images of the sequence, in their order.')
@@ -130,9 +150,7 @@ def _images(data: object, path: Path) -> tuple[list[Entry], list[int]]:
             raise InputError(f"{path}, image {index}: its id {image_id!r:.40} must be a whole number.")
     if len(set(ids)) < len(ids):
         index = next(i for i, image_id in enumerate(ids) if image_id in ids[:i])
-        raise InputError(
-            f"{path}, image {index}: id {ids[index]} was there before. Each image needs its own."
-        )
+        raise InputError(f"{path}, image {index}: id {ids[index]} is repeated. Each image needs its own ID.")
     return images, ids
 
 
@@ -148,8 +166,8 @@ def _annotations(data: object, path: Path, image_ids: list[int]) -> Annotations:
     except (KeyError, TypeError):
         index = next(i for i, e in enumerate(entries) if e.get("image_id") not in image_ids)
         raise InputError(
-            f"{path}, annotation {index} (from 0): image_id {entries[index].get('image_id')!r:.40} is none of"
-            f" the {len(image_ids)} images of the file."
+            f"{path}, annotation {index} (from 0): image_id {entries[index].get('image_id')!r:.40} is not"
+            f" one of the {len(image_ids)} images of the file."
         ) from None
     order = np.argsort(frames, kind="stable")
     return Annotations(path, [entries[row] for row in order.tolist()], frames[order], image_ids)
@@ -162,7 +180,7 @@ def _pose_file(
     *,
     head_sizes: np.ndarray,
 ) -> PoseFile:
-    """The arrays of checked annotations."""
+    """Return the arrays of validated annotations."""
     ids = found.whole("track_id")
     validate_unique(found, "track_id", ids)
     has_boxes = any("bbox" in entry for entry in found.entries)
@@ -185,14 +203,14 @@ def _pose_file(
 
 
 def _head_sizes(found: Annotations, labelled: np.ndarray) -> np.ndarray:
-    """[N] pixels; NaN in frames whose poses are not annotated, where nobody asks."""
+    """Return the head sizes in pixels, [N]; NaN in frames without annotated poses."""
     sizes = np.full(len(found), np.nan)
     heads = found.at(np.flatnonzero(labelled))
     for row, entry in enumerate(heads.entries):
         if not entry.get("bbox_head"):
             raise InputError(
                 f"{heads.place(row)} has no bbox_head. Distances are measured in head sizes, so the"
-                " truth must have one for everybody in labelled frames."
+                " ground truth needs a head box for each person in labelled frames."
             )
     sizes[labelled] = _HEAD_SHARE * np.hypot(*heads.boxes("bbox_head")[:, 2:].T)
     return sizes

@@ -1,4 +1,4 @@
-"""All that one sequence of PoseTrack21 adds to an evaluation; sequences know nothing of each other."""
+"""Score one sequence of PoseTrack21, independently of the others."""
 
 from dataclasses import dataclass
 
@@ -18,26 +18,32 @@ from eval.metrics.timeline import timeline
 KEYPOINT_MEASURES = ("keypoint_hota", "keypoint_hota_fixed")
 BOX_MEASURES = ("box_hota", "box_clear", "box_identity")
 CROSS_VIDEO_MEASURES = ("cross_video_hota", "cross_video_hota_fixed")
-MEASURES = (*KEYPOINT_MEASURES, *BOX_MEASURES, "kit_mota", "pose_ap", *CROSS_VIDEO_MEASURES)  # as reported
+MEASURES = (
+    *KEYPOINT_MEASURES,
+    *BOX_MEASURES,
+    "kit_mota",
+    "pose_ap",
+    *CROSS_VIDEO_MEASURES,
+)  # in the order of the report
 
 
 @dataclass(frozen=True)
 class SequenceMetadata:
-    """What a reader must know of a sequence to read its scores rightly."""
+    """Properties of a sequence that the notes of the report depend on."""
 
-    frames_without_tracks: int  # labelled, with truth and without tracks, in a sequence with tracks elsewhere
+    frames_without_tracks: int  # labelled, with ground truth, in a sequence with tracks elsewhere
     frames_without_gt: int  # labelled
     has_tracks: bool
     has_tracks_to_score: bool  # in labelled frames, outside ignored regions
     has_boxes: bool
     gt_has_person_ids: bool
     tracks_have_person_ids: bool
-    copies_track_ids: bool  # there are people and every person id is the track id
+    copies_track_ids: bool  # there are tracks and every person ID equals the track ID
 
 
 @dataclass(frozen=True)
 class SequenceScores:
-    """Scores of a sequence by measure, at least those wanted, and what scores of all sequences need of it."""
+    """Scores of a sequence by measure, and its share of the scores of all sequences."""
 
     name: str
     metadata: SequenceMetadata
@@ -49,13 +55,17 @@ class SequenceScores:
 
 @dataclass(frozen=True)
 class SequenceScorer:
-    """Reads and scores one sequence after the other, in whichever process."""
+    """Reads and scores one sequence after another; picklable for worker processes."""
 
     wanted: frozenset[str]  # measures
-    timelines: bool
+    timelines: bool  # whether to make timelines
 
     def __call__(self, files: SequenceFiles) -> SequenceScores:
-        """Raises: InputError naming file, frame and person."""
+        """Read and score a sequence.
+
+        Raises:
+            InputError: A file is invalid; the message names file, frame and person.
+        """
         pair = read_sequence(files)
         poses, boxes, wanted = without_ignored(pair.poses), pair.boxes, self.wanted
         scores: dict[str, Scores] = {}
@@ -80,7 +90,7 @@ class SequenceScorer:
 
 
 def _metadata(pair: SequencePair, poses: Sequence) -> SequenceMetadata:
-    """poses: those of the pair without what is ignored."""
+    """Return the properties of a sequence; `poses` are those of the pair without ignored people."""
     with_gt = np.unique(poses.ground_truth.frames)
     tracks = pair.poses.tracks
     return SequenceMetadata(

@@ -1,4 +1,4 @@
-"""Scores of MOTChallenge files."""
+"""Score tracks in MOTChallenge's format."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,11 +12,15 @@ from eval.metrics.timeline import timeline
 def score_mot(
     ground_truth: Path, results: Path, *, on_sequence: Callable[[str], None] | None = None
 ) -> Evaluation:
-    """Box HOTA, CLEAR and Identity of tracks in MOTChallenge's text format, as TrackEval gives them.
+    """Score boxes in MOTChallenge's text format: HOTA, CLEAR and Identity as in TrackEval.
 
-    truth, results: folders or two files, as `find_mot_sequences` says.
-    on_sequence: called with the name of each sequence when it is scored.
-    Raises: InputError naming file and line; then nothing is scored.
+    Args:
+        ground_truth: Folder or file, see `find_mot_sequences`.
+        results: Folder or file, see `find_mot_sequences`.
+        on_sequence: Called with the name of each sequence when it is scored.
+
+    Raises:
+        InputError: A file is missing or invalid; the message names file and line.
     """
     files, notes = find_mot_sequences(ground_truth, results)
     read = [read_mot_sequence(each) for each in files]
@@ -39,7 +43,7 @@ def score_mot(
 def measures(
     by_sequence: Mapping[str, Mapping[str, Scores]], combined: Mapping[str, Scores]
 ) -> dict[str, Measure]:
-    """Scores by sequence and measure, as measures."""
+    """Return scores by sequence and measure as measures."""
     return {
         name: Measure(whole, {sequence: scores[name] for sequence, scores in by_sequence.items()})
         for name, whole in combined.items()
@@ -50,6 +54,6 @@ def _rules_note(has_classes: list[bool]) -> tuple[str, ...]:
     if not any(has_classes):
         return ()
     return (
-        f"{sum(has_classes)} of {len(has_classes)} sequences have classes: tracks on distractors are not "
-        "judged, and only pedestrians whose flag is not 0 count as truth (MOTChallenge's rules).",
+        f"{sum(has_classes)} of {len(has_classes)} sequences have classes: tracks on distractors are not"
+        " scored, and only pedestrians whose flag is not 0 count as ground truth (MOTChallenge's rules).",
     )

@@ -1,4 +1,4 @@
-"""All scores of a tracker on PoseTrack21, from its folders to an Evaluation."""
+"""Score tracks on PoseTrack21."""
 
 import gc
 import multiprocessing
@@ -29,8 +29,8 @@ from eval.metrics.pose_ap import pose_ap
 from eval.workers import cores
 from kprtrack.core.errors import InputError, UserError, unknown_name
 
-_BYTES_FOR_A_PROCESS = 20_000_000  # of pose files: fewer are scored before another process has started
-_MAX_PROCESSES = 61  # that Windows can wait for
+_BYTES_PER_PROCESS = 20_000_000  # of pose files: fewer are scored before another process has started
+_MAX_PROCESSES = 61  # the limit on Windows
 
 
 def score_posetrack21(
@@ -43,12 +43,20 @@ def score_posetrack21(
     only: frozenset[str] | None = None,
     on_sequence: Callable[[str], None] | None = None,
 ) -> Evaluation:
-    """Every measure of MEASURES, or `only` those, for each sequence and for all together.
+    """Score all sequences of a split, each by itself and all together.
 
-    truth, results, split, box_results: as `read_sequences` takes them. processes: None takes as many as pay
-        off. on_sequence: hears the name of each sequence when it is done. Timelines come unless `only` is.
-    Raises: InputError naming file, frame and person, if any file is wrong; then there are no scores at all.
-        UserError for an unknown split or measure.
+    Args:
+        ground_truth: PoseTrack21's root, see `read_sequences`.
+        results: Folder of pose files, see `read_sequences`.
+        split: Folder name below posetrack_data.
+        box_results: Folder of box files, see `read_sequences`.
+        processes: Number of worker processes; None chooses it by the size of the files.
+        only: Measures to compute, of MEASURES, without timelines; None computes all.
+        on_sequence: Called with the name of each sequence when it is scored.
+
+    Raises:
+        InputError: A file is missing or invalid; the message names file, frame and person.
+        UserError: The split or a measure is unknown.
     """
     for name in sorted(only or ()):
         if name not in MEASURES:
@@ -78,12 +86,12 @@ def _score_all(
     processes: int | None,
     on_sequence: Callable[[str], None] | None,
 ) -> list[SequenceScores]:
-    """In the order of the files."""
+    """Return the scores in the order of the files."""
     size_of = {one.name: one.size for one in files}
     if processes is not None and processes < 1:
         raise UserError(f"processes must be at least 1, not {processes}.")
     if processes is None:
-        processes = max(1, min(cores(), sum(size_of.values()) // _BYTES_FOR_A_PROCESS))
+        processes = max(1, min(cores(), sum(size_of.values()) // _BYTES_PER_PROCESS))
     largest_first = sorted(files, key=lambda one: -size_of[one.name])
     scored = {}
     for one in _as_ready(scorer, largest_first, processes):
@@ -94,12 +102,12 @@ def _score_all(
 
 
 def _as_ready(scorer: SequenceScorer, files: List[SequenceFiles], processes: int) -> Iterator[SequenceScores]:
-    """The scores of all sequences in any order; leaving the loop early drops those not begun."""
+    """Yield the scores of all sequences in any order; leaving the loop early cancels the remaining ones."""
     processes = min(processes, len(files), _MAX_PROCESSES)
     if processes == 1:
         yield from map(scorer, files)
         return
-    # A forked process starts at once and, unlike a new one, does not run the script of the caller again.
+    # A forked process starts at once and, unlike a spawned one, does not import the caller's script again.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with ProcessPoolExecutor(processes, context, initializer=_start_process) as pool:
         try:
@@ -107,21 +115,19 @@ def _as_ready(scorer: SequenceScorer, files: List[SequenceFiles], processes: int
                 yield job.result()
         except BrokenProcessPool as error:
             raise UserError(
-                "A process was ended from outside, perhaps for want of memory. Use fewer processes."
+                "A worker process was killed, perhaps because memory ran out. Use fewer processes."
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _start_process() -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all processes; the first one stops the others
-    gc.disable()  # a sixth of the time of reading, and nothing that is read refers to itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent stops the others
+    gc.disable()  # a sixth of the reading time, and parsed JSON has no reference cycles
 
 
 def _measures(scored: List[SequenceScores], wanted: frozenset[str]) -> dict[str, Measure]:
-    """What was wanted, in the order of the report."""
+    """Return the wanted measures in the order of the report."""
     combined: dict[str, Scores] = {}
     if wanted.intersection(KEYPOINT_MEASURES):
         each = [KeypointHota(*(one.scores[name] for name in KEYPOINT_MEASURES)) for one in scored]

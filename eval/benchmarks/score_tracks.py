@@ -1,4 +1,4 @@
-"""Scores of our own result files against others of the same video."""
+"""Score result files of kprtrack against ground truth in the same formats."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +14,15 @@ from eval.metrics.timeline import timeline
 def score_tracks(
     ground_truth: Path, tracks: Path, *, on_sequence: Callable[[str], None] | None = None
 ) -> Evaluation:
-    """HOTA, CLEAR and Identity of boxes, and of poses by OKS where all files have keypoints.
+    """Score boxes and, where all files have keypoints, poses by OKS: HOTA, CLEAR and Identity.
 
-    truth, tracks: two files of any readable format, or two folders with files of the same names.
-    on_sequence: called with the name of each video when it is scored.
-    Raises: InputError naming the file and what is wrong; then nothing is scored.
+    Args:
+        ground_truth: A file of any readable format, or a folder of such files.
+        tracks: A file, or a folder with files of the same names.
+        on_sequence: Called with the name of each video when it is scored.
+
+    Raises:
+        InputError: A file is missing or invalid.
     """
     files, notes = find_track_files(ground_truth, tracks)
     pairs = [read_track_pair(name, *paths) for name, paths in files.items()]

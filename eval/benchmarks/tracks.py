@@ -1,4 +1,4 @@
-"""Two of our own result files of the same video, as truth and tracks."""
+"""Two result files of kprtrack of the same video, read as ground truth and tracks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError
 from kprtrack.io import POSETRACK_SKELETON, SUFFIXES, TrackFile, read_tracks
 
-_NECK_AND_HEAD = slice(1, 3)  # PoseTrack's rows that are no joints of COCO
+_NECK_AND_HEAD = slice(1, 3)  # PoseTrack's rows without a COCO joint
 
 
 @dataclass(frozen=True)
 class TrackPair:
-    """What is scored of a video; keypoints are in COCO's order."""
+    """Ground truth and tracks of a video; keypoints are in COCO's order."""
 
     sequence: Sequence
     has_poses: bool  # whether both files have keypoints
@@ -26,9 +26,14 @@ class TrackPair:
 def find_track_files(
     ground_truth: Path, tracks: Path
 ) -> tuple[dict[str, tuple[Path, Path]], tuple[str, ...]]:
-    """Pairs of files by name, and notes for the reader: two files, or two folders paired by name.
+    """Return pairs of files by name, and notes for the reader.
 
-    Raises: InputError naming what is missing.
+    Args:
+        ground_truth: A file, or a folder of files.
+        tracks: A file, or a folder with files of the same names.
+
+    Raises:
+        InputError: A file or folder is missing.
     """
     for path in (ground_truth, tracks):
         if not path.exists():
@@ -47,9 +52,11 @@ def find_track_files(
 
 
 def read_track_pair(name: str, gt_path: Path, tracks_path: Path) -> TrackPair:
-    """The people of both files in the frames that either has.
+    """Read the people of both files, in all frames of either file.
 
-    Raises: InputError, UserError as reading does; InputError if the files are of pictures of different size.
+    Raises:
+        InputError: A file is invalid, or the files are of videos of different size.
+        UserError: A format is unknown.
     """
     ground_truth, tracks = read_tracks(gt_path), read_tracks(tracks_path)
     _validate_same_size(ground_truth, gt_path, tracks, tracks_path)
@@ -70,7 +77,7 @@ def _readable(file: Path) -> bool:
 
 
 def _people(file: TrackFile, numbers: np.ndarray) -> People:
-    """The people of a file; `numbers` are the frame numbers of the sequence."""
+    """Return the people of a file; `numbers` are the frame numbers of the sequence."""
     counts = [len(frame) for frame in file.frames]
     total = sum(counts)
     places = np.searchsorted(numbers, [frame.frame_number for frame in file.frames])
@@ -102,8 +109,8 @@ def _validate_same_size(ground_truth: TrackFile, gt_path: Path, tracks: TrackFil
     sizes = [_size(file.header.video) for file in (ground_truth, tracks)]
     if None not in sizes and sizes[0] != sizes[1]:
         raise InputError(
-            f"{gt_path} is of a video of {sizes[0]} pixels, {tracks_path} of one of {sizes[1]}. "
-            "Both must be of the same video."
+            f"The video of {gt_path} has {sizes[0]} pixels, that of {tracks_path} {sizes[1]}."
+            " Both files must be of the same video."
         )
 
 
@@ -114,21 +121,23 @@ def _size(video: Mapping[str, object]) -> str | None:
 def _mismatch_notes(
     ground_truth: TrackFile, gt_path: Path, tracks: TrackFile, tracks_path: Path
 ) -> tuple[str, ...]:
-    """What speaks against the two being of the same frames, for the reader to judge."""
+    """Return notes on differences that suggest that the files are of different videos."""
     notes = []
     both = f"{gt_path.name} and {tracks_path.name}"
     for key, what in (("sha256", "content (sha256)"), ("frames", "number of frames")):
         values = [file.header.video.get(key) for file in (ground_truth, tracks)]
         if None not in values and values[0] != values[1]:
-            notes.append(f"{both} were made from videos of different {what}; is it the same video?")
+            notes.append(
+                f"{both} were made from videos with different {what}; check that it is the same video."
+            )
     for file, path in ((ground_truth, gt_path), (tracks, tracks_path)):
         if file.complete is False:
-            notes.append(f"{path.name} was cut short: the frames after its end count as empty.")
+            notes.append(f"{path.name} is incomplete: the frames after its end count as empty.")
     known = {frame.frame_number for frame in ground_truth.frames}
     beyond = sum(len(frame) for frame in tracks.frames if frame.frame_number not in known)
     if beyond:
         notes.append(
-            f"{tracks_path.name} has {beyond} of its boxes in frames that {gt_path.name} lacks; "
-            "they count as wrong. Was it made with another stride, or of another part of the video?"
+            f"{tracks_path.name} has {beyond} boxes in frames that {gt_path.name} lacks; they count as false"
+            " positives. Was it made with another stride, or from another part of the video?"
         )
     return tuple(notes)

@@ -1,7 +1,7 @@
-"""Keypoint HOTA across videos: a person must keep one identity wherever seen (PoseTrack21's reid tracks).
+"""Keypoint HOTA across videos: a person keeps one identity in all videos (PoseTrack21's reid tracks).
 
-As keypoint HOTA, with person_id on both sides and all sequences as one; pairs are chosen anew for every
-threshold. The fault of the official mode adds the joints of the frame's own sequence. Where the official
+Like keypoint HOTA, with person_id on both sides and all sequences as one; the assignment is solved for each
+threshold. The bug of the official mode adds the joints of the frame's own sequence. Where the official
 program crashes, at a sequence without predictions, both modes count its joints once as misses.
 Source: docs/reference/tracking_and_evaluation.md 2.3.
 """
@@ -16,22 +16,22 @@ from eval.datatypes import Sequence
 from eval.metrics.keypoint_hota import KeypointHota, hota_of
 from eval.metrics.pose_matching import JOINTS, MIN_HIT_SIMILARITY, PoseMatches, Runs, joined, pose_matches
 
-_HIT_BONUS = 1000.0  # so that the number of hits comes before their similarity
+_HIT_BONUS = 1000.0  # maximises the number of hits first, then their similarity
 
 
 def cross_video_parts(poses: Sequence) -> PoseMatches:
-    """What a sequence, `without_ignored` applied, adds to the scores of all."""
+    """Return the matching of one sequence after `without_ignored`, for `cross_video_hota`."""
     gt_ids, track_ids = poses.ground_truth.person_ids, poses.tracks.person_ids
     return pose_matches(poses, gt_ids, track_ids, solve=solve_each_threshold)
 
 
 def cross_video_hota(parts: List[PoseMatches]) -> KeypointHota:
-    """Scores of all sequences together, which must come in their order."""
-    return hota_of(_together(parts))
+    """Return the scores of all sequences, given in their order."""
+    return hota_of(_joined(parts))
 
 
 def solve_each_threshold(similarity: np.ndarray) -> np.ndarray:
-    """For every threshold the one-to-one pairs with most hits and then the greatest similarity."""
+    """Return, for each threshold, the one-to-one pairs with most hits, then the greatest similarity."""
     hits = np.zeros((*similarity.shape, len(MIN_HIT_SIMILARITY)), bool)
     for threshold, least in enumerate(MIN_HIT_SIMILARITY):
         is_hit = similarity >= least
@@ -40,8 +40,8 @@ def solve_each_threshold(similarity: np.ndarray) -> np.ndarray:
     return hits
 
 
-def _together(parts: List[PoseMatches]) -> PoseMatches:
-    """One matching of all sequences: identities are shared, and runs go on from one to the next."""
+def _joined(parts: List[PoseMatches]) -> PoseMatches:
+    """Join the matchings of all sequences: identities are shared, and runs continue across sequences."""
     gt_ids = np.unique(np.concatenate([part.gt_ids for part in parts]))
     track_ids = np.unique(np.concatenate([part.track_ids for part in parts]))
     gt_joints = np.zeros((len(gt_ids), JOINTS), np.int64)

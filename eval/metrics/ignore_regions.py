@@ -1,4 +1,4 @@
-"""What of a sequence's poses is scored: the annotated frames, without what lies in ignored regions."""
+"""Select the scored poses of a sequence: annotated frames, without joints and people in ignore regions."""
 
 from collections.abc import Sequence as List
 from dataclasses import replace
@@ -13,11 +13,10 @@ SCORED_JOINTS = np.delete(np.arange(POSETRACK_JOINTS), EARS)  # PoseTrack21 does
 
 
 def without_ignored(sequence: Sequence) -> Sequence:
-    """The labelled frames alone, numbered anew from 0, without joints and people in ignored regions.
+    """Return the labelled frames, renumbered from 0, without joints and people in ignore regions.
 
-    In frames with regions, joints strictly inside one become 0, 0 on both sides; people of whom no scored
-    joint is left are gone. Frames without regions keep everybody. The regions of the result are empty: they
-    have done their work.
+    In frames with regions, joints strictly inside one become 0, 0 on both sides, and people without a
+    remaining scored joint are removed. Frames without regions keep all people. The result has no regions.
     Source: docs/reference/tracking_and_evaluation.md 2.1.
     """
     kept = np.flatnonzero(sequence.labelled)
@@ -41,10 +40,10 @@ def _cleaned(people: People, new_number: np.ndarray, regions: List[tuple[np.ndar
 
 
 def _inside(frames: np.ndarray, points: np.ndarray, regions: List[tuple[np.ndarray, ...]]) -> np.ndarray:
-    """[N, K] whether a point of row i lies strictly inside a region of its frame."""
+    """Return [N, K] whether a point of row i lies strictly inside a region of its frame."""
     inside = np.zeros(points.shape[:2], bool)
     starts = np.searchsorted(frames, np.arange(len(regions) + 1))
-    rows_of: dict[bytes, list[np.ndarray]] = {}  # the same region often stays for many frames
+    rows_of: dict[bytes, list[np.ndarray]] = {}  # a region is often the same in many frames
     for frame, polygons in enumerate(regions):
         for polygon in polygons:
             rows_of.setdefault(polygon.tobytes(), []).append(np.arange(starts[frame], starts[frame + 1]))

@@ -1,4 +1,4 @@
-"""Which boxes lie in regions that are not to be judged."""
+"""Find boxes in ignore regions."""
 
 from collections.abc import Sequence as Ordered
 
@@ -9,15 +9,22 @@ MAX_OVERLAP = 0.1  # PoseTrack21's kit: more, as intersection over union, counts
 
 
 def boxes_in_regions(boxes: np.ndarray, polygons: Ordered[np.ndarray]) -> np.ndarray:
-    """[N] bool, boxes [N, 4] x y w h whose IoU with any of the polygons, each [V, 2], is above MAX_OVERLAP.
+    """Return which boxes have an IoU above MAX_OVERLAP with any of the polygons.
 
-    A polygon that crosses itself is repaired by a buffer of width 0; of several parts that leaves, the
-    intersections and the unions are summed. Source: docs/reference/tracking_and_evaluation.md 2.2.
+    A self-intersecting polygon is repaired by a buffer of width 0; if that leaves several parts, their
+    intersections and unions are summed. Source: docs/reference/tracking_and_evaluation.md 2.2.
+
+    Args:
+        boxes: [N, 4] x y w h.
+        polygons: Each [V, 2] x y.
+
+    Returns:
+        [N] bool.
     """
     inside = np.zeros(len(boxes), bool)
     ends = boxes[:, :2] + boxes[:, 2:]
     for polygon in polygons:
-        # A box beside the polygon's bounds shares nothing with it; most are, and shapely is slow.
+        # Skip boxes outside the polygon's bounds: most of them are, and shapely is slow.
         near = ((ends > polygon.min(axis=0)) & (boxes[:, :2] < polygon.max(axis=0))).all(axis=1) & ~inside
         if near.any():
             inside[near] = _overlap(np.hstack([boxes[near, :2], ends[near]]), polygon) > MAX_OVERLAP
@@ -25,7 +32,7 @@ def boxes_in_regions(boxes: np.ndarray, polygons: Ordered[np.ndarray]) -> np.nda
 
 
 def _overlap(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """[N] intersection over union of boxes, [N, 4] x1 y1 x2 y2, with a polygon; 0 if it has no area."""
+    """Return [N] IoU of boxes, [N, 4] x1 y1 x2 y2, with a polygon; 0 if it has no area."""
     if len(polygon) < 3:
         return np.zeros(len(corners))
     shape = shapely.polygons(polygon)

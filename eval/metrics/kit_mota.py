@@ -10,29 +10,31 @@ from eval.datatypes import Scores, Sequence
 from eval.metrics.ignored_boxes import boxes_in_regions
 from eval.metrics.similarity import MIN_SIMILARITY, Similarities, box_similarities
 
-_PIXEL = 1  # predictions start one pixel further left and up, and end one pixel before x + w
-# Of the frames with a person: mostly tracked from the one share on, mostly lost below the other.
-_MOSTLY, _HARDLY = 0.8, 0.2
+_PIXEL = 1  # the kit shifts predictions by one pixel to the left and up
+_MOSTLY_TRACKED, _MOSTLY_LOST = 0.8, 0.2  # at least, below: share of a person's frames with a match
 _UNMATCHED = -1
 
 
 @dataclass(frozen=True)
 class _Matches:
-    """Who was matched, and how often somebody changed the partner."""
+    """Matched pairs, and counts of changes."""
 
     pairs: np.ndarray  # [M] int64
-    switches: int  # a true person went on with another track
-    ascends: int  # and that had never matched anybody
-    transfers: int  # a track went on with another true person
-    migrates: int  # and that had never been matched
+    switches: int  # a person is matched to another track than before
+    ascends: int  # of these, to a track without an earlier match
+    transfers: int  # a track is matched to another person than before
+    migrates: int  # of these, to a person without an earlier match
 
 
 def kit_mota(sequence: Sequence, *, ignore_regions: bool = True) -> Scores:
-    """One sequence's scores under py-motmetrics' names; a ratio without denominator is NaN.
+    """Return the scores of one sequence under py-motmetrics' names; a ratio without denominator is NaN.
 
-    True boxes are cut to whole pixels. MOTP is the mean 1 - IoU of matched boxes: smaller is better.
-    ignore_regions: predictions that match nobody and lie in an ignored region are not counted.
-    Source: docs/reference/tracking_and_evaluation.md 2.5.
+    Ground truth boxes are truncated to whole pixels. MOTP is the mean 1 - IoU of matched boxes: smaller is
+    better. Source: docs/reference/tracking_and_evaluation.md 2.5.
+
+    Args:
+        sequence: Ground truth and tracks.
+        ignore_regions: Do not count unmatched predictions in ignore regions.
     """
     ground_truth = replace(sequence.ground_truth, boxes=np.trunc(sequence.ground_truth.boxes))
     tracks = replace(sequence.tracks, boxes=sequence.tracks.boxes - _PIXEL)
@@ -41,12 +43,12 @@ def kit_mota(sequence: Sequence, *, ignore_regions: bool = True) -> Scores:
 
 
 def motmetrics_scores(sequence: Sequence) -> Scores:
-    """As `kit_mota`, on the boxes as they are and without ignored regions: stock py-motmetrics at IoU 0.5."""
+    """Return the scores of unmodified boxes without ignore regions, as py-motmetrics does at IoU 0.5."""
     return _scores(sequence, ignore_regions=False)
 
 
 def combine_kit_mota(by_sequence: Mapping[str, Scores]) -> Scores:
-    """All sequences together: counts summed, then the ratios; MOTP is NaN if one sequence has no match."""
+    """Return the scores of all sequences: ratios of summed counts; MOTP is NaN if a sequence has no match."""
     rows = list(by_sequence.values())
     ratios = ("idf1", "idp", "idr", "recall", "precision", "mota", "motp")
     counts = {name: sum(int(row[name]) for row in rows) for name in rows[0] if name not in ratios}
@@ -57,12 +59,12 @@ def _scores(sequence: Sequence, *, ignore_regions: bool) -> Scores:
     pairs = box_similarities(sequence)
     distances = 1 - pairs.values
     possible = distances <= 1 - MIN_SIMILARITY
-    matches = _follow(pairs, distances, possible)
+    matches = _match_frames(pairs, distances, possible)
     found = len(matches.pairs)
     tracked = _mask(len(pairs.gt_ids), pairs.gt_rows[matches.pairs])
     counted = _mask(len(pairs.track_ids), pairs.track_rows[matches.pairs])
     counted[~counted] = ~_in_regions(sequence, ~counted) if ignore_regions else True
-    # IDP alone, not IDF1, still counts an ignored prediction that could have been matched.
+    # IDP, but not IDF1, still counts an ignored prediction that could have been matched.
     for_idp = counted | _mask(len(counted), pairs.track_rows[possible])
     identity_matches = _identity_matches(pairs, possible)
     counts = {
@@ -83,18 +85,20 @@ def _scores(sequence: Sequence, *, ignore_regions: bool) -> Scores:
     return _with_ratios(counts, float(distances[matches.pairs].sum()))
 
 
-def _follow(pairs: Similarities, distances: np.ndarray, possible: np.ndarray) -> _Matches:
-    """Frame by frame: first everybody's last partner, however long ago, then the best of the others."""
-    partner = np.full(pairs.gt_ids.max(initial=-1) + 1, _UNMATCHED)  # the last one of each true person
-    owner = np.full(pairs.track_ids.max(initial=-1) + 1, _UNMATCHED)  # the last that came new to each track
+def _match_frames(pairs: Similarities, distances: np.ndarray, possible: np.ndarray) -> _Matches:
+    """Match frame by frame: first the last partner of each person, however long ago, then the best others."""
+    partner = np.full(pairs.gt_ids.max(initial=-1) + 1, _UNMATCHED)  # the last track of each person
+    owner = np.full(
+        pairs.track_ids.max(initial=-1) + 1, _UNMATCHED
+    )  # the last person newly matched to each track
     chosen = [np.zeros(0, np.int64)]
     switches = ascends = transfers = migrates = 0
     for frame in np.flatnonzero(np.diff(pairs.starts)).tolist():
         ground_truth, tracks = pairs.gt_in(frame), pairs.tracks_in(frame)
-        open_ = pairs.matrix(frame, possible)
-        rows, columns = _last_partners(partner[ground_truth], tracks, open_)
+        allowed = pairs.matrix(frame, possible)
+        rows, columns = _last_partners(partner[ground_truth], tracks, allowed)
         chosen.append(pairs.cells[frame] + rows * len(tracks) + columns)
-        rows, columns = _cheapest(pairs.matrix(frame, distances), open_, rows, columns)
+        rows, columns = _cheapest(pairs.matrix(frame, distances), allowed, rows, columns)
         chosen.append(pairs.cells[frame] + rows * len(tracks) + columns)
         new_gt, new_tracks = ground_truth[rows], tracks[columns]
         switched = partner[new_gt] != _UNMATCHED
@@ -110,7 +114,7 @@ def _follow(pairs: Similarities, distances: np.ndarray, possible: np.ndarray) ->
 def _last_partners(
     wanted: np.ndarray, tracks: np.ndarray, possible: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of those whose last partner is there; of two who want the same, the first gets it."""
+    """Return rows and columns of people with their last partner; the first person wins a shared partner."""
     rows, columns = np.nonzero((wanted[:, None] == tracks) & possible)
     _, first = np.unique(columns, return_index=True)
     return rows[first], columns[first]
@@ -119,8 +123,8 @@ def _last_partners(
 def _cheapest(
     distances: np.ndarray, possible: np.ndarray, taken_rows: np.ndarray, taken_columns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of as many of the others as can be matched, with the least sum of distances."""
-    gain = np.where(possible, len(distances) + 1 - distances, 0)  # one match more beats any distances
+    """Return rows and columns of the largest matching of the others with the least sum of distances."""
+    gain = np.where(possible, len(distances) + 1 - distances, 0)  # one more match outweighs all distances
     gain[taken_rows] = 0
     gain[:, taken_columns] = 0
     rows, columns = linear_sum_assignment(gain, maximize=True)
@@ -128,9 +132,9 @@ def _cheapest(
     return rows[real], columns[real]
 
 
-def _in_regions(sequence: Sequence, asked: np.ndarray) -> np.ndarray:
-    """Of the predictions `asked` about, a mask, which lie in an ignored region of their frame."""
-    frames, boxes = sequence.tracks.frames[asked], sequence.tracks.boxes[asked]
+def _in_regions(sequence: Sequence, rows: np.ndarray) -> np.ndarray:
+    """Return which predictions of the mask `rows` lie in an ignore region of their frame."""
+    frames, boxes = sequence.tracks.frames[rows], sequence.tracks.boxes[rows]
     inside = np.zeros(len(frames), bool)
     starts = np.searchsorted(frames, np.arange(len(sequence.labelled) + 1))
     for frame in np.flatnonzero(np.diff(starts)).tolist():
@@ -140,24 +144,24 @@ def _in_regions(sequence: Sequence, asked: np.ndarray) -> np.ndarray:
 
 
 def _track_quality(ids: np.ndarray, tracked: np.ndarray) -> dict[str, int]:
-    """How many true people were tracked for most of their frames, and how often they were lost between."""
+    """Count mostly tracked, partially tracked and mostly lost people, and fragmentations."""
     order = np.argsort(ids, kind="stable")
     ids, tracked = ids[order], tracked[order]
     shares = np.bincount(ids, tracked) / np.bincount(ids)
     before = np.concatenate(([False], tracked[:-1] & (ids[1:] == ids[:-1]))) if len(ids) else tracked
     runs = np.bincount(ids, tracked & ~before)
-    mostly, hardly = int((shares >= _MOSTLY).sum()), int((shares < _HARDLY).sum())
+    tracked_count, lost_count = int((shares >= _MOSTLY_TRACKED).sum()), int((shares < _MOSTLY_LOST).sum())
     return {
         "num_unique_objects": len(shares),
-        "mostly_tracked": mostly,
-        "partially_tracked": len(shares) - mostly - hardly,
-        "mostly_lost": hardly,
+        "mostly_tracked": tracked_count,
+        "partially_tracked": len(shares) - tracked_count - lost_count,
+        "mostly_lost": lost_count,
         "num_fragmentations": int(np.maximum(runs - 1, 0).sum()),
     }
 
 
 def _identity_matches(pairs: Similarities, possible: np.ndarray) -> int:
-    """Frames right under the best one-to-one matching of whole identities."""
+    """Return the matched frames under the best one-to-one assignment of whole identities (IDTP)."""
     shape = pairs.gt_ids.max(initial=-1) + 1, pairs.track_ids.max(initial=-1) + 1
     together = np.zeros(shape, np.int64)
     ground_truth, tracks = pairs.gt_rows[possible], pairs.track_rows[possible]

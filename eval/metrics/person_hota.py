@@ -1,23 +1,19 @@
-"""HOTA of whole people, by boxes or poses, with the fields of PoseTrack21's kit."""
+"""HOTA of whole people, by boxes or by poses, with the fields of PoseTrack21's kit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from eval.datatypes import Scores
+from eval.metrics.hota import THRESHOLDS, combined_hota_scores, hota_scores, mean_or_one
 from eval.metrics.similarity import EPSILON, Similarities, best_pairs
-
-THRESHOLDS = np.arange(0.05, 0.99, 0.05)  # 19
-_COUNTS = ("HOTA_TP", "HOTA_FN", "HOTA_FP")
-_WEIGHTED = ("AssA", "AssRe", "AssPr", "FragA")
 
 
 def person_hota(pairs: Similarities) -> Scores:
-    """One sequence's HOTA: arrays over THRESHOLDS, and at the first threshold under names ending in (0).
+    """Return the HOTA of one sequence: arrays over THRESHOLDS, see `hota_scores`.
 
-    Equal to TrackEval's HOTA, which scores boxes several times slower and has no FragA (its OWTA is RHOTA).
-    Source: docs/reference/tracking_and_evaluation.md 2.2 (Luiten et al., IJCV 2021; Döring et al., CVPR
-    2022).
+    The values equal TrackEval's, which needs several times as long for boxes and has no FragA; its OWTA is
+    RHOTA. Source: docs/reference/tracking_and_evaluation.md 2.2.
     """
     sizes = np.bincount(pairs.gt_ids), np.bincount(pairs.track_ids)
     matched = best_pairs(pairs, _alignment(pairs, *sizes) * pairs.values)
@@ -25,29 +21,25 @@ def person_hota(pairs: Similarities) -> Scores:
     gt_ids = pairs.gt_ids[pairs.gt_rows[matched]]
     track_ids = pairs.track_ids[pairs.track_rows[matched]]
     hits = similarity >= THRESHOLDS[:, None] - EPSILON  # [19, M]
-    right = hits.sum(axis=1).astype(float)
-    found = {
-        "HOTA_TP": right,
-        "HOTA_FN": len(pairs.gt_ids) - right,
-        "HOTA_FP": len(pairs.track_ids) - right,
-        "LocA": _localisation((hits * similarity).sum(axis=1), right),
+    true_positives = hits.sum(axis=1).astype(float)
+    counted = {
+        "HOTA_TP": true_positives,
+        "HOTA_FN": len(pairs.gt_ids) - true_positives,
+        "HOTA_FP": len(pairs.track_ids) - true_positives,
+        "LocA": mean_or_one((hits * similarity).sum(axis=1), true_positives),
     }
-    shares = _association(hits, gt_ids, track_ids, sizes)
-    return _final(found | {name: total / np.maximum(1, right) for name, total in shares.items()})
+    sums = _association(hits, gt_ids, track_ids, sizes)
+    means = {name: total / np.maximum(1, true_positives) for name, total in sums.items()}
+    return hota_scores(counted | means)
 
 
 def combine_person_hota(by_sequence: Mapping[str, Scores]) -> Scores:
-    """HOTA of all sequences together: counts summed, association and localisation weighted by TP."""
-    rows = list(by_sequence.values())
-    found = {name: _summed(row[name] for row in rows) for name in _COUNTS}
-    right = found["HOTA_TP"]
-    shares = {name: _summed(row[name] * row["HOTA_TP"] for row in rows) for name in _WEIGHTED}
-    found["LocA"] = _localisation(_summed(row["LocA"] * row["HOTA_TP"] for row in rows), right)
-    return _final(found | {name: total / np.maximum(1, right) for name, total in shares.items()})
+    """Combine sequences: counts are summed, association and localisation weighted by hits."""
+    return combined_hota_scores(list(by_sequence.values()))
 
 
 def _alignment(pairs: Similarities, gt_sizes: np.ndarray, track_sizes: np.ndarray) -> np.ndarray:
-    """[K] how much of their lives the two identities of a pair spend together, before any matching."""
+    """Return [K] the Jaccard alignment of the two identities of a pair over the sequence, before matching."""
     row_sums = np.bincount(pairs.gt_rows, pairs.values, minlength=len(pairs.gt_ids))
     column_sums = np.bincount(pairs.track_rows, pairs.values, minlength=len(pairs.track_ids))
     rivals = column_sums[pairs.track_rows] + row_sums[pairs.gt_rows] - pairs.values
@@ -61,8 +53,8 @@ def _alignment(pairs: Similarities, gt_sizes: np.ndarray, track_sizes: np.ndarra
 def _association(
     hits: np.ndarray, gt_ids: np.ndarray, track_ids: np.ndarray, sizes: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """[19] sums over hits [19, M] of what each says of its couple: _WEIGHTED, not yet divided by the hits."""
-    order = np.argsort(gt_ids, kind="stable")  # each truth's matches in order of time
+    """Return WEIGHTED as sums [19] over hits [19, M], not yet divided by the number of hits."""
+    order = np.argsort(gt_ids, kind="stable")  # the matches of each person in order of time
     gt_ids, track_ids = gt_ids[order], track_ids[order]
     alpha, match = np.nonzero(hits[:, order])
     codes = gt_ids * len(sizes[1]) + track_ids
@@ -71,7 +63,7 @@ def _association(
     times = np.bincount(cell, minlength=len(THRESHOLDS) * len(couples)).reshape(len(THRESHOLDS), -1)
     gt_size, track_size = (size[ids] for size, ids in zip(sizes, _split(couples, sizes), strict=True))
     either = np.maximum(1, gt_size + track_size - times)  # [19, couples]
-    # A run lasts until the truth's next hit is on another track; misses in between do not end it.
+    # A run lasts until the next hit of the person is on another track; misses in between do not end it.
     firsts = np.flatnonzero(np.diff(cell, prepend=-1))
     lengths = np.diff(np.append(firsts, len(cell)))
     runs = lengths**2 / either.ravel()[cell[firsts]]
@@ -86,35 +78,3 @@ def _association(
 
 def _split(couples: np.ndarray, sizes: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return couples // max(1, len(sizes[1])), couples % max(1, len(sizes[1]))
-
-
-def _summed(arrays: Iterable[float | np.ndarray]) -> np.ndarray:
-    total = np.zeros(len(THRESHOLDS))
-    for array in arrays:
-        total += array
-    return total
-
-
-def _localisation(total: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return np.maximum(1e-10, total) / np.maximum(1e-10, right)
-
-
-def _final(found: dict[str, np.ndarray]) -> Scores:
-    """All fields from counts, association and localisation."""
-    right, missed, wrong = (found[name] for name in _COUNTS)
-    recall = right / np.maximum(1, right + missed)
-    precision = right / np.maximum(1, right + wrong)
-    accuracy = right / np.maximum(1, right + missed + wrong)
-    fragmented = np.sqrt(found["AssA"] * found["FragA"])
-    scores = {
-        "HOTA": np.sqrt(accuracy * found["AssA"]),
-        "DetA": accuracy,
-        "DetRe": recall,
-        "DetPr": precision,
-        "RHOTA": np.sqrt(recall * found["AssA"]),
-        "FA-HOTA": np.sqrt(accuracy * fragmented),
-        "FA-RHOTA": np.sqrt(recall * fragmented),
-        **found,
-    }
-    first = {f"{name}(0)": scores[name][0] for name in ("HOTA", "LocA", *_COUNTS)}
-    return {**scores, **first, "HOTALocA(0)": first["HOTA(0)"] * first["LocA(0)"]}

@@ -1,4 +1,4 @@
-"""Average precision of poses, joint by joint, whoever the person is taken for (PoseTrack21's PosemAP)."""
+"""Average precision of poses for each joint, regardless of identities (PoseTrack21's PosemAP)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from eval.datatypes import People, Scores, Sequence
 from eval.metrics.ignore_regions import SCORED_JOINTS, without_ignored
 from eval.metrics.similarity import pairs_of_same_frame
 
-_MAX_DISTANCE = 0.5  # of the true head's size
+_MAX_DISTANCE = 0.5  # in ground truth head sizes
 
 
 @dataclass(frozen=True)
 class ApParts:
-    """All joints that tracks have in a sequence, in the order of their files."""
+    """The predicted joints of a sequence, in the order of the file."""
 
     scores: np.ndarray  # [N, 15] float64
-    found: np.ndarray  # [N, 15] bool, a joint with a position
-    right: np.ndarray  # [N, 15] bool, within half a head of the true joint of the person it belongs to
-    gt_joints: np.ndarray  # [15] int64, how many there were to be found
+    found: np.ndarray  # [N, 15] bool, joint has a position
+    right: np.ndarray  # [N, 15] bool, within half a head size of the joint of the assigned person
+    gt_joints: np.ndarray  # [15] int64, number of ground truth joints
 
 
 def pose_ap_parts(sequence: Sequence) -> ApParts:
-    """What a sequence, as read from its files, adds to the average precision of all.
+    """Return the predicted joints of a sequence, assigned to ground truth.
 
-    A predicted pose belongs to the true one of which it finds the largest share of joints, the first of
-    equals; of several for the same true pose the one with the largest share stays, and all joints of the
-    others are wrong.
+    A predicted pose is assigned to the ground truth pose of which it finds the largest share of joints, the
+    first one of equals. Of several predictions for one ground truth pose, the one with the largest share is
+    kept; all joints of the others are false positives.
     Source: docs/reference/tracking_and_evaluation.md 2.4; on the frames and joints of keypoint HOTA (2.1).
     """
     sequence = without_ignored(sequence)
@@ -48,10 +48,16 @@ def pose_ap_parts(sequence: Sequence) -> ApParts:
 
 
 def pose_ap(parts: Iterable[ApParts]) -> Scores:
-    """Percentages for 15 joints and, last, their mean: "AP", and "precision" and "recall" over all scores.
+    """Return "AP", "precision" and "recall" over all scores, each for 15 joints and, last, their mean.
 
-    The kit's groups are means of these: Head of joints 0-2, then a pair each from the shoulders down.
-    A joint that no true person has is NaN and left out of the mean; without predictions all are 0.
+    The kit's groups are means of these: Head of joints 0-2, then one pair of joints each from the shoulders
+    down. A joint without ground truth is NaN and left out of the mean; without predictions all are 0.
+
+    Args:
+        parts: Results of `pose_ap_parts`.
+
+    Returns:
+        Arrays [16] in percent.
     """
     pool = tuple(parts)
     of_joints = np.array([_of_joint(pool, joint) for joint in range(len(SCORED_JOINTS))])  # [15, 3]
@@ -61,13 +67,13 @@ def pose_ap(parts: Iterable[ApParts]) -> Scores:
 
 
 def _joints(people: People) -> tuple[np.ndarray, np.ndarray]:
-    """[N, 15, 2] pixels; [N, 15] whether there is a joint: one with x and y above 0."""
+    """Return positions [N, 15, 2] in pixels, and [N, 15] whether a joint exists: x and y are above 0."""
     points = people.keypoints[:, SCORED_JOINTS]
     return points, np.all(points > 0, axis=2)
 
 
 def _first_best(share: np.ndarray, owner: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """For each owner the index of its largest share, of equals the one with the first `other`."""
+    """Return the index of the largest share of each owner; the first `other` wins ties."""
     order = np.lexsort((other, -share, owner))
     return order[np.unique(owner[order], return_index=True)[1]]
 
@@ -90,9 +96,9 @@ def _of_joint(pool: tuple[ApParts, ...], joint: int) -> tuple[float, float, floa
 
 
 def _official_order(scores: np.ndarray) -> np.ndarray:
-    """From the highest score to the lowest, equals in the order the official numbers were made with.
+    """Return the order from the highest score to the lowest, with ties as in the official program.
 
-    Scores of three digits are often equal, and their order moves the AP by up to half a point. The kit leaves
-    it to numpy's unstable sort, which newer versions replaced by another for common numbers, not for these.
+    Scores of three digits are often equal, and their order changes the AP by up to half a point. The kit uses
+    numpy's unstable sort, whose algorithm later changed for common types, but not for long double.
     """
     return scores.astype(np.longdouble).argsort()[::-1]

@@ -1,4 +1,4 @@
-"""Which joints of truth and tracks belong together: for every frame and joint by itself, exactly."""
+"""Match the joints of ground truth and tracks, separately for each frame and joint."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.datatypes import People, Sequence
+from eval.metrics.hota import THRESHOLDS
 from eval.metrics.ignore_regions import SCORED_JOINTS
 from eval.metrics.similarity import pairs_of_same_frame
 
-THRESHOLDS = np.arange(0.05, 0.99, 0.05)  # alpha, 19 of them
 MIN_HIT_SIMILARITY = THRESHOLDS - np.finfo(float).eps
-REACH = 0.5001  # head sizes at which a joint is no longer similar at all
+REACH = 0.5001  # distance in head sizes at which the similarity of joints is 0
 JOINTS = len(SCORED_JOINTS)
-_MIN_LEAD = 1e-9  # a best partner leads by this, or the solver decides as it does in the official program
+_MIN_LEAD = 1e-9  # lead of a best partner; with a smaller one the solver decides, as in the official program
 
 # Similarities of one joint in one frame [G, P] -> which pairs are hits at which threshold [G, P, 19].
 Solver = Callable[[np.ndarray], np.ndarray]
@@ -21,10 +21,10 @@ Solver = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Runs:
-    """Hits in a row: one truth identity matched to one track at one joint and threshold, earliest first."""
+    """Consecutive hits of a ground truth identity and a track at one joint and threshold, in time order."""
 
     threshold: np.ndarray  # [R] int64, row of THRESHOLDS
-    ground_truth: np.ndarray  # [R] int64, row of truth_ids
+    ground_truth: np.ndarray  # [R] int64, row of gt_ids
     track: np.ndarray  # [R] int64, row of track_ids
     joint: np.ndarray  # [R] int64
     length: np.ndarray  # [R] int64, hits
@@ -32,21 +32,25 @@ class Runs:
 
 @dataclass(frozen=True)
 class PoseMatches:
-    """All that HOTA needs of a sequence's matching; those of several sequences can be joined."""
+    """The matching of a sequence as HOTA needs it; those of several sequences can be joined."""
 
-    gt_ids: np.ndarray  # [G] int64, rising
-    track_ids: np.ndarray  # [P] int64, rising
+    gt_ids: np.ndarray  # [G] int64, ascending
+    track_ids: np.ndarray  # [P] int64, ascending
     gt_joints: np.ndarray  # [G, 15] joints present in all frames
     track_joints: np.ndarray  # [P, 15]
     runs: Runs
     similarity: np.ndarray  # [19, 15] sum over hits
-    overcount: np.ndarray  # [15] misses that the official program adds to those there are
+    overcount: np.ndarray  # [15] misses that the official program adds to the real ones
 
 
 def pose_matches(poses: Sequence, gt_ids: np.ndarray, track_ids: np.ndarray, *, solve: Solver) -> PoseMatches:
-    """Matches every joint of every frame.
+    """Match every joint of every frame.
 
-    truth_ids, track_ids: the identity of every row of truth and tracks.
+    Args:
+        poses: Ground truth and tracks after `without_ignored`.
+        gt_ids: Identity of each row of the ground truth.
+        track_ids: Identity of each row of the tracks.
+        solve: Solves the assignment of one joint in one frame.
     """
     ground_truth, tracks = poses.ground_truth, poses.tracks
     gt_names, gt_of = np.unique(gt_ids, return_inverse=True)
@@ -58,7 +62,7 @@ def pose_matches(poses: Sequence, gt_ids: np.ndarray, track_ids: np.ndarray, *, 
     gt_row, track_row = pairs_of_same_frame(ground_truth, tracks, len(poses.labelled))
     similarity = _similarity(gt_points, track_points, ground_truth.head_sizes, gt_row, track_row)
     pair, joint, hits = _solve_all(similarity, gt_row, track_row, ground_truth.frames, solve)
-    # In order of truth identity, then time, the runs of a threshold lie side by side.
+    # Sorted by ground truth identity, then time, the hits of a run are adjacent.
     order = np.lexsort((gt_row[pair], joint, gt_of[gt_row[pair]]))
     pair, joint, hits = pair[order], joint[order], hits[order]
     threshold, hit = np.nonzero(hits.T)
@@ -82,7 +86,7 @@ def pose_matches(poses: Sequence, gt_ids: np.ndarray, track_ids: np.ndarray, *, 
 
 
 def joined(runs: Runs, gt_count: int) -> Runs:
-    """The same hits with as few runs as possible; a gap does not end one, another track does."""
+    """Merge runs of the same hits: a gap does not end a run, another track does."""
     if not len(runs.length):
         return runs
     cell = (runs.threshold * gt_count + runs.ground_truth) * JOINTS + runs.joint
@@ -95,13 +99,13 @@ def joined(runs: Runs, gt_count: int) -> Runs:
 
 
 def by_cell(cell: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """[19, 15] sums of values by threshold and joint."""
+    """Return [19, 15] sums of values by threshold and joint."""
     shape = (len(THRESHOLDS), JOINTS)
     return np.bincount(cell, values, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def _points(people: People) -> np.ndarray:
-    """[N, 15, 2], NaN where a joint is missing."""
+    """Return [N, 15, 2], NaN where a joint is missing."""
     points = people.keypoints[:, SCORED_JOINTS]
     return np.where((points > 0).all(2, keepdims=True), points, np.nan)
 
@@ -113,10 +117,10 @@ def _similarity(
     gt_row: np.ndarray,
     track_row: np.ndarray,
 ) -> np.ndarray:
-    """[K, 15] in [0, 1]: 1 at the same place, 0 half a head away or where a joint is missing."""
-    away = ground_truth[gt_row] - tracks[track_row]
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # huge places, heads without size
-        distance = np.sqrt(np.square(away).sum(2)) / head_sizes[gt_row, None]
+    """Return [K, 15]: 1 at the same position, 0 from half a head size on or where a joint is missing."""
+    offset = ground_truth[gt_row] - tracks[track_row]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # huge coordinates, empty head boxes
+        distance = np.sqrt(np.square(offset).sum(2)) / head_sizes[gt_row, None]
     return np.fmax(1 - distance / REACH, 0)
 
 
@@ -127,19 +131,19 @@ def _solve_all(
     frames: np.ndarray,
     solve: Solver,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """[M] pairs, [M] joints, [M, 19] hits of all joints of all frames."""
+    """Return pairs [M], joints [M] and hits [M, 19] of all joints of all frames."""
     pair, joint = np.nonzero(similarity)
     strength = similarity[pair, joint]
-    mine = gt_row[pair] * JOINTS + joint
-    order = np.lexsort((-strength, mine))
-    pair, joint, strength, mine = pair[order], joint[order], strength[order], mine[order]
-    best = np.r_[True, np.diff(mine) != 0][: len(mine)]
-    # If everybody's clear favourite is nobody else's, taking them is the only optimum, whatever rises with
-    # similarity is maximised. Only the other joints of a frame need the solver.
-    rivals = np.r_[~best[1:] & best[:-1] & (strength[:-1] - strength[1:] < _MIN_LEAD), False][: len(mine)]
-    theirs = track_row[pair] * JOINTS + joint
-    wanted = np.bincount(theirs[best], minlength=theirs.max(initial=0) + 1)
-    contested = rivals | (best & (wanted[theirs] > 1))
+    gt_joint = gt_row[pair] * JOINTS + joint
+    order = np.lexsort((-strength, gt_joint))
+    pair, joint, strength, gt_joint = pair[order], joint[order], strength[order], gt_joint[order]
+    best = np.r_[True, np.diff(gt_joint) != 0][: len(gt_joint)]
+    # If the clearly best partners of all are different, they are the only optimum of any objective that
+    # increases with similarity. Only the other joints of a frame need the solver.
+    rivals = np.r_[~best[1:] & best[:-1] & (strength[:-1] - strength[1:] < _MIN_LEAD), False][: len(gt_joint)]
+    track_joint = track_row[pair] * JOINTS + joint
+    wanted = np.bincount(track_joint[best], minlength=track_joint.max(initial=0) + 1)
+    contested = rivals | (best & (wanted[track_joint] > 1))
     cell = frames[gt_row[pair]] * JOINTS + joint
     hard = np.zeros(cell.max(initial=0) + 1, bool)
     hard[cell[contested]] = True
@@ -158,15 +162,15 @@ def _solve_all(
 
 
 def _overcount(frames: np.ndarray, present: np.ndarray, per_frame: np.ndarray) -> np.ndarray:
-    """[15] how far the official misses exceed the true ones.
+    """Return [15] how far the official misses exceed the real ones.
 
-    In a frame without predictions it adds the joints of the whole sequence instead of those of the frame; but
-    not in a sequence without any.
+    In a frame without predictions the official program adds the joints of the whole sequence instead of those
+    of the frame, except in a sequence without any predictions.
     """
     if not per_frame.any():
         return np.zeros(JOINTS, np.int64)
-    unanswered = per_frame[frames] == 0
-    return len(np.unique(frames[unanswered])) * present.sum(0) - present[unanswered].sum(0)
+    empty = per_frame[frames] == 0
+    return len(np.unique(frames[empty])) * present.sum(0) - present[empty].sum(0)
 
 
 def _joints_by_id(identity: np.ndarray, count: int, present: np.ndarray) -> np.ndarray:

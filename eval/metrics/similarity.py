@@ -1,4 +1,4 @@
-"""How well each true person fits each tracked one of the same frame, and who goes best with whom."""
+"""Similarities of ground truth and tracked people in the same frame, and optimal assignments."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -11,49 +11,49 @@ from eval.datatypes import People, Sequence
 from kprtrack.core.geometry import oks
 
 EPSILON = float(np.finfo(float).eps)  # TrackEval's margin at thresholds and at zero
-MIN_SIMILARITY = 0.5  # CLEAR, Identity, the kit and both cleanings see no pair below it
-_BLOCK = 50_000  # pairs; their numbers fit into the processor's cache
-_FAR = 1e7  # pixels; no pose out there resembles one in the picture
+MIN_SIMILARITY = 0.5  # CLEAR, Identity, the kit and both cleanings use no pair below it
+_BLOCK = 50_000  # pairs; their data fits into the processor's cache
+_FAR = 1e7  # pixels; dissimilar to any pose in the image
 
 
 @dataclass(frozen=True)
 class Similarities:
-    """All pairs of a true and a tracked person of the same frame who are alike at all, frame after frame.
+    """All pairs of a ground truth and a tracked person in the same frame with similarity above 0.
 
-    Crowds have a hundred times as many pairs that do not touch: those are left out, their similarity is 0.
+    Pairs are ordered by frame. Crowds have a hundred times as many pairs without overlap, which are left out.
     """
 
     gt_ids: np.ndarray  # [G] int64, identities counted from 0 without gaps
     track_ids: np.ndarray  # [P] int64, likewise
-    gt_starts: np.ndarray  # [F + 1] int64, frame f has the truth from truth_starts[f] on
+    gt_starts: np.ndarray  # [F + 1] int64, ground truth rows of frame f start at gt_starts[f]
     track_starts: np.ndarray  # [F + 1] int64, likewise
     starts: np.ndarray  # [F + 1] int64, likewise for the K pairs
-    gt_rows: np.ndarray  # [K] int64, rows of the truth
+    gt_rows: np.ndarray  # [K] int64, rows of the ground truth
     track_rows: np.ndarray  # [K] int64
     cells: np.ndarray  # [F + 1] int64, likewise for the cells of all frames' matrices [g, p], row by row
-    places: np.ndarray  # [K] int64, the cell of each pair, rising
+    places: np.ndarray  # [K] int64, the cell of each pair, ascending
     values: np.ndarray  # [K] float64 in (0, 1]
 
     @property
     def frame_count(self) -> int:
-        """Frames of the sequence, with or without people."""
+        """Return the number of frames, with or without people."""
         return len(self.starts) - 1
 
     @property
     def shared_frames(self) -> list[int]:
-        """Frames in which both sides have people, alike or not."""
+        """Return the frames in which both sides have people."""
         return np.flatnonzero(np.diff(self.cells)).tolist()
 
     def gt_in(self, frame: int) -> np.ndarray:
-        """[g] identities in one frame."""
+        """Return the ground truth identities in a frame, [g]."""
         return self.gt_ids[self.gt_starts[frame] : self.gt_starts[frame + 1]]
 
     def tracks_in(self, frame: int) -> np.ndarray:
-        """[p] identities in one frame."""
+        """Return the track identities in a frame, [p]."""
         return self.track_ids[self.track_starts[frame] : self.track_starts[frame + 1]]
 
     def matrix(self, frame: int, values: np.ndarray | None = None) -> np.ndarray:
-        """[g, p] similarity in one frame, or what else is known of every pair: `values` [K]; 0 elsewhere."""
+        """Return the similarities in a frame, or other `values` [K] of the pairs, as [g, p]; 0 elsewhere."""
         here = slice(self.starts[frame], self.starts[frame + 1])
         some = self.values if values is None else values
         matrix = np.zeros((len(self.gt_in(frame)), len(self.tracks_in(frame))), some.dtype)
@@ -61,33 +61,34 @@ class Similarities:
         return matrix
 
     def pairs_at(self, cells: np.ndarray) -> np.ndarray:
-        """Numbers of the pairs in these cells, which may be empty."""
+        """Return the numbers of the pairs in these cells; cells without a pair are skipped."""
         numbers = np.searchsorted(self.places, cells)
-        there = numbers < len(self.places)
-        numbers, cells = numbers[there], cells[there]
+        inside = numbers < len(self.places)
+        numbers, cells = numbers[inside], cells[inside]
         return numbers[self.places[numbers] == cells]
 
 
 def box_similarities(sequence: Sequence) -> Similarities:
-    """Intersection over union of all boxes that touch."""
+    """Return the intersection over union of all overlapping boxes."""
     ground_truth, tracks = _edges(sequence.ground_truth), _edges(sequence.tracks)
 
-    def alike(gt_rows: np.ndarray, track_rows: np.ndarray) -> np.ndarray:
+    def similarity(gt_rows: np.ndarray, track_rows: np.ndarray) -> np.ndarray:
         return _paired_iou(ground_truth.take(gt_rows, axis=1), tracks.take(track_rows, axis=1))
 
-    return _compare(sequence, alike)
+    return _compare(sequence, similarity)
 
 
 def pose_similarities(sequence: Sequence) -> Similarities:
-    """Object keypoint similarity over the truth's keypoints; one that is missing in the track counts as a 0.
+    """Return the object keypoint similarity over the keypoints of the ground truth.
 
-    The rows of keypoints must be in COCO's order. A person's size is the area of the true box.
+    A keypoint that the track lacks counts as 0. Keypoints must be in COCO's order. The size of a person is
+    the area of the ground truth box.
     """
     ground_truth = _with_confidence(sequence.ground_truth, 0)
     tracks = _with_confidence(sequence.tracks, _FAR)
     areas = sequence.ground_truth.boxes[:, 2] * sequence.ground_truth.boxes[:, 3]
 
-    def alike(gt_rows: np.ndarray, track_rows: np.ndarray) -> np.ndarray:
+    def similarity(gt_rows: np.ndarray, track_rows: np.ndarray) -> np.ndarray:
         ends = np.flatnonzero(np.diff(sequence.ground_truth.frames[gt_rows], append=-1)) + 1
         values = [np.zeros(0)]
         for start, end in pairwise([0, *ends.tolist()]):
@@ -96,13 +97,19 @@ def pose_similarities(sequence: Sequence) -> Similarities:
             values.append(np.nan_to_num(oks(ground_truth[here], tracks[there], areas[here], 0)).ravel())
         return np.concatenate(values)
 
-    return _compare(sequence, alike)
+    return _compare(sequence, similarity)
 
 
 def best_pairs(pairs: Similarities, weights: np.ndarray, frames: Iterable[int] | None = None) -> np.ndarray:
-    """[M] pairs of the one-to-one matching with the greatest sum of weights in every frame, or in `frames`.
+    """Return the one-to-one assignment with the greatest sum of weights in each frame.
 
-    weights: [K], not negative; a pair of weight 0 is none. Rising numbers into the pairs come back.
+    Args:
+        pairs: The pairs.
+        weights: [K], not negative; pairs of weight 0 are never assigned.
+        frames: Frames to solve; None solves all.
+
+    Returns:
+        [M] ascending numbers of the assigned pairs.
     """
     cells, widths = pairs.cells.tolist(), np.diff(pairs.track_starts).tolist()
     chosen = [np.zeros(0, np.int64)]
@@ -117,23 +124,23 @@ def best_pairs(pairs: Similarities, weights: np.ndarray, frames: Iterable[int] |
 
 
 def matched_pairs(pairs: Similarities, frames: Iterable[int] | None = None) -> np.ndarray:
-    """[M] pairs of the best matching of those at least MIN_SIMILARITY alike: both cleanings use it."""
-    alike = np.where(pairs.values >= MIN_SIMILARITY - EPSILON, pairs.values, 0)
-    return best_pairs(pairs, alike, frames)
+    """Return the best assignment [M] of pairs with at least MIN_SIMILARITY, as both cleanings use it."""
+    similar = np.where(pairs.values >= MIN_SIMILARITY - EPSILON, pairs.values, 0)
+    return best_pairs(pairs, similar, frames)
 
 
-def with_tracks(pairs: Similarities, stay: np.ndarray) -> Similarities:
-    """What is left when of the tracks only the rows of this mask, [P], stay."""
-    some = stay[pairs.track_rows]
-    new_rows = np.concatenate(([0], np.cumsum(stay)))
+def with_tracks(pairs: Similarities, kept: np.ndarray) -> Similarities:
+    """Return the pairs of the tracks in the mask `kept` [P]."""
+    some = kept[pairs.track_rows]
+    new_rows = np.concatenate(([0], np.cumsum(kept)))
     people = replace(
-        pairs, track_ids=_without_gaps(pairs.track_ids[stay]), track_starts=new_rows[pairs.track_starts]
+        pairs, track_ids=_without_gaps(pairs.track_ids[kept]), track_starts=new_rows[pairs.track_starts]
     )
     return _with_pairs(people, pairs.gt_rows[some], new_rows[pairs.track_rows[some]], pairs.values[some])
 
 
-def _compare(sequence: Sequence, alike: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Similarities:
-    """All pairs for whom `alike`, called with the rows of some frames' pairs, is above 0."""
+def _compare(sequence: Sequence, similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Similarities:
+    """Return all pairs with `similarity`, called with the rows of the pairs of some frames, above 0."""
     borders = np.arange(len(sequence.labelled) + 1)
     none = np.zeros(0, np.int64)
     empty = Similarities(
@@ -150,50 +157,50 @@ def _compare(sequence: Sequence, alike: Callable[[np.ndarray, np.ndarray], np.nd
     )
     parts = [(none, none, np.zeros(0))]
     sizes = np.diff(empty.gt_starts) * np.diff(empty.track_starts)
-    # Some frames at once: fast, and the pairs of a crowd that do not touch never fill the memory.
+    # Blocks of frames: fast, and the pairs of a crowd never fill the memory.
     blocks = np.flatnonzero(np.diff(np.cumsum(sizes) // _BLOCK)) + 1
     for first, last in pairwise([0, *blocks.tolist(), len(sizes)]):
         gt_rows, track_rows = _rows_of_pairs(
             empty.gt_starts[first : last + 1], empty.track_starts[first : last + 1]
         )
-        values = alike(gt_rows, track_rows)
+        values = similarity(gt_rows, track_rows)
         some = values > 0
         parts.append((gt_rows[some], track_rows[some], values[some]))
     return _with_pairs(empty, *(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def pairs_of_same_frame(a: People, b: People, frame_count: int) -> tuple[np.ndarray, np.ndarray]:
-    """[K], [K] rows of all pairs of `a` and `b` in a frame, row of `a` by row of `a`."""
+    """Return the rows [K], [K] of all pairs of `a` and `b` in the same frame, ordered by row of `a`."""
     borders = np.arange(frame_count + 1)
     return _rows_of_pairs(np.searchsorted(a.frames, borders), np.searchsorted(b.frames, borders))
 
 
 def _edges(people: People) -> np.ndarray:
-    """[4, N] left, top, right and bottom of the boxes."""
+    """Return [4, N] left, top, right and bottom of the boxes."""
     return np.concatenate((people.boxes[:, :2], people.boxes[:, :2] + people.boxes[:, 2:]), axis=1).T.copy()
 
 
 def _paired_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """[K] intersection over union of a[:, i] with b[:, i], both [4, K] edges; 0 if one has no area.
+    """Return [K] intersection over union of a[:, i] with b[:, i], both [4, K] edges; 0 if one has no area.
 
-    Source: docs/reference/tracking_and_evaluation.md 2.2: no pixel is added.
+    Source: docs/reference/tracking_and_evaluation.md 2.2: no pixel is added to width and height.
     """
     width = np.minimum(a[2], b[2])
     width -= np.maximum(a[0], b[0])
     height = np.minimum(a[3], b[3])
     height -= np.maximum(a[1], b[1])
-    touching = np.flatnonzero((width > 0) & (height > 0))
-    a, b = a.take(touching, axis=1), b.take(touching, axis=1)
-    shared = width[touching] * height[touching]
+    overlapping = np.flatnonzero((width > 0) & (height > 0))
+    a, b = a.take(overlapping, axis=1), b.take(overlapping, axis=1)
+    shared = width[overlapping] * height[overlapping]
     area_a, area_b = ((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
     solid = (area_a > EPSILON) & (area_b > EPSILON)
     values = np.zeros(len(width))
-    values[touching] = np.where(solid, shared / (area_a + area_b - shared), 0)
+    values[overlapping] = np.where(solid, shared / (area_a + area_b - shared), 0)
     return values
 
 
 def _rows_of_pairs(gt_starts: np.ndarray, track_starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of truth and tracks of all pairs in some frames, in each truth by truth."""
+    """Return the rows of ground truth and tracks of all pairs in some frames, ordered by ground truth."""
     widths = np.diff(track_starts)
     counts = np.diff(gt_starts) * widths
     cell = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -207,7 +214,7 @@ def _rows_of_pairs(gt_starts: np.ndarray, track_starts: np.ndarray) -> tuple[np.
 def _with_pairs(
     people: Similarities, gt_rows: np.ndarray, track_rows: np.ndarray, values: np.ndarray
 ) -> Similarities:
-    """The people of a Similarities with these pairs, in the order of the truth, then of the tracks."""
+    """Return `people` with these pairs, ordered by ground truth, then by track."""
     widths = np.diff(people.track_starts)
     cells = np.concatenate(([0], np.cumsum(np.diff(people.gt_starts) * widths)))
     frames = np.searchsorted(people.gt_starts, gt_rows, side="right") - 1
@@ -229,7 +236,7 @@ def _without_gaps(ids: np.ndarray) -> np.ndarray:
 
 
 def _with_confidence(people: People, missing: float) -> np.ndarray:
-    """[N, 17, 3] keypoints; one that is missing has confidence 0, or stands at `missing` if that is not 0."""
+    """Return keypoints [N, 17, 3]; missing ones have confidence 0, or position `missing` if not 0."""
     known = (people.keypoints != 0).any(axis=2, keepdims=True)
     points = np.where(known, people.keypoints, missing)
     return np.concatenate([points, known | (missing != 0)], axis=2)

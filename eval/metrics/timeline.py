@@ -1,4 +1,4 @@
-"""Which track follows each true person, frame by frame: what the picture of identities shows."""
+"""The track matched to each ground truth person in each frame, for the plot of identities."""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -6,20 +6,20 @@ from scipy.optimize import linear_sum_assignment
 from eval.datatypes import ABSENT, MISSED, Sequence, Timeline
 from eval.metrics.similarity import EPSILON, MIN_SIMILARITY, box_similarities
 
-_CONTINUES = 1000  # CLEAR's weight of a pair that was matched in the frame before
+_CONTINUES = 1000  # CLEAR's weight of a pair that was matched in the previous frame
 
 
 def timeline(sequence: Sequence) -> Timeline:
-    """Who follows whom at IoU 0.5, matched as CLEAR does: a track stays with its person if it can.
+    """Match tracks to people at IoU 0.5 as CLEAR does: a track keeps its person where possible.
 
-    Source: docs/reference/tracking_and_evaluation.md 2.6; there, frames in which one side has nobody leave
-    the memory as it is.
+    Frames without people on one side do not change the previous matches.
+    Source: docs/reference/tracking_and_evaluation.md 2.6.
     """
     pairs = box_similarities(sequence)
     gt_ids, track_ids = np.unique(sequence.ground_truth.ids), np.unique(sequence.tracks.ids)
-    tracks_of = np.full((len(gt_ids), pairs.frame_count), ABSENT)
-    tracks_of[pairs.gt_ids, sequence.ground_truth.frames] = MISSED
-    before = np.full(len(gt_ids), MISSED)  # each person's track in the frame before
+    matched = np.full((len(gt_ids), pairs.frame_count), ABSENT)
+    matched[pairs.gt_ids, sequence.ground_truth.frames] = MISSED
+    before = np.full(len(gt_ids), MISSED)  # each person's track in the previous frame
     for frame in pairs.shared_frames:
         ground_truth, tracks, similarity = pairs.gt_in(frame), pairs.tracks_in(frame), pairs.matrix(frame)
         weights = similarity + _CONTINUES * (before[ground_truth][:, None] == tracks)
@@ -29,5 +29,5 @@ def timeline(sequence: Sequence) -> Timeline:
         people, theirs = ground_truth[rows[real]], tracks[columns[real]]
         before[:] = MISSED
         before[people] = theirs
-        tracks_of[people, frame] = track_ids[theirs]
-    return Timeline(gt_ids, tracks_of)
+        matched[people, frame] = track_ids[theirs]
+    return Timeline(gt_ids, matched)

@@ -1,4 +1,4 @@
-"""Evaluations as one HTML page that needs nothing else: tables, notes, explanations, pictures."""
+"""Evaluations as one self-contained HTML page: tables, notes, explanations and plots."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -37,13 +37,18 @@ _PLOT_TITLES = {
 
 
 def evaluation_html(evaluation: Evaluation, plots: Mapping[str, bytes]) -> bytes:
-    """A page about one tracker. pictures: PNG of `eval.report.plots.draw_pictures`."""
+    """Return the page of one tracker.
+
+    Args:
+        evaluation: The scores.
+        plots: PNG files of `eval.report.plots.draw_plots`.
+    """
     tables = evaluation_tables(evaluation, per_sequence=True)
     return _page(evaluation, tables, evaluation.notes, plots)
 
 
 def comparison_html(evaluations: Mapping[str, Evaluation], plots: Mapping[str, bytes]) -> bytes:
-    """A page about several runs; the pictures, and the rows for sequences, are those of the first."""
+    """Return the page of several runs; plots and rows for sequences are those of the first run."""
     name, first = next(iter(evaluations.items()))
     tables = list(comparison_tables(evaluations))
     for table in evaluation_tables(first, per_sequence=True):
@@ -58,9 +63,9 @@ def _page(
     title = f"Tracking scores: {evaluation.benchmark}"
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>Truth: <code>{escape(evaluation.ground_truth)}</code><br>"
+        f"<p>Ground truth: <code>{escape(evaluation.ground_truth)}</code><br>"
         f"Tracks: <code>{escape(evaluation.results)}</code><br>"
-        "Shares in percent; IDs and other counts are whole numbers, fewer is better.</p>",
+        "In percent, except for IDs and other counts, where fewer is better.</p>",
     ]
     if notes:
         parts.append(f"<h2>Notes</h2><ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>")
@@ -72,7 +77,7 @@ def _page(
     viewport = '<meta name="viewport" content="width=device-width">'
     body = "\n".join(parts)
     page = f'<!doctype html>\n<html lang="en"><head>{head}{viewport}</head><body>\n{body}\n</body></html>\n'
-    return page.encode(errors="replace")  # a file name may hold bytes that are no text
+    return page.encode(errors="replace")  # a file name may contain bytes that are not valid text
 
 
 def _table(table: Table) -> str:
@@ -90,7 +95,7 @@ def _table(table: Table) -> str:
 
 
 def _cells(tag: str, texts: Sequence[str], table: Table) -> str:
-    """A row; where a new group of columns begins, the cell says so."""
+    """Return a row; the first cell of each group of columns has a class of its own."""
     groups = ["", *(column.group for column in table.columns)]
     first = [False, *(a != b for a, b in pairwise(groups))]
     return "".join(
@@ -109,4 +114,4 @@ def _terms(tables: Sequence[Table]) -> str:
     entries = [
         f"<dt>{escape(word)}</dt><dd>{escape(term_sentences(key))}</dd>" for word, key in legend(tables)
     ]
-    return f"<h2>What the words mean</h2>\n<dl>{''.join(entries)}</dl>"
+    return f"<h2>Explanations</h2>\n<dl>{''.join(entries)}</dl>"

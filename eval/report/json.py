@@ -7,13 +7,13 @@ import numpy as np
 import orjson
 
 from eval.datatypes import Evaluation
+from eval.metrics.hota import THRESHOLDS
 from eval.report.tables import JOINTS, headline_scores
 from kprtrack import __version__
 
 FORMAT, COMPARISON_FORMAT = "kprtrack-evaluation", "kprtrack-comparison"
 VERSION = 1
-THRESHOLDS = [round(0.05 * i, 2) for i in range(1, 20)]
-_KEYS = {"ground_truth": "truth", "gt_ids": "truth_ids"}  # fields whose key in version 1 differs
+_KEYS = {"ground_truth": "truth", "gt_ids": "truth_ids"}  # fields whose keys in version 1 differ
 
 
 def evaluation_json(evaluation: Evaluation) -> bytes:
@@ -40,8 +40,8 @@ def _content(evaluation: Evaluation) -> dict[str, object]:
 
 def _document(format: str, content: Mapping[str, object]) -> bytes:
     head = {"format": format, "version": VERSION, "program": f"kprtrack {__version__}"}
-    axes = {"thresholds": THRESHOLDS, "joints": (*JOINTS, "total")}
-    # orjson writes null for what is not finite.
+    axes = {"thresholds": THRESHOLDS.round(2), "joints": (*JOINTS, "total")}
+    # orjson writes null for numbers that are not finite.
     return orjson.dumps(_plain({**head, **axes, **content}), option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -53,6 +53,6 @@ def _plain(value: object) -> object:
         return {_KEYS.get(f.name, f.name): _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
-    if isinstance(value, str):  # a file name may hold bytes that are no text
+    if isinstance(value, str):  # a file name may contain bytes that are not valid text
         return value.encode(errors="replace").decode()
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

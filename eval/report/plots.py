@@ -1,4 +1,4 @@
-"""Pictures of an evaluation as PNG: HOTA over thresholds, bars for sequences, identities over time."""
+"""Plots of an evaluation as PNG: HOTA over thresholds, bars for sequences, identities over time."""
 
 import io
 import warnings
@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from eval.datatypes import Evaluation, Measure, Scores
+from eval.metrics.hota import THRESHOLDS
 from eval.report.tables import in_percent, shown_measures
 from eval.report.timeline_plot import draw_timelines
 
@@ -13,18 +14,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Colours that stay apart for colour-blind readers (Okabe and Ito, Color Universal Design, 2008).
+# Colours that colour-blind readers can distinguish (Okabe and Ito, Color Universal Design, 2008).
 _COLOURS = {"HOTA": "#0072B2", "DetA": "#E69F00", "AssA": "#009E73"}
 _MARKERS = {"DetA": "o", "AssA": "^"}
 _KINDS = {"keypoint_hota": "keypoints", "oks_hota": "poses (OKS)", "box_hota": "boxes"}
 _FIXED = "_fixed"
-MAX_BARS = 200  # sequences; more would make a picture that no viewer opens
-_THRESHOLDS = [0.05 * i for i in range(1, 20)]
+MAX_BARS = 200  # sequences; image viewers cannot open larger plots
 _DPI = 110
 
 
 def draw_plots(evaluation: Evaluation) -> dict[str, bytes]:
-    """Name -> PNG of every picture there are numbers for: "thresholds", "sequences", "identities"."""
+    """Draw all plots for which there are scores.
+
+    Returns:
+        "thresholds", "sequences" and "identities" -> PNG file.
+    """
     figures = {
         "thresholds": _draw_thresholds(evaluation.measures, shown_measures([evaluation])),
         "sequences": _draw_sequences(evaluation.measures),
@@ -52,7 +56,7 @@ def _draw_thresholds(measures: Mapping[str, Measure], shown: Collection[str]) ->
         axes.set_xlim(0.03, 0.97)
         axes.set_ylim(0, 102)
         axes.grid(color="#e4e4e4", linewidth=0.7)
-        # Below the curves' panel: wherever they run, the legend hides none of them.
+        # Below the panel, where the legend hides no curve.
         axes.legend(fontsize=8, ncols=2 if twin else 3, loc="upper center", bbox_to_anchor=(0.5, -0.17))
     figure.axes[0].set_ylabel("percent")
     return figure
@@ -66,7 +70,7 @@ def _draw_curves(axes: "Axes", scores: Scores, mode: str, style: str) -> None:
         curve = 100 * (values[:, -1] if values.ndim == 2 else values)
         label = f"{name} {mode} {in_percent(scores[name]):.1f}".replace("  ", " ")
         axes.plot(
-            _THRESHOLDS,
+            THRESHOLDS,
             curve,
             style,
             color=colour,
@@ -108,10 +112,10 @@ def _draw_bars(axes: "Axes", measure: Measure, names: list[str]) -> None:
     for field, marker in _MARKERS.items():
         axes.scatter(values[field], places, s=14, marker=marker, color=_COLOURS[field], label=field, zorder=3)
     whole = in_percent(measure.combined["HOTA"])
-    axes.axvline(whole, color=_COLOURS["HOTA"], linewidth=1.2, linestyle="--", label="HOTA of all together")
+    axes.axvline(whole, color=_COLOURS["HOTA"], linewidth=1.2, linestyle="--", label="HOTA of all sequences")
     axes.set_xlim(0, 102)
     axes.set_xlabel("percent")
-    axes.tick_params(axis="x", labeltop=len(names) > 40)  # long pictures are read from both ends
+    axes.tick_params(axis="x", labeltop=len(names) > 40)  # for tall plots
     axes.grid(axis="x", color="#e4e4e4", linewidth=0.7)
     axes.set_axisbelow(True)
 
@@ -124,7 +128,7 @@ def _new_figure(width: float, height: float) -> "Figure":
 
 def _png(figure: "Figure") -> bytes:
     target = io.BytesIO()
-    with warnings.catch_warnings():  # a name in a script the font lacks is drawn as boxes, which is enough
+    with warnings.catch_warnings():  # names in scripts that the font lacks are drawn as boxes
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(target, format="png", metadata={"Software": None})
     return target.getvalue()

@@ -1,4 +1,4 @@
-"""Evaluations as tables of finished cells, for every kind of report."""
+"""Evaluations as tables of text cells, for all kinds of reports."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,13 @@ from kprtrack.core.skeleton import POSETRACK_KEYPOINTS
 COMBINED = "COMBINED"
 NOTHING = "-"
 JOINTS = tuple(name for name in POSETRACK_KEYPOINTS if not name.endswith("_ear"))
-MAX_SEQUENCE_ROWS = 10  # so many rows are shown without being asked for
+MAX_SEQUENCE_ROWS = 10  # more sequences are shown on request only
 _FIXED = "_fixed"
 
 
 @dataclass(frozen=True)
 class Column:
-    """Where a column's numbers come from, and what stands above it."""
+    """A column: its headings, and the measure and field that it shows."""
 
     group: str
     name: str
@@ -28,10 +28,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Finished cells; neighbours with the same group share its heading."""
+    """A table of text cells; adjacent columns of the same group share a heading."""
 
     title: str
-    corner: str  # above the names of rows
+    corner: str  # heading of the row names
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]  # name, one cell a column
 
@@ -52,7 +52,7 @@ _HOTA = {"HOTA": "HOTA", "DetA": "DetA", "AssA": "AssA"}
 _CLEAR = {"FN": "CLR_FN", "FP": "CLR_FP", "MT": "MT", "ML": "ML", "Frag": "Frag"}
 _KIT = {"MOTA": "mota", "IDF1": "idf1", "FN": "num_misses", "FP": "num_false_positives"}
 
-# The columns of the paper's table of tracking, for every way to compare; identity switches follow.
+# The columns of the KPR paper's tracking table, for each kind of comparison; identity switches follow.
 _PAPER = (
     *_group("keypoints", "keypoint_hota", _HOTA),
     *_group("keypoints, fixed", "keypoint_hota_fixed", _HOTA),
@@ -61,27 +61,32 @@ _PAPER = (
     *_group("boxes", "box_hota", _HOTA),
 )
 _KIT_SWITCHES = _group("boxes", "kit_mota", {"IDs": "num_switches"})
-_SWITCHES = _group("boxes", "box_clear", {"IDs": "IDSW"})  # where the kit has counted none
+_SWITCHES = _group("boxes", "box_clear", {"IDs": "IDSW"})  # without kit_mota
 _FURTHER = (
     *_group("poses", "pose_ap", {"AP": "AP"}),
     *_group("boxes, PoseTrack21 kit", "kit_mota", _KIT),
     *_trackeval("poses (OKS), TrackEval", "oks"),
     *_trackeval("boxes, TrackEval", "box"),
 )
-_BOTH_SWITCHES = _group("boxes, TrackEval", "box_clear", {"IDSW": "IDSW"})  # beside the kit's
+_BOTH_SWITCHES = _group("boxes, TrackEval", "box_clear", {"IDSW": "IDSW"})  # with kit_mota
 _ACROSS = (
     *_group("across videos", "cross_video_hota", _HOTA),
     *_group("across videos, fixed", "cross_video_hota_fixed", _HOTA),
 )
-_JOINT = (*_PAPER[:6], *_FURTHER[:1])
+_PER_JOINT = (*_PAPER[:6], *_FURTHER[:1])
 _WHOLE = {"num_switches", "num_misses", "num_false_positives", "IDSW", "MT", "ML", "Frag", "CLR_FN", "CLR_FP"}
-_IN_PERCENT = {"AP"}  # already
+_IN_PERCENT = {"AP"}  # the values themselves
 
 Rows = Sequence[tuple[str, Mapping[str, Scores]]]  # name of the row, measure -> scores
 
 
 def evaluation_tables(evaluation: Evaluation, *, per_sequence: bool | None = None) -> tuple[Table, ...]:
-    """One tracker's numbers; per_sequence: with a row for each sequence, None: if they are few."""
+    """Return the tables of one tracker.
+
+    Args:
+        evaluation: The scores.
+        per_sequence: Add a row for each sequence; None adds them if there are at most MAX_SEQUENCE_ROWS.
+    """
     measures = evaluation.measures
     names = list(dict.fromkeys(name for measure in measures.values() for name in measure.sequences))
     if not (len(names) <= MAX_SEQUENCE_ROWS if per_sequence is None else per_sequence):
@@ -94,13 +99,13 @@ def evaluation_tables(evaluation: Evaluation, *, per_sequence: bool | None = Non
     shown = set(shown_measures([evaluation]))
     tables = (
         *_tables("sequence", [*rows, *total], total, shown),
-        _table("By joint, all sequences", "joint", _JOINT, _joint_rows(total[0][1]), shown),
+        _table("By joint, all sequences", "joint", _PER_JOINT, _joint_rows(total[0][1]), shown),
     )
     return tuple(table for table in tables if table.columns)
 
 
 def comparison_tables(evaluations: Mapping[str, Evaluation]) -> tuple[Table, ...]:
-    """Several runs' combined numbers, a row each; the first table tells the difference to the first run."""
+    """Return the tables of several runs, a row each; the first table has differences to the first run."""
     rows = [(name, {key: m.combined for key, m in e.measures.items()}) for name, e in evaluations.items()]
     tables = _tables("run", rows, rows, set(shown_measures(evaluations.values())))
     paper, *others = (table for table in tables if table.columns)
@@ -108,7 +113,7 @@ def comparison_tables(evaluations: Mapping[str, Evaluation]) -> tuple[Table, ...
 
 
 def _with_differences(table: Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Behind each number of a further row the difference to the first row, as the numbers shown differ."""
+    """Append to each number the difference to the first row, computed from the rounded numbers."""
 
     def compared(cell: str, first: str) -> str:
         if NOTHING in (cell, first):
@@ -143,35 +148,37 @@ def headline_scores(evaluation: Evaluation) -> dict[str, dict[str, float]]:
 
 
 def legend(tables: Iterable[Table]) -> tuple[tuple[str, str], ...]:
-    """Word -> its name in `eval.report.terms`: the measures first, then the fields, each once.
+    """List the terms of tables: first the measures, then the fields.
 
-    Returns: pairs of what the table calls it and the key "measure:NAME" or "field:NAME".
+    Returns:
+        Pairs of the heading in the table and a key "measure:NAME" or "field:NAME" of `eval.report.terms`.
     """
     groups: dict[str, str] = {}
     fields: dict[str, str] = {}
     for column in (column for table in tables for column in table.columns):
-        # A group may hold two measures that are explained by the same words; the first one speaks.
+        # A group may have two measures with the same explanation; the first one is used.
         groups.setdefault(column.group, f"measure:{column.measure}")
         fields.setdefault(column.name, f"field:{column.field}")
     return (*groups.items(), *fields.items())
 
 
 def term_line(key: str) -> str:
-    """The line that explains a key of `legend`."""
+    """Return the one-line explanation of a key of `legend`."""
     kind, _, name = key.partition(":")
     return (MEASURES if kind == "measure" else FIELDS)[name].line
 
 
 def term_sentences(key: str) -> str:
-    """The sentences that explain a key of `legend`."""
+    """Return the longer explanation of a key of `legend`."""
     kind, _, name = key.partition(":")
     return (MEASURES if kind == "measure" else FIELDS)[name].sentences
 
 
 def in_percent(value: float | np.ndarray) -> float:
-    """100 × the value; of an array the mean over thresholds, in the column of all joints.
+    """Return a value in percent; for an array its mean over thresholds, of the total of all joints.
 
-    value: a number, [19 thresholds] or [19, 15 joints + total].
+    Args:
+        value: A number, [19 thresholds] or [19, 15 joints + total].
     """
     return 100 * _mean(value)
 
@@ -182,7 +189,7 @@ def _mean(value: float | np.ndarray) -> float:
 
 
 def shown_measures(evaluations: Iterable[Evaluation]) -> list[str]:
-    """The evaluations' measures without fixed ones that nowhere differ from the official ones."""
+    """Return the names of all measures except fixed ones that equal the official ones everywhere."""
     shown: dict[str, None] = {}
     for evaluation in evaluations:
         for name, measure in evaluation.measures.items():
@@ -210,19 +217,19 @@ def _tables(corner: str, rows: Rows, total: Rows, shown: set[str]) -> tuple[Tabl
 
 
 def _table(title: str, corner: str, columns: tuple[Column, ...], rows: Rows, shown: set[str]) -> Table:
-    there = {key for _, scores in rows for key in scores} & shown
+    present = {key for _, scores in rows for key in scores} & shown
     kept = tuple(
-        replace(c, group=f"{c.group}, official") if f"{c.measure}{_FIXED}" in there else c
+        replace(c, group=f"{c.group}, official") if f"{c.measure}{_FIXED}" in present else c
         for c in columns
-        if c.measure in there
+        if c.measure in present
     )
     cells = tuple((name, tuple(_cell(scores, column) for column in kept)) for name, scores in rows)
     return Table(title, corner, kept, cells)
 
 
 def _joint_rows(total: Mapping[str, Scores]) -> Rows:
-    """A row for each joint and for all: its column of the measures that tell joints apart."""
-    columns = [c for c in _JOINT if c.measure in total]
+    """Return a row for each joint and for the total, of the measures with columns for joints."""
+    columns = [c for c in _PER_JOINT if c.measure in total]
 
     def scores(i: int) -> dict[str, Scores]:
         return {
@@ -246,7 +253,7 @@ def _cell(scores: Mapping[str, Scores], column: Column) -> str:
 
 
 def _scalar(value: float | np.ndarray, column: Column) -> float:
-    """One number of a field: of thresholds the mean, of joints the last column, which is all of them."""
+    """Return one number of a field: the mean over thresholds, of the total of all joints."""
     if column.field in _WHOLE or column.field in _IN_PERCENT:
         return float(np.asarray(value).reshape(-1)[-1])
     return _mean(value)

@@ -1,63 +1,63 @@
-"""What every number of a report means: for a line under the table, and in two sentences."""
+"""Explanations of the measures and fields of a report: a line below the table, and two sentences."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Term:
-    """One word of the report."""
+    """The explanation of one measure or field."""
 
     line: str
     sentences: str
 
 
-# By name of the measure: how truth and tracks are compared.
+# By name of the measure: how ground truth and tracks are compared.
 MEASURES: dict[str, Term] = {
     "keypoint_hota": Term(
-        "joint by joint, distance in head sizes: PoseTrack21's multi-person pose tracking",
-        "Each of 15 joints is compared by itself; a joint half a head size or more away is no match."
-        " These are the numbers of PoseTrack21's own program, faults included.",
+        "each joint, by distance in head sizes: PoseTrack21's multi-person pose tracking",
+        "Each of 15 joints is compared separately; a joint half a head size or more away is not a match."
+        " These are the numbers of PoseTrack21's own program, including its known bug.",
     ),
     "keypoint_hota_fixed": Term(
         "as above, but a frame without tracks misses its own joints only (PoseTrack21 issue 10)",
         "In the official program a labelled frame without any track counts the misses of the whole sequence."
-        " Here it counts its own, so use these numbers to judge a tracker and the official ones to compare.",
+        " Here it counts its own: use these numbers to judge a tracker and the official ones to compare.",
     ),
     "oks_hota": Term(
         "whole poses, by object keypoint similarity (OKS)",
-        "All joints of a person together make one similarity, with COCO's tolerance for each joint."
-        " It needs no head sizes, and is no benchmark's official number.",
+        "All joints of a person are compared together, with COCO's tolerance for each joint."
+        " This needs no head sizes and is not an official number of a benchmark.",
     ),
     "box_hota": Term(
-        "whole boxes, by their overlap (IoU)",
-        "Boxes are compared by intersection over union, in every frame. The arithmetic is TrackEval's.",
+        "whole boxes, by intersection over union (IoU)",
+        "Boxes are compared by intersection over union in every frame. The formulas are those of TrackEval.",
     ),
     "kit_mota": Term(
-        "boxes as PoseTrack21's MOTA program cuts them (whole pixels), at IoU 0.5",
-        "True boxes are cut to whole pixels and tracked ones moved by one, as PoseTrack21's program does."
-        " The counting is py-motmetrics', and boxes in ignore regions are not counted as false.",
+        "boxes as in PoseTrack21's MOTA program (whole pixels), at IoU 0.5",
+        "Ground truth boxes are truncated to whole pixels and tracked boxes shifted by one, as in"
+        " PoseTrack21's program. Counts are those of py-motmetrics; boxes in ignore regions are not counted.",
     ),
     "box_clear": Term(
-        "boxes at IoU 0.5, counted as TrackEval does",
-        "Boxes match at IoU 0.5 or more. The counting is that of TrackEval's classes CLEAR and Identity.",
+        "boxes at IoU 0.5, counted as in TrackEval",
+        "Boxes match at IoU 0.5 or more. Counts are those of TrackEval's classes CLEAR and Identity.",
     ),
     "oks_clear": Term(
-        "whole poses at OKS 0.5, counted as TrackEval does",
-        "Poses match at OKS 0.5 or more. The counting is that of TrackEval's classes CLEAR and Identity.",
+        "whole poses at OKS 0.5, counted as in TrackEval",
+        "Poses match at OKS 0.5 or more. Counts are those of TrackEval's classes CLEAR and Identity.",
     ),
     "pose_ap": Term(
-        "poses without identities, right within half a head size",
-        "Every person's pose is judged frame by frame, identities ignored."
-        " A joint is right within half a head size of the truth.",
+        "poses without identities, correct within half a head size",
+        "The pose of each person is scored in each frame; identities are ignored."
+        " A joint is correct within half a head size of the ground truth.",
     ),
     "cross_video_hota": Term(
-        "as keypoints, but identities must hold across all videos (person_id)",
-        "Identities are person ids that hold across all videos, so a person who returns in another video must"
-        " be known again. There is one result for all videos together.",
+        "as keypoints, with identities across all videos (person_id)",
+        "Identities are person IDs that are the same in all videos, so a person who appears in another video"
+        " must be re-identified. There is one result for all videos.",
     ),
     "cross_video_hota_fixed": Term(
         "as above, with the fixed count of misses",
-        "The same with the misses of a frame without tracks counted once. See keypoints, fixed.",
+        "The same with the fixed count of misses in frames without tracks. See keypoints, fixed.",
     ),
 }
 
@@ -66,59 +66,64 @@ MEASURES |= {f"{kind}_identity": MEASURES[f"{kind}_clear"] for kind in ("box", "
 # By name of the field within its measure.
 FIELDS: dict[str, Term] = {
     "HOTA": Term(
-        "people found and identities kept, in balance: sqrt(DetA x AssA), mean of 19 thresholds",
+        "detection and association in balance: sqrt(DetA x AssA), mean of 19 thresholds",
         "The geometric mean of DetA and AssA, averaged over 19 thresholds of similarity from 0.05 to 0.95."
-        " It is high only if people are found and keep their identity.",
+        " It is high only if people are detected and keep their identity.",
     ),
     "DetA": Term(
-        "how well people are found: hits / (hits + misses + false ones)",
-        "Hits divided by hits, misses and false detections together. Identities play no part.",
+        "detection accuracy: TP / (TP + FN + FP)",
+        "True positives divided by true positives, false negatives and false positives."
+        " Identities are ignored.",
     ),
     "AssA": Term(
-        "how well identities hold: of each hit, the share of its person and track that agree",
-        "For every hit, the share of frames of its person and its track in which the two belong together."
-        " The mean over all hits says how well identities hold.",
+        "association accuracy: how consistently tracks and people match over time",
+        "For each true positive, the share of frames of its person and its track in which the two match."
+        " AssA is the mean over all true positives.",
     ),
     "num_switches": Term(
-        "identity switches, as PoseTrack21's MOTA program counts them",
-        "How often a true person's track changes to another one, in the counting of PoseTrack21's"
-        " MOTA program. A change during a gap counts, too.",
+        "identity switches, as counted by PoseTrack21's MOTA program",
+        "How often the track of a ground truth person changes to another one, as counted by PoseTrack21's"
+        " MOTA program. A change after a gap counts as well.",
     ),
     "IDSW": Term(
-        "identity switches: a person's track is another than the one last matched",
-        "How often a true person is matched to another track than the one last matched."
-        " Fewer is better; a track that is lost and never replaced costs nothing here.",
+        "identity switches: a person's track differs from the one matched before",
+        "How often a ground truth person is matched to another track than the one matched before."
+        " Fewer is better; a track that is lost and never replaced is not counted.",
     ),
     "mota": Term(
-        "1 - (misses + false ones + switches) / true boxes",
-        "One minus misses, false detections and identity switches, divided by the number of true boxes."
-        " It is ruled by detection, and negative where false ones outnumber hits.",
+        "1 - (FN + FP + switches) / ground truth boxes",
+        "One minus false negatives, false positives and identity switches, divided by the number of ground"
+        " truth boxes. Detection errors dominate it, and it may be negative.",
     ),
     "idf1": Term(
-        "share of boxes with the right identity, one track for one person",
-        "Persons and tracks are paired once for the whole video, one to one, as well as possible."
-        " IDF1 is the F1 score of the boxes that agree with this pairing.",
+        "F1 score of boxes with the correct identity, one track for one person",
+        "People and tracks are assigned once for the whole video, one to one, in the optimal way."
+        " IDF1 is the F1 score of the boxes that agree with this assignment.",
     ),
-    "num_misses": Term("true boxes nobody found", "True boxes without a track. Fewer is better."),
+    "num_misses": Term(
+        "false negatives: ground truth boxes without a match",
+        "False negatives: ground truth boxes without a matched track. Fewer is better.",
+    ),
     "num_false_positives": Term(
-        "boxes where nobody is", "Tracked boxes without a true one. Fewer is better."
+        "false positives: tracked boxes without a match",
+        "False positives: tracked boxes without matched ground truth. Fewer is better.",
     ),
     "MT": Term(
-        "persons followed in more than 80 % of their frames",
-        "Mostly tracked: persons found in more than 80 % of their frames. The identity may change meanwhile.",
+        "mostly tracked: people matched in more than 80 % of their frames",
+        "Mostly tracked: people matched in more than 80 % of their frames. The track may change.",
     ),
     "ML": Term(
-        "persons followed in less than 20 % of their frames",
-        "Mostly lost: persons found in less than 20 % of their frames. Fewer is better.",
+        "mostly lost: people matched in less than 20 % of their frames",
+        "Mostly lost: people matched in less than 20 % of their frames. Fewer is better.",
     ),
     "Frag": Term(
-        "how often a person is lost and found again",
-        "Fragmentations: how often a person is lost and found again. Fewer is better.",
+        "fragmentations: how often tracking of a person is interrupted",
+        "Fragmentations: how often tracking of a person is interrupted and resumed. Fewer is better.",
     ),
     "AP": Term(
         "average precision of the joints, mean of 15",
         "Average precision of each joint over all confidences, then the mean of the 15 joints."
-        " It judges poses alone, not tracking.",
+        " It measures poses, not tracking.",
     ),
 }
 FIELDS |= {

@@ -1,4 +1,4 @@
-"""Evaluations as text for a terminal."""
+"""Evaluations as text for terminals."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -11,17 +11,19 @@ _GROUP_GAP = " | "
 
 
 def report(evaluation: Evaluation, *, width: int = 100, per_sequence: bool | None = None) -> str:
-    """One tracker's tables, what their words mean, and notes; lines have `width` characters at most."""
+    """Return the tables of one tracker, explanations and notes, in lines of at most `width` characters."""
     tables = evaluation_tables(evaluation, per_sequence=per_sequence)
-    head = [f"truth   {evaluation.ground_truth}", f"tracks  {evaluation.results}"]
+    head = [f"ground truth  {evaluation.ground_truth}", f"tracks        {evaluation.results}"]
     return _document(head, tables, evaluation.notes, width)
 
 
 def comparison(evaluations: Mapping[str, Evaluation], *, width: int = 100) -> str:
-    """One table of several runs, what its words mean, and the runs' notes."""
+    """Return one table of several runs, explanations and the notes of all runs."""
     first = next(iter(evaluations.values()))
     notes = dict.fromkeys(note for evaluation in evaluations.values() for note in evaluation.notes)
-    return _document([f"truth  {first.ground_truth}"], comparison_tables(evaluations), tuple(notes), width)
+    return _document(
+        [f"ground truth  {first.ground_truth}"], comparison_tables(evaluations), tuple(notes), width
+    )
 
 
 def _document(head: Sequence[str], tables: Sequence[Table], notes: Sequence[str], width: int) -> str:
@@ -30,14 +32,14 @@ def _document(head: Sequence[str], tables: Sequence[Table], notes: Sequence[str]
     words = legend(tables)
     longest = max((len(word) for word, _ in words), default=0)
     lines = [_hanging(f"{word.ljust(longest)}{_GAP}", term_line(key), width) for word, key in words]
-    paragraphs.append("\n".join(["What the words mean (percent; IDs and other counts whole)", *lines]))
+    paragraphs.append("\n".join(["Explanations (in percent, except for IDs and other counts)", *lines]))
     if notes:
         paragraphs.append("\n".join(["Notes", *(_hanging("* ", note, width) for note in notes)]))
     return "\n\n".join(paragraphs) + "\n"
 
 
 def render(table: Table, *, width: int) -> str:
-    """The table's lines; groups of columns that do not fit beside each other stand below each other."""
+    """Return a table as text; groups of columns that do not fit in `width` are placed below each other."""
     names = [table.corner, *(name for name, _ in table.rows)]
     margin = max(map(len, names))
     blocks = [_block(table, columns) for columns in _groups(table.columns)]
@@ -57,12 +59,12 @@ def render(table: Table, *, width: int) -> str:
 
 
 def _groups(columns: Sequence[Column]) -> list[list[int]]:
-    """Numbers of the columns that stand side by side under one heading."""
+    """Return the numbers of the columns of each group."""
     return [list(run) for _, run in groupby(range(len(columns)), key=lambda i: columns[i].group)]
 
 
 def _block(table: Table, columns: Sequence[int]) -> list[str]:
-    """One group's lines, all of one length: its heading, the names of its columns, its cells."""
+    """Return the lines of one group, all of one length: heading, column names and cells."""
     rows: list[Sequence[str]] = [[table.columns[i].name for i in columns]]
     rows += zip(*(_aligned([cells[i] for _, cells in table.rows]) for i in columns), strict=True)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -74,14 +76,14 @@ def _block(table: Table, columns: Sequence[int]) -> list[str]:
 
 
 def _aligned(cells: Sequence[str]) -> list[str]:
-    """One column's cells with room behind those that have nothing in brackets."""
+    """Return the cells of a column, aligned at the number before the bracket."""
     parts = [cell.partition(" (") for cell in cells]
     longest = max(len(bracket + difference) for _, bracket, difference in parts)
     return [number + (bracket + difference).rjust(longest) for number, bracket, difference in parts]
 
 
 def _hanging(first: str, text: str, width: int) -> str:
-    """`first` and the text, broken at words, further lines below the text's beginning."""
+    """Return `first` and the text, wrapped with a hanging indent."""
     import textwrap
 
     return textwrap.fill(

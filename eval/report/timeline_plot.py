@@ -1,4 +1,4 @@
-"""The picture of identities: one row a true person, coloured by the track that followed."""
+"""The plot of identities: one row for each ground truth person, coloured by the matched track."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ _LETTER_INCHES = 0.075  # of a digit of an id
 
 
 def draw_timelines(timelines: Mapping[str, Timeline]) -> "Figure | None":
-    """The sequences with the most switches, in each the people with the most; None if there are no people."""
+    """Draw the sequences and people with the most identity switches; return None without people."""
     from matplotlib.figure import Figure
 
     costs = {
@@ -52,29 +52,29 @@ def draw_timelines(timelines: Mapping[str, Timeline]) -> "Figure | None":
 def _title(shown: int, count: int) -> str:
     which = f"the {shown} of {count} sequences with the most switches" if shown < count else "all sequences"
     people = f"of each sequence at most {MAX_PEOPLE} people: those with the most switches"
-    return f"Which track follows which person: {which};\n{people}"
+    return f"Tracks matched to each person: {which};\n{people}"
 
 
 def _switches_and_misses(timeline: Timeline) -> np.ndarray:
-    """[G, 2] for each person: changes of track, gaps ignored; frames missed."""
+    """Return [G, 2] for each person: changes of the track, ignoring gaps; missed frames."""
     changes = [len(_switch_frames(row)) for row in timeline.track_ids]
     return np.stack([changes, (timeline.track_ids == MISSED).sum(1)], 1).astype(np.int64)
 
 
-def _rows_to_show(trouble: np.ndarray) -> np.ndarray:
-    """Numbers of the people to show, rising."""
-    order = np.lexsort((np.arange(len(trouble)), -trouble[:, 1], -trouble[:, 0]))
+def _rows_to_show(costs: np.ndarray) -> np.ndarray:
+    """Return the numbers of the people to show, ascending."""
+    order = np.lexsort((np.arange(len(costs)), -costs[:, 1], -costs[:, 0]))
     return np.sort(order[:MAX_PEOPLE])
 
 
 def _switch_frames(row: np.ndarray) -> np.ndarray:
-    """Frames in which a person's track is another than the last one. row: [F] of Timeline.track_ids."""
-    (tracks_of,) = np.nonzero(row >= 0)
-    return tracks_of[1:][np.diff(row[tracks_of]) != 0]
+    """Return the frames in which the track of a person changes; `row` is [F] of Timeline.track_ids."""
+    (matched,) = np.nonzero(row >= 0)
+    return matched[1:][np.diff(row[matched]) != 0]
 
 
 def _runs(row: np.ndarray) -> list[tuple[int, int, int]]:
-    """Value, first frame and length of every stretch of equal values."""
+    """Return value, first frame and length of each run of equal values."""
     starts = np.flatnonzero(np.diff(row, prepend=row[0] - 1))
     lengths = np.diff(starts, append=len(row))
     return list(zip(row[starts].tolist(), starts.tolist(), lengths.tolist(), strict=True))
@@ -85,8 +85,8 @@ def _draw_sequence(axes: "Axes", timeline: Timeline, people: np.ndarray) -> None
 
     tracks = timeline.track_ids[people]
     frames = tracks.shape[1]
-    seen = dict.fromkeys(tracks.T[tracks.T >= 0].tolist())  # in the order of their first appearance
-    colours = {track: _COLOURS[i % len(_COLOURS)] for i, track in enumerate(seen)}
+    shown = dict.fromkeys(tracks.T[tracks.T >= 0].tolist())  # in the order of their first appearance
+    colours = {track: _COLOURS[i % len(_COLOURS)] for i, track in enumerate(shown)}
     inches_a_frame = (_WIDTH - 1.0) / frames
     for y, row in enumerate(tracks):
         for track, start, length in _runs(row):
@@ -116,5 +116,5 @@ def _legend() -> list["Artist"]:
     from matplotlib.patches import Patch
 
     switch = Line2D([], [], color="black", marker="v", linestyle="", label="identity switch")
-    missed = Line2D([], [], color=_MISSED_COLOUR, linewidth=3, label="seen by no track")
-    return [Patch(color=_COLOURS[0], label="followed; colour and number: the track"), missed, switch]
+    missed = Line2D([], [], color=_MISSED_COLOUR, linewidth=3, label="missed")
+    return [Patch(color=_COLOURS[0], label="matched; colour and number: the track"), missed, switch]

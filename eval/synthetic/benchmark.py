@@ -1,21 +1,22 @@
-"""A benchmark that draws itself: people with clothes who walk, meet, hide and return, and the whole truth.
+"""Generate a synthetic benchmark: clothed people who walk, meet, are occluded and return, with ground truth.
 
-All is made from a seed: the same settings give the same people, ways and places. A look belongs to a
-person_id, so who appears in two videos looks the same in both; neighbouring videos share half of their
-people, and of every four identities two wear the same kit.
+The seed determines everything: the same settings give the same people, paths and places. Appearance depends
+on the person_id, so a person looks the same in all videos; adjacent videos share half of their people, and
+of every four identities two wear the same team kit.
 
-Who is annotated: everyone of whom at least synthetic_truth.MIN_VISIBLE of the box is seen. Boxes reach around
-the whole body, hidden parts included, and end at the picture's edge. A joint is visible if the person's own
-body is drawn at its pixel and the joint lies no deeper than a body is thick; a hidden joint keeps its place.
+A person is annotated if at least ground_truth.MIN_VISIBLE of the box shows the person. Boxes enclose the
+whole body, including occluded parts, and end at the image border. A joint is visible if the person's own
+body is drawn at its pixel and the joint is not deeper than a body is thick; an occluded joint keeps its
+position.
 
-Files below a root (SPLIT is train or val, SEQ as 005001_synth_val, pictures as 000000.jpg):
+Files below a root (SPLIT is train or val, SEQ for example 005001_synth_val, images 000000.jpg):
     images/SPLIT/SEQ, posetrack_data/SPLIT/SEQ.json, posetrack_mot/mot/SPLIT/SEQ   PoseTrack21's own
-    masks/SPLIT/SEQ     PNG, the track id of the person seen, 0 is nobody; 16 bit above 255
-    parts/SPLIT/SEQ     PNG, the body part seen, a row of synthetic_shapes.PARTS
-    coco/SPLIT/SEQ.json COCO with all 17 joints; what is to be ignored has iscrowd 1
-    tracks/SEQ.json     the truth as a result of kprtrack, for the detector and pose estimator `given`
-    videos/SEQ.mp4      if asked for
-    occluded_posetrack_reid  crops, see synthetic_crops
+    masks/SPLIT/SEQ     PNG, track ID of the visible person, 0 is background; 16 bit above 255
+    parts/SPLIT/SEQ     PNG, the visible body part, an index of shapes.PARTS
+    coco/SPLIT/SEQ.json COCO with all 17 joints; ignore regions have iscrowd 1
+    tracks/SEQ.json     ground truth as a result of kprtrack, for the detector and pose estimator `file`
+    videos/SEQ.mp4      optional
+    occluded_posetrack_reid  crops, see crops.py
 """
 
 from collections.abc import Callable, Iterator
@@ -34,11 +35,11 @@ from kprtrack.core.errors import InputError, OutputError
 
 __all__ = ["SyntheticConfig", "SyntheticFrame", "scenes", "write_benchmark", "write_reid_crops"]
 
-_VERSION = 1  # of what is drawn: raise it when the same config gives other files
+_VERSION = 1  # raise it when the same config gives other files
 
 
 def scenes(config: SyntheticConfig) -> Iterator[SyntheticFrame]:
-    """Every frame of every sequence, in order, in memory."""
+    """Yield every frame of every sequence in order, without files."""
     for number in range(config.sequences):
         yield from Scene(config, number).frames()
 
@@ -50,11 +51,16 @@ def write_benchmark(
     videos: bool = False,
     on_sequence: Callable[[str], None] | None = None,
 ) -> None:
-    """Write the split of the config below `root`, which is new, empty or holds a part of the same benchmark.
+    """Write a benchmark; complete sequences are kept, so an interrupted run resumes.
 
-    Sequences that are complete are kept, so a run that was broken off goes on, and a larger `sequences` adds.
-    videos: also an mp4 of each sequence. on_sequence: hears the name of each that is complete.
-    Raises: OutputError where `root` holds something else or cannot be written.
+    Args:
+        root: A new or empty folder, or one with a part of the same benchmark.
+        config: What to generate; a larger `sequences` extends an existing benchmark.
+        videos: Also write an MP4 file of each sequence.
+        on_sequence: Called with the name of each complete sequence.
+
+    Raises:
+        OutputError: `root` has other content or cannot be written.
     """
     _check_folder(root, config)
     for number in range(config.sequences):
@@ -68,9 +74,11 @@ def write_benchmark(
 
 
 def write_reid_crops(root: Path, config: SyntheticConfig) -> None:
-    """Cut the crops of Occluded-PoseTrack-ReID out of a benchmark that `write_benchmark` wrote.
+    """Write crops in the layout of Occluded-PoseTrack-ReID from a benchmark of `write_benchmark`.
 
-    Raises: InputError if a sequence of the config is not there, OutputError.
+    Raises:
+        InputError: A sequence of the config is missing.
+        OutputError: A file cannot be written.
     """
     names = [sequence_name(config, number) for number in range(config.sequences)]
     missing = [name for name in names if not gt_path(root, config.split, name).exists()]
@@ -80,17 +88,17 @@ def write_reid_crops(root: Path, config: SyntheticConfig) -> None:
 
 
 def _check_folder(root: Path, config: SyntheticConfig) -> None:
-    """Leave a note of what the folder holds; refuse a folder that holds something else."""
+    """Write a file that describes the content of the folder; reject a folder with other content."""
     note = root / f"synthetic_{config.split}.json"
-    mine = {"version": _VERSION, "config": asdict(replace(config, sequences=1))}
+    expected = {"version": _VERSION, "config": asdict(replace(config, sequences=1))}
     if note.exists():
         try:
             found = orjson.loads(note.read_bytes())
         except ValueError as error:
             raise OutputError(f"{note} is damaged. Delete {root}, or choose another folder.") from error
-        if found != mine:
+        if found != expected:
             raise OutputError(
-                f"{root} holds a benchmark of other settings ({note.name}). Choose another folder."
+                f"{root} holds a benchmark with other settings ({note.name}). Choose another folder."
             )
         return
     if root.exists() and (
@@ -98,4 +106,4 @@ def _check_folder(root: Path, config: SyntheticConfig) -> None:
     ):
         raise OutputError(f"{root} is not empty and holds no synthetic benchmark. Choose another folder.")
     make_folder(root)
-    write_file(note, orjson.dumps(mine))
+    write_file(note, orjson.dumps(expected))

@@ -1,7 +1,7 @@
-"""A walking skeleton in metres: from what a person does to where the joints are.
+"""A walking skeleton: joint positions in metres from the motion of a person.
 
-World: x to the right of the picture, y up from the ground, z away from the camera. A yaw of 0 walks away from
-the camera, a quarter turn to the right.
+World coordinates: x to the right of the image, y up from the ground, z away from the camera. At yaw 0 a
+person walks away from the camera, at a quarter turn to the right.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ ARM_ANGLES = 4
 LEFT, RIGHT = -1.0, 1.0
 SIDES = (("left", LEFT), ("right", RIGHT))
 
-# Degrees at every tenth of the gait cycle, from the heel's strike on (textbook curves of normal walking).
+# Degrees at every tenth of the gait cycle, from heel strike (textbook curves of normal walking).
 _HIP_DEG = (30, 26, 18, 8, -2, -9, -8, 6, 23, 31)
 _KNEE_DEG = (5, 16, 17, 11, 7, 12, 36, 60, 54, 20)
 _ANKLE_DEG = (0, -4, 3, 7, 9, 4, -14, -8, 0, 1)
@@ -35,34 +35,35 @@ class Build:
     """The proportions of one body."""
 
     height_m: float
-    girth: float  # thickness of trunk and limbs, 1 is usual
-    shoulders: float  # width of the shoulders, 1 is usual
+    girth: float  # thickness of trunk and limbs, relative to the average
+    shoulders: float  # width of the shoulders, relative to the average
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What one person does in every frame; all arrays [F] but `arms`."""
+    """The motion of one person; all arrays are [F] except `place` and `arms`."""
 
     place: np.ndarray  # [F, 2] x z on the ground, metres
-    yaw: np.ndarray  # where the chest points, radians
-    phase: np.ndarray  # of the gait cycle, in cycles
-    swing: np.ndarray  # 0 stands, 1 walks with full steps
-    arms: np.ndarray  # [F, 2, ARM_ANGLES] left, right; where `gesture` is 1
-    gesture: np.ndarray  # 0 arms swing, 1 arms as in `arms`
-    lean: np.ndarray  # of the trunk forward, radians
-    head_turn: np.ndarray  # to the right of the chest, radians
+    yaw: np.ndarray  # direction of the chest, radians
+    phase: np.ndarray  # gait cycles walked
+    swing: np.ndarray  # 0 standing, 1 walking with full steps
+    arms: np.ndarray  # [F, 2, ARM_ANGLES] left and right arm, used where `gesture` is 1
+    gesture: np.ndarray  # 0 arms swing with the walk, 1 arms as in `arms`
+    lean: np.ndarray  # forward lean of the trunk, radians
+    head_turn: np.ndarray  # head relative to the chest, to the right, radians
 
 
 def stride_m(height_m: float, swing: np.ndarray) -> np.ndarray:
-    """Metres walked in one cycle of the gait."""
+    """Return the metres walked in one gait cycle."""
     return _STRIDE_PER_HEIGHT * height_m * np.maximum(swing, 0.3)
 
 
 def move(motion: Motion, build: Build) -> dict[str, np.ndarray]:
-    """Every joint in every frame.
+    """Return the joint positions [F, 3] in metres, by name.
 
-    Returns: COCO's 17 names, and pelvis, chest (between the shoulders), neck (base of the skull), head (its
-        centre), head_top, chin and, by side, hand, heel, toe.
+    Returns:
+        COCO's 17 keypoints, and pelvis, chest (between the shoulders), neck (base of the skull), head (its
+        centre), head_top, chin and, for each side, hand, heel and toe.
     """
     height = build.height_m
     cycle = 2 * np.pi * motion.phase
@@ -78,7 +79,7 @@ def move(motion: Motion, build: Build) -> dict[str, np.ndarray]:
     for (side, sign), shift in zip(SIDES, (0.5, 0.0), strict=True):
         _add_arm(joints, side, motion, chest_yaw, build, sign, motion.phase + shift)
     _add_head(joints, motion, chest_yaw, height)
-    # The weight moves over the standing foot.
+    # The body sways over the standing foot.
     sway = 0.018 * height * motion.swing * np.sin(cycle + 0.9)
     root = np.stack((motion.place[:, 0], -ground, motion.place[:, 1]), axis=1) + sway[:, None] * _right(
         motion.yaw
@@ -87,7 +88,7 @@ def move(motion: Motion, build: Build) -> dict[str, np.ndarray]:
 
 
 def forward(yaw: np.ndarray) -> np.ndarray:
-    """[F, 3] unit vector to where a yaw points."""
+    """Return unit vectors [F, 3] in the direction of a yaw."""
     return np.stack((np.sin(yaw), np.zeros_like(yaw), np.cos(yaw)), axis=-1)
 
 
@@ -96,14 +97,14 @@ def _right(yaw: np.ndarray) -> np.ndarray:
 
 
 def _swung(angle: np.ndarray, yaw: np.ndarray) -> np.ndarray:
-    """[F, 3] the unit vector that hangs down, swung forward by an angle."""
+    """Return unit vectors [F, 3] that point down, rotated forward by an angle."""
     hanging = forward(yaw) * np.sin(angle)[:, None]
     hanging[:, 1] = -np.cos(angle)
     return hanging
 
 
 def _curve(knots_deg: tuple[int, ...], phase: np.ndarray) -> np.ndarray:
-    """Radians of a periodic curve through its knots (Catmull-Rom)."""
+    """Return the radians of a periodic Catmull-Rom curve through its knots."""
     knots = np.radians(knots_deg)
     place = (phase % 1) * len(knots)
     whole = np.floor(place).astype(int)
@@ -125,7 +126,7 @@ def _add_leg(
     shank_angle = hip_angle - _curve(_KNEE_DEG, phase) * motion.swing - 0.02
     foot_angle = shank_angle + _curve(_ANKLE_DEG, phase) * motion.swing + np.pi / 2
     sideways = _right(yaw) * sign * height
-    spread = sideways * (0.02 * (1 - motion.swing))[:, None]  # who stands does so with feet apart
+    spread = sideways * (0.02 * (1 - motion.swing))[:, None]  # a standing person has feet apart
     hip = sideways * _HIP_WIDTH
     knee = hip + _swung(hip_angle, yaw) * _THIGH * height + spread
     ankle = knee + _swung(shank_angle, yaw) * _SHANK * height + spread / 2

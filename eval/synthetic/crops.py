@@ -1,14 +1,14 @@
-"""Crops of people in the layout of Occluded-PoseTrack-ReID, from a benchmark on disk.
+"""Crops in the layout of Occluded-PoseTrack-ReID, from a synthetic benchmark on disk.
 
 occluded_posetrack_reid/
     {train,val}_dataset_sampling.json        columns id (of the annotation) and split, as pandas writes them
     images/{train,val}/SEQ/PERSON_SEQ_IMAGE.jpg
     images/anns/{train,val}_reid_crops_anns.json    id, path, size, keypoints and negative_kps in the crop
-    masks/{train,val}/SEQ/PERSON_SEQ_IMAGE.npy      [96, 32] uint8: the person's body part, a row of
-        synthetic_shapes.PARTS; 0 for background and other people. The published files hold 36 fields of
-        floats, 1.7 MB a crop; these labels, known without error, take 3 kB.
+    masks/{train,val}/SEQ/PERSON_SEQ_IMAGE.npy      [96, 32] uint8: body part of the person, an index
+        of shapes.PARTS; 0 for background and other people. The published files hold 36 fields of floats, 1.7
+        MB a crop; these exact labels take 3 kB.
     masks/anns/{train,val}_reid_masks_anns.json     id, path
-Source: docs/reference/kpr.md 5.1 and 5.3 (layout, sampling, split by occlusion, the transform of keypoints).
+Source: docs/reference/kpr.md 5.1 and 5.3 (layout, sampling, split by occlusion, transform of keypoints).
 """
 
 import io
@@ -23,16 +23,16 @@ from eval.report.output import make_folder
 from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError
 
-_LARGEST = 384, 128  # height and width; a larger crop is brought to exactly this size
+_LARGEST = 384, 128  # height and width; larger crops are resized to exactly this size
 _MASK = 96, 32
-_MAX_TRAIN, _MAX_VAL, _FEWEST = 20, 10, 4  # crops for each identity
-_MIN_VISIBLE, _MIN_PX = 0.3, 10  # of a crop to train on
-_QUERY_SHARE = 0.2  # of an identity's crops: the most occluded
+_MAX_TRAIN, _MAX_VAL, _FEWEST = 20, 10, 4  # crops of each identity
+_MIN_VISIBLE, _MIN_PX = 0.3, 10  # visible share and side length of a training crop
+_QUERY_SHARE = 0.2  # of the crops of an identity, the most occluded ones
 Entry = dict[str, object]
 
 
 class _Annotation:
-    """One person in one frame, with everybody else there."""
+    """One person in one frame, with the poses of all others."""
 
     def __init__(self, entry: dict, others: list[dict], file_name: str) -> None:
         self.id, self.person, self.image = entry["id"], entry["person_id"], entry["image_id"]
@@ -86,7 +86,7 @@ def _read(root: Path, split: str, name: str) -> list[_Annotation]:
 
 
 def _sample(people: list[_Annotation], *, train: bool) -> list[_Annotation]:
-    """Evenly spaced crops of everyone who has enough of them."""
+    """Return evenly spaced crops of each person with enough crops."""
     by_person = defaultdict(list)
     for person in people:
         large = min(person.box[2:]) > _MIN_PX
@@ -102,14 +102,14 @@ def _sample(people: list[_Annotation], *, train: bool) -> list[_Annotation]:
 
 
 def _write_one(root: Path, base: Path, split: str, person: _Annotation) -> tuple[Entry, Entry]:
-    """Cut one person out; returns the lines of the two lists."""
+    """Write the crop and the mask of one person; return their entries of the two lists."""
     path = root / person.file_name
     image = cv2.imread(str(path))
-    aside = path.relative_to(root / "images").with_suffix(".png")
-    owner = cv2.imread(str(root / "masks" / aside), cv2.IMREAD_UNCHANGED)
-    parts = cv2.imread(str(root / "parts" / aside), cv2.IMREAD_UNCHANGED)
+    relative = path.relative_to(root / "images").with_suffix(".png")
+    owner = cv2.imread(str(root / "masks" / relative), cv2.IMREAD_UNCHANGED)
+    parts = cv2.imread(str(root / "parts" / relative), cv2.IMREAD_UNCHANGED)
     if image is None or owner is None or parts is None:
-        raise InputError(f"{path}, its mask or its parts cannot be read. Write the benchmark again.")
+        raise InputError(f"{path}, its mask or its body parts cannot be read. Write the benchmark again.")
     left, top = np.clip(person.box[:2], 0, (image.shape[1] - 1, image.shape[0] - 1))
     width, height = np.minimum(person.box[2:], (image.shape[1] - 1 - left, image.shape[0] - 1 - top))
     left, top, width, height = (int(v) for v in (left, top, max(width, 1), max(height, 1)))
@@ -140,7 +140,7 @@ def _write_one(root: Path, base: Path, split: str, person: _Annotation) -> tuple
 
 
 def _in_crop(poses: np.ndarray, box: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """[K, 17, 3] in pixels of the crop; joints outside the box are zero."""
+    """Return poses [K, 17, 3] in pixels of the crop; joints outside the box are zero."""
     moved = poses.copy()
     moved[..., :2] -= box[:2]
     outside = ((moved[..., :2] < 0) | (moved[..., :2] >= box[2:])).any(-1)
@@ -150,14 +150,14 @@ def _in_crop(poses: np.ndarray, box: np.ndarray, scale: np.ndarray) -> np.ndarra
 
 
 def _occlusion(crop: Entry) -> float:
-    """Visible joints of others, relative to those of the person (docs/reference/kpr.md 5.3)."""
+    """Return visible joints of others, relative to those of the person (docs/reference/kpr.md 5.3)."""
     own = float(np.array(crop["keypoints"])[:, 2].sum())
     others = float(np.array(crop["negative_kps"]).reshape(-1, 17, 3)[..., 2].sum())
     return others / own if own else 2 * others
 
 
 def _roles(chosen: list[_Annotation], occlusion: dict[int, float], split: str) -> dict[int, str]:
-    """`train`, or of each identity the most occluded as query and the others as gallery."""
+    """Return "train" for all, or "query" for the most occluded crops of each identity, else "gallery"."""
     if split == "train":
         return {person.id: "train" for person in chosen}
     by_person = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Draws tubes and flat pictures with true depth: who is nearer covers, pixel by pixel."""
+"""Draw tubes and flat images with a depth buffer, so that nearer surfaces occlude farther ones."""
 
 from dataclasses import dataclass
 
@@ -6,43 +6,43 @@ import numpy as np
 
 from eval.synthetic.patterns import PATTERNS, Paint, Surface
 
-# A pixel's owner: the row of the person x PARTS_PER_PERSON + the body part; 0 is nobody.
+# Owner of a pixel: number of the person x PARTS_PER_PERSON + body part; 0 is background.
 PARTS_PER_PERSON = 16
 
 _AMBIENT = 0.56
-_OUTLINE_FROM = 0.42  # where a surface turns away this far (1 faces the camera), it darkens
+_OUTLINE_FROM = 0.42  # a surface darkens where its normal has a smaller component to the camera
 
 
 @dataclass(frozen=True)
 class Tube:
-    """A rounded cone around the way from `start` to `end`, in the space of the camera."""
+    """A cone with rounded ends from `start` to `end`, in camera space."""
 
     start: np.ndarray  # [3] x y pixels, depth in metres
     end: np.ndarray  # [3]
     radius_start: float  # pixels
     radius_end: float
-    depth_radius_m: float  # half its thickness towards the camera
+    depth_radius_m: float  # half the thickness towards the camera
     part: int
     paint: Paint
-    bulge: float = 0.0  # pixels added to the radius half-way
-    blunt: tuple[float, float] = (1.0, 1.0)  # how flat start and end are; 1 is a half sphere
-    yaw: float = 0.0  # of the body, turns the pattern
+    bulge: float = 0.0  # pixels added to the radius in the middle
+    blunt: tuple[float, float] = (1.0, 1.0)  # flatness of start and end; 1 is a hemisphere
+    yaw: float = 0.0  # yaw of the body, rotates the pattern
 
 
 @dataclass(frozen=True)
 class Billboard:
-    """A flat picture that stands somewhere and covers what is behind it."""
+    """A flat, upright image at one depth, which occludes what is behind it."""
 
     colour: np.ndarray  # [h, w, 3] uint8
     shape: np.ndarray  # [h, w] bool
-    left: int  # of the backdrop, pixels
+    left: int  # pixels of the backdrop
     top: int
     depth_m: float
 
 
 @dataclass(frozen=True)
 class Light:
-    """Where the light comes from and its colours."""
+    """Direction and strength of the light."""
 
     direction: tuple[float, float, float]  # to the light: right, up, towards the camera; unit length
     ambient: float = _AMBIENT
@@ -50,7 +50,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Canvas:
-    """A picture with the depth and the owner of every pixel; drawn in place."""
+    """An image with depth and owner of every pixel; the functions below draw on it in place."""
 
     colour: np.ndarray  # [H, W, 3] uint8
     depth_m: np.ndarray  # [H, W] float32
@@ -58,7 +58,7 @@ class Canvas:
 
 
 def draw_tube(canvas: Canvas, tube: Tube, owner: int, light: Light) -> None:
-    """Draw what is nearer than all drawn so far."""
+    """Draw a tube where it is nearer than everything drawn so far."""
     hit = _tube_pixels(tube, *canvas.depth_m.shape)
     if hit is None:
         return
@@ -77,7 +77,7 @@ def draw_tube(canvas: Canvas, tube: Tube, owner: int, light: Light) -> None:
 
 
 def draw_billboard(canvas: Canvas, billboard: Billboard) -> None:
-    """Draw a thing where all drawn so far is behind it."""
+    """Draw a flat image where it is nearer than everything drawn so far."""
     height, width = canvas.depth_m.shape
     tall, wide = billboard.shape.shape
     left, right = max(billboard.left, 0), min(billboard.left + wide, width)
@@ -86,22 +86,22 @@ def draw_billboard(canvas: Canvas, billboard: Billboard) -> None:
         return
     window = np.s_[top:bottom, left:right]
     own = np.s_[top - billboard.top : bottom - billboard.top, left - billboard.left : right - billboard.left]
-    covers = billboard.shape[own] & (canvas.depth_m[window] > billboard.depth_m)
-    canvas.colour[window][covers] = billboard.colour[own][covers]
-    canvas.depth_m[window][covers] = billboard.depth_m
-    canvas.owner[window][covers] = 0
+    nearer = billboard.shape[own] & (canvas.depth_m[window] > billboard.depth_m)
+    canvas.colour[window][nearer] = billboard.colour[own][nearer]
+    canvas.depth_m[window][nearer] = billboard.depth_m
+    canvas.owner[window][nearer] = 0
 
 
 @dataclass(frozen=True)
 class TubePixels:
-    """Where a tube's pixels lie, and its surface there: [K] each."""
+    """The pixels of a tube and its surface there: [K] each."""
 
-    pixels: np.ndarray  # places in the flattened canvas
+    pixels: np.ndarray  # indices into the flattened canvas
     depth_m: np.ndarray
     along: np.ndarray  # 0 to 1 between the tube's ends, beyond in the caps
-    x: np.ndarray  # outward direction: to the right of the picture
+    x: np.ndarray  # surface normal: to the right of the image
     y: np.ndarray  # down
-    z: np.ndarray  # to the camera
+    z: np.ndarray  # towards the camera
 
 
 def _tube_pixels(tube: Tube, height: int, width: int) -> TubePixels | None:
@@ -140,7 +140,7 @@ def _tube_pixels(tube: Tube, height: int, width: int) -> TubePixels | None:
 
 
 def _shade(hit: TubePixels, light: Light) -> np.ndarray:
-    """[K] brightness: light from one side, less from below, darker where the surface turns away."""
+    """Return brightness [K]: light from one side, less from below, darker at the outline."""
     to_right, to_up, to_camera = (np.float32(v) for v in light.direction)
     facing = hit.x * to_right - hit.y * to_up + hit.z * to_camera
     shade = np.float32(light.ambient) + np.float32(1.15 - light.ambient) * np.maximum(facing, 0)

@@ -1,4 +1,4 @@
-"""Writes a drawn sequence in PoseTrack21's layout, with masks, COCO's form, our own tracks, and a video."""
+"""Write a synthetic sequence in PoseTrack21's layout, with masks, COCO annotations, tracks and a video."""
 
 import shutil
 from collections.abc import Iterator
@@ -23,20 +23,20 @@ _POSETRACK_EDGES = (
     *((16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8), (7, 9), (8, 10)),
     *((9, 11), (2, 3), (1, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7)),
 )
-_HIDDEN_SCORE = 0.35  # confidence of a hidden joint in our tracks: known, but doubtful
+_HIDDEN_SCORE = 0.35  # confidence of an occluded joint in the result file
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 Entry = dict[str, object]
 
 
 def gt_path(root: Path, split: str, name: str) -> Path:
-    """The file that is written last: where it exists, the sequence is complete."""
+    """Return the file that is written last: if it exists, the sequence is complete."""
     return root / "posetrack_data" / split / f"{name}.json"
 
 
 def write_sequence(
     root: Path, config: SyntheticConfig, name: str, frames: Iterator[SyntheticFrame], *, video: bool
 ) -> None:
-    """All files of a sequence. Raises: OutputError; then the sequence is not marked complete."""
+    """Write all files of a sequence; after an OutputError it is not marked complete."""
     split = config.split
     folders = {kind: root / kind / split / name for kind in ("images", "masks", "parts")}
     boxes = root / "posetrack_mot" / "mot" / split / name

@@ -1,4 +1,4 @@
-"""What the synthetic benchmark is asked for, and what a frame of it holds."""
+"""The settings of the synthetic benchmark, and one frame of it."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import numpy as np
 from kprtrack.core.errors import UserError
 
 _PER_SPLIT = 5000  # videos, and people
-FIRST_OF_SPLIT = {"train": 0, "val": _PER_SPLIT}  # numbers of videos and people begin behind it
-# What PoseTrack21's way of numbering pictures has room for, and what can be drawn.
+FIRST_OF_SPLIT = {"train": 0, "val": _PER_SPLIT}  # offset of the numbers of videos and people
+# Limits of PoseTrack21's image numbers and of the renderer.
 _LIMITS = {
     "sequences": (1, _PER_SPLIT),
     "frames": (2, 10_000),
@@ -22,19 +22,17 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class SyntheticConfig:
-    """What is drawn. Two configs that differ in `sequences` alone share their first sequences."""
+    """Settings of the benchmark; two configs that differ only in `sequences` share their first sequences."""
 
     sequences: int = 4
-    frames: int = 200  # of each sequence
-    people: int = 5  # of each sequence
+    frames: int = 200  # in each sequence
+    people: int = 5  # in each sequence
     width: int = 640  # pixels
     height: int = 360
     fps: float = 25.0
     seed: int = 0
-    split: str = "val"  # "train" or "val": other people, other videos
-    labelled_every: int = (
-        1  # poses are annotated in every so many frames and the middle 30; PoseTrack21 val: 4
-    )
+    split: str = "val"  # "train" or "val": different people and videos
+    labelled_every: int = 1  # poses are annotated in every n-th frame and the middle 30; PoseTrack21 val: 4
     jpeg_quality: int = 92  # 1 to 100
 
     def __post_init__(self) -> None:
@@ -43,7 +41,7 @@ class SyntheticConfig:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be {least} to {most}.")
         if self.first_person(self.sequences) + self.people > _PER_SPLIT:
             raise UserError(
-                f"{self.sequences} sequences of {self.people} people are more than a split can hold."
+                f"{self.sequences} sequences of {self.people} people are too many for a split; use fewer."
             )
         if self.split not in FIRST_OF_SPLIT:
             raise UserError(f"There is no split '{self.split}'. Choose train or val.")
@@ -51,16 +49,16 @@ class SyntheticConfig:
             raise UserError(f"fps is {self.fps}; it must be 0.1 to 1000.")
 
     def first_person(self, number: int) -> int:
-        """How many people of the split come before those of a sequence; neighbours share half of theirs."""
+        """Return the number of the first person of a sequence; adjacent ones share half of their people."""
         return number * -(-self.people // 2)
 
 
 @dataclass(frozen=True)
 class SyntheticFrame:
-    """One picture with its whole truth. Row i is the same person in every array."""
+    """One image with its ground truth. Row i of every array belongs to the same person."""
 
     sequence: str
-    video: int  # number of the sequence in its split's files
+    video: int  # number of the sequence in the files of its split
     number: int  # 0-based
     time_s: float
     labelled: bool  # whether poses are annotated
@@ -68,10 +66,10 @@ class SyntheticFrame:
     ids: np.ndarray  # [N] int64, within the sequence, from 1
     person_ids: np.ndarray  # [N] int64, across sequences
     boxes: np.ndarray  # [N, 4] float32, x1 y1 x2 y2
-    head_boxes: np.ndarray  # [N, 4] float32; may reach out of the picture
-    keypoints: np.ndarray  # [N, 17, 3] float32 COCO: x y, 2 visible, 1 hidden, 0 outside the picture
-    posetrack: np.ndarray  # [N, 17, 3] float32 PoseTrack: x y, 1 visible, 0 hidden; ears and outside all 0
-    visibility: np.ndarray  # [N] float32, visible pixels by the box's area
-    mask: np.ndarray  # [H, W] uint16, track id of the person seen, 0 is nobody
-    parts: np.ndarray  # [H, W] uint8, row in synthetic_shapes.PARTS
-    ignore_regions: tuple[np.ndarray, ...]  # each [V, 2] x y: people too far away to annotate
+    head_boxes: np.ndarray  # [N, 4] float32; may extend beyond the image
+    keypoints: np.ndarray  # [N, 17, 3] float32 COCO: x y, 2 visible, 1 occluded, 0 outside the image
+    posetrack: np.ndarray  # [N, 17, 3] float32 PoseTrack: x y, 1 visible, 0 occluded; ears and outside all 0
+    visibility: np.ndarray  # [N] float32, visible pixels relative to the area of the box
+    mask: np.ndarray  # [H, W] uint16, track ID of the visible person, 0 is background
+    parts: np.ndarray  # [H, W] uint8, index of shapes.PARTS
+    ignore_regions: tuple[np.ndarray, ...]  # each [V, 2] x y: distant people without annotations

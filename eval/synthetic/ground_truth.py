@@ -1,4 +1,4 @@
-"""What may be known of a drawn frame: boxes, joints, and what of them is seen."""
+"""The ground truth of a synthetic frame: boxes, joints and their visibility."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,17 +9,17 @@ from eval.synthetic.drawing import PARTS_PER_PERSON, Canvas, Tube
 from eval.synthetic.shapes import Camera
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 
-MIN_VISIBLE = 0.03  # share of the box that must show the person; a person fills about 0.4 of it
-_THICKNESS_M = 0.2  # a joint lies at most so far behind the skin in front of it
+MIN_VISIBLE = 0.03  # minimum share of the box that shows the person; an unoccluded person fills about 0.4
+_THICKNESS_M = 0.2  # maximum depth of a joint below the skin in front of it
 _POSETRACK_JOINTS = {"head_bottom": "neck"}  # head_top, nose and the limbs have the same names
 _HEAD_REACH = 0.96, 1.03  # half the head box, relative to half the height of the head
 
 
 @dataclass(frozen=True)
 class DrawnPerson:
-    """One person as drawn."""
+    """One drawn person."""
 
-    row: int  # the owner's number on the canvas, and the track id
+    row: int  # number of the owner on the canvas, and track ID
     person: int
     joints: Mapping[str, np.ndarray]  # [3] metres each
     tubes: list[Tube]
@@ -27,7 +27,7 @@ class DrawnPerson:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The annotated people; the arrays of SyntheticFrame."""
+    """The annotated people, as the arrays of SyntheticFrame."""
 
     ids: np.ndarray
     person_ids: np.ndarray
@@ -38,24 +38,32 @@ class GroundTruth:
     visibility: np.ndarray
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """By the names of the fields."""
+        """Return the arrays by field name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def gt_of(
     people: list[DrawnPerson], canvas: Canvas, camera: Camera, pan: int, oversample: int
 ) -> GroundTruth:
-    """The truth of all who are seen enough, in pixels of the picture: `oversample` of the canvas make one."""
+    """Return the ground truth of all sufficiently visible people, in pixels of the image.
+
+    Args:
+        people: All drawn people.
+        canvas: The canvas after drawing.
+        camera: The camera.
+        pan: Column of the backdrop at the left edge of the canvas.
+        oversample: Canvas pixels for each image pixel, per side.
+    """
     owner = canvas.owner[::oversample, ::oversample]
     height, width = owner.shape
-    seen = np.bincount((owner // PARTS_PER_PERSON).ravel(), minlength=len(people) + 1)
+    visible = np.bincount((owner // PARTS_PER_PERSON).ravel(), minlength=len(people) + 1)
     kept, shares, boxes = [], [], []
     for person in people:
         if not person.tubes:
             continue
         box = np.clip(_extent(person.tubes, oversample), 0, (width, height, width, height))
         area = float((box[2] - box[0]) * (box[3] - box[1]))
-        share = float(seen[person.row]) / area if area > 0 else 0.0
+        share = float(visible[person.row]) / area if area > 0 else 0.0
         if share >= MIN_VISIBLE:
             kept.append(person)
             shares.append(share)
@@ -76,7 +84,7 @@ def gt_of(
 
 
 def _extent(tubes: list[Tube], oversample: int) -> np.ndarray:
-    """[4] x1 y1 x2 y2 around all tubes, in pixels of the picture."""
+    """Return [4] x1 y1 x2 y2 around all tubes, in pixels of the image."""
     ends = np.array([end[:2] for tube in tubes for end in (tube.start, tube.end)])
     radii = np.array(
         [
@@ -92,23 +100,23 @@ def _extent(tubes: list[Tube], oversample: int) -> np.ndarray:
 def _joints(
     person: DrawnPerson, canvas: Canvas, camera: Camera, pan: int, oversample: int
 ) -> dict[str, np.ndarray]:
-    """[3] x y and 2 visible, 1 hidden, 0 outside the picture, by name."""
+    """Return [3] x y and 2 visible, 1 occluded, 0 outside the image, by name of the joint."""
     names = list(person.joints)
-    spots = camera.project(np.stack([person.joints[name] for name in names]), pan)
+    points = camera.project(np.stack([person.joints[name] for name in names]), pan)
     height, width = canvas.depth_m.shape
-    columns, rows = np.round(spots[:, 0]).astype(int), np.round(spots[:, 1]).astype(int)
+    columns, rows = np.round(points[:, 0]).astype(int), np.round(points[:, 1]).astype(int)
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     columns, rows = columns.clip(0, width - 1), rows.clip(0, height - 1)
     own = canvas.owner[rows, columns] // PARTS_PER_PERSON == person.row
-    visible = own & (spots[:, 2] - canvas.depth_m[rows, columns] < _THICKNESS_M)
-    # A pixel of the picture is the mean of `oversample` of the canvas, whose centres lie at whole numbers.
-    places = (spots[:, :2] - (oversample - 1) / 2) / oversample
+    visible = own & (points[:, 2] - canvas.depth_m[rows, columns] < _THICKNESS_M)
+    # An image pixel is the mean of `oversample` canvas pixels per side, whose centres are at integers.
+    places = (points[:, :2] - (oversample - 1) / 2) / oversample
     states = np.where(inside, 1 + visible, 0)
     return {name: np.array((*place, state)) for name, place, state in zip(names, places, states, strict=True)}
 
 
 def _posetrack(pose: Mapping[str, np.ndarray]) -> np.ndarray:
-    """[17, 3] x y and 1 visible, 0 hidden; zeros for ears and for what is outside."""
+    """Return [17, 3] x y and 1 visible, 0 occluded; zeros for ears and joints outside the image."""
     rows = np.stack([pose[_POSETRACK_JOINTS.get(name, name)] for name in POSETRACK_KEYPOINTS])
     absent = rows[:, 2] == 0
     absent |= [name.endswith("_ear") for name in POSETRACK_KEYPOINTS]
@@ -118,10 +126,10 @@ def _posetrack(pose: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _head_box(person: DrawnPerson, camera: Camera, pan: int, oversample: int) -> np.ndarray:
-    """[4] around the head without hair, whole even where it leaves the picture."""
+    """Return [4] around the head without hair, not clipped to the image."""
     joints = np.stack([person.joints[name] for name in ("head", "head_top", "chin", "nose")])
-    spots = camera.project(joints, pan)[:, :2] / oversample
-    radius = np.hypot(*(spots[1] - spots[2])) / 2
+    points = camera.project(joints, pan)[:, :2] / oversample
+    radius = np.hypot(*(points[1] - points[2])) / 2
     reach = radius * np.array(_HEAD_REACH)
-    low = np.minimum(spots[0] - reach, spots.min(0))
-    return np.concatenate((low, np.maximum(spots[0] + reach, spots.max(0))))
+    low = np.minimum(points[0] - reach, points.min(0))
+    return np.concatenate((low, np.maximum(points[0] + reach, points.max(0))))

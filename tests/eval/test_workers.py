@@ -14,7 +14,7 @@ from kprtrack.core.errors import UserError, WeightsError
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_every_job_is_done_once_and_progress_is_heard(processes: int) -> None:
+def test_every_job_runs_once_and_reports_progress(processes: int) -> None:
     heard: list[int] = []
     with Workers(squares, processes) as workers:
         for _ in range(2):  # the processes stay for a second set of jobs
@@ -40,12 +40,12 @@ def test_a_bug_comes_over_with_its_traceback() -> None:
         list(workers.run(["bug", "bug"], lambda n: None))
 
 
-def test_a_killed_process_is_told_with_what_to_do() -> None:
+def test_a_killed_process_is_reported_with_advice() -> None:
     with pytest.raises(UserError, match=r"code -9.*fewer --processes"), Workers(failing, 2) as workers:
         list(workers.run(["killed", "killed"], lambda n: None))
 
 
-def test_less_than_one_process_is_refused() -> None:
+def test_less_than_one_process_is_rejected() -> None:
     with pytest.raises(UserError, match="processes must be at least 1, not 0"):
         Workers(squares, 0)
 

@@ -17,7 +17,7 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(paths.ROOT / "tools")
 
 
-def test_truth_and_clip_are_those_of_the_generator(tmp_path: Path) -> None:
+def test_ground_truth_and_clip_are_those_of_the_generator(tmp_path: Path) -> None:
     from make_demo_clip import demo_scene
 
     (tmp_path / "ground_truth.json").write_bytes(gzip.decompress(GROUND_TRUTH.read_bytes()))

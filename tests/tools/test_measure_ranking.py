@@ -15,7 +15,7 @@ def tools(monkeypatch):
 
 
 @pytest.mark.parametrize("hide", [False, True])
-def test_plain_distances_are_ours(hide):
+def test_reference_distances_are_the_same(hide):
     from measure_ranking import embedded
     from timing.reference_ranking import reference_distances
 
@@ -30,7 +30,7 @@ def test_plain_distances_are_ours(hide):
 
 
 @pytest.mark.parametrize("protocol", ["mot_inter_intra_video", "default"])
-def test_plain_ranking_is_ours(protocol):
+def test_reference_ranking_is_the_same(protocol):
     from measure_ranking import embedded
     from timing.reference_ranking import reference_distances, reference_ranking
 
@@ -50,7 +50,7 @@ def test_plain_ranking_is_ours(protocol):
     np.testing.assert_allclose(ours.cmc, curve, atol=1e-6)
 
 
-def test_a_row_tells_scores_times_and_memory():
+def test_a_row_has_scores_times_and_memory():
     from measure_ranking import measure
 
     row = measure("default", 100, 1, threads=torch.get_num_threads())

@@ -70,14 +70,14 @@ def outside(image, people):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_boxes_enclose_all_that_shows_of_pasted_people(seed):
+def test_boxes_enclose_the_visible_parts_of_pasted_people(seed):
     image, people = composed(seed)
     smooth = cv2.GaussianBlur(image, (0, 0), 2).max(axis=2)
     assert (smooth[outside(image, people)] < 60).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_boxes_are_filled_by_a_person_who_shows(seed):
+def test_boxes_contain_visible_people(seed):
     image, people = composed(seed)
     for each in people:
         left, top, right, bottom = each.box.astype(int)
@@ -102,7 +102,7 @@ def test_joints_move_and_grow_with_the_person():
     assert whole > 5
 
 
-def test_covered_joints_are_hidden_and_joints_outside_unknown():
+def test_occluded_joints_are_hidden_and_joints_outside_unknown():
     states = {
         float(state) for seed in range(20) for each in composed(seed)[1] for state in each.keypoints[:, 2]
     }
@@ -119,7 +119,7 @@ def test_a_mirrored_person_has_left_and_right_exchanged():
     assert mirrored(cut).keypoints[shoulders[0], 1] == cut.keypoints[shoulders[1], 1]
 
 
-def test_the_same_seed_composes_the_same_picture():
+def test_the_same_seed_composes_the_same_image():
     one, other = composed(3), composed(3)
     assert (one[0] == other[0]).all()
     assert len(one[1]) == len(other[1])
@@ -147,7 +147,7 @@ def with_derived(points):
     return np.concatenate((points, middles, [[100, 10]]))
 
 
-def test_the_limbs_of_a_puppet_lie_where_its_joints_are_told_to_be():
+def test_the_limbs_of_a_reposed_person_lie_at_its_joints():
     from person_data.cutouts import Cutout
     from person_data.puppets import _scale, _with_derived, posed
 
@@ -217,7 +217,7 @@ def add(archive, name, image):
     archive.writestr(name, cv2.imencode(Path(name).suffix, image)[1].tobytes())
 
 
-def test_people_of_held_out_pictures_are_cut_out_for_the_other_side_only(context):
+def test_people_of_held_out_images_are_cut_out_for_validation_only(context):
     from person_data.cutouts import cutouts
     from person_data.single import ccp
 
@@ -236,7 +236,7 @@ def test_penn_fudans_box_is_its_masks_extent(context):
     assert image.people[0].box.tolist() == [25, 10, 65, 130]
 
 
-def test_whom_the_teacher_overlooks_in_a_picture_of_sport_is_ignored(context, monkeypatch):
+def test_people_missed_by_the_teacher_are_ignored(context, monkeypatch):
     from person_data.labels import person_from_teacher
     from person_data.street import sports
 
@@ -259,7 +259,7 @@ def test_whom_the_teacher_overlooks_in_a_picture_of_sport_is_ignored(context, mo
         assert [each.box.tolist() for each in image.people if each.ignore] == [[12, 12, 48, 88]] * ignored
 
 
-def test_no_picture_is_in_two_lists_of_a_kind(context, tmp_path):
+def test_no_image_is_in_two_lists_of_a_kind(context, tmp_path):
     from make_person_data import REAL
     from person_data.composites import composites
     from person_data.writing import write_lists, write_source
@@ -292,7 +292,7 @@ def test_a_finished_source_is_not_made_again(context, tmp_path):
     assert write_source(tmp_path / "out", "ccp", iter(()), {"seed": 1}) == []
 
 
-def test_large_pictures_are_shrunk_with_their_labels_and_tiny_people_ignored():
+def test_large_images_are_shrunk_with_their_labels_and_tiny_people_ignored():
     from person_data.labels import ImageRecord, fitted, person
 
     keypoints = np.tile(np.float32([300, 300, 2]), (17, 1))

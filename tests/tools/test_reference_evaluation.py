@@ -43,7 +43,7 @@ def assert_same(scores, expected):
 
 @pytest.mark.skipif(not FIXTURES.is_dir(), reason="needs ../shared/fixtures")
 @pytest.mark.parametrize(("case", "tracker"), OFFICIAL)
-def test_plain_keypoint_hota_is_the_official_one(case: str, tracker: str):
+def test_reference_keypoint_hota_equals_the_official_one(case: str, tracker: str):
     from timing.reference_evaluation import combine_reference, read_frames, reference_keypoint_hota
 
     expected = json.loads((FIXTURES / case / "expected" / "official_kit.json").read_text())[tracker]["pose"]
@@ -60,7 +60,7 @@ def test_plain_keypoint_hota_is_the_official_one(case: str, tracker: str):
 
 @pytest.mark.skipif(not FIXTURES.is_dir(), reason="needs ../shared/fixtures")
 @pytest.mark.parametrize(("case", "tracker"), OFFICIAL)
-def test_trackeval_on_the_plain_boxes_gives_the_official_box_hota(case: str, tracker: str):
+def test_trackeval_on_the_reference_boxes_gives_the_official_box_hota(case: str, tracker: str):
     from timing.reference_evaluation import read_boxes
     from trackeval.metrics import HOTA
 
@@ -70,7 +70,7 @@ def test_trackeval_on_the_plain_boxes_gives_the_official_box_hota(case: str, tra
         assert_same(HOTA().eval_sequence(read_boxes(folder, results)), expected[folder.name]["HOTA"])
 
 
-def test_all_ways_score_the_made_files_alike(made_files: Path):
+def test_all_implementations_give_the_same_scores(made_files: Path):
     from timing.reference_evaluation import read_boxes, read_frames, reference_keypoint_hota
     from trackeval.metrics import HOTA
 

@@ -25,7 +25,7 @@ def some_of(observation: Observation, rows: np.ndarray) -> Observation:
     )
 
 
-def test_plain_bytetrack_gives_the_identities_of_ours_when_people_come_and_go():
+def test_reference_bytetrack_gives_the_same_identities_when_people_come_and_go():
     from timing.reference_bytetrack import ReferenceByteTrack
     from timing.scenes import random_walk
 
@@ -39,7 +39,7 @@ def test_plain_bytetrack_gives_the_identities_of_ours_when_people_come_and_go():
         assert found == dict(zip(tracks.ids.tolist(), rows, strict=True))
 
 
-def test_plain_prompts_are_ours():
+def test_reference_prompts_are_the_same():
     from timing.reference_prompts import reference_prompts
     from timing.scenes import made_up_image, random_walk
 

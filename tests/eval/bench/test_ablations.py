@@ -7,7 +7,7 @@ from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import UserError
 
 
-def test_the_default_comes_first_and_alone_without_ablations() -> None:
+def test_without_ablations_there_is_only_the_default_row() -> None:
     config = TrackConfig()
     assert [(row.name, row.config, row.base) for row in rows_of(config)] == [("default", config, None)]
 
@@ -27,7 +27,7 @@ def test_all_stands_for_every_ablation_once() -> None:
         ("motion", "tracker", {"box_weight": 0.0, "pose_weight": 0.0}),
     ],
 )
-def test_a_row_is_the_default_without_one_thing(name: str, role: str, options: dict[str, object]) -> None:
+def test_an_ablation_changes_one_component(name: str, role: str, options: dict[str, object]) -> None:
     reid, tracker = (
         ComponentConfig("kpr", "w", {"min_confidence": 0.2}),
         ComponentConfig("kpr", None, {"momentum": 0.8}),
@@ -42,13 +42,13 @@ def test_a_row_is_the_default_without_one_thing(name: str, role: str, options: d
     }
 
 
-def test_a_misspelt_ablation_is_answered_with_the_nearest() -> None:
+def test_a_misspelt_ablation_is_rejected_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match="Did you mean 'prompts'"):
         rows_of(TrackConfig(), ("promts",))
 
 
 @pytest.mark.parametrize("name", ["prompts", "negatives", "parts"])
-def test_an_encoder_without_prompts_and_parts_has_none_to_lose(name: str) -> None:
+def test_ablations_of_the_encoder_need_kpr(name: str) -> None:
     with pytest.raises(UserError, match=f"'{name}'.*--reid onnx"):
         rows_of(TrackConfig(reid=ComponentConfig("onnx", "osnet.onnx")), (name,))
 
@@ -56,11 +56,11 @@ def test_an_encoder_without_prompts_and_parts_has_none_to_lose(name: str) -> Non
 @pytest.mark.parametrize(
     "config", [TrackConfig(reid=ComponentConfig("none")), TrackConfig(tracker=ComponentConfig("bytetrack"))]
 )
-def test_without_looks_there_is_nothing_left_but_motion(config: TrackConfig) -> None:
+def test_the_motion_ablation_needs_appearance(config: TrackConfig) -> None:
     with pytest.raises(UserError, match="motion"):
         rows_of(config, ("motion",))
 
 
-def test_what_is_off_already_cannot_be_taken_away() -> None:
+def test_an_ablation_without_effect_is_rejected() -> None:
     with pytest.raises(UserError, match="changes nothing"):
         rows_of(TrackConfig(reid=ComponentConfig("kpr", options={"prompts": False})), ("prompts",))

@@ -42,7 +42,7 @@ def test_true_boxes_and_poses_reach_the_ceiling(root: Path, tmp_path: Path) -> N
     assert np.asarray(evaluation.measures["keypoint_hota"].combined["HOTA"])[0, 3] == 1
 
 
-def test_result_files_have_the_images_of_the_truth_in_its_order(root: Path, tmp_path: Path) -> None:
+def test_result_files_have_the_images_of_the_ground_truth_in_its_order(root: Path, tmp_path: Path) -> None:
     run_bench(root, tmp_path / "out", given(root))
     for name in VIDEOS:
         ground_truth = json.loads((root / "posetrack_data" / "val" / f"{name}.json").read_text())
@@ -85,7 +85,7 @@ def test_rows_of_other_encoders_run_only_the_encoder(root: Path, tmp_path: Path)
     assert words.count("embed") == 4 * len(VIDEOS)  # motion changes the tracker alone
 
 
-def test_every_row_has_looks_of_its_own(root: Path, tmp_path: Path) -> None:
+def test_every_row_has_its_own_embeddings(root: Path, tmp_path: Path) -> None:
     config = given(root, mini_kpr(tmp_path / "kpr.safetensors"))
     run_bench(root, tmp_path / "out", config, ablate=("all",))
     embeddings = [
@@ -107,7 +107,7 @@ def test_rows_share_detections_and_poses_to_the_bit(root: Path, tmp_path: Path) 
     )
 
 
-def test_changed_images_are_looked_at_again(root: Path, tmp_path: Path) -> None:
+def test_changed_images_are_observed_again(root: Path, tmp_path: Path) -> None:
     log, out = tmp_path / "log", tmp_path / "out"
     run_bench(root, out, given(root), build=counter(log))
     noted(log)
@@ -184,7 +184,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_killed_run_loses_only_the_video_in_work(root: Path, tmp_path: Path) -> None:
+def test_a_killed_run_loses_only_the_current_video(root: Path, tmp_path: Path) -> None:
     log, out = tmp_path / "log", tmp_path / "out"
     program = KILLED.format(log=str(log), root=str(root), out=str(out))
     killed = subprocess.run([sys.executable, "-c", program], cwd=paths.ROOT, check=False)
@@ -237,7 +237,7 @@ def test_a_missing_image_is_named_before_anything_runs(root: Path, tmp_path: Pat
     assert not (tmp_path / "log").exists()
 
 
-def test_missing_weights_are_told_before_anything_runs(root: Path, tmp_path: Path) -> None:
+def test_missing_weights_are_reported_before_anything_runs(root: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="No file of weights"):
         run_bench(root, tmp_path / "out", given(root, ComponentConfig("kpr", str(tmp_path / "none.pth"))))
     assert not (tmp_path / "out").exists()
@@ -252,40 +252,40 @@ def test_missing_weights_are_told_before_anything_runs(root: Path, tmp_path: Pat
         ({"ablate": ("motions",)}, "Did you mean 'motion'"),
     ],
 )
-def test_wrong_settings_are_refused(
+def test_invalid_settings_are_rejected(
     root: Path, tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         run_bench(root, tmp_path / "out", given(root), **change)  # type: ignore[arg-type]
 
 
-def test_misspelt_tracker_options_are_refused_before_anything_runs(root: Path, tmp_path: Path) -> None:
+def test_misspelt_tracker_options_are_rejected_before_anything_runs(root: Path, tmp_path: Path) -> None:
     config = replace(given(root), tracker=ComponentConfig("kpr", options={"hgih_score": 0.5}))
     with pytest.raises(UserError, match="high_score"):
         run_bench(root, tmp_path / "out", config, build=counter(tmp_path / "log"))
     assert not (tmp_path / "log").exists()
 
 
-def test_a_given_folder_without_a_video_is_told(root: Path, tmp_path: Path) -> None:
+def test_a_folder_of_boxes_without_a_video_is_reported(root: Path, tmp_path: Path) -> None:
     config = replace(given(root), detector=ComponentConfig("file", str(tmp_path)))
     with pytest.raises(InputError, match=f"no file for {VIDEOS[0]}"):
         run_bench(root, tmp_path / "out", config)
 
 
-def test_a_file_in_the_way_of_the_results_is_told(root: Path, tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_output_folder_is_reported(root: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(OutputError, match="out"):
         run_bench(root, tmp_path / "out", given(root))
 
 
-def test_a_truth_that_is_no_truth_is_named(root: Path, tmp_path: Path) -> None:
+def test_an_invalid_ground_truth_file_is_named(root: Path, tmp_path: Path) -> None:
     file = root / "posetrack_data" / "val" / f"{VIDEOS[0]}.json"
     file.write_text("[]")
     with pytest.raises(InputError, match=file.name):
         run_bench(root, tmp_path / "out", given(root))
 
 
-def test_doubtful_joints_become_zero_and_the_rest_stays() -> None:
+def test_joints_of_low_confidence_become_zero() -> None:
     keypoints = np.ones((2, 17, 3), np.float32)
     keypoints[0, 3, 2] = 0.29
     one = np.ones(2, np.float32)

@@ -147,7 +147,7 @@ def test_the_order_of_lines_does_not_matter(tmp_path: Path) -> None:
     assert scored.measures["box_clear"].combined["MOTA"] == 1
 
 
-def test_an_empty_result_is_nobody(tmp_path: Path) -> None:
+def test_an_empty_result_has_no_tracks(tmp_path: Path) -> None:
     scored = score_mot(*one_sequence(tmp_path, ROW, ""))
     assert scored.measures["box_clear"].combined["CLR_FN"] == 1
 
@@ -158,10 +158,10 @@ def test_blanks_semicolons_and_trailing_commas_separate_too(tmp_path: Path) -> N
         assert scored.measures["box_clear"].combined["CLR_TP"] == 1
 
 
-def test_results_without_truth_are_named(tmp_path: Path) -> None:
+def test_results_without_ground_truth_are_noted(tmp_path: Path) -> None:
     ground_truth, results = lay_out_text(tmp_path)
     write(results / "old.txt", ROW)
-    assert "old.txt (1 in all)" in score_mot(ground_truth, results).notes[0]
+    assert "old.txt (1 in total)" in score_mot(ground_truth, results).notes[0]
 
 
 # What cannot be scored
@@ -189,22 +189,22 @@ def test_a_bad_result_names_file_line_and_remedy(tracks: str, message: str, tmp_
         score_mot(*one_sequence(tmp_path, ROW, tracks))
 
 
-def test_an_unknown_class_in_the_truth_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_class_in_the_ground_truth_is_rejected(tmp_path: Path) -> None:
     ground_truth = "1,1,10,10,20,40,1,1,0.5\n1,2,10,10,20,40,1,14,0.5\n"
     with pytest.raises(InputError, match=r"truth\.txt, line 2 .* must be a whole number from 1 to 13"):
         score_mot(*one_sequence(tmp_path, ground_truth, ROW))
 
 
-def test_a_box_after_the_end_of_the_sequence_is_refused(tmp_path: Path) -> None:
+def test_a_box_after_the_end_of_the_sequence_is_rejected(tmp_path: Path) -> None:
     ground_truth, results = lay_out_folders(tmp_path)
     write(ground_truth / "a" / "seqinfo.ini", "[Sequence]\nseqLength=3\n")
     write(results / "a.txt", ROW + "4" + ROW[1:])
-    with pytest.raises(InputError, match=r"a\.txt, line 2 .*seqinfo\.ini says .* ends with frame 3"):
+    with pytest.raises(InputError, match=r"a\.txt, line 2 .*seqinfo\.ini: .* ends with frame 3"):
         score_mot(ground_truth, results)
 
 
 @pytest.mark.parametrize("text", ["", "[Sequence]\nseqLength=many\n", "what\n"])
-def test_a_damaged_seqinfo_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_damaged_seqinfo_is_rejected(text: str, tmp_path: Path) -> None:
     ground_truth, results = lay_out_folders(tmp_path)
     write(ground_truth / "a" / "seqinfo.ini", text)
     with pytest.raises(InputError, match=r"seqinfo\.ini must have seqLength in its section \[Sequence\]"):
@@ -216,11 +216,13 @@ def test_a_missing_result_is_named_with_the_one_it_may_be(tmp_path: Path) -> Non
         write(tmp_path / "gt" / f"{name}.txt", ROW)
     write(tmp_path / "res" / "MOT17-02.txt", ROW)
     write(tmp_path / "res" / "MOT17-4.txt", ROW)
-    with pytest.raises(InputError, match=r"no result for the sequence 'MOT17-04'\. Is it 'MOT17-4\.txt'"):
+    with pytest.raises(
+        InputError, match=r"no result for the sequence 'MOT17-04'\. Did you mean 'MOT17-4\.txt'"
+    ):
         score_mot(tmp_path / "gt", tmp_path / "res")
 
 
-def test_missing_folders_and_folders_without_truth_are_refused(tmp_path: Path) -> None:
+def test_missing_folders_and_folders_without_ground_truth_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     file = write(tmp_path / "a.txt", ROW)
     with pytest.raises(InputError, match="There is no file or folder"):
@@ -231,7 +233,7 @@ def test_missing_folders_and_folders_without_truth_are_refused(tmp_path: Path) -
         score_mot(tmp_path / "empty", file)
 
 
-def test_one_result_for_many_sequences_is_refused(tmp_path: Path) -> None:
+def test_one_result_for_many_sequences_is_rejected(tmp_path: Path) -> None:
     ground_truth, results = lay_out_text(tmp_path)
     with pytest.raises(InputError, match=r"is one file, but .* has 2 sequences"):
         score_mot(ground_truth, results / "a.txt")

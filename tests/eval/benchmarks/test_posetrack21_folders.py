@@ -29,7 +29,7 @@ def test_the_root_is_one_higher(tmp_path: Path) -> None:
             read_sequences(ground_truth / inside, results)
 
 
-def test_a_root_without_truth_says_what_it_must_hold(tmp_path: Path) -> None:
+def test_a_root_without_ground_truth_is_rejected_with_the_expected_layout(tmp_path: Path) -> None:
     _, results = made(tmp_path)
     with refuses("posetrack_data/val/.*json and posetrack_mot/mot/val"):
         read_sequences(tmp_path, results)
@@ -37,13 +37,13 @@ def test_a_root_without_truth_says_what_it_must_hold(tmp_path: Path) -> None:
         read_sequences(tmp_path / "nowhere", results)
 
 
-def test_an_unknown_split_lists_those_that_are_there(tmp_path: Path) -> None:
+def test_an_unknown_split_lists_the_existing_ones(tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     with pytest.raises(UserError, match=r"'vla'.*Did you mean 'val'"):
         read_sequences(ground_truth, results, split="vla")
 
 
-def test_empty_folders_are_refused(tmp_path: Path) -> None:
+def test_empty_folders_are_rejected(tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     (tmp_path / "empty").mkdir()
     with refuses("holds no .json files", NAME):
@@ -75,7 +75,7 @@ def test_several_trackers_in_a_folder_are_listed(tmp_path: Path) -> None:
         read_sequences(ground_truth, tmp_path / "all")
 
 
-def test_truth_boxes_must_be_whole(tmp_path: Path) -> None:
+def test_ground_truth_boxes_must_be_complete(tmp_path: Path) -> None:
     root = unpack(BASIC, tmp_path)
     path = root / "posetrack_mot/mot/val/000002_synth_val/gt/gt.txt"
     path.unlink()
@@ -86,13 +86,13 @@ def test_truth_boxes_must_be_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("25,1,0,0,1,1,1,-1,-1,-1", "frame 25, id 1.*after the last frame of the sequence, 24"),
+        ("25,1,0,0,1,1,1,-1,-1,-1", "frame 25, id 1.*after the last one of the sequence, 24"),
         ("1,101,0,0,1,1,1,-1,-1,-1", "frame 1, id 101.*already has a box"),
         ("1,1,0,0,1,1,1,2,-1,-1", "class above 1"),
         ("1,1,0,nan,1,1,1,-1,-1,-1", "not finite"),
     ],
 )
-def test_a_line_of_a_box_file_is_refused(line: str, told: str, tmp_path: Path) -> None:
+def test_an_invalid_line_of_a_box_file_is_rejected(line: str, told: str, tmp_path: Path) -> None:
     root = unpack(BASIC, tmp_path)
     boxes = root / "trackers/noisy/mot"
     path = boxes / "000001_synth_val.txt"

@@ -64,7 +64,7 @@ def test_joint_scores_are_minus_9999_where_a_person_has_none(tmp_path: Path) -> 
     assert (scores[1:] == -9999).all()
 
 
-def test_unlabelled_truth_needs_neither_joints_nor_a_head(tmp_path: Path) -> None:
+def test_unlabelled_ground_truth_needs_no_joints_and_no_head_box(tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
 
     def strip(file: Document) -> None:
@@ -127,7 +127,7 @@ def test_person_ids_are_optional(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inside", ["sequences", "mine/sequences"])
-def test_results_may_lie_where_the_official_program_looks(tmp_path: Path, inside: str) -> None:
+def test_results_may_be_in_the_folders_of_the_official_program(tmp_path: Path, inside: str) -> None:
     ground_truth, results = made(tmp_path)
     (tmp_path / "given" / inside).parent.mkdir(parents=True)
     results.rename(tmp_path / "given" / inside)
@@ -170,33 +170,36 @@ POINTS = keypoints(1.0, 1.0)
 FAULTS: dict[str, tuple[Callable[[Document], object], tuple[str, ...]]] = {
     "a missing image": (
         lambda file: file["images"].pop(),
-        (f"has {FRAMES - 1} images, the truth has {FRAMES}", str(IMAGE + 3)),
+        (f"has {FRAMES - 1} images, the ground truth has {FRAMES}", str(IMAGE + 3)),
     ),
     "an image too many": (lambda file: file["images"].append({"id": 5}), ("has 5 images", "same order")),
     "images in another order": (swap_images, ("frame 1", str(IMAGE + 2), "another order", "same order")),
     "images of another video": (lambda file: file["images"][2].update(id=7), ("frame 2: image id 7",)),
-    "an image twice": (lambda file: file["images"][2].update(id=IMAGE), ("image 2", "was there before")),
+    "an image twice": (lambda file: file["images"][2].update(id=IMAGE), ("image 2", "is repeated")),
     "no images": (lambda file: file.pop("images"), ('"images" must be the list',)),
     "no annotations": (lambda file: file.pop("annotations"), ('"annotations" must be a list',)),
     "an image that is not there": (first(image_id=9), ("annotation 2", "image_id 9")),
     "an image id that is a list": (first(image_id=[9]), ("annotation 2", "image_id [9]")),
-    "an id twice": (first(track_id=2), (PLACE, "track_id 2 is there twice")),
-    "a person twice": (first(person_id=12), (PLACE, "person_id 12 is there twice")),
-    "a negative id": (first(track_id=-1), (PLACE, "-1 must be a whole number from 0 on")),
-    "an id that is a fraction": (first(track_id=1.5), (PLACE, "1.5 must be a whole number")),
-    "an id that is text": (first(track_id="1"), (PLACE, "'1' must be a whole number")),
-    "no id": (lambda file: file["annotations"][2].pop("track_id"), (PLACE, "None must be a whole number")),
+    "an id twice": (first(track_id=2), (PLACE, "track_id 2 occurs twice")),
+    "a person twice": (first(person_id=12), (PLACE, "person_id 12 occurs twice")),
+    "a negative id": (first(track_id=-1), (PLACE, "-1 must be a non-negative integer")),
+    "an id that is a fraction": (first(track_id=1.5), (PLACE, "1.5 must be a non-negative integer")),
+    "an id that is text": (first(track_id="1"), (PLACE, "'1' must be a non-negative integer")),
+    "no id": (
+        lambda file: file["annotations"][2].pop("track_id"),
+        (PLACE, "None must be a non-negative integer"),
+    ),
     "15 joints": (first(keypoints=POINTS[:45]), (PLACE, "51 numbers", "45 numbers", "15 joints", "0 0 0")),
     "joints without a third number": (first(keypoints=POINTS[:34]), (PLACE, "34 numbers", "third number")),
     "no keypoints": (lambda file: file["annotations"][2].pop("keypoints"), (PLACE, "has no keypoints")),
     "empty keypoints": (first(keypoints=[]), (PLACE, "has no keypoints")),
-    "a joint beyond all numbers": (first(keypoints=[10**400, *POINTS[1:]]), (PLACE, "at place 0")),
-    "a joint that is text": (first(keypoints=["a", *POINTS[1:]]), (PLACE, "'a' at place 0")),
-    "a joint that is null": (first(keypoints=[1, None, *POINTS[2:]]), (PLACE, "None at place 1")),
-    "a joint that is NaN": (first(keypoints=[1, float("nan"), *POINTS[2:]]), (PLACE, "nan at place 1", "0")),
-    "an infinite joint": (first(keypoints=[float("inf"), *POINTS[1:]]), (PLACE, "inf at place 0")),
+    "a joint beyond all numbers": (first(keypoints=[10**400, *POINTS[1:]]), (PLACE, "at index 0")),
+    "a joint that is text": (first(keypoints=["a", *POINTS[1:]]), (PLACE, "'a' at index 0")),
+    "a joint that is null": (first(keypoints=[1, None, *POINTS[2:]]), (PLACE, "None at index 1")),
+    "a joint that is NaN": (first(keypoints=[1, float("nan"), *POINTS[2:]]), (PLACE, "nan at index 1", "0")),
+    "an infinite joint": (first(keypoints=[float("inf"), *POINTS[1:]]), (PLACE, "inf at index 0")),
     "15 scores": (first(scores=[1] * 15), (PLACE, "scores must be 17 numbers")),
-    "a box that is NaN": (first(bbox=[0, 0, float("nan"), 1]), (PLACE, "bbox holds nan at place 2")),
+    "a box that is NaN": (first(bbox=[0, 0, float("nan"), 1]), (PLACE, "bbox has nan at index 2")),
     "a box of negative size": (first(bbox=[0, 0, -2, 1]), (PLACE, "negative size")),
     "one box missing": (lambda file: file["annotations"][2].pop("bbox"), (PLACE, "bbox must be 4 numbers")),
     "joints named in COCO's order": (name_joints(list(KEYPOINTS)), ("COCO's", "kprtrack convert")),
@@ -205,7 +208,7 @@ FAULTS: dict[str, tuple[Callable[[Document], object], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_result_is_refused_for(fault: str, tmp_path: Path) -> None:
+def test_an_invalid_result_is_rejected(fault: str, tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     change, parts = FAULTS[fault]
     spoil(results / f"{NAME}.json", change)
@@ -227,7 +230,7 @@ def as_coco(results: Path) -> None:
     spoil(results / f"{NAME}.json", change)
 
 
-def test_cocos_order_is_told_from_the_poses(tmp_path: Path) -> None:
+def test_cocos_order_is_recognised_by_the_poses(tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     as_coco(results)
     with pytest.raises(InputError, match="seem to be in COCO's order"):
@@ -235,21 +238,21 @@ def test_cocos_order_is_told_from_the_poses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"images": 3}', '{"images": []}', "{" * 5000])
-def test_a_file_that_is_none_of_posetrack_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_file_in_another_format_is_rejected(text: str, tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     (results / f"{NAME}.json").write_text(text)
     with pytest.raises(InputError, match=NAME):
         read(ground_truth, results)
 
 
-def test_truth_without_a_head_box_is_refused(tmp_path: Path) -> None:
+def test_ground_truth_without_a_head_box_is_rejected(tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     spoil(gt_file(ground_truth), lambda file: file["annotations"][2].pop("bbox_head"))
     with pytest.raises(InputError, match=r"frame 1 .*track_id 1 has no bbox_head"):
         read(ground_truth, results)
 
 
-def test_results_in_place_of_the_truth_are_noticed(tmp_path: Path) -> None:
+def test_swapped_results_and_ground_truth_are_rejected(tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     spoil(gt_file(ground_truth), lambda file: [image.pop("is_labeled") for image in file["images"]])
     with pytest.raises(InputError, match="swapped"):
@@ -260,7 +263,7 @@ def test_results_in_place_of_the_truth_are_noticed(tmp_path: Path) -> None:
     "region",
     [{"ignore_regions_x": [[1, 2, 3]], "ignore_regions_y": [[1, 2]]}, {"ignore_regions_x": [[1, "a"]]}],
 )
-def test_a_region_that_is_no_polygon_is_refused(region: Document, tmp_path: Path) -> None:
+def test_an_invalid_region_is_rejected(region: Document, tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     spoil(gt_file(ground_truth), lambda file: file["images"][1].update(region))
     with pytest.raises(InputError, match="frame 1: ignore_regions"):

@@ -82,7 +82,7 @@ def test_swapped_ids_are_switches_in_boxes_and_poses(tmp_path: Path) -> None:
     assert measures["box_clear"].combined["IDSW"] == measures["oks_clear"].combined["IDSW"] == 2
 
 
-def test_wrong_poses_in_right_boxes_lower_the_poses_alone(tmp_path: Path) -> None:
+def test_wrong_poses_in_correct_boxes_lower_only_pose_scores(tmp_path: Path) -> None:
     ground_truth = file(tmp_path / "a.json", *three())
     measures = score_tracks(ground_truth, file(tmp_path / "b.json", *three(pose_shift=50))).measures
     assert np.mean(measures["box_hota"].combined["HOTA"]) == pytest.approx(1)
@@ -114,12 +114,12 @@ def test_frames_are_paired_by_number(tmp_path: Path) -> None:
     clear = scored.measures["box_clear"].combined
     assert (clear["CLR_TP"], clear["CLR_FP"], clear["CLR_Frames"]) == (2, 1, 3)
     assert scored.notes == (
-        "b.json has 1 of its boxes in frames that a.json lacks; they count as wrong. "
-        "Was it made with another stride, or of another part of the video?",
+        "b.json has 1 boxes in frames that a.json lacks; they count as false positives. "
+        "Was it made with another stride, or from another part of the video?",
     )
 
 
-def test_an_empty_file_is_nobody(tmp_path: Path) -> None:
+def test_an_empty_file_has_no_people(tmp_path: Path) -> None:
     ground_truth, tracks = file(tmp_path / "a.json", *three()), file(tmp_path / "b.json")
     assert score_tracks(ground_truth, tracks).measures["box_clear"].combined["CLR_FN"] == 6
     assert score_tracks(tracks, tracks).measures["box_clear"].combined["CLR_FN"] == 0
@@ -141,10 +141,10 @@ def test_folders_are_paired_by_name_whatever_the_format(tmp_path: Path) -> None:
 # Two files that may not fit
 
 
-def test_another_size_of_the_picture_is_refused(tmp_path: Path) -> None:
+def test_another_image_size_is_rejected(tmp_path: Path) -> None:
     ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", *three(), video=VIDEO | {"width": 1280})
-    with pytest.raises(InputError, match=r"a\.json .* 640 x 480 pixels, .*b\.json .* 1280 x 480"):
+    with pytest.raises(InputError, match=r"a\.json has 640 x 480 pixels, .*b\.json 1280 x 480"):
         score_tracks(ground_truth, tracks)
 
 
@@ -155,31 +155,33 @@ def test_another_video_is_noted(key: str, value: object, what: str, tmp_path: Pa
     ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", *three(), video=VIDEO | {key: value})
     (note,) = score_tracks(ground_truth, tracks).notes
-    assert note.startswith(f"a.json and b.json were made from videos of different {what}")
+    assert note.startswith(f"a.json and b.json were made from videos with different {what}")
 
 
-def test_a_run_that_was_cut_short_is_noted(tmp_path: Path) -> None:
+def test_an_incomplete_run_is_noted(tmp_path: Path) -> None:
     ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", frame(0, 1, 2), complete=False)
     (note,) = score_tracks(ground_truth, tracks).notes
-    assert note.startswith("b.json was cut short")
+    assert note.startswith("b.json is incomplete")
 
 
 def test_a_missing_file_of_a_folder_is_named_with_the_one_it_may_be(tmp_path: Path) -> None:
     file(tmp_path / "truth" / "street_1.json", *three())
     file(tmp_path / "tracks" / "street1.json", *three())
-    with pytest.raises(InputError, match=r"no result for the sequence 'street_1'\. Is it 'street1\.json'"):
+    with pytest.raises(
+        InputError, match=r"no result for the sequence 'street_1'\. Did you mean 'street1\.json'"
+    ):
         score_tracks(tmp_path / "truth", tmp_path / "tracks")
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_rejected(tmp_path: Path) -> None:
     for suffix in ("json", "csv"):
         file(tmp_path / "truth" / f"a.{suffix}", *three())
     with pytest.raises(InputError, match=r"a\.csv and .*a\.json have the same name"):
         score_tracks(tmp_path / "truth", tmp_path / "truth")
 
 
-def test_a_folder_against_a_file_and_missing_or_empty_ones_are_refused(tmp_path: Path) -> None:
+def test_folder_with_file_and_missing_or_empty_folders_are_rejected(tmp_path: Path) -> None:
     path = file(tmp_path / "a" / "a.json", *three())
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="Give two files or two folders"):
@@ -190,7 +192,7 @@ def test_a_folder_against_a_file_and_missing_or_empty_ones_are_refused(tmp_path:
         score_tracks(tmp_path / "empty", tmp_path / "empty")
 
 
-def test_an_id_twice_in_a_frame_is_refused_with_its_place(tmp_path: Path) -> None:
+def test_a_repeated_id_in_a_frame_is_rejected_with_its_place(tmp_path: Path) -> None:
     ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", frame(0, 1, 2))
     tracks.write_text(tracks.read_text().replace('"track_id":2', '"track_id":1'))

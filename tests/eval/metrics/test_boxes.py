@@ -101,12 +101,12 @@ def test_two_sequences_weigh_as_much_as_they_have_boxes() -> None:
     assert combined["box_clear"]["MOTA"] == pytest.approx(2 / 4)  # IoU 1/3 misses and is a false alarm
 
 
-def test_counts_are_plain_numbers() -> None:
+def test_counts_are_python_numbers() -> None:
     scores = box_scores(sequence(still(1, 1), still(7, 8), 2), clean=False)
     assert type(scores["box_clear"]["IDSW"]) is type(combine_boxes({"a": scores})["box_clear"]["IDSW"]) is int
 
 
-def test_nobody_on_either_side_is_no_failure() -> None:
+def test_empty_sides_can_be_scored() -> None:
     scores = box_scores(sequence([], [], 3), clean=True)
     assert scores["box_hota"]["HOTA"] == pytest.approx(np.zeros(19))
     assert scores["box_clear"]["CLR_FP"] == scores["box_identity"]["IDFN"] == 0
@@ -177,7 +177,7 @@ def posed(keypoints: np.ndarray, tracked: np.ndarray) -> Sequence:
 POSE = np.stack((np.linspace(5, 95, 17), np.linspace(95, 5, 17)), axis=1)
 
 
-def test_equal_poses_are_alike() -> None:
+def test_equal_poses_have_similarity_1() -> None:
     assert pose_similarities(posed(POSE, POSE)).matrix(0) == pytest.approx(1)
 
 
@@ -187,11 +187,11 @@ def test_a_keypoint_that_the_track_lacks_counts_as_wrong() -> None:
     assert pose_similarities(posed(POSE, tracked)).matrix(0) == pytest.approx(8 / 17)
 
 
-def test_a_keypoint_that_the_truth_lacks_does_not_count() -> None:
+def test_a_keypoint_without_ground_truth_does_not_count() -> None:
     ground_truth = POSE.copy()
     ground_truth[:9] = 0
     assert pose_similarities(posed(ground_truth, POSE)).matrix(0) == pytest.approx(1)
 
 
-def test_truth_without_keypoints_is_like_nobody() -> None:
+def test_ground_truth_without_keypoints_has_no_pairs() -> None:
     assert pose_similarities(posed(np.zeros((17, 2)), POSE)).matrix(0) == pytest.approx(0)

@@ -50,7 +50,7 @@ def test_a_person_who_changes_identity_between_videos_loses_association(tmp_path
     assert scores["AssA"] == pytest.approx(np.full((19, 16), 0.5))  # 3 frames of 6 with each identity
 
 
-def test_a_run_goes_on_from_one_video_to_the_next(tmp_path: Path) -> None:
+def test_a_run_continues_from_one_video_to_the_next(tmp_path: Path) -> None:
     scores = hota(*made(tmp_path, names=PAIR)).fixed
     # For each person one run of 6 hits: 6² / 6; two runs of 3 would be 2 x 3² / 6.
     assert scores["FragA"] == pytest.approx(np.ones((19, 16)))

@@ -42,10 +42,10 @@ def test_a_box_without_area_is_outside() -> None:
 
 
 @pytest.mark.parametrize("region", [SQUARE[:2], np.array([[5, 5], [50, 5], [95, 5]], float)])
-def test_a_region_without_area_holds_nobody(region: np.ndarray) -> None:
+def test_a_region_without_area_contains_no_box(region: np.ndarray) -> None:
     assert not inside((0, 0, 10, 10), region)
 
 
-def test_nobody_and_no_regions() -> None:
+def test_no_people_and_no_regions() -> None:
     assert len(boxes_in_regions(np.zeros((0, 4)), (SQUARE,))) == 0
     assert not inside((0, 0, 10, 10))

@@ -73,7 +73,7 @@ def test_every_field_of_every_tracker_is_the_official_programs(tracker: str) -> 
 
 
 @pytest.mark.parametrize("case", CRASHES)
-def test_where_the_official_program_stops_all_predicted_joints_without_truth_are_false(
+def test_predicted_joints_without_ground_truth_are_false_positives_where_the_official_program_crashes(
     case: str, tmp_path: Path
 ) -> None:
     root = unpack(case, tmp_path)
@@ -96,7 +96,7 @@ def test_perfect_tracks_have_hota_1_at_every_joint_and_in_total(tmp_path: Path) 
     assert scores.fixed["HOTA"] == pytest.approx(np.ones((19, JOINTS + 1)))
 
 
-def test_without_truth_and_without_tracks_all_is_0_but_the_error_of_place(tmp_path: Path) -> None:
+def test_without_ground_truth_and_tracks_all_scores_are_0_except_localisation(tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     for path in [*results.iterdir(), *(ground_truth / "posetrack_data/val").iterdir()]:
         spoil(path, lambda file: file.update(annotations=[]))
@@ -105,7 +105,9 @@ def test_without_truth_and_without_tracks_all_is_0_but_the_error_of_place(tmp_pa
     assert (scores.official["LocA"] == 1).all()
 
 
-def test_a_frame_without_tracks_costs_officially_the_joints_of_the_whole_sequence(tmp_path: Path) -> None:
+def test_official_mode_counts_the_joints_of_the_whole_sequence_in_a_frame_without_tracks(
+    tmp_path: Path,
+) -> None:
     ground_truth, results = made(tmp_path)  # 2 people in each of 3 labelled frames
     keep(results, lambda one: one["image_id"] != IMAGE + 1)
     scores = made_hota(ground_truth, results)

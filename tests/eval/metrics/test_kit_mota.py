@@ -36,7 +36,7 @@ def test_all_fields_are_the_official_kits(case: str, tracker: str, regions: str)
 
 
 @pytest.mark.parametrize("tracker", ["perfect", "noisy", "awful"])
-def test_on_plain_boxes_they_are_py_motmetrics(tracker: str) -> None:
+def test_scores_of_unmodified_boxes_equal_py_motmetrics(tracker: str) -> None:
     stored = golden_case("basic")
     expected = stored["motmetrics"][tracker]
     scores = {name: motmetrics_scores(one) for name, one in golden_sequences(stored, tracker).items()}
@@ -64,7 +64,7 @@ def test_the_last_partner_is_kept_over_a_gap_though_another_fits_better() -> Non
     assert scores["motp"] == pytest.approx((0 + 1 - 8 / 12) / 2)
 
 
-def test_a_switch_says_whether_the_track_and_the_person_were_matched_before() -> None:
+def test_switches_distinguish_tracks_and_people_matched_before() -> None:
     scores = motmetrics_scores(sequence(still(1, 1), still(7, 8), 2))
     assert (scores["num_switches"], scores["num_ascend"]) == (1, 1)
     assert (scores["num_transfer"], scores["num_migrate"]) == (0, 0)

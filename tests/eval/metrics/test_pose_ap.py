@@ -54,7 +54,7 @@ def test_all_numbers_of_the_official_kit(case: str, tracker: str):
             assert means == pytest.approx(fields[field], abs=1e-9)
 
 
-def test_the_truth_itself_scores_100():
+def test_ground_truth_as_tracks_scores_100():
     ground_truth = side(standing(LEFT), standing(RIGHT))
     assert all((values == 100).all() for values in score(ground_truth, ground_truth).values())
 
@@ -71,7 +71,7 @@ def test_the_second_pose_on_one_person_is_wrong():
     assert scores["recall"][-1] == 100
 
 
-def test_a_pose_belongs_to_the_person_of_whom_it_finds_the_larger_share():
+def test_a_pose_is_assigned_to_the_person_of_whom_it_finds_the_larger_share():
     cut_off, whole, pose = standing(LEFT), standing(RIGHT), standing(LEFT)
     cut_off[2:] = 0
     pose[[2, 5, 6]] = standing(RIGHT)[[2, 5, 6]]  # 3 of 15 joints of the one, 2 of 2 of the other
@@ -85,7 +85,7 @@ def test_a_wrong_pose_hurts_only_before_a_right_one():
     assert score(ground_truth, side(*poses, scores=(0.9, 0.1)))["AP"][-1] == 50
 
 
-def test_a_pose_in_another_frame_finds_nobody():
+def test_a_pose_in_another_frame_matches_no_one():
     ground_truth, tracks = side(standing(LEFT), frames=(0,)), side(standing(LEFT), frames=(1,))
     assert score(ground_truth, tracks, frames=2)["recall"][-1] == 0
 
@@ -108,7 +108,7 @@ def test_without_predictions_everything_is_0():
     assert all((values == 0).all() for values in scores.values())
 
 
-def test_a_joint_without_truth_is_unknown_and_left_out_of_the_mean():
+def test_a_joint_without_ground_truth_is_nan_and_left_out_of_the_mean():
     ground_truth = standing(LEFT)
     ground_truth[0] = 0
     scores = score(side(ground_truth), side(standing(LEFT)))
@@ -116,12 +116,12 @@ def test_a_joint_without_truth_is_unknown_and_left_out_of_the_mean():
     assert scores["AP"][-1] == 100
 
 
-def test_without_truth_everything_is_unknown():
+def test_without_ground_truth_everything_is_nan():
     scores = score(side(), side(standing(LEFT)))
     assert all(np.isnan(values).all() for values in scores.values())
 
 
-def test_nothing_at_all_is_unknown():
+def test_empty_sequences_give_nan():
     assert np.isnan(pose_ap([])["AP"]).all()
 
 

@@ -9,7 +9,7 @@ from eval.metrics.boxes import box_scores
 from eval.metrics.timeline import timeline
 
 
-def test_a_row_tells_followed_missed_and_absent_frames() -> None:
+def test_a_row_has_matched_missed_and_absent_frames() -> None:
     line = timeline(sequence(still(0, 5, 5, 5, 0), still(7, 7, 0, 9, 9), 5))
     assert line.gt_ids.tolist() == [5]
     assert line.track_ids.tolist() == [[ABSENT, 7, MISSED, 9, ABSENT]]
@@ -20,7 +20,7 @@ def test_a_track_stays_with_its_person_though_another_fits_better() -> None:
     assert timeline(sequence(still(1, 1), tracks, 2)).track_ids.tolist() == [[7, 7]]
 
 
-def test_below_half_overlap_nobody_follows() -> None:
+def test_boxes_below_half_overlap_do_not_match() -> None:
     assert timeline(sequence(still(1), still(7, x=5), 1)).track_ids.tolist() == [[MISSED]]
 
 
@@ -33,5 +33,5 @@ def test_matches_and_switches_are_those_of_clear(tracker: str) -> None:
         assert sum(np.count_nonzero(np.diff(row)) for row in rows) == clear["IDSW"]
 
 
-def test_nobody_has_no_rows() -> None:
+def test_no_people_give_no_rows() -> None:
     assert timeline(sequence([], still(7, 7), 2)).track_ids.shape == (0, 2)

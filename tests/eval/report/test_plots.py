@@ -38,7 +38,7 @@ def texts(**timelines: Timeline) -> list[str]:
     return [figure.get_suptitle(), *titles, *labels, *people]
 
 
-def test_everything_there_is_becomes_a_picture() -> None:
+def test_all_plots_are_drawn() -> None:
     for evaluation in (posetrack21(), boxes_only()):
         plots = draw_plots(evaluation)
         assert list(plots) == ["thresholds", "sequences", "identities"]
@@ -51,21 +51,21 @@ def test_nothing_is_drawn_of_nothing() -> None:
     assert draw_timelines({"a": nobody}) is None
 
 
-def test_pictures_are_the_same_every_time() -> None:
+def test_plots_are_deterministic() -> None:
     assert draw_plots(posetrack21()) == draw_plots(posetrack21())
 
 
 def test_drawing_opens_no_window_and_changes_no_setting_of_matplotlib() -> None:
     program = (
         "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
-        "from support.report_cases import posetrack21; from eval.report.plots import draw_pictures\n"
-        "draw_pictures(posetrack21())\n"
+        "from support.report_cases import posetrack21; from eval.report.plots import draw_plots\n"
+        "draw_plots(posetrack21())\n"
         "assert matplotlib.rcParams.copy() == before and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-def test_170_sequences_give_a_picture_that_viewers_can_open() -> None:
+def test_the_plot_of_170_sequences_has_a_usable_size() -> None:
     names = [f"{i:06}_mpii_test" for i in range(170)]
     high, wide, _ = pixels(draw_plots(posetrack21(names))["sequences"]).shape
     assert high < 8000 and wide < 2000
@@ -78,7 +78,7 @@ def test_more_sequences_than_fit_are_cut_to_the_worst() -> None:
     assert abs(pixels(few).shape[0] - pixels(many).shape[0]) < 20
 
 
-def test_names_are_drawn_as_they_are_even_if_they_look_like_formulas_or_lack_letters() -> None:
+def test_names_with_formulas_or_missing_glyphs_are_drawn_literally() -> None:
     for name in ("$x_1$ 100% \\frac{", "視頻"):
         evaluation = posetrack21([name, "b"])
         assert set(draw_plots(evaluation)) == {"thresholds", "sequences", "identities"}

@@ -99,7 +99,7 @@ def test_boxes_alone_have_trackevals_switches_and_no_empty_columns() -> None:
     assert [c.name for c in tables[1].columns] == ["MOTA", "IDF1", "FN", "FP", "MT", "ML", "Frag"]
 
 
-def test_poses_without_head_sizes_are_told_from_boxes() -> None:
+def test_oks_poses_have_columns_of_their_own() -> None:
     evaluation = boxes_only()
     oks = {name.replace("box", "oks"): measure for name, measure in evaluation.measures.items()}
     text = report(replace(evaluation, benchmark="tracks", measures={**oks, **evaluation.measures}))
@@ -131,7 +131,7 @@ def test_groups_that_do_not_fit_stand_below_each_other_with_their_rows_named() -
 
 
 @pytest.mark.parametrize("evaluation", [posetrack21(), boxes_only()])
-def test_every_word_of_the_tables_is_explained(evaluation: Evaluation) -> None:
+def test_every_heading_of_the_tables_is_explained(evaluation: Evaluation) -> None:
     tables = evaluation_tables(evaluation)
     words = dict(legend(tables))
     assert {c.name for t in tables for c in t.columns} <= set(words)
@@ -201,7 +201,7 @@ def test_json_keeps_the_keys_of_version_1() -> None:
     assert data["truth"] == posetrack21().ground_truth and "truth_ids" in data["timelines"]["000002_b_test"]
 
 
-def test_json_has_null_for_what_is_no_finite_number() -> None:
+def test_json_has_null_for_numbers_that_are_not_finite() -> None:
     data = json.loads(evaluation_json(posetrack21()))
     assert data["measures"]["kit_mota"]["combined"]["motp"] is None
     measures = {"box_hota": Measure({"HOTA": np.array([np.inf, np.nan, 0.5])}, {})}
@@ -213,7 +213,7 @@ def test_json_is_the_same_every_time() -> None:
     assert evaluation_json(posetrack21()) == evaluation_json(posetrack21())
 
 
-def test_json_takes_a_file_name_that_is_no_text() -> None:
+def test_json_accepts_file_names_that_are_not_valid_text() -> None:
     assert "no\\ud800" not in evaluation_json(replace(boxes_only(), ground_truth="no\ud800")).decode()
 
 

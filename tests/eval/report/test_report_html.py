@@ -60,7 +60,7 @@ def test_every_row_has_as_many_cells_as_its_table_has_columns() -> None:
         assert len({len(re.findall(r"<t[hd]", row)) for row in others}) == 1
 
 
-def test_pictures_are_inside_the_page() -> None:
+def test_plots_are_inside_the_page() -> None:
     page = Page(evaluation_html(posetrack21(), {"thresholds": b"png", "identities": b"png"}))
     assert [image["src"] for image in page.named("img")] == ["data:image/png;base64,cG5n"] * 2
 
@@ -78,7 +78,7 @@ def test_names_of_sequences_folders_and_runs_cannot_become_html() -> None:
         assert NASTY in page.text
 
 
-def test_a_path_that_is_no_text_is_shown_as_well_as_possible() -> None:
+def test_invalid_text_in_a_path_is_replaced() -> None:
     assert b"runs/?" in evaluation_html(replace(posetrack21(), results="runs/\ud800"), {})
 
 

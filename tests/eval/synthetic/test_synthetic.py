@@ -73,7 +73,7 @@ def test_visible_joints_lie_on_their_own_body_part(frames: list[SyntheticFrame])
     assert right / total > 0.95  # a thin limb at half the resolution may be missed by a pixel
 
 
-def test_hidden_joints_are_known_but_not_called_visible(frames: list[SyntheticFrame]) -> None:
+def test_occluded_joints_have_positions_but_are_not_visible(frames: list[SyntheticFrame]) -> None:
     states = np.concatenate([frame.keypoints[..., 2].ravel() for frame in frames])
     assert {0, 1, 2} == set(states.tolist())
     for frame in frames:
@@ -92,7 +92,7 @@ def test_posetrack_joints_are_coco_s_where_both_have_them(frames: list[Synthetic
         assert not frame.posetrack[:, 3:5].any()
 
 
-def test_boxes_hold_all_joints_in_the_picture_and_end_at_its_edge(frames: list[SyntheticFrame]) -> None:
+def test_boxes_contain_all_joints_in_the_image_and_end_at_its_edge(frames: list[SyntheticFrame]) -> None:
     for frame in frames:
         assert (frame.boxes >= 0).all()
         assert (frame.boxes <= (SMALL.width, SMALL.height) * 2).all()
@@ -120,7 +120,7 @@ def test_masks_show_the_annotated_people_and_their_parts(frames: list[SyntheticF
         np.testing.assert_allclose(frame.visibility, counts / areas, rtol=1e-3)
 
 
-def test_somebody_leaves_for_seconds_and_returns_with_the_same_id(frames: list[SyntheticFrame]) -> None:
+def test_a_person_leaves_for_seconds_and_returns_with_the_same_id(frames: list[SyntheticFrame]) -> None:
     seen = defaultdict(list)
     for frame in frames:
         for track in frame.ids.tolist():
@@ -143,7 +143,7 @@ def _torso_colours(frames: list[SyntheticFrame]) -> dict[tuple[str, int], np.nda
     return {key: np.median(np.concatenate(found), axis=0) for key, found in pixels.items()}
 
 
-def test_who_is_in_two_videos_looks_alike_in_both(frames: list[SyntheticFrame]) -> None:
+def test_a_person_in_two_videos_has_the_same_appearance(frames: list[SyntheticFrame]) -> None:
     colours = _torso_colours(frames)
     first, second = (
         {person: colour for (name, person), colour in colours.items() if name == sequence}
@@ -183,12 +183,12 @@ def test_poses_are_annotated_in_the_middle_and_now_and_then() -> None:
         ({"sequences": 2000}, "than a split can"),
     ],
 )
-def test_settings_that_make_no_video_are_refused(change: dict, message: str) -> None:
+def test_invalid_settings_are_rejected(change: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         SyntheticConfig(**change)
 
 
-def test_the_same_seed_gives_the_same_truth_on_every_machine(frames: list[SyntheticFrame]) -> None:
+def test_the_same_seed_gives_the_same_ground_truth_on_every_machine(frames: list[SyntheticFrame]) -> None:
     frame = frames[20]
     boxes = [[149.1, 78.9, 187.9, 192.2], [152.0, 82.7, 189.5, 192.0], [223.3, 75.3, 250.9, 169.8]]
     assert frame.person_ids.tolist() == [5001, 5004, 5005]

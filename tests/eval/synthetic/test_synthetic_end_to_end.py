@@ -149,7 +149,7 @@ def _with_person_ids(root: Path, results: Path, target: Path) -> None:
         (target / path.name).write_bytes(orjson.dumps(data))
 
 
-def test_people_known_across_videos_score_higher_than_ids_that_begin_anew(
+def test_identities_across_videos_score_higher_than_ids_that_restart(
     root: Path, results: Path, evaluation: Evaluation, tmp_path: Path
 ) -> None:
     _with_person_ids(root, results, tmp_path)

@@ -59,7 +59,7 @@ def test_the_reader_of_posetrack21_takes_the_box_files(root: Path, frames: list[
     assert rows[:, 0].astype(int).tolist() == [f.number + 1 for f in frames for _ in f.ids]
 
 
-def test_pictures_on_disk_are_those_in_memory(root: Path, frames: list[SyntheticFrame]) -> None:
+def test_images_on_disk_equal_those_in_memory(root: Path, frames: list[SyntheticFrame]) -> None:
     frame = frames[20]
     for kind, expected in (("masks", frame.mask), ("parts", frame.parts)):
         path = root / kind / "val" / frame.sequence / "000020.png"
@@ -93,7 +93,7 @@ def test_the_video_has_every_frame(root: Path, frames: list[SyntheticFrame]) -> 
         assert sum(1 for _ in video) == len(frames)
 
 
-def test_a_broken_off_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_with_the_same_result(tmp_path: Path) -> None:
     config = replace(TINY, sequences=2)
     write_benchmark(tmp_path, config)
     first, second = sorted((tmp_path / "posetrack_data" / "val").iterdir())
@@ -108,14 +108,14 @@ def test_a_broken_off_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     assert len(list((tmp_path / "images" / "val" / second.stem).iterdir())) == config.frames
 
 
-def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_other_content_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(OutputError, match="holds no synthetic benchmark"):
         write_benchmark(tmp_path, TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path) -> None:
+def test_other_settings_in_the_same_folder_are_rejected(tmp_path: Path) -> None:
     write_benchmark(tmp_path, TINY)
     with pytest.raises(OutputError, match="other settings"):
         write_benchmark(tmp_path, replace(TINY, seed=9))

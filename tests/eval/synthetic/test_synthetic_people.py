@@ -33,7 +33,7 @@ def test_bones_keep_their_length(side: str, bone: tuple[str, str]) -> None:
     assert np.ptp(lengths) < 1e-3
 
 
-def test_a_walker_always_stands_on_the_ground_and_as_tall_as_told() -> None:
+def test_a_walker_stands_on_the_ground_and_has_the_configured_height() -> None:
     joints = _walk()
     feet = [joints[f"{side}_{end}"][:, 1] for side in ("left", "right") for end in ("heel", "toe")]
     np.testing.assert_allclose(np.min(feet, axis=0), 0, atol=1e-4)
@@ -64,7 +64,7 @@ def _tube(depth_m: float, part: int) -> Tube:
     return Tube(*ends, 6.0, 5.0, 0.1, part, Paint((200, 100, 50)))
 
 
-def test_the_nearer_covers_whoever_is_drawn_first() -> None:
+def test_nearer_surfaces_occlude_farther_ones_in_any_drawing_order() -> None:
     images = []
     for order in ((1, 2), (2, 1)):
         canvas = _canvas()
@@ -76,7 +76,7 @@ def test_the_nearer_covers_whoever_is_drawn_first() -> None:
     assert np.array_equal(images[0].colour, images[1].colour)
 
 
-def test_a_tube_outside_the_canvas_leaves_it_alone() -> None:
+def test_a_tube_outside_the_canvas_changes_nothing() -> None:
     canvas = _canvas()
     far = np.array([500.0, 10.0, 3.0])
     draw_tube(canvas, Tube(far, far, 5.0, 5.0, 0.1, 1, Paint((1, 2, 3))), 1, _LIGHT)
@@ -92,7 +92,7 @@ def test_every_pattern_can_be_drawn(pattern: str) -> None:
     assert canvas.colour[canvas.owner > 0].min() > 0
 
 
-def test_a_look_belongs_to_the_identity() -> None:
+def test_appearance_depends_on_the_identity_alone() -> None:
     assert appearance_of(7, 0) == appearance_of(7, 0)
     assert appearance_of(7, 0) != appearance_of(8, 0)
     assert appearance_of(7, 0) != appearance_of(7, 1)

@@ -45,7 +45,7 @@ def map_of(data: ReidData, out: Path, *, epochs: int, peak: float) -> float:
 
 
 @pytest.mark.slow
-def test_an_encoder_trained_on_drawn_people_knows_them_again(tmp_path: Path) -> None:
+def test_an_encoder_trained_on_synthetic_people_reidentifies_them(tmp_path: Path) -> None:
     root = tmp_path / "drawn"
     for split, sequences in (("train", 4), ("val", 1)):
         config = SyntheticConfig(

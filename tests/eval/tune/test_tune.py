@@ -52,7 +52,7 @@ def doubtful_people(folder: Path, names: tuple[str, ...] = NAMES, score: float =
     return folder / "seen", folder / "truth"
 
 
-def test_a_search_finds_people_whom_the_defaults_miss(tmp_path: Path) -> None:
+def test_a_search_finds_people_missed_by_the_defaults(tmp_path: Path) -> None:
     seen, ground_truth = doubtful_people(tmp_path)
     result = run_tune(seen, ground_truth, TrackConfig(), trials=40, out=tmp_path / "best.json")
     given, best = result.trials[0], max(result.trials, key=lambda trial: trial.tuned)
@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_search_and_another_another(tmp_path: Path)
     assert one != other
 
 
-def test_a_search_broken_off_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_an_interrupted_search_resumes_with_the_same_result(tmp_path: Path) -> None:
     seen, ground_truth = doubtful_people(tmp_path)
     whole = run_tune(seen, ground_truth, TrackConfig(), trials=8, out=tmp_path / "whole.json")
     run_tune(seen, ground_truth, TrackConfig(), trials=5, out=tmp_path / "part.json")
@@ -117,7 +117,7 @@ def test_trials_of_another_search_are_not_taken_over(tmp_path: Path) -> None:
         )
 
 
-def test_settings_that_fit_only_one_half_are_told(tmp_path: Path) -> None:
+def test_overfitted_settings_are_reported(tmp_path: Path) -> None:
     """On the unseen videos everybody doubtful is a false alarm."""
     seen, ground_truth = doubtful_people(tmp_path)
     for name in halves(NAMES)[1]:
@@ -127,21 +127,21 @@ def test_settings_that_fit_only_one_half_are_told(tmp_path: Path) -> None:
     assert result.best and "Keep the initial settings" in result.table
 
 
-def test_one_video_says_nothing_of_others(tmp_path: Path) -> None:
+def test_a_single_video_is_not_held_out(tmp_path: Path) -> None:
     seen, ground_truth = doubtful_people(tmp_path, ("a",))
     result = run_tune(seen, ground_truth / "a.txt", TrackConfig(), trials=30, out=tmp_path / "best.json")
     assert result.trials[0].held_out is None
     assert "no video is held out" in result.table
 
 
-def test_nothing_better_leaves_the_given_settings(tmp_path: Path) -> None:
+def test_without_better_settings_the_initial_ones_are_kept(tmp_path: Path) -> None:
     seen, ground_truth = doubtful_people(tmp_path, score=0.9)
     result = run_tune(seen, ground_truth, TrackConfig(), trials=3, out=tmp_path / "best.json")
     assert result.best == {} and "No better settings" in result.table
     assert json.loads((tmp_path / "best.json").read_text()) == {"tracker": {"name": "kpr"}}
 
 
-def test_tracks_of_ours_are_a_gt(tmp_path: Path) -> None:
+def test_result_files_can_be_ground_truth(tmp_path: Path) -> None:
     """What the tracker itself wrote is matched in full."""
     seen, _ = doubtful_people(tmp_path, score=0.9)
     (tmp_path / "own").mkdir()
@@ -192,7 +192,7 @@ def test_halves_do_not_depend_on_the_order_of_names() -> None:
         ({"config": TrackConfig(tracker=ComponentConfig("sort"))}, "tracker"),
     ],
 )
-def test_wrong_settings_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+def test_invalid_settings_are_rejected(tmp_path: Path, change: dict[str, object], message: str) -> None:
     seen, ground_truth = doubtful_people(tmp_path)
     arguments = {"config": TrackConfig(), "out": tmp_path / "best.json", **change}
     with pytest.raises(UserError, match=message):
@@ -200,7 +200,7 @@ def test_wrong_settings_are_refused(tmp_path: Path, change: dict[str, object], m
     assert not (tmp_path / "best.json").exists()
 
 
-def test_wrong_files_are_told(tmp_path: Path) -> None:
+def test_missing_and_invalid_files_are_reported(tmp_path: Path) -> None:
     seen, ground_truth = doubtful_people(tmp_path)
     with pytest.raises(UserError, match=r"written as \.json"):
         run_tune(seen, ground_truth, TrackConfig(), out=tmp_path / "best.py")
@@ -213,7 +213,7 @@ def test_wrong_files_are_told(tmp_path: Path) -> None:
         run_tune(seen, ground_truth, TrackConfig(), out=tmp_path / "best.json")
 
 
-def test_observations_cut_short_are_refused(tmp_path: Path) -> None:
+def test_incomplete_observations_are_rejected(tmp_path: Path) -> None:
     seen, ground_truth = doubtful_people(tmp_path)
     file = read_observations(seen / "a.npz")
 
