@@ -113,7 +113,7 @@ def test_other_files_are_scored(words: list[str], calls: Calls, capsys: pytest.C
 @pytest.mark.parametrize("words", [EVAL, BENCH])
 def test_reports_are_written(words: list[str], calls: Calls, tmp_path: Path) -> None:
     assert main([*words, "--json", "s.json", "--html", "s.html", "--plots", "new/plots", "-q"]) == 0
-    assert json.loads((tmp_path / "s.json").read_bytes())["version"] == 2
+    assert json.loads((tmp_path / "s.json").read_bytes())["version"] == 1
     assert (tmp_path / "s.html").read_text("utf-8").count("data:image/png;base64,") == 3
     plots = sorted(file.name for file in (tmp_path / "new/plots").iterdir())
     assert plots == ["identities.png", "sequences.png", "thresholds.png"]
