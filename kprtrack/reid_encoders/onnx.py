@@ -71,7 +71,7 @@ class OnnxEncoder(ReidEncoder):
         features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), _SMALLEST_NORM)
         return [
             Appearance(found[:, None], np.ones((len(found), 1), bool), np.zeros(len(found), bool))
-            for found in np.split(features, np.cumsum(counts)[:-1])
+            for found in np.split(features, np.cumsum(counts)[:-1])[: len(frames)]
         ]
 
     def _crops(self, images: list[np.ndarray], owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:

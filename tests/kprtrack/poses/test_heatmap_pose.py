@@ -3,12 +3,12 @@
 import gzip
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support import paths
 from support.frames import frames_of
+from support.onnx_files import write_heatmap_network
 
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import UserError, WeightsError
@@ -23,42 +23,6 @@ REAL = paths.SHARED / "real"
 PLAIN = HeatmapConfig(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0), flip_test=False)
 SUFFIXES = pytest.mark.parametrize("suffix", [".onnx", ".xml"])
 BATCHES = pytest.mark.parametrize("batch", ["N", 1, 4])
-
-
-def write_network(
-    folder: Path, suffix: str, *, batch: int | str = "N", channels: int = 17, rank: int = 4
-) -> Path:
-    """A network whose every heatmap is the first input channel averaged over 4x4 pixels."""
-    onnx = pytest.importorskip("onnx")
-    from onnx import TensorProto, helper, numpy_helper
-
-    first = np.zeros((channels, 3, 1, 1), np.float32)
-    first[:, 0] = 1
-    nodes = [
-        helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[4, 4], strides=[4, 4]),
-        helper.make_node("Conv", ["pooled", "first"], ["maps"]),
-    ]
-    shape = [batch, channels, 64, 48]
-    if rank == 2:
-        nodes[-1] = helper.make_node("Conv", ["pooled", "first"], ["wide"])
-        nodes.append(helper.make_node("Flatten", ["wide"], ["maps"]))
-        shape = [batch, channels * 64 * 48]
-    graph = helper.make_graph(
-        nodes,
-        "toy",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, 256, 192])],
-        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, shape)],
-        [numpy_helper.from_array(first, "first")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path = folder / "toy.onnx"
-    onnx.save(model, path)
-    if suffix == ".onnx":
-        pytest.importorskip("onnxruntime")
-        return path
-    openvino = pytest.importorskip("openvino")
-    openvino.save_model(openvino.Core().read_model(path), folder / "toy.xml", compress_to_fp16=False)
-    return folder / "toy.xml"
 
 
 def spot(x: int, y: int) -> np.ndarray:
@@ -79,7 +43,7 @@ def someone(count: int = 1) -> Detections:
 @BATCHES
 def test_keypoints_are_found_whatever_the_batch_size_in_the_file(tmp_path, suffix, batch):
     estimate = HeatmapPose(
-        PLAIN, write_network(tmp_path, suffix, batch=batch), ComputeConfig(threads=1, batch=3)
+        PLAIN, write_heatmap_network(tmp_path, suffix, batch=batch), ComputeConfig(threads=1, batch=3)
     )
     images = [spot(50, 100), spot(60, 90), spot(40, 120)]
     poses = estimate(frames_of(images), [someone(5), someone(0), someone(1)])
@@ -91,7 +55,7 @@ def test_keypoints_are_found_whatever_the_batch_size_in_the_file(tmp_path, suffi
 
 @SUFFIXES
 def test_colour_order_is_that_of_the_configuration(tmp_path, suffix):
-    path = write_network(tmp_path, suffix)
+    path = write_heatmap_network(tmp_path, suffix)
     config = HeatmapConfig(mean=PLAIN.mean, std=PLAIN.std, flip_test=False, channels="bgr")
     (red,) = HeatmapPose(config, path, ComputeConfig(threads=1))(frames_of([spot(50, 100)]), [someone()])
     (blue,) = HeatmapPose(config, path, ComputeConfig(threads=1))(
@@ -104,7 +68,7 @@ def test_colour_order_is_that_of_the_configuration(tmp_path, suffix):
 def test_both_backends_agree(tmp_path):
     images, seen = [spot(50, 100)], [someone()]
     found = [
-        HeatmapPose(PLAIN, write_network(tmp_path, suffix), ComputeConfig(threads=1))(
+        HeatmapPose(PLAIN, write_heatmap_network(tmp_path, suffix), ComputeConfig(threads=1))(
             frames_of(images), seen
         )[0].keypoints
         for suffix in (".onnx", ".xml")
@@ -118,7 +82,7 @@ def test_both_backends_agree(tmp_path):
 )
 def test_a_network_without_17_heatmaps_is_refused_with_its_shape(tmp_path, suffix, options, words):
     with pytest.raises(WeightsError, match=words):
-        HeatmapPose(PLAIN, write_network(tmp_path, suffix, **options), ComputeConfig(threads=1))
+        HeatmapPose(PLAIN, write_heatmap_network(tmp_path, suffix, **options), ComputeConfig(threads=1))
 
 
 @pytest.mark.parametrize("name", ["broken.onnx", "broken.xml"])
@@ -139,7 +103,7 @@ def test_a_missing_file_and_a_strange_suffix_are_refused(tmp_path):
 
 
 def test_an_openvino_model_without_its_bin_is_refused(tmp_path):
-    path = write_network(tmp_path, ".xml")
+    path = write_heatmap_network(tmp_path, ".xml")
     path.with_suffix(".bin").unlink()
     with pytest.raises(WeightsError, match=r"toy\.bin beside it"):
         HeatmapPose(PLAIN, path, ComputeConfig())
@@ -156,7 +120,7 @@ def test_a_missing_backend_is_named_with_its_extra(tmp_path, monkeypatch, name, 
 
 
 def test_onnx_on_a_device_its_backend_lacks_is_refused(tmp_path):
-    path = write_network(tmp_path, ".onnx")
+    path = write_heatmap_network(tmp_path, ".onnx")
     with pytest.raises(UserError, match="cannot compute on 'mps'"):
         HeatmapPose(PLAIN, path, ComputeConfig(device="mps"))
 

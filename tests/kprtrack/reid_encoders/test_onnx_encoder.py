@@ -2,7 +2,6 @@
 
 import re
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from support import paths
 from support.frames import frames_of
+from support.onnx_files import write_embedding_network
 
 from kprtrack.core.datatypes import Detections, Frame, empty_detections, empty_poses
 from kprtrack.core.errors import UserError, WeightsError
@@ -21,22 +21,6 @@ onnx = pytest.importorskip("onnx")
 
 REAL = paths.SHARED / "real"
 OSNET = REAL / "weights" / "osnet_x0_25_msmt17.onnx"
-
-
-def network(path: Path, shape: Sequence[int | str], *, flat: bool = True) -> Path:
-    """A network whose feature is the mean of each colour channel, [N, 3] or [N, 3, 1, 1]."""
-    h = onnx.helper
-    nodes = [h.make_node("GlobalAveragePool", ["images"], ["pooled"])]
-    if flat:
-        nodes.append(h.make_node("Flatten", ["pooled"], ["feature"]))
-    name = "feature" if flat else "pooled"
-    kind = onnx.TensorProto.FLOAT
-    output = h.make_tensor_value_info(name, kind, [shape[0], 3] if flat else [shape[0], 3, 1, 1])
-    graph = h.make_graph(nodes, "g", [h.make_tensor_value_info("images", kind, shape)], [output])
-    made = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)])
-    made.ir_version = 9
-    onnx.save(made, path)
-    return path
 
 
 def scene() -> tuple[list[Frame], list[Detections]]:
@@ -54,7 +38,9 @@ def scene() -> tuple[list[Frame], list[Detections]]:
 @pytest.mark.parametrize("batch", ["N", 1, 2, 4])
 def test_dynamic_and_fixed_batches_give_the_same_looks(tmp_path: Path, batch: int | str, flat: bool) -> None:
     embed = OnnxEncoder(
-        OnnxConfig(), network(tmp_path / "n.onnx", (batch, 3, 64, 32), flat=flat), ComputeConfig(batch=2)
+        OnnxConfig(),
+        write_embedding_network(tmp_path / "n.onnx", (batch, 3, 64, 32), flat=flat),
+        ComputeConfig(batch=2),
     )
     images, people = scene()
     found = embed(images, people, [empty_poses(2), empty_poses(1)])
@@ -67,21 +53,25 @@ def test_dynamic_and_fixed_batches_give_the_same_looks(tmp_path: Path, batch: in
 
 def test_one_part_is_always_visible_and_never_prompted(tmp_path: Path) -> None:
     images, people = scene()
-    embed = OnnxEncoder(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig())
+    embed = OnnxEncoder(
+        OnnxConfig(), write_embedding_network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig()
+    )
     for one in embed(images, people, [empty_poses(2), empty_poses(1)]):
         assert one.visible.all()
         assert not one.prompted.any()
 
 
 def test_frames_without_people_give_looks_of_nobody(tmp_path: Path) -> None:
-    embed = OnnxEncoder(OnnxConfig(), network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig())
+    embed = OnnxEncoder(
+        OnnxConfig(), write_embedding_network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig()
+    )
     found = embed(scene()[0], [empty_detections()] * 2, [empty_poses()] * 2)
     assert [one.features.shape for one in found] == [(0, 1, 3)] * 2
 
 
 def test_crop_size_comes_from_the_file_or_is_asked_for(tmp_path: Path) -> None:
-    free = network(tmp_path / "free.onnx", ("N", 3, "h", "w"))
-    fixed = network(tmp_path / "fixed.onnx", ("N", 3, 64, 32))
+    free = write_embedding_network(tmp_path / "free.onnx", ("N", 3, "h", "w"))
+    fixed = write_embedding_network(tmp_path / "fixed.onnx", ("N", 3, 64, 32))
     with pytest.raises(UserError, match="say the option height"):
         OnnxEncoder(OnnxConfig(), free, ComputeConfig())
     with pytest.raises(UserError, match="height 64, not 256"):
@@ -100,7 +90,9 @@ def test_files_that_are_no_reid_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="No weights at"):
         OnnxEncoder(OnnxConfig(), tmp_path / "none.onnx", ComputeConfig())
     with pytest.raises(WeightsError, match="not images"):
-        OnnxEncoder(OnnxConfig(), network(tmp_path / "four.onnx", ("N", 4, 64, 32)), ComputeConfig())
+        OnnxEncoder(
+            OnnxConfig(), write_embedding_network(tmp_path / "four.onnx", ("N", 4, 64, 32)), ComputeConfig()
+        )
 
 
 @pytest.mark.weights
