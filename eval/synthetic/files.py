@@ -89,7 +89,7 @@ def _write_images(frame: SyntheticFrame, folders: dict[str, Path], quality: int)
 
 
 def image_id(frame: SyntheticFrame) -> int:
-    """PoseTrack's number of a picture."""
+    """Return PoseTrack's ID of an image."""
     return 10_000_000_000 + frame.video * 10_000 + frame.number
 
 
@@ -126,7 +126,7 @@ def _annotations(frame: SyntheticFrame) -> Iterator[Entry]:
 
 
 def _coco(frame: SyntheticFrame, config: SyntheticConfig) -> Iterator[Entry]:
-    """People with all 17 joints; a crowd that is ignored has `iscrowd` 1."""
+    """Yield people with all 17 joints; ignore regions have `iscrowd` 1."""
     poses = np.round(frame.keypoints.astype(np.float64), 2)
     poses[poses[..., 2] == 0] = 0
     number = image_id(frame) * 100
@@ -178,16 +178,16 @@ def _numbers(box: object) -> list[float]:
 
 
 def _tracks(frame: SyntheticFrame) -> Tracks:
-    """The truth as a result of ours: visible joints sure, hidden ones doubtful, those outside unknown."""
+    """Return the ground truth as tracks; the confidence of joints expresses their visibility."""
     poses = frame.keypoints.copy()
     states = poses[..., 2]
     poses[..., 2] = np.select([states == 2, states == 1], [1, _HIDDEN_SCORE], 0)
     poses[states == 0] = 0
     count = len(frame.ids)
-    nothing = np.full(count, np.nan, np.float32)
-    seen = np.zeros((count, 0), bool)
+    unknown = np.full(count, np.nan, np.float32)
+    no_parts = np.zeros((count, 0), bool)
     scores, prompted = np.ones(count, np.float32), np.zeros(count, bool)
-    columns = (frame.ids, frame.boxes, scores, poses, nothing, nothing, seen, prompted)
+    columns = (frame.ids, frame.boxes, scores, poses, unknown, unknown, no_parts, prompted)
     return Tracks(frame.number, frame.time_s, *columns)
 
 

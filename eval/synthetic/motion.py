@@ -1,4 +1,4 @@
-"""Who goes where and meets whom: the stories that a sequence tells, and the motion they give."""
+"""Scenarios of a sequence: the paths and actions of people, and the motion that results from them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ import numpy as np
 from eval.synthetic.body import Motion, stride_m
 
 Knot = tuple[float, float, float]  # seconds, x, z in metres
-_SMOOTH_S = 0.5  # paths and turns are rounded over so long
-_SLOW, _FAST = 0.25, 1.1  # m/s, from where a step is hinted at, and where it is full
+_SMOOTH_S = 0.5  # smoothing window of paths and turns
+_SLOW, _FAST = 0.25, 1.1  # m/s: below the first there are no steps, above the second full steps
 
 # [2, 4] radians of both arms: forward, outward, bend of the elbow, forearm inward.
 _GESTURES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -25,17 +25,17 @@ _GESTURES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 @dataclass(frozen=True)
 class Action:
-    """What somebody does with the arms, from when to when."""
+    """A gesture of the arms during a time span."""
 
     start_s: float
     end_s: float
     gesture: str  # a key of _GESTURES
-    facing: float | None = None  # yaw meanwhile, radians; None keeps that of the walk
+    facing: float | None = None  # yaw during the action, radians; None keeps the walking direction
 
 
 @dataclass(frozen=True)
 class PersonPlan:
-    """One person's part in a story."""
+    """The path and the actions of one person."""
 
     knots: list[Knot]
     actions: list[Action] = field(default_factory=list)
@@ -43,20 +43,20 @@ class PersonPlan:
 
 @dataclass(frozen=True)
 class SceneLimits:
-    """What a story must know of the place: where the picture ends and what one can hide behind."""
+    """Properties of the scene that paths depend on: image borders and occluders."""
 
     duration_s: float
-    half_view: float  # metres seen to each side, for each metre of depth
-    half_swept: float  # the same, when the camera has panned furthest
+    half_view: float  # metres visible to each side, per metre of depth
+    half_swept: float  # the same over the whole pan of the camera
     occluders: tuple[tuple[float, float, float], ...]  # x, z, half width in metres
     rng: np.random.Generator
 
     def edge(self, z: float) -> float:
-        """How far to the side a person must be, at this depth, to be out of the picture."""
+        """Return the distance to the side from which a person at this depth is outside the image."""
         return self.half_swept * z + 0.7
 
-    def clear(self, z: float) -> float:
-        """A place from left to right at this depth where nothing hides what happens."""
+    def unoccluded_x(self, z: float) -> float:
+        """Return a random x at this depth away from the occluder."""
         side = -np.sign(self.occluders[0][0]) if self.occluders else self.rng.choice([-1, 1])
         return float(side * self.rng.uniform(0.0, 0.5) * self.half_view * z)
 
@@ -67,12 +67,15 @@ Scenario = Callable[[SceneLimits, float], list[PersonPlan]]
 def motions_of(
     plans: list[PersonPlan], limits: SceneLimits, times_s: np.ndarray, heights_m: list[float]
 ) -> list[Motion]:
-    """The motion of every role; times_s: [F] evenly spaced."""
+    """Return the motion of each person at evenly spaced times [F]."""
     return [_motion(*pair, limits, times_s) for pair in zip(plans, heights_m, strict=True)]
 
 
 def choose_scenarios(count: int, limits: SceneLimits, first: int) -> list[PersonPlan]:
-    """`count` roles of stories taken in turn, beginning with the `first`; each has its own depth."""
+    """Return plans for `count` people from consecutive scenarios, starting with number `first`.
+
+    Each scenario has a depth of its own.
+    """
     taken: list[Scenario] = []
     free, turn = count, first
     while free:
@@ -89,7 +92,7 @@ def choose_scenarios(count: int, limits: SceneLimits, first: int) -> list[Person
 
 
 def stand_about(x: float, z: float, yaw: float) -> Motion:
-    """One frame of somebody who stands there."""
+    """Return one frame of a standing person."""
     one = np.ones(1)
     return Motion(
         np.array([[x, z]]), yaw * one, 0 * one, 0 * one, np.zeros((1, 2, 4)), 0 * one, 0.02 * one, 0 * one
@@ -97,13 +100,13 @@ def stand_about(x: float, z: float, yaw: float) -> Motion:
 
 
 def _walk(limits: SceneLimits, meet: Knot, velocity: tuple[float, float]) -> list[Knot]:
-    """The knots of a straight walk all through the sequence, at `meet` on time."""
+    """Return the knots of a straight walk through the whole sequence that passes through `meet`."""
     time, x, z = meet
     return [(t, x + velocity[0] * (t - time), z + velocity[1] * (t - time)) for t in (0.0, limits.duration_s)]
 
 
 def _crossing(limits: SceneLimits, z: float) -> list[PersonPlan]:
-    middle, x = limits.duration_s * 0.5, limits.clear(z)
+    middle, x = limits.duration_s * 0.5, limits.unoccluded_x(z)
     a, b = limits.rng.uniform(1.0, 1.5, 2)
     return [
         PersonPlan(_walk(limits, (middle, x, z), (a, 0.06))),
@@ -124,9 +127,9 @@ def _together(limits: SceneLimits, z: float) -> list[PersonPlan]:
 
 
 def _hug(limits: SceneLimits, z: float) -> list[PersonPlan]:
-    """They walk up to each other, embrace for a while, and part in the directions they came from or go on."""
+    """Two people walk up to each other, embrace and walk on."""
     start, end = limits.duration_s * 0.34, limits.duration_s * 0.62
-    x = limits.clear(z)
+    x = limits.unoccluded_x(z)
     tilt = float(limits.rng.uniform(-0.5, 0.5))
     gap = np.array([np.cos(tilt), np.sin(tilt)]) * 0.17
     plans = []
@@ -164,12 +167,12 @@ def _leave_and_return(limits: SceneLimits, z: float) -> list[PersonPlan]:
 
 
 def _hide(limits: SceneLimits, z: float) -> list[PersonPlan]:
-    """Walks behind something, waits there unseen, and comes out."""
+    """A person walks behind an occluder, waits there and comes out."""
     if not limits.occluders:
         return _crossing(limits, z)[:1]
     x, near, half = limits.occluders[0]
     z = max(z, near + 0.9)
-    x *= z / near  # behind it as the camera sees it
+    x *= z / near  # behind it, seen from the camera
     start, end = limits.duration_s * 0.36, limits.duration_s * 0.58
     way = -1.0 if x > 0 else 1.0
     slow = min(half * 0.5, 0.2)
@@ -185,10 +188,10 @@ def _hide(limits: SceneLimits, z: float) -> list[PersonPlan]:
 def _toward(limits: SceneLimits, z: float, *, away: bool = False) -> list[PersonPlan]:
     far = min(z + 1.1 * limits.duration_s, 9.5)
     near = max(z - 0.8, 4.2)
-    x = limits.clear(near)
+    x = limits.unoccluded_x(near)
     ends = [(far, x * far / near), (near, x)]
     (z0, x0), (z1, x1) = reversed(ends) if away else ends
-    # Distances are kept to what can be walked; a short sequence shows a part of the way.
+    # In a short sequence the person walks only a part of the path.
     share = min(1.0, 1.4 * limits.duration_s / max(abs(far - near), 0.1))
     return [PersonPlan([(0.0, x0, z0), (limits.duration_s, x0 + (x1 - x0) * share, z0 + (z1 - z0) * share)])]
 
@@ -198,7 +201,7 @@ def _away(limits: SceneLimits, z: float) -> list[PersonPlan]:
 
 
 def _chat(limits: SceneLimits, z: float) -> list[PersonPlan]:
-    x = limits.clear(z)
+    x = limits.unoccluded_x(z)
     leave = limits.duration_s * 0.7
     way = float(np.sign(x) or 1)
     left = [(0.0, x - 0.45, z), (limits.duration_s, x - 0.45, z)]
@@ -213,7 +216,7 @@ def _chat(limits: SceneLimits, z: float) -> list[PersonPlan]:
 
 
 def _stand(limits: SceneLimits, z: float) -> list[PersonPlan]:
-    x = limits.clear(z)
+    x = limits.unoccluded_x(z)
     gesture = str(limits.rng.choice(["phone", "hips", "folded"]))
     facing = float(np.pi + limits.rng.uniform(-0.9, 0.9))
     half = limits.duration_s * 0.55
@@ -226,7 +229,7 @@ def _stand(limits: SceneLimits, z: float) -> list[PersonPlan]:
     ]
 
 
-# With how many people it takes; five people see a hug, a return, a hiding and somebody who comes nearer.
+# With the number of people; the first five people give a hug, a return, an occlusion and an approach.
 _SCENARIOS: tuple[tuple[Scenario, int], ...] = (
     *((_hug, 2), (_leave_and_return, 1), (_hide, 1), (_toward, 1)),
     *((_crossing, 2), (_together, 2), (_stand, 1), (_chat, 2), (_leave_and_return, 1), (_away, 1)),
@@ -234,7 +237,7 @@ _SCENARIOS: tuple[tuple[Scenario, int], ...] = (
 
 
 def _motion(plan: PersonPlan, height_m: float, limits: SceneLimits, times_s: np.ndarray) -> Motion:
-    """Follow the knots with rounded corners; the phase of the gait follows the way, so feet do not slide."""
+    """Follow the knots with rounded corners; the gait follows the distance, so that feet do not slide."""
     fine = np.arange(-1.0, times_s[-1] + 1.0, 1 / 50)
     knots = np.array(plan.knots)
     place = np.stack([_extended(fine, knots[:, 0], knots[:, axis]) for axis in (1, 2)], axis=1)
@@ -255,7 +258,7 @@ def _motion(plan: PersonPlan, height_m: float, limits: SceneLimits, times_s: np.
 
 
 def _extended(times: np.ndarray, knot_times: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Linear between knots and on past both ends, so that rounding does not slow the ends down."""
+    """Interpolate linearly, extrapolating at both ends so that smoothing does not slow the ends down."""
     result = np.interp(times, knot_times, values)
     for outside, (a, b) in ((times < knot_times[0], (0, 1)), (times > knot_times[-1], (-1, -2))):
         slope = (values[b] - values[a]) / (knot_times[b] - knot_times[a])
@@ -264,7 +267,7 @@ def _extended(times: np.ndarray, knot_times: np.ndarray, values: np.ndarray) -> 
 
 
 def _rounded(values: np.ndarray, over_s: float) -> np.ndarray:
-    """[F, D] smoothed over time."""
+    """Smooth values [F, D] over time."""
     reach = max(1, round(over_s * 25))
     kernel = np.hanning(2 * reach + 3)[1:-1]
     padded = np.pad(values, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
@@ -273,7 +276,7 @@ def _rounded(values: np.ndarray, over_s: float) -> np.ndarray:
 
 
 def _heading(plan: PersonPlan, times: np.ndarray, velocity: np.ndarray, speed: np.ndarray) -> np.ndarray:
-    """Where they walk, or what an act says; a person who stands keeps the last direction."""
+    """Return the yaw: the walking direction, or that of an action; standing people keep the last one."""
     east, north = velocity.T * np.minimum(speed / 0.3, 1)
     for action in plan.actions:
         if action.facing is not None:
@@ -289,13 +292,13 @@ def _heading(plan: PersonPlan, times: np.ndarray, velocity: np.ndarray, speed: n
 
 
 def _arms(plan: PersonPlan, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[F, 2, 4] angles and [F] how far they replace the swing of the walk."""
+    """Return arm angles [F, 2, 4], and their weight [F] relative to the swing of the walk."""
     arms, weight = np.zeros((len(times), 2, 4)), np.zeros(len(times))
     for action in plan.actions:
         during = (times >= action.start_s) & (times < action.end_s)
         arms[during] = _GESTURES[action.gesture]
         weight[during] = 1
-    # Arms keep the form of the next act while the weight fades.
+    # The angles of the next action apply while its weight fades in.
     known = np.flatnonzero(weight > 0)
     if len(known):
         arms = arms[known[np.searchsorted(known, np.arange(len(times))).clip(0, len(known) - 1)]]

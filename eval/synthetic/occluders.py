@@ -1,4 +1,4 @@
-"""Things that stand in front: tree, pillar, advertising column, hedge; and the finished place."""
+"""Occluders in front of people: tree, pillar, advertising column, board, hedge; and complete places."""
 
 import cv2
 import numpy as np
@@ -14,26 +14,33 @@ _SUN = ((-0.5, 0.55, 0.67), (0.45, 0.6, 0.66), (-0.2, 0.68, 0.7))
 
 
 def make_place(name: str, camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> Place:
-    """A place of one of the kinds in PLACES. size: width and height of its backdrop, pixels."""
+    """Make a place.
+
+    Args:
+        name: A key of PLACES.
+        camera: The camera.
+        size: Width and height of the backdrop in pixels.
+        rng: Random generator of the sequence.
+    """
     painter = Painter(camera, *size, rng)
     PLACES[name](painter)
     light = Light(_SUN[int(rng.integers(len(_SUN)))], 0.62 if name == "hall" else 0.55)
     across = -light.direction[0] / light.direction[1]
     shadow = (0.25 * across, 0.25, 0.3) if name == "hall" else (0.8 * across, 0.55, 0.42)
     z = float(rng.uniform(4.0, 4.3))
-    seen = size[0] / (2.4 * camera.focal)  # metres to each side at one metre
-    x = -painter.side * float(rng.uniform(0.3, 0.5)) * seen * z
+    visible = size[0] / (2.4 * camera.focal)  # visible metres to each side at a depth of one metre
+    x = -painter.side * float(rng.uniform(0.3, 0.5)) * visible * z
     far = _CROWD_DEPTH_M[name]
-    crowd = painter.side * float(rng.uniform(0.6, 0.78)) * seen * far, far
+    crowd = painter.side * float(rng.uniform(0.6, 0.78)) * visible * far, far
     half, billboard = _occluder(_OCCLUDERS[name], painter, x, z, light)
     billboards = [billboard]
     if name in ("park", "street"):
-        billboards.append(_hedge(painter, painter.side * 0.8 * seen * z, z - 0.15))
+        billboards.append(_hedge(painter, painter.side * 0.8 * visible * z, z - 0.15))
     return Place(painter.finish(), tuple(billboards), ((x, z, half),), crowd, light, shadow)
 
 
 def _occluder(kind: str, p: Painter, x: float, z: float, light: Light) -> tuple[float, Billboard]:
-    """Half the width in metres, and the thing."""
+    """Return half the width in metres, and the occluder."""
     half, height, colour = {
         "column": (0.42, 2.9, (150, 150, 140)),
         "tree": (0.3, 5.0, (104, 80, 58)),
@@ -79,7 +86,7 @@ def _posters(p: Painter, image: np.ndarray, shade: np.ndarray) -> None:
 
 
 def _with_leaves(p: Painter, trunk: Billboard, z: float) -> Billboard:
-    """The trunk under the lower part of a crown that hangs into the picture."""
+    """Return the trunk with the lower part of the crown."""
     scale = p.camera.focal / z
     wide, low = round(3.4 * scale), p.row(z, 2.75)
     tall = trunk.top + len(trunk.shape)
@@ -116,6 +123,6 @@ def _hedge(p: Painter, x: float, z: float) -> Billboard:
 
 
 def _ground_shade(p: Painter, x: float, z: float, half: float) -> None:
-    """Darken the ground around the foot."""
+    """Darken the ground around the foot of an occluder."""
     off = ((p.x - x) / (half * 1.5)) ** 2 + ((p.z - z - 0.1) / 0.45) ** 2
     p.image[p.ground] *= (1 - 0.45 * np.exp(-off * 1.5))[..., None]

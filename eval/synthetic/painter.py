@@ -1,4 +1,4 @@
-"""Paints backdrops in perspective: ground with grain and lines, sky, walls, trees."""
+"""Draw backdrops in perspective: ground with texture and lines, sky, walls, trees."""
 
 import cv2
 import numpy as np
@@ -10,13 +10,12 @@ Shade = Colour | np.ndarray  # RGB
 
 
 class Painter:
-    """Draws a backdrop: keeps what all places need to know."""
+    """Draws the backdrop of a place."""
 
     def __init__(self, camera: Camera, width: int, height: int, rng: np.random.Generator) -> None:
         self.camera, self.width, self.height, self.rng = camera, width, height, rng
-        self.side = float(
-            rng.choice([-1, 1])
-        )  # bystanders stand on this side, what stands in front on the other
+        # Bystanders stand on this side, the occluder on the other.
+        self.side = float(rng.choice([-1, 1]))
         self.image = np.zeros((height, width, 3), np.float32)
         rows = np.arange(int(camera.horizon) + 1, height, dtype=np.float32)[:, None]
         self.ground = np.s_[height - len(rows) :, :]
@@ -25,30 +24,30 @@ class Painter:
         self.x = columns * self.z / np.float32(camera.focal)  # [h, P]
 
     def row(self, z: float, y: float = 0.0) -> int:
-        """The row of what is y metres high, z metres away."""
+        """Return the row of a point y metres high and z metres away."""
         return round(self.camera.horizon + self.camera.focal * (self.camera.height_m - y) / z)
 
     def column(self, x: float, z: float) -> int:
         return round(self.camera.centre + self.camera.focal * x / z)
 
     def half_width_m(self, z: float) -> float:
-        """How far the backdrop reaches to the side at this depth."""
+        """Return the metres to each side that the backdrop covers at this depth."""
         return self.width / 2 * z / self.camera.focal
 
     def some_colour(self, brightness: tuple[float, float], saturation: float) -> Colour:
-        """A muted colour by chance."""
+        """Return a random muted colour."""
         level = self.rng.uniform(*brightness)
         red, green, blue = (float(level + off) for off in self.rng.uniform(-saturation, saturation, 3))
         return red, green, blue
 
     def noise(self, height: int, width: int, cell: float) -> np.ndarray:
-        """[height, width] smooth noise of about -1 to 1 whose blobs have `cell` pixels."""
+        """Return smooth noise [height, width] of about -1 to 1 with blobs of `cell` pixels."""
         shape = max(2, round(height / cell)), max(2, round(width / cell))
         coarse = self.rng.uniform(-1, 1, shape).astype(np.float32)
         return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
     def ground_noise(self, cell_m: float) -> np.ndarray:
-        """[h, P] noise that lies on the ground in perspective."""
+        """Return noise [h, P] on the ground in perspective."""
         tile = self.rng.uniform(-1, 1, (128, 128)).astype(np.float32)
         tile = cv2.GaussianBlur(np.tile(tile, (2, 2)), (3, 3), 0.8)[:128, :128] * 1.6
         across = (self.x / np.float32(cell_m)).astype(np.int32) & 127
@@ -56,14 +55,14 @@ class Painter:
         return tile[along, across]
 
     def fill_ground(self, colour: Colour, rough: float, where: np.ndarray | None = None) -> None:
-        """Colour the ground, with grain from fine to coarse that fades with distance."""
+        """Colour the ground, with fine and coarse grain that fades with distance."""
         grain = self.ground_noise(0.05) * np.minimum(4 / self.z, 1) + self.ground_noise(0.6) * 0.8
         painted = np.array(colour, np.float32) * (1 + np.float32(rough) * grain[..., None])
         target = self.image[self.ground]
         target[...] = painted if where is None else np.where(where[..., None], painted, target)
 
     def ground_lines(self, value: np.ndarray, period_m: float, width_m: float) -> np.ndarray:
-        """[h, P] how much (0 to 1) a pixel belongs to lines every so many metres, softened with distance."""
+        """Return the coverage [h, P], 0 to 1, of lines every `period_m` metres, blurred with distance."""
         metres_per_pixel = self.z / np.float32(self.camera.focal)
         off = np.abs(value / np.float32(period_m) - np.round(value / np.float32(period_m))) * period_m
         return np.clip((width_m / 2 + metres_per_pixel - off) / (metres_per_pixel * 2), 0, 1) * np.clip(
@@ -78,7 +77,7 @@ class Painter:
         self.image[:until] += (puffs * clouds * down[..., 0])[..., None]
 
     def blob_row(self, z: float, colour: Colour, size_m: tuple[float, float], *, count: int) -> None:
-        """Trees or bushes seen from afar."""
+        """Draw distant trees or bushes."""
         scale = self.camera.focal / z
         for _ in range(count):
             radius = float(self.rng.uniform(*size_m)) * scale
@@ -101,6 +100,6 @@ class Painter:
         return pixels
 
     def finish(self) -> np.ndarray:
-        """The picture as bytes, a little uneven everywhere."""
+        """Return the image as bytes, with slightly uneven brightness."""
         self.image *= 1 + 0.02 * self.noise(self.height, self.width, self.height / 5)[..., None]
         return np.clip(self.image, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What colour a body has where: cloth with patterns and numbers, skin, faces and hair."""
+"""Colours on the surface of a body: cloth with patterns and numbers, skin, faces and hair."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ class Paint:
     """The colours of a tube. `along` runs from 0 at its start to 1 at its end."""
 
     colour: Colour  # RGB, 0 to 255
-    other: Colour = (0, 0, 0)  # of pattern and trim
+    other: Colour = (0, 0, 0)  # colour of pattern and trim
     pattern: str = "plain"  # a key of PATTERNS
-    period: float = 0.2  # of the pattern, relative to the tube's length
-    cut: float = 2.0  # where cloth ends and `under` begins
+    period: float = 0.2  # period of the pattern, relative to the length of the tube
+    cut: float = 2.0  # position where the cloth ends and `under` begins
     under: Colour = (0, 0, 0)
     weave: float = 0.05  # strength of folds and fabric
-    number: int | None = None  # a digit on chest and back; for a head, 1 is a beard
+    number: int | None = None  # digit on chest and back; for a head, 1 means a beard
 
 
 @dataclass(frozen=True)
 class Surface:
-    """The visible points of one tube: [K] float32 each."""
+    """The visible surface points of one tube: [K] float32 each."""
 
     along: np.ndarray  # 0 to 1 between its ends, beyond in the caps
-    right: np.ndarray  # of the outward direction in the frame of the body: to its right
-    front: np.ndarray
+    right: np.ndarray  # surface normal in the frame of the body: to its right
+    front: np.ndarray  # to its front
 
 
 @cache
 def _fabric() -> np.ndarray:
-    """[64, 64] smooth noise that repeats without a seam, about -1 to 1."""
+    """Return seamless smooth noise [64, 64] of about -1 to 1."""
     rng, size = np.random.default_rng(7), _TEXTURE_SIZE
     total = np.zeros((size, size), np.float32)
     for step, weight in ((16, 0.6), (4, 0.3), (1, 0.3)):
@@ -50,7 +50,7 @@ def _fabric() -> np.ndarray:
 
 
 def _mixed(paint: Paint, surface: Surface, other: np.ndarray | None) -> np.ndarray:
-    """[K, 3] the colour, where `other` is true the other one, skin beyond the cut; with folds."""
+    """Return colours [K, 3]: main colour, other colour in the mask `other`, skin beyond the cut; with folds."""
     count = len(surface.along)
     colour = np.empty((count, 3), np.float32)
     colour[:] = paint.colour
@@ -76,8 +76,8 @@ def _odd(value: np.ndarray, period: float) -> np.ndarray:
 
 
 def _head(paint: Paint, surface: Surface) -> np.ndarray:
-    """Skin with eyes, brows and mouth in `other`, whose hair (`under`) begins at `cut`."""
-    up = (surface.along - 0.5) * np.float32(0.6)  # -1 chin, 1 crown, as tubes for heads are drawn
+    """Return skin with eyes, brows and mouth in `other`, and hair in `under` from `cut` on."""
+    up = (surface.along - 0.5) * np.float32(0.6)  # -1 chin, 1 crown, for the tube of a head
     right, front = surface.right, surface.front
     colour = np.empty((len(up), 3), np.float32)
     colour[:] = paint.colour
@@ -117,7 +117,7 @@ _DIGITS = np.array(
 
 
 def _is_digit(number: int, surface: Surface) -> np.ndarray:
-    """Where a digit stands: large on the back, small on the chest."""
+    """Return the mask of a digit: large on the back, small on the chest."""
     back = surface.front < 0
     size = np.where(back, np.float32(0.5), np.float32(0.26))
     across = surface.right * np.where(back, np.float32(1), np.float32(-1))

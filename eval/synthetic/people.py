@@ -1,4 +1,4 @@
-"""Who takes part: bodies, clothes, hair and skin, made from an identity's number."""
+"""Appearance of people: body, clothes, hair and skin, generated from the number of an identity."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -57,12 +57,12 @@ _PATTERNS = (
 _HAIR_STYLES = ("short", "short", "long", "ponytail", "bun", "receding", "bald", "curly")
 _LEG_STYLES = ("trousers", "trousers", "trousers", "shorts", "skirt", "dress")
 _EXTRAS = ("none", "none", "backpack", "shoulder bag", "cap", "beanie", "scarf")
-TEAM_EVERY = 4  # of so many consecutive identities the first two wear the kit of one team
+TEAM_EVERY = 4  # two of so many consecutive identities wear the kit of the same team
 
 
 @dataclass(frozen=True)
 class PersonAppearance:
-    """How one person looks, in every video."""
+    """The appearance of one person in all videos."""
 
     build: Build
     skin: Paint
@@ -76,7 +76,7 @@ class PersonAppearance:
     hair_style: str
     leg_style: str  # "trousers", "shorts", "skirt", "dress"
     extra: str  # one of _EXTRAS
-    coat: float  # how far the upper garment reaches below the hips, in 0.4 m
+    coat: float  # length of the upper garment below the hips, in units of 0.4 m
     glasses: bool
 
     @property
@@ -85,30 +85,30 @@ class PersonAppearance:
 
     @cached_property
     def cuff(self) -> Paint:
-        """Of the forearm: cloth up to the wrist, or skin."""
+        """Return the paint of the forearm: cloth up to the wrist, or skin."""
         return replace(self.sleeve, cut=0.94, number=None) if self.long_sleeves else self.skin
 
     @cached_property
     def shirt_plain(self) -> Paint:
-        """Of the shoulders' slope, too small for a pattern."""
+        """Return the paint of the shoulders, too small for a pattern."""
         return replace(self.shirt, pattern="plain", number=None)
 
     @cached_property
     def hips(self) -> Paint:
-        """Of the hips or the skirt: the cloth of the legs, to its end."""
+        """Return the paint of hips or skirt: the cloth of the legs without a cut."""
         return replace(self.legs, cut=3.0)
 
     @cached_property
     def shins(self) -> Paint:
-        """Of the lower legs: trousers down to the shoe, or skin."""
+        """Return the paint of the lower legs: trousers down to the shoe, or skin."""
         trousers = self.leg_style == "trousers"
         return replace(self.legs, cut=0.97, under=self.shoe.colour) if trousers else self.skin
 
 
 def appearance_of(person: int, seed: int) -> PersonAppearance:
-    """The look of an identity: the same number and seed give the same person.
+    """Return the appearance of an identity; the same number and seed give the same person.
 
-    Of `TEAM_EVERY` identities in a row two wear the same kit and differ in face, hair, shoes and number.
+    Of `TEAM_EVERY` consecutive identities two wear the same kit and differ in face, hair, shoes and number.
     """
     rng = np.random.default_rng([seed, person, 1])
     appearance = _random_appearance(rng)
@@ -158,7 +158,7 @@ def _in_kit(
 ) -> PersonAppearance:
     shirt, other, pattern, shorts = _KITS[(person // TEAM_EVERY + seed) % len(_KITS)]
     paint = Paint(shirt, other, pattern, 0.26, number=int(rng.integers(1, 10)))
-    if pattern in ("stripes", "hoops", "sash"):  # a number of the pattern's colour would not show
+    if pattern in ("stripes", "hoops", "sash"):  # a number in the colour of the pattern would be invisible
         paint = replace(paint, number=None)
     under = appearance.skin.colour
     return replace(

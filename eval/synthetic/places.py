@@ -1,4 +1,4 @@
-"""Where it happens: street, park, hall and pitch, with things to hide behind, drawn once per sequence."""
+"""Places: street, park, hall and pitch; drawn once per sequence."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from eval.synthetic.patterns import Colour
 
 @dataclass(frozen=True)
 class Place:
-    """A backdrop wider than the picture, for the camera to pan over."""
+    """A backdrop wider than the image, so that the camera can pan, with occluders and light."""
 
     backdrop: np.ndarray  # [H, P, 3] uint8
     billboards: tuple[Billboard, ...]
     occluders: tuple[tuple[float, float, float], ...]  # x, z, half width in metres
-    crowd: tuple[float, float]  # x, z: where bystanders stand
+    crowd: tuple[float, float]  # x, z of the bystanders
     light: Light
-    shadow: tuple[float, float, float]  # how far a metre of height throws it to x and z; its darkness, 0 to 1
+    shadow: tuple[float, float, float]  # x and z of the shadow per metre of height; its darkness, 0 to 1
 
 
 def _street(p: Painter) -> None:

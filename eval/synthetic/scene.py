@@ -1,4 +1,4 @@
-"""One sequence of the synthetic benchmark: its place, its people, and every frame drawn with its truth."""
+"""One sequence of the synthetic benchmark: its place, its people, and its frames with ground truth."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from eval.synthetic.people import PersonAppearance, appearance_of
 from eval.synthetic.places import PLACES
 from eval.synthetic.shapes import Camera, GarmentBuilder
 
-OVERSAMPLE = 2  # pixels drawn for each pixel of the picture, per side
-_FOCAL = 1.5  # relative to the picture's height
-_HORIZON = 0.26  # row, relative to the picture's height
-_PAN = 0.1  # how far a panning camera goes to either side, relative to the picture's width
-_CROWD_FROM = 900_000  # identities of bystanders, whom nobody annotates
+OVERSAMPLE = 2  # pixels drawn for each image pixel, per side
+_FOCAL = 1.5  # relative to the image height
+_HORIZON = 0.26  # row, relative to the image height
+_PAN = 0.1  # pan of a moving camera to either side, relative to the image width
+_CROWD_FROM = 900_000  # identities of bystanders, who are not annotated
 _NOTHING_M = 1e6
-_NEAREST_M = 1.5  # who is nearer stands beside the camera
+_NEAREST_M = 1.5  # nearer people are not drawn
 _SHADOW_JOINTS = (
     *("pelvis", "chest", "head", "left_shoulder", "left_elbow", "left_wrist", "left_hip", "left_knee"),
     *("left_ankle", "left_toe", "right_shoulder", "right_elbow", "right_wrist", "right_hip", "right_knee"),
@@ -48,12 +48,17 @@ def _video_number(config: SyntheticConfig, number: int) -> int:
 
 
 def sequence_name(config: SyntheticConfig, number: int) -> str:
-    """What the sequence with this 0-based number is called."""
+    """Return the name of the sequence with this 0-based number."""
     return f"{_video_number(config, number):06d}_synth_{config.split}"
 
 
 class Scene:
-    """Draws the sequence with this number (0-based) of a config's split."""
+    """Draws one sequence.
+
+    Args:
+        config: Settings of the benchmark.
+        number: 0-based number of the sequence in the split of the config.
+    """
 
     def __init__(self, config: SyntheticConfig, number: int) -> None:
         self._config = config
@@ -69,8 +74,8 @@ class Scene:
         self._pans = self._pan(wide - width, moving=number % 2 == 1)
         self._people = self._make_people(number)
         size = self._place.backdrop.shape[:2]
-        far, nobody = np.full(size, _NOTHING_M, np.float32), np.zeros(size, np.uint16)
-        self._backdrop = Canvas(self._place.backdrop, far, nobody)
+        far, no_owner = np.full(size, _NOTHING_M, np.float32), np.zeros(size, np.uint16)
+        self._backdrop = Canvas(self._place.backdrop, far, no_owner)
         self._crowd = self._draw_crowd() if number % 2 == 0 else None
         for billboard in self._place.billboards:
             draw_billboard(self._backdrop, billboard)
@@ -80,12 +85,12 @@ class Scene:
         self._blur = float(rng.uniform(0.3, 0.55))
 
     def frames(self) -> Iterator[SyntheticFrame]:
-        """Every frame in order of time."""
+        """Yield all frames in order of time."""
         for index in range(self._config.frames):
             yield self.frame(index)
 
     def frame(self, index: int) -> SyntheticFrame:
-        """The frame with this 0-based number."""
+        """Return the frame with this 0-based number."""
         pan = int(self._pans[index])
         canvas = self._empty_canvas(pan)
         joints: list[Joints] = [
@@ -118,7 +123,7 @@ class Scene:
         )
 
     def _make_people(self, number: int) -> list[_SyntheticPerson]:
-        """People and what they do. Neighbouring sequences share half of their people."""
+        """Return the people and their motion; adjacent sequences share half of their people."""
         config = self._config
         first = FIRST_OF_SPLIT[config.split] + config.first_person(number) + 1
         appearances = [appearance_of(first + k, config.seed) for k in range(config.people)]
@@ -136,7 +141,7 @@ class Scene:
         ]
 
     def _pan(self, room: int, *, moving: bool) -> np.ndarray:
-        """[F] int, the backdrop's column at the left edge: held by hand, or following somebody slowly."""
+        """Return the column of the backdrop at the left image edge in each frame, [F] int."""
         shake = np.cumsum(self._rng.normal(0, 0.5, (len(self._times_s))))
         shake -= np.linspace(shake[0], shake[-1], len(shake))
         turn = np.sin(2 * np.pi * (self._times_s / self._rng.uniform(9, 14) + self._rng.uniform()))
@@ -149,7 +154,7 @@ class Scene:
         return Canvas(*(layer[:, pan : pan + wide].copy() for layer in (colour, depth_m, owner)))
 
     def _draw_crowd(self) -> tuple[int, int, int, int] | None:
-        """Paint bystanders onto the backdrop; returns left, top, right, bottom around them there."""
+        """Draw bystanders on the backdrop; return left, top, right and bottom around them."""
         (middle, depth), camera, rng = self._place.crowd, self._camera, self._rng
         canvas = self._backdrop
         for k in range(int(rng.integers(5, 9))):
@@ -175,7 +180,7 @@ class Scene:
         return (np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32),)
 
     def _draw_shadows(self, canvas: Canvas, people: list[Joints], pan: int) -> None:
-        """Darken the ground where limbs keep the sun off."""
+        """Darken the ground in the shadow of limbs."""
         colour = canvas.colour
         across, back, dark = self._place.shadow
         top = int(self._camera.horizon)
@@ -201,12 +206,12 @@ class Scene:
         if height < 1:
             return
         large = cv2.resize(shadow, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)[area][:height, :width]
-        large[canvas.depth_m[area] < _NOTHING_M] = 0  # what stands in front stays in the sun
+        large[canvas.depth_m[area] < _NOTHING_M] = 0  # people and occluders receive no shadow
         left = 255 - (large * np.float32(dark)).astype(np.uint8)
         colour[area] = cv2.multiply(colour[area], cv2.merge((left, left, left)), scale=1 / 255)
 
     def _simulate_camera(self, colour: np.ndarray, index: int) -> np.ndarray:
-        """The picture as a small camera takes it: averaged, tinted, a little soft and grainy."""
+        """Return the image of a small camera: averaged, tinted, slightly blurred and noisy."""
         size = self._config.width, self._config.height
         small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
         small = cv2.GaussianBlur(small, (3, 3), self._blur)
@@ -217,12 +222,12 @@ class Scene:
         return np.clip(small + grain, 0, 255).astype(np.uint8)
 
     def _annotated(self, people: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """People who are seen too little to be annotated are background."""
+        """Return the mask with unannotated people as background."""
         keep = np.zeros(len(self._people) + 1, np.uint16)
         keep[ids] = ids
         return keep[people]
 
     def _is_labelled(self, index: int) -> bool:
-        """PoseTrack's rule: the 30 frames in the middle, elsewhere every so many."""
+        """Return whether a frame is labelled: the 30 frames in the middle and every n-th, as in PoseTrack."""
         config = self._config
         return index % config.labelled_every == 0 or abs(index - (config.frames - 1) / 2) < 15

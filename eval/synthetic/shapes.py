@@ -1,4 +1,4 @@
-"""A skeleton in clothes: the tubes that a person is drawn with, seen by a camera."""
+"""Build the tubes of a clothed person from a skeleton, projected by a camera."""
 
 import math
 from collections.abc import Mapping
@@ -24,15 +24,15 @@ _GLASSES = Paint((40, 42, 50), weave=0)
 
 @dataclass(frozen=True)
 class Camera:
-    """A level pinhole camera that only pans; lengths in pixels of the picture it draws on."""
+    """A level pinhole camera that only pans; lengths are in pixels of the canvas."""
 
     focal: float
     centre: float  # column of the point straight ahead, before panning
-    horizon: float  # row of what is as high as the camera
+    horizon: float  # row of points at the height of the camera
     height_m: float = 2.0
 
     def project(self, points: np.ndarray, pan: float = 0) -> np.ndarray:
-        """[..., 3] x y in pixels and the depth in metres, of [..., 3] metres."""
+        """Project points [..., 3] in metres to [..., 3]: x y in pixels and depth in metres."""
         depth = points[..., 2]
         scale = self.focal / depth
         column = self.centre - pan + scale * points[..., 0]
@@ -40,20 +40,25 @@ class Camera:
 
 
 class Shape(NamedTuple):
-    """How a tube differs from a plain round one."""
+    """Differences of a tube from a round one."""
 
-    bulge_m: float = 0  # more radius half-way
-    blunt: tuple[float, float] = (1, 1)  # how flat its ends are
-    flat: float = 1  # its thickness from front to back relative to its width
+    bulge_m: float = 0  # additional radius in the middle
+    blunt: tuple[float, float] = (1, 1)  # flatness of its ends
+    flat: float = 1  # thickness from front to back relative to the width
 
 
 _ROUND = Shape()
 
 
 class GarmentBuilder:
-    """Dresses one person in one frame: joints in metres to tubes in pixels.
+    """Builds the tubes of one clothed person in one frame.
 
-    joints: [3] each. yaw: of the chest. pan: the camera's.
+    Args:
+        joints: Positions [3] in metres by name.
+        appearance: Body and clothes.
+        yaw: Yaw of the chest, radians.
+        camera: The camera.
+        pan: Column of the backdrop at the left edge of the canvas.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class GarmentBuilder:
         camera: Camera,
         pan: float,
     ) -> None:
-        self._joints, self._look, self._yaw = joints, appearance, yaw
+        self._joints, self._appearance, self._yaw = joints, appearance, yaw
         self._camera, self._pan = camera, pan
         self._ahead = forward(np.array(yaw))
         self._right = np.array([self._ahead[2], 0, -self._ahead[0]])
@@ -73,7 +78,7 @@ class GarmentBuilder:
         self._tubes: list[Tube] = []
 
     def tubes(self) -> list[Tube]:
-        """All tubes of the person, in no order: depth decides what is seen."""
+        """Return all tubes of the person; their order does not matter."""
         self._trunk()
         for side, _ in SIDES:
             self._arm(side)
@@ -92,14 +97,14 @@ class GarmentBuilder:
     ) -> None:
         first, last = self._camera.project(np.array(ends), self._pan)
         sin, _, cos = self._ahead
-        seen, deep = (math.hypot(a, shape.flat * b) for a, b in ((cos, sin), (sin, cos)))
+        wide, deep = (math.hypot(a, shape.flat * b) for a, b in ((cos, sin), (sin, cos)))
         near, far = self._camera.focal / first[2], self._camera.focal / last[2]
         self._tubes.append(
             Tube(
                 first,
                 last,
-                radii_m[0] * near * seen,
-                radii_m[1] * far * seen,
+                radii_m[0] * near * wide,
+                radii_m[1] * far * wide,
                 max(radii_m) * deep,
                 part,
                 paint,
@@ -110,7 +115,7 @@ class GarmentBuilder:
         )
 
     def _trunk(self) -> None:
-        appearance, joints, thick = self._look, self._joints, self._thick
+        appearance, joints, thick = self._appearance, self._joints, self._thick
         pelvis, chest = joints["pelvis"], joints["chest"]
         spine = chest - pelvis
         wide = 0.08 * appearance.build.shoulders * appearance.build.height_m / 1.75 + 0.095 * thick
@@ -124,7 +129,7 @@ class GarmentBuilder:
         self._add(ends, (0.062 * thick, 0.053 * thick), _HEAD, appearance.skin)
         if appearance.leg_style in ("skirt", "dress"):
             left, right = joints["left_knee"], joints["right_knee"]
-            stride = float(np.hypot(*(left - right)[[0, 2]])) * 0.41  # the hem opens as wide as the step
+            stride = float(np.hypot(*(left - right)[[0, 2]])) * 0.41  # the hem is as wide as the step
             ends = pelvis + 0.2 * spine, pelvis + 0.82 * ((left + right) / 2 - pelvis)
             radii = 0.13 * thick, max(0.19, stride + 0.085) * thick
             self._add(ends, radii, _TORSO, appearance.hips, Shape(0, (6, 6), 0.92))
@@ -133,7 +138,7 @@ class GarmentBuilder:
             self._add(ends, (0.142 * thick, 0.146 * thick), _TORSO, appearance.hips, Shape(0, (2, 2), 0.7))
 
     def _arm(self, side: str) -> None:
-        appearance, thick = self._look, self._thick
+        appearance, thick = self._appearance, self._thick
         shoulder, elbow, wrist, hand = self._named(side, "shoulder", "elbow", "wrist", "hand")
         upper, fore = (PARTS.index(f"{side}_{name}") for name in ("upper_arm", "forearm"))
         loose = 0.006 if appearance.long_sleeves else 0
@@ -145,7 +150,7 @@ class GarmentBuilder:
         self._add(ends, (0.033 * thick, 0.026 * thick), fore, appearance.skin, Shape(0.008))
 
     def _leg(self, side: str) -> None:
-        appearance, thick = self._look, self._thick
+        appearance, thick = self._appearance, self._thick
         hip, knee, ankle, heel, toe = self._named(side, "hip", "knee", "ankle", "heel", "toe")
         thigh, shank, foot = (PARTS.index(f"{side}_{name}") for name in ("thigh", "shank", "foot"))
         trousers = appearance.leg_style == "trousers"
@@ -159,7 +164,7 @@ class GarmentBuilder:
         self._add((ankle, (ankle + toe) / 2), (0.043, 0.032), foot, appearance.shoe)
 
     def _head(self) -> None:
-        appearance, joints = self._look, self._joints
+        appearance, joints = self._appearance, self._joints
         head = joints["head"]
         up = joints["head_top"] - head
         radius = float(np.linalg.norm(up))
@@ -186,10 +191,10 @@ class GarmentBuilder:
         self._yaw = body_yaw
 
     def _hair(self, head: np.ndarray, up: np.ndarray, ahead: np.ndarray) -> None:
-        """up, ahead: half the head's height long."""
-        appearance = self._look
+        """Add hair and hats; `up` and `ahead` are as long as half the height of the head."""
+        appearance = self._appearance
         radius = float(np.linalg.norm(up))
-        # Start and end, in halves of the head upward and ahead; both radii.
+        # Start and end in units of up and ahead; both radii.
         tufts: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
             "curly": ((0.3, -0.16), (0.4, -0.16), (0.9, 0.82)),
             "long": ((0.25, -0.3), (-1.7, -0.3), (0.76, 0.56)),
@@ -209,7 +214,7 @@ class GarmentBuilder:
             self._add((brim, brim + 0.5 * ahead), (0.16 * radius,) * 2, _HEAD, appearance.extra_paint)
 
     def _extras(self) -> None:
-        appearance, thick, ahead = self._look, self._thick, self._ahead
+        appearance, thick, ahead = self._appearance, self._thick, self._ahead
         chest, pelvis = self._joints["chest"], self._joints["pelvis"]
         down, paint = pelvis - chest, appearance.extra_paint
         if appearance.extra == "scarf":
