@@ -8,9 +8,10 @@ import torch
 from support import paths
 
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.training.tasks import load_config, settings_text
 from reid.datasets import DATASETS
 from reid.model.kpr import Kpr
-from reid.training.config import ReidTrainConfig, as_python, load_train_config, with_settings
+from reid.training.config import ReidTrainConfig, with_settings
 from reid.training.losses import kpr_loss
 
 FOLDER = paths.ROOT / "configs" / "reid"
@@ -23,12 +24,12 @@ PUBLISHED = [
 
 
 def recipe(name: str) -> ReidTrainConfig:
-    return load_train_config(FOLDER / f"{name}.py")
+    return load_config(FOLDER / f"{name}.py")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_recipe_builds_an_encoder_whose_loss_can_be_learned_from(file: Path) -> None:
-    config = load_train_config(file, ["sampler.identities=2", "sampler.crops_each=2"])
+    config = load_config(file, ["sampler.identities=2", "sampler.crops_each=2"])
     assert config.data.name in DATASETS and (config.test is None or config.test.name in DATASETS)
     with torch.device("meta"):
         Kpr(config.shape(751, 6))  # of the true size, without its memory
@@ -42,9 +43,9 @@ def test_every_recipe_builds_an_encoder_whose_loss_can_be_learned_from(file: Pat
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_written_recipe_says_the_same_again(file: Path, tmp_path: Path) -> None:
-    config = load_train_config(file)
-    (tmp_path / "again.py").write_text(as_python(config))
-    assert load_train_config(tmp_path / "again.py") == config
+    config = load_config(file)
+    (tmp_path / "again.py").write_text(settings_text(config))
+    assert load_config(tmp_path / "again.py") == config
 
 
 def test_the_published_recipes_are_those_of_the_official_table() -> None:
@@ -81,7 +82,7 @@ def test_each_ablation_adds_one_thing() -> None:
         + "".join("+-"[i] for i in range(2) if (p.positives, p.negatives)[i])
         + ("o" if config.augment.occlusion.probability else "")
         + config.scoring.vectors[0]
-        for config in (load_train_config(file) for file in FOLDER.glob("ablation_*.py"))
+        for config in (load_config(file) for file in FOLDER.glob("ablation_*.py"))
         for p in [config.prompts]
     }
     assert rows == {"lastw", "lastf", "multif", "multi+f", "multi+-f", "last+-of", "multiof"}
@@ -102,18 +103,18 @@ def test_each_ablation_adds_one_thing() -> None:
 )
 def test_a_wrong_setting_is_refused_in_words(word: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        load_train_config(FOLDER / "cuhk03_small.py", [word])
+        load_config(FOLDER / "cuhk03_small.py", [word])
     assert message in str(caught.value)
 
 
 def test_a_recipe_that_is_not_there_is_told() -> None:
     with pytest.raises(InputError, match=r"No config file at .* reid/cuhk03_small"):
-        load_train_config(FOLDER / "nothing.py")
+        load_config(FOLDER / "nothing.py")
 
 
 def test_words_that_only_fit_together_are_taken_together() -> None:
     words = ["schedule.epochs=2", "schedule.warmup_epochs=1"]
-    assert load_train_config(FOLDER / "cuhk03_small.py", words).schedule.epochs == 2
+    assert load_config(FOLDER / "cuhk03_small.py", words).schedule.epochs == 2
 
 
 def test_options_of_a_data_set_are_added_and_go_with_it() -> None:

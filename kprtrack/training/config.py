@@ -1,64 +1,76 @@
-"""What the recipes of detectors and pose estimators have in common, and which kind a recipe is."""
+"""Settings that the trainings of detectors and pose estimators share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeVar
 
-from kprtrack.core.errors import UserError, unknown_name
-from kprtrack.core.settings import nested, read_settings, updated
+from kprtrack.core.errors import UserError
+from kprtrack.core.settings import updated
 
-TASKS = ("reid", "detector", "pose")  # a recipe says `task = "pose"`; one that says nothing is the encoder's
-
-_EXAMPLE = "schedule.epochs=60"
+# They decide where and how fast a training runs, not its result: a resumed run may change them.
+_NOT_THE_RESULT = ("out", "computing")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Labelled pictures, see kprtrack.training.annotations."""
+    """Annotated images, see kprtrack.training.annotations."""
 
     annotations: str = ""  # a json file, or PoseTrack21's folder of them
-    images: str | None = None  # what the names of pictures begin at; None: the annotations' folder
-    share: float = 1.0  # how often an epoch shows each picture; 0.5: another half of them in every epoch
+    images: str | None = None  # the folder that image names are relative to; None: the annotations' folder
+    share: float = 1.0  # how often an epoch uses each image; 0.5: another half of them in every epoch
 
     def __post_init__(self) -> None:
         if self.share < 0:
-            raise UserError(f"share is {self.share}. Give 0 or more: how often an epoch shows each picture.")
+            raise UserError(f"share is {self.share}. Set 0 or more: how often an epoch uses each image.")
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is learnt from and what is scored on; a recipe may name a file, a dict or a list of them."""
+    """Training and validation data; a config may name a file, a dict or a list of them."""
 
     train: tuple[Source, ...] = ()
     val: tuple[Source, ...] = ()
 
 
-def task_of(recipe: str | Path) -> str:
-    """Which of TASKS a recipe is for. Raises: InputError if it cannot be read, UserError for another."""
-    task = read_settings(recipe, *TASKS).get("task", TASKS[0])
-    if task not in TASKS:
-        raise unknown_name("task", str(task), TASKS)
-    return task
-
-
-def load_recipe(default: T, path: str | Path, assignments: Sequence[str] = ()) -> T:
-    """`default` (frozen dataclass, fields `task` and `data`) as recipe and `key.sub=value` words change it.
-
-    Raises: InputError if the file cannot be read, UserError for an unknown key or a wrong value.
-    """
-    return with_settings(with_settings(default, read_settings(path, *TASKS)), nested(assignments, _EXAMPLE))
+class _HasData(Protocol):
+    @property
+    def data(self) -> DataConfig: ...
 
 
 def with_settings(config: T, values: Mapping[str, Any]) -> T:
-    """`config` with nested `values`: {"data": {"train": "train.json"}}. Raises: UserError."""
+    """A config changed by nested values, such as {"data": {"train": "train.json"}}.
+
+    Raises:
+        UserError: A key is unknown or a value is wrong.
+    """
     data = values.get("data")
     if isinstance(data, Mapping):
         listed = {role: _listed(data[role]) for role in ("train", "val") if role in data}
         values = {**values, "data": {**data, **listed}}
     return updated(config, values)
+
+
+def validate_sources(data: DataConfig) -> Sequence[Source]:
+    """The training sources, once every source names its annotations.
+
+    Raises:
+        UserError: There is no training source, or one has no annotations.
+    """
+    if not data.train:
+        raise UserError("No training data. Set data.train=FILE, a json file in COCO format.")
+    for role, sources in (("train", data.train), ("val", data.val)):
+        if not all(source.annotations for source in sources):
+            raise UserError(f"A source of data.{role} has no annotations. Set a json file: data.{role}=FILE.")
+    return data.train
+
+
+def resume_relevant_config(config: _HasData, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    """The settings that must be equal for a run to be resumed; where the data lie is not one of them."""
+    names = (*_NOT_THE_RESULT, *leave_out)
+    values = {name: value for name, value in asdict(config).items() if name not in names}  # type: ignore[call-overload]
+    return values | {"data": [source.share for source in config.data.train]}
 
 
 def _listed(sources: object) -> object:

@@ -1,288 +1,225 @@
-"""The loop that trains detectors and pose estimators: the page to read first. One process, one device.
+"""The training loop of all networks: ReID encoders, detectors and pose estimators.
 
-Interrupted at any moment, a run goes on from its last saved state as if nothing had been. On a CPU the result
-is then the same to the last bit: an example depends on seed, epoch and position alone, and what the network
-draws on a seed for each batch.
+It runs in one process or in several started by `accelerate launch` or `torchrun`. An interrupted run resumes
+from its last checkpoint. On a CPU the result is then bit-identical: an epoch depends on the seed and its
+number, an example on its Draw, and random numbers within the network on a seed of each batch.
 """
 
-import copy
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import UserError
 from kprtrack.core.signals import StopRequest
-from kprtrack.training.sampler import EpochSampler
-from reid.training.data import tell_lost_readers
-from reid.training.engine import keep_memory, seed_batch
-from reid.training.log import TrainLog
-from reid.training.run_folder import BEST, LATEST, STATE, alone_in, open_folder, write_description
-from reid.training.schedule import set_learning_rate
-from reid.training.state import TrainingProgress, TrainState, load_state, save_state
-
-_EMA_RAMP = 2000  # updates in which the average's memory grows (docs/reference/detector_and_pose.md 1.9)
-_HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-Precision = Literal["fp32", "bf16", "fp16"]
-
-
-@dataclass(frozen=True)
-class Task:
-    """All that one training works with."""
-
-    network: nn.Module  # what learns; its parameters and buffers are saved
-    optimiser: torch.optim.Optimizer
-    loader: "DataLoader[Any]"  # of whatever `step` takes, made by sampler.load_batches
-    sampler: EpochSampler
-    # (batch, epoch, number of the batch in it) -> loss to be minimised, and detached terms to be logged
-    step: Callable[[Any, int, int], tuple[Tensor, Mapping[str, Tensor]]]
-    learning_rate: Callable[[float], float]  # epochs done so far, fractions too -> rate of the next step
-    # Scores of the averaged network; the best weights are those with the highest first one. None: unscored.
-    score: Callable[[nn.Module], Mapping[str, float]] | None
-    weights: Callable[[nn.Module], bytes]  # the averaged network as the file that our own loaders read
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """How long and how carefully to learn; the first five decide the result."""
-
-    epochs: int
-    ema_decay: float | None = 0.9998  # of the averaged network; None: the network itself is scored and saved
-    score_every_epochs: int | None = None  # None: at the end alone
-    clip_gradient: float | None = None  # greatest norm
-    precision: Precision = "fp32"
-    save_every_min: float = 10.0  # minutes between two saved states; each epoch's end is saved anyway
-    save_every_batches: int | None = None  # likewise, in batches
-
-
-class Average(nn.Module):
-    """A network and the moving average of all its floating-point state.
-
-    Source: docs/reference/detector_and_pose.md 1.9.
-    """
-
-    updates: Tensor
-
-    def __init__(self, network: nn.Module, decay: float | None) -> None:
-        super().__init__()
-        self.network = network
-        self._decay = decay
-        if decay is not None:
-            self.mean = copy.deepcopy(network).eval().requires_grad_(False)
-            self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take in what the network is now."""
-        if self._decay is None:
-            return
-        self.updates += 1
-        kept = ema_decay(int(self.updates), self._decay)
-        old, new = (list(module.state_dict().values()) for module in (self.mean, self.network))
-        floating = [row for row, value in enumerate(old) if value.is_floating_point()]
-        torch._foreach_lerp_([old[row] for row in floating], [new[row] for row in floating], 1 - kept)
-
-    def result(self) -> nn.Module:
-        """The network to score and to save, in evaluation mode."""
-        return self.network.eval() if self._decay is None else self.mean
-
-
-def ema_decay(updates: int, decay: float) -> float:
-    """How much of the average the given update (from 1) leaves."""
-    return decay * (1 - math.exp(-updates / _EMA_RAMP))
+from kprtrack.training.checkpoint import TrainingProgress, TrainState, load_state, save_state
+from kprtrack.training.devices import keep_freed_memory, new_accelerator, seed_batch
+from kprtrack.training.ema import Ema
+from kprtrack.training.loading import ProcessShare, load_batches, worker_errors
+from kprtrack.training.log import TrainLog
+from kprtrack.training.optimiser import set_learning_rate
+from kprtrack.training.run_folder import BEST, LATEST, STATE, locked, open_folder, write_description
+from kprtrack.training.task import LoopConfig, Task
+from reid.training.distributed import share_statistics
 
 
 @dataclass(frozen=True)
 class Run:
-    """A task with the folder it goes to."""
+    """A task in training."""
 
     task: Task
     config: LoopConfig
     folder: Path
-    same: Mapping[str, Any]  # what a run must still be when it goes on
-    average: Average
-    learner: TrainState
+    accelerator: Accelerator
+    train_step: nn.Module  # the task's, as Accelerate wraps it
+    optimiser: torch.optim.Optimizer  # likewise
+    batches: "DataLoader[Any]"  # of this process's share
+    ema: Ema | None
+    state: TrainState
 
-    def save(self, position: TrainingProgress) -> None:
-        save_state(self.folder / STATE, self.learner, position, self.same)
+    def save(self, progress: TrainingProgress) -> None:
+        """Write the checkpoint, in the main process."""
+        if self.accelerator.is_main_process:
+            save_state(self.folder / STATE, self.state, progress, self.task.resume_fingerprint)
 
-    def speed(self, position: TrainingProgress) -> float:
-        """Pictures a second in this epoch."""
-        return position.batch * self.task.sampler.batch / max(position.seconds, 1e-9)
+    def images_per_s(self, progress: TrainingProgress) -> float:
+        """Speed in this epoch, over all processes."""
+        return progress.batch * self.task.sampler.batch_size / max(progress.seconds, 1e-9)
 
-    def autocast(self) -> AbstractContextManager[Any]:
-        half = _HALVES.get(self.config.precision)
-        return torch.autocast(_device(self.task.network).type, half) if half else nullcontext()
+    def result(self) -> nn.Module:
+        """The network to validate and save, in evaluation mode."""
+        return self.task.network.eval() if self.ema is None else self.ema.mean
 
 
-def run_training(
-    task: Task,
-    *,
-    out: str | None,
-    settings: Mapping[str, Any],
-    same: Mapping[str, Any],
-    config: LoopConfig,
-    quiet: bool = False,
-) -> Path:
-    """Train, or go on with the run in the folder `out`; returns the folder.
+def run_training(task: Task, *, out: str | None, config: LoopConfig, quiet: bool = False) -> Path:
+    """Train, or resume the run in a folder.
 
-    settings: of the whole training, to be written down. same: those that a run must keep when it goes on, and
-    what else tells another training apart, such as a fingerprint of its data.
-    Raises: UserError and its kinds for what a user can mend; KeyboardInterrupt after Ctrl-C, with all saved.
+    Args:
+        task: What is trained.
+        out: The folder of the run.
+        config: How long, and when to validate and save.
+        quiet: Log nothing to the terminal.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: Or one of its kinds, for everything that the user can fix.
+        KeyboardInterrupt: After Ctrl-C, once the checkpoint is written.
     """
-    _check(config, _device(task.network))
-    folder = open_folder(out, same)
-    with alone_in(folder):
-        average = Average(task.network, config.ema_decay)
-        scaler = torch.amp.GradScaler(_device(task.network).type) if config.precision == "fp16" else None
-        run = Run(task, config, folder, same, average, TrainState(average, task.optimiser, scaler))
-        position = _begin(run, settings)
-        first = position.epoch + position.batch / len(task.sampler)
-        log = TrainLog(folder, config.epochs, first=first, quiet=quiet)
-        with log, StopRequest() as stop, tell_lost_readers():
-            while position.epoch < config.epochs:
-                position = _one_epoch(run, position, log, stop)
-                position = _end_epoch(run, position, log)
+    accelerator = new_accelerator(config.computing.device, config.precision)
+    main = accelerator.is_main_process
+    with accelerator.main_process_first():
+        folder = open_folder(out, task.resume_fingerprint)
+    with locked(folder) if main else nullcontext():
+        run = _prepare(task, config, folder, accelerator)
+        progress = _begin(run)
+        task.sampler.set_epoch(progress.epoch)
+        first = progress.epoch + progress.batch / max(task.sampler.batches, 1)
+        log = TrainLog(folder if main else None, config.epochs, first=first, quiet=quiet or not main)
+        with log, StopRequest() as stop, worker_errors():
+            while progress.epoch < config.epochs:
+                progress = _train_epoch(run, progress, log, stop)
+                progress = _end_epoch(run, progress, log)
     return folder
 
 
-def _one_epoch(run: Run, position: TrainingProgress, log: TrainLog, stop: StopRequest) -> TrainingProgress:
-    """Train on the batches of an epoch that are left."""
-    task, batches = run.task, len(run.task.sampler)
-    task.network.train()
-    task.sampler.set_epoch(position.epoch, position.batch)
-    log.begin_epoch(position.epoch, batches, position.batch)
-    saved_s = begun_s = time.monotonic()
-    for batch in task.loader:
-        if isinstance(batch, UserError):
-            raise batch
-        told = _step(run, batch, position)
-        now_s = time.monotonic()
-        sums = {name: position.sums.get(name, 0.0) + value for name, value in told.items()}
-        seconds = position.seconds + now_s - begun_s
-        position = replace(position, batch=position.batch + 1, sums=sums, seconds=seconds)
-        begun_s = now_s
-        log.batch(told["loss"], run.speed(position), done=position.epoch + position.batch / batches)
-        if stop.asked:
-            run.save(position)
-            log.say(f"Stopped; all is saved in {run.folder}. The same command goes on from there.")
-            raise KeyboardInterrupt
-        if _save_is_due(run.config, position, now_s - saved_s):
-            run.save(position)
-            saved_s = now_s
-    return position
+def _prepare(task: Task, config: LoopConfig, folder: Path, accelerator: Accelerator) -> Run:
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
+    share = ProcessShare(task.sampler, accelerator.process_index, accelerator.num_processes)
+    if accelerator.num_processes > 1:
+        share_statistics(task.train_step)
+    train_step, optimiser = accelerator.prepare(task.train_step, task.optimiser)
+    trained = nn.ModuleDict({"train_step": task.train_step})
+    ema = None
+    if config.ema_decay is not None:
+        trained["ema"] = ema = Ema(task.network, config.ema_decay)
+    # Accelerate would divide the batches a second time.
+    batches = load_batches(task.examples, share, workers=config.computing.workers, collate=task.collate)
+    state = TrainState(trained, task.optimiser, accelerator.scaler)
+    return Run(task, config, folder, accelerator, train_step, optimiser, batches, ema, state)
 
 
-def _step(run: Run, batch: Any, position: TrainingProgress) -> dict[str, float]:
-    """Learn from one batch; the loss and what else is logged of it."""
-    task, optimiser = run.task, run.task.optimiser
-    seed_batch(*task.sampler.seed_of(position.epoch, position.batch))
-    rate = task.learning_rate(position.epoch + position.batch / len(task.sampler))
-    set_learning_rate(optimiser, rate)
-    with run.autocast():
-        loss, told = task.step(batch, position.epoch, position.batch)
-    values = torch.stack([loss.detach().float(), *(value.float() for value in told.values())]).tolist()
-    if not math.isfinite(values[0]):
-        raise UserError(
-            f"The loss is {values[0]} in epoch {position.epoch + 1}, batch {position.batch + 1}; the last "
-            f"saved state stays in {run.folder}. Train anew with a lower learning rate (now {rate:.3g}), a "
-            "longer warm-up or precision=fp32."
-        )
-    optimiser.zero_grad()
-    _descend(run, loss)
-    run.average.update()
-    return dict(zip(("loss", *told), values, strict=True))
-
-
-def _descend(run: Run, loss: Tensor) -> None:
-    """Move the parameters down the gradient of the loss."""
-    optimiser, scaler, greatest = run.task.optimiser, run.learner.scaler, run.config.clip_gradient
-    (scaler.scale(loss) if scaler else loss).backward()
-    if greatest is not None:
-        if scaler:
-            scaler.unscale_(optimiser)
-        nn.utils.clip_grad_norm_(run.task.network.parameters(), greatest)
-    if scaler:
-        scaler.step(optimiser)
-        scaler.update()
-    else:
-        optimiser.step()
-
-
-def _end_epoch(run: Run, position: TrainingProgress, log: TrainLog) -> TrainingProgress:
-    """Score where it is due, keep the weights, tell; the beginning of the next epoch."""
-    task, result = run.task, run.average.result()
-    row: dict[str, float] = {
-        "epoch": position.epoch + 1,
-        "learning_rate": task.learning_rate(position.epoch + 1),
-        **{name: value / position.batch for name, value in position.sums.items()},
-        "images_per_s": run.speed(position),
-        "seconds": position.seconds,
-    }
-    best = position.best
-    content = task.weights(result)
-    if task.score is not None and _score_is_due(run.config, position.epoch):
-        run.save(position)  # scoring may take long
-        scores = task.score(result)
-        row |= scores
-        log.say("scores: " + ", ".join(f"{name} {value:.4g}" for name, value in scores.items()))
-        found = next(iter(scores.values()))
-        if found > best:
-            write_file(run.folder / BEST, content)
-            best = found
-    write_file(run.folder / LATEST, content)
-    position = TrainingProgress(position.epoch + 1, rows=(*position.rows, row), best=best)
-    # Last: a run that ends before this does the epoch's end again, with the same result.
-    log.end_epoch(position.rows)
-    run.save(position)
-    return position
-
-
-def _begin(run: Run, settings: Mapping[str, Any]) -> TrainingProgress:
-    """Where an earlier run in the folder stopped, or the beginning."""
-    if _device(run.task.network).type == "cpu":
-        keep_memory()
+def _begin(run: Run) -> TrainingProgress:
+    """Load the checkpoint in the folder, or describe a new run."""
     if (run.folder / STATE).exists():
-        position = load_state(run.folder / STATE, run.learner)
-        # Memory ordered as before: in another order the last bits may be rounded otherwise.
-        for parameter, kept in run.task.optimiser.state.items():
-            for name, value in kept.items():
+        progress = load_state(run.folder / STATE, run.state)
+        # The memory layout of before: in another one, sums may be rounded differently.
+        for parameter, values in run.task.optimiser.state.items():
+            for name, value in values.items():
                 if value.shape == parameter.shape:
-                    kept[name] = torch.empty_like(parameter).copy_(value)
-        return position
-    write_description(run.folder, settings)
+                    values[name] = torch.empty_like(parameter).copy_(value)
+        return progress
+    run.accelerator.wait_for_everyone()  # or the second process would find the checkpoint of the first
+    if run.accelerator.is_main_process:
+        write_description(run.folder, run.task.settings)
     run.save(TrainingProgress())
     return TrainingProgress()
 
 
-def _check(config: LoopConfig, device: torch.device) -> None:
-    if config.precision == "fp16" and device.type == "cpu":
-        raise UserError("precision=fp16 needs a GPU. Set precision=bf16 or fp32.")
-    for name, value in (("epochs", config.epochs), ("score_every_epochs", config.score_every_epochs)):
-        if value is not None and value < 1:
-            raise UserError(f"{name} is {value}. Give 1 or more.")
-    if config.ema_decay is not None and not 0 < config.ema_decay < 1:
-        raise UserError(f"ema_decay is {config.ema_decay}, but must lie between 0 and 1, or be none.")
+def _train_epoch(run: Run, progress: TrainingProgress, log: TrainLog, stop: StopRequest) -> TrainingProgress:
+    """Train on the batches that are left of an epoch."""
+    sampler = run.task.sampler
+    run.train_step.train()
+    run.task.begin_epoch(progress.epoch)
+    sampler.set_epoch(progress.epoch, progress.batch)
+    log.begin_epoch(progress.epoch, sampler.batches, progress.batch)
+    saved_s = started_s = time.monotonic()
+    for batch in run.batches:
+        if isinstance(batch, UserError):
+            raise batch
+        values = _train_batch(run, batch, progress)
+        now_s = time.monotonic()
+        sums = {name: progress.sums.get(name, 0.0) + value for name, value in values.items()}
+        seconds = progress.seconds + now_s - started_s
+        progress = replace(progress, batch=progress.batch + 1, sums=sums, seconds=seconds)
+        started_s = now_s
+        log.batch(
+            values["loss"], run.images_per_s(progress), done=progress.epoch + progress.batch / sampler.batches
+        )
+        if _any_process(run.accelerator, stop.asked):
+            run.save(progress)
+            log.print_line(f"Stopped; the checkpoint is in {run.folder}. Run the same command to resume.")
+            raise KeyboardInterrupt
+        if run.config.checkpoint_is_due(progress.batch, now_s - saved_s):
+            run.save(progress)
+            saved_s = now_s
+    return progress
 
 
-def _score_is_due(config: LoopConfig, epoch: int) -> bool:
-    every = config.score_every_epochs
-    return epoch + 1 == config.epochs or bool(every and (epoch + 1) % every == 0)
+def _train_batch(run: Run, batch: Any, progress: TrainingProgress) -> dict[str, float]:
+    """One gradient step; the loss and its terms."""
+    task, accelerator = run.task, run.accelerator
+    seed_batch(task.seed, progress.epoch, progress.batch, accelerator.process_index)
+    rate = task.learning_rate(progress.epoch + progress.batch / task.sampler.batches)
+    set_learning_rate(task.optimiser, rate)
+    loss, terms = run.train_step(batch)
+    values = torch.stack([loss.detach().float(), *(value.float() for value in terms.values())])
+    if accelerator.num_processes > 1:
+        values = accelerator.reduce(values, "mean")
+    numbers = values.tolist()
+    if not math.isfinite(numbers[0]):
+        raise UserError(
+            f"The loss is {numbers[0]} in epoch {progress.epoch + 1}, batch {progress.batch + 1}; the last "
+            f"checkpoint is in {run.folder}. Train again with a lower learning rate (now {rate:.3g}), a "
+            "longer warm-up or precision=fp32."
+        )
+    run.optimiser.zero_grad()
+    accelerator.backward(loss)
+    if run.config.clip_gradient is not None:
+        accelerator.clip_grad_norm_(task.network.parameters(), run.config.clip_gradient)
+    run.optimiser.step()
+    if run.ema is not None:
+        run.ema.update(task.network)
+    return dict(zip(("loss", *terms), numbers, strict=True))
 
 
-def _save_is_due(config: LoopConfig, position: TrainingProgress, since_s: float) -> bool:
-    every = config.save_every_batches
-    return since_s >= 60 * config.save_every_min or bool(every and position.batch % every == 0)
+def _end_epoch(run: Run, progress: TrainingProgress, log: TrainLog) -> TrainingProgress:
+    """Validate where it is due, save the weights, log; the start of the next epoch."""
+    task, result = run.task, run.result()
+    last_step = progress.epoch + (progress.batch - 1) / progress.batch
+    row: dict[str, float] = {
+        "epoch": progress.epoch + 1,
+        "learning_rate": task.learning_rate(last_step),
+        **{name: value / progress.batch for name, value in progress.sums.items()},
+        "images_per_s": run.images_per_s(progress),
+        "seconds": progress.seconds,
+    }
+    best, scores = progress.best, {}
+    if run.config.validation_is_due(progress.epoch):
+        run.save(progress)  # validation may take long
+        scores = dict(task.validate(result))
+    if run.accelerator.is_main_process:
+        _write_weights(run, result, is_best=bool(scores) and next(iter(scores.values())) > best)
+    if scores:
+        row |= scores
+        best = max(best, next(iter(scores.values())))
+        log.print_line("validation: " + ", ".join(f"{name} {value:.4g}" for name, value in scores.items()))
+    progress = TrainingProgress(progress.epoch + 1, rows=(*progress.rows, row), best=best)
+    # Last: a run that is interrupted before this repeats the end of the epoch, with the same result.
+    log.end_epoch(progress.rows)
+    run.save(progress)
+    return progress
 
 
-def _device(network: nn.Module) -> torch.device:
-    return next(network.parameters()).device
+def _write_weights(run: Run, network: nn.Module, *, is_best: bool) -> None:
+    content = run.task.weights_file(network)
+    for name in (BEST, LATEST) if is_best else (LATEST,):
+        write_file(run.folder / name, content)
+
+
+def _any_process(accelerator: Accelerator, stopped: bool) -> bool:
+    """Whether any process was asked to stop: all must stop after the same batch."""
+    if accelerator.num_processes == 1:
+        return stopped
+    count: Tensor = accelerator.reduce(torch.tensor(float(stopped), device=accelerator.device), "sum")
+    return bool(count > 0)

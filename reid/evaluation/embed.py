@@ -13,7 +13,7 @@ from reid.evaluation.metrics import Embedded, Labels
 from reid.model.kpr import Kpr, Vectors
 from reid.model.prompts import PromptConfig
 from reid.training.augment import Example, plain_example, stack
-from reid.training.data import quiet_worker, readers
+from reid.training.workers import init_worker, worker_count
 
 
 def embed_samples(
@@ -42,9 +42,9 @@ def embed_samples(
     loader = DataLoader(
         PlainExamples(samples, prompts or model.config.prompts()),
         batch_size=batch,
-        num_workers=readers(workers),
+        num_workers=worker_count(workers),
         collate_fn=stack,
-        worker_init_fn=quiet_worker,
+        worker_init_fn=init_worker,
     )
     cameras = torch.tensor([each.camera for each in samples])
     features, visible, done, mode = [], [], 0, model.training

@@ -38,9 +38,13 @@ def save(path: Path, model: Kpr) -> None:
     Raises:
         OutputError: It cannot be written.
     """
+    write_file(path, to_bytes(model))
+
+
+def to_bytes(model: Kpr) -> bytes:
+    """The content of the file that `save` writes."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    content = serialise(tensors, {"format": "pt", _HEADER: json.dumps(asdict(model.config))})
-    write_file(path, content)
+    return serialise(tensors, {"format": "pt", _HEADER: json.dumps(asdict(model.config))})
 
 
 def load(path: Path, device: str = "cpu", *, spec: InputSpec | None = None) -> Kpr:

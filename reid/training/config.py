@@ -1,22 +1,22 @@
 """What a training is made of; the defaults are the published recipe (docs/reference/kpr.md 4.1)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.part_distance import Combine, Metric
-from kprtrack.core.settings import nested, read_settings, updated
+from kprtrack.core.settings import updated
 from reid.model.kpr import KprConfig, Vectors
 from reid.model.prompts import PromptConfig
 from reid.parts.targets import PART_GROUPS
 from reid.training.augment import AugmentConfig
 from reid.training.distillation import DistilConfig
 from reid.training.losses import LossConfig
-from reid.training.run_folder import as_recipe
 from reid.training.sampler import SamplerConfig
 from reid.training.schedule import ScheduleConfig
+
+Precision = Literal["fp32", "fp16", "bf16"]  # of the forward pass; weights and gradients are float32
 
 # Told by the data, so no setting.
 _FROM_DATA = ("identities", "cameras", "parts")
@@ -92,7 +92,7 @@ class ReidTrainConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     # In which the prompt tokeniser does not learn yet (docs/reference/kpr.md 4.2)
     frozen_prompt_epochs: int = 0
-    precision: Literal["fp32", "fp16", "bf16"] = "fp32"  # the published weights: fp16
+    precision: Precision = "fp32"  # the published weights: fp16
     seed: int = 1
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     computing: ComputingConfig = field(default_factory=ComputingConfig)
@@ -120,20 +120,11 @@ class ReidTrainConfig:
             cameras=cameras if self.camera_embedding and cameras > 1 else 0,
         )
 
-    def shown(self) -> PromptConfig:
+    def prompt_config(self) -> PromptConfig:
         """How crops and heatmaps are made."""
         return replace(
             self.model.prompts(), positives=self.prompts.positives, negatives=self.prompts.negatives
         )
-
-
-def load_train_config(path: str | Path, assignments: Sequence[str] = ()) -> ReidTrainConfig:
-    """The settings of a recipe such as configs/reid/cuhk03_small.py, changed by `key.sub=value` words.
-
-    Raises: InputError if the file cannot be read, UserError for an unknown key or a wrong value.
-    """
-    config = with_settings(ReidTrainConfig(), read_settings(path, "reid"))
-    return with_settings(config, nested(assignments, "schedule.epochs=60"))
 
 
 def with_settings(config: ReidTrainConfig, values: Mapping[str, Any]) -> ReidTrainConfig:
@@ -173,8 +164,3 @@ def resume_relevant_config(config: ReidTrainConfig) -> dict[str, Any]:
             del values[role]["root"]
     del values["distil"]["teacher"]  # its features are part of the training set
     return values
-
-
-def as_python(config: ReidTrainConfig) -> str:
-    """The settings as a recipe that can be trained again."""
-    return as_recipe(settings_of(config))

@@ -1,10 +1,11 @@
-"""What makes several processes train as one: gathered features and shared batch statistics, differentiable.
+"""Training in several processes: gathered features, synchronised batch norm and shared validation.
 
-Source of the idea of batch norm over all processes: Peng et al., MegDet, CVPR 2018.
+Source of the synchronised batch norm: Peng et al., MegDet, CVPR 2018.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -15,22 +16,50 @@ from reid.model.heads import PerHead
 from reid.model.kpr import KprOutput
 from reid.training.losses import HeadWeights, LossConfig
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 
 def processes() -> int:
-    """How many train together."""
+    """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def gather(values: torch.Tensor) -> torch.Tensor:
-    """The rows of all processes, in their order. Each must have as many, and use the result in the same way.
+def mean_of_processes(value: torch.Tensor) -> torch.Tensor:
+    """The mean of a value over all processes; without gradient."""
+    return _Sum.forward(None, value.detach()) / processes() if processes() > 1 else value
 
-    Its gradient is the sum over the processes, as it is for anything that all of them compute.
+
+def map_in_processes(function: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R]:
+    """Compute the results of all items, each process those of its share.
+
+    Args:
+        function: Gives one result for each item; results must be picklable.
+        items: The same in all processes.
+
+    Returns:
+        The results of all items in their order, in every process.
+    """
+    count = processes()
+    if count == 1:
+        return list(function(items))
+    own = function(items[dist.get_rank() :: count] or items[:1])
+    shares: list[Sequence[R]] = [[] for _ in range(count)]
+    dist.all_gather_object(shares, list(own))
+    return [shares[row % count][row // count] for row in range(len(items))]
+
+
+def gather(values: torch.Tensor) -> torch.Tensor:
+    """The rows of all processes, in their order; differentiable.
+
+    Each process must have as many rows, and use the result in the same way. The gradient is the sum over the
+    processes.
     """
     return _Gather.apply(values) if processes() > 1 else values
 
 
 def gather_output(output: KprOutput, config: LossConfig) -> KprOutput:
-    """The output with that of all processes where the loss reads it."""
+    """The output of all processes, where the loss reads it."""
     if processes() == 1:
         return output
     return replace(
@@ -43,7 +72,7 @@ def gather_output(output: KprOutput, config: LossConfig) -> KprOutput:
 
 
 def share_statistics(model: nn.Module) -> None:
-    """Let every batch norm of the model see the batch of all processes; tensors keep their names."""
+    """Replace every batch norm below the model by a SharedBatchNorm; parameters and names stay."""
     for parent in model.modules():
         for name, child in parent.named_children():
             if isinstance(child, _BatchNorm):
@@ -51,7 +80,7 @@ def share_statistics(model: nn.Module) -> None:
 
 
 class SharedBatchNorm(_BatchNorm):
-    """Batch norm over the batch of all processes, each of which has an equal share of it."""
+    """Batch norm over the batch of all processes, which have equal shares of it."""
 
     def __init__(self, norm: _BatchNorm) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum)
@@ -60,7 +89,7 @@ class SharedBatchNorm(_BatchNorm):
         self.train(norm.training)
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
-        """Maps and vectors alike."""
+        """Accept maps and vectors."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training:
@@ -73,12 +102,12 @@ class SharedBatchNorm(_BatchNorm):
             mean = _share(values.mean(dim=axes)) / processes()
             centred = values - mean.reshape(along)
             variance = _share(centred.square().mean(dim=axes)) / processes()
-            self._remember(mean.detach(), variance.detach(), values.numel() // values.shape[1])
+            self._update_statistics(mean.detach(), variance.detach(), values.numel() // values.shape[1])
             scale = self.weight * torch.rsqrt(variance + self.eps)
             return (centred * scale.reshape(along) + self.bias.reshape(along)).to(input.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: torch.Tensor, variance: torch.Tensor, own: int) -> None:
+    def _update_statistics(self, mean: torch.Tensor, variance: torch.Tensor, own: int) -> None:
         count = own * processes()
         assert self.running_mean is not None and self.running_var is not None
         assert self.momentum is not None and self.num_batches_tracked is not None

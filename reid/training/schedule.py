@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import torch
-
 from kprtrack.core.errors import UserError
 
 
@@ -33,13 +31,3 @@ def learning_rate(epoch: int, config: ScheduleConfig) -> float:
         progress = (epoch - config.warmup_epochs) / (config.epochs - config.warmup_epochs)
         share = (1 + math.cos(math.pi * progress)) / 2
     return config.floor + (config.peak - config.floor) * share
-
-
-def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Give every parameter group the same rate.
-
-    The official recipe asks for twice the rate on biases and its scheduler undoes that
-    (docs/reference/kpr.md 4.1).
-    """
-    for group in optimiser.param_groups:
-        group["lr"] = rate

@@ -1,10 +1,8 @@
-"""Scores the encoder on query and gallery while it is trained; every process embeds its share."""
+"""Validation of the encoder on query and gallery during training."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from accelerate import Accelerator
-from accelerate.utils import gather_object
 
 from kprtrack.core.errors import UserError
 from reid.datasets import ReidData, ReidSample
@@ -12,32 +10,28 @@ from reid.evaluation.embed import embed_samples, labels_of
 from reid.evaluation.metrics import Embedded, evaluate
 from reid.model.kpr import Kpr
 from reid.training.config import ReidTrainConfig
+from reid.training.distributed import map_in_processes
 
 _RANKS = (1, 5, 10)
 
 
-def scoring_is_due(config: ReidTrainConfig, epoch: int) -> bool:
-    """Whether scores are taken after this epoch, counted from 0."""
-    every = config.scoring.every_epochs
-    last = epoch + 1 == config.schedule.epochs
-    return bool((every and (epoch + 1) % every == 0) or (last and config.scoring.at_end))
+def validate_test_data(test: ReidData, config: ReidTrainConfig) -> None:
+    """Check that there is something to validate on.
 
-
-def validate_unscorable(test: ReidData, config: ReidTrainConfig) -> None:
-    """Raises: UserError if scores are asked for and there is nothing to score on."""
-    asked = config.scoring.at_end or config.scoring.every_epochs
-    if asked and not (test.query and test.gallery):
+    Raises:
+        UserError: Scores are requested, and query or gallery is empty.
+    """
+    requested = config.scoring.at_end or config.scoring.every_epochs
+    if requested and not (test.query and test.gallery):
         raise UserError(
-            f"The dataset {test.name} has no query and gallery to be scored on. Name another with "
-            "test.name and test.root, or leave it: scoring.at_end=false scoring.every_epochs=none."
+            f"The dataset {test.name} has no query and gallery to validate on. Name another with "
+            "test.name and test.root, or train without: scoring.at_end=false scoring.every_epochs=none."
         )
 
 
-def score(engine: Accelerator, model: Kpr, test: ReidData, config: ReidTrainConfig) -> Mapping[str, float]:
-    """mAP and CMC by the dataset's protocol, in all processes."""
-    query, gallery = (
-        _embed_together(engine, model, samples, config) for samples in (test.query, test.gallery)
-    )
+def score(model: Kpr, test: ReidData, config: ReidTrainConfig) -> Mapping[str, float]:
+    """mAP and CMC by the dataset's protocol; called in all processes."""
+    query, gallery = (_embed(model, samples, config) for samples in (test.query, test.gallery))
     found = evaluate(
         query,
         gallery,
@@ -48,23 +42,19 @@ def score(engine: Accelerator, model: Kpr, test: ReidData, config: ReidTrainConf
     return {"map": found.map} | {f"rank{rank}": float(found.cmc[rank - 1]) for rank in _RANKS}
 
 
-def _embed_together(
-    engine: Accelerator, model: Kpr, samples: Sequence[ReidSample], config: ReidTrainConfig
-) -> Embedded:
-    rank, world = engine.process_index, engine.num_processes
-    own = embed_samples(
-        model,
-        samples[rank::world] or samples[:1],
-        prompts=config.shown(),
-        vectors=config.scoring.vectors,
-        batch=config.scoring.batch,
-        workers=config.computing.workers,
-    )
-    if world == 1:
-        return own
-    features = np.empty((len(samples), *own.features.shape[1:]), own.features.dtype)
-    visible = np.empty(features.shape[:2], own.visible.dtype)
-    for place, (found, seen) in enumerate(gather_object([(own.features, own.visible)])):
-        count = len(features[place::world])
-        features[place::world], visible[place::world] = found[:count], seen[:count]
-    return Embedded(features, visible, labels_of(samples))
+def _embed(model: Kpr, samples: Sequence[ReidSample], config: ReidTrainConfig) -> Embedded:
+    """Features of all samples, each process embedding its share."""
+
+    def embed(share: Sequence[ReidSample]) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+        own = embed_samples(
+            model,
+            share,
+            prompts=config.prompt_config(),
+            vectors=config.scoring.vectors,
+            batch=config.scoring.batch,
+            workers=config.computing.workers,
+        )
+        return list(zip(own.features, own.visible, strict=True))
+
+    features, visible = zip(*map_in_processes(embed, samples), strict=True)
+    return Embedded(np.stack(features), np.stack(visible), labels_of(samples))

@@ -10,6 +10,7 @@ import numpy as np
 
 from kprtrack.training.config import with_settings
 from kprtrack.training.detector.config import DetectorTrainConfig
+from support.changes import nested_changes
 
 WIDTH, HEIGHT = 120, 90
 TINY: dict[str, Any] = {
@@ -28,11 +29,8 @@ def tiny_config(annotations: Path, out: Path | None, /, **changes: Any) -> Detec
     """TINY on drawn pictures, with dotted changes, written a__b=1."""
     sources = {"train": str(annotations), "val": str(annotations)}
     config = with_settings(DetectorTrainConfig(), TINY | {"data": sources, "out": out and str(out)})
-    for key, value in changes.items():
-        nested: Any = value
-        for part in reversed(key.split("__")):
-            nested = {part: nested}
-        config = with_settings(config, nested)
+    for change in nested_changes(changes):
+        config = with_settings(config, change)
     return config
 
 

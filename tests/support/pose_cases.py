@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS
+from kprtrack.training.config import with_settings
+from kprtrack.training.pose.config import PoseTrainConfig
+from support.changes import nested_changes
 
 # x y of a standing person's keypoints, from 0 to 1 in a box.
 STANDING = np.array(
@@ -16,6 +20,31 @@ STANDING = np.array(
         *((0.61, 0.52), (0.39, 0.52), (0.63, 0.74), (0.37, 0.74), (0.65, 0.95), (0.35, 0.95)),
     ]
 )
+
+QUIET_AUGMENT = {"half_body": 0.0, "shift": 0.0, "scale_share": 0.05, "rotate": 0.0}
+TINY: dict[str, Any] = {
+    "small": {
+        "input_height": 64,
+        "input_width": 64,
+        "stem_width": 8,
+        "stage_widths": (12, 16, 24, 32),
+        "neck_width": 24,
+    },
+    "sigma": 1.0,
+    "augment": QUIET_AUGMENT,
+    "batch": 8,
+    "schedule": {"peak": 0.01, "epochs": 2, "warmup_epochs": 0.5},
+    "computing": {"workers": 0, "device": "cpu"},
+}
+
+
+def tiny_config(annotations: Path, out: Path | None, /, **changes: Any) -> PoseTrainConfig:
+    """TINY on the images that `write_figures` wrote, with dotted changes, written a__b=1."""
+    sources = {"train": str(annotations), "val": str(annotations)}
+    config = with_settings(PoseTrainConfig(), TINY | {"data": sources, "out": out and str(out)})
+    for change in nested_changes(changes):
+        config = with_settings(config, change)
+    return config
 
 
 def figure(rng: np.random.Generator, *, wide: int = 96, high: int = 128) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from reid.datasets import ReidData, ReidSample
 from reid.training.config import ReidTrainConfig, with_settings
+from support.changes import nested_changes
 
 HEIGHT, WIDTH = 64, 32
 TINY: dict[str, Any] = {
@@ -31,11 +32,8 @@ TINY: dict[str, Any] = {
 def tiny_config(folder: Path, /, **changes: Any) -> ReidTrainConfig:
     """TINY with dotted changes, written a__b=1."""
     config = with_settings(ReidTrainConfig(), TINY | {"out": str(folder)})
-    for key, value in changes.items():
-        nested: Any = value
-        for part in reversed(key.split("__")):
-            nested = {part: nested}
-        config = with_settings(config, nested)
+    for change in nested_changes(changes):
+        config = with_settings(config, change)
     return config
 
 

@@ -1,6 +1,6 @@
-"""A training as a program of its own, to be killed or to be one of several processes.
+"""A training as a program of its own: to be killed, or one of several processes.
 
-Arguments: folder of the drawn people, then a JSON object: {"out": ..., "changes": {dotted: value}}.
+Argument: a JSON object {"task": "reid", "data": ..., "out": ..., "changes": {dotted: value}}.
 """
 
 import json
@@ -9,10 +9,16 @@ from pathlib import Path
 
 import torch
 
-from reid.training.trainer import train
-from support.train_cases import drawn_data, tiny_config
+from kprtrack.training.tasks import train, train_reid
+from support import detector_cases, pose_cases, train_cases
 
 if __name__ == "__main__":
     torch.set_num_threads(1)  # another number gives other last bits
-    told = json.loads(sys.argv[2])
-    train(tiny_config(Path(told["out"]), **told["changes"]), drawn_data(Path(sys.argv[1])), quiet=True)
+    words = json.loads(sys.argv[1])
+    data, out, changes = Path(words["data"]), Path(words["out"]), words["changes"]
+    if words["task"] == "reid":
+        train_reid(train_cases.tiny_config(out, **changes), train_cases.drawn_data(data), quiet=True)
+    elif words["task"] == "detector":
+        train(detector_cases.tiny_config(data, out, **changes), quiet=True)
+    else:
+        train(pose_cases.tiny_config(data, out, **changes), quiet=True)

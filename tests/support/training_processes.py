@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,44 +18,50 @@ SETTINGS: dict[str, Any] = {
     "frozen_prompt_epochs": 1,
     "computing__save_every_batches": 1,
 }
-WORKER = paths.ROOT / "tests" / "support" / "train_worker.py"
+_WORKER = paths.ROOT / "tests" / "support" / "train_worker.py"
 
 
-def start(drawn: Path, out: Path, **changes: Any) -> subprocess.Popen[bytes]:
-    told = json.dumps({"out": str(out), "changes": SETTINGS | changes})
-    program = [sys.executable, str(WORKER), str(drawn), told]
-    return subprocess.Popen(program, cwd=WORKER.parents[2], start_new_session=True)
+def command(task: str, data: Path, out: Path, changes: Mapping[str, Any]) -> list[str]:
+    """The words that train a task of train_worker."""
+    words = {"task": task, "data": str(data), "out": str(out), "changes": changes}
+    return [sys.executable, str(_WORKER), json.dumps(words)]
 
 
-def wait_until_it_works(state: Path, process: subprocess.Popen[bytes]) -> None:
-    """Until the state is written, anew if it was there."""
-    before = state.stat().st_mtime_ns if state.exists() else 0
-    while not state.exists() or state.stat().st_mtime_ns == before:
+def start(task: str, data: Path, out: Path, **changes: Any) -> subprocess.Popen[bytes]:
+    """Start a training in a session of its own."""
+    return subprocess.Popen(command(task, data, out, changes), cwd=paths.ROOT, start_new_session=True)
+
+
+def wait_for_checkpoint(checkpoint: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the checkpoint is written, again if it was there."""
+    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
         assert process.poll() is None
         time.sleep(0.001)
 
 
-def train_in_two(drawn: Path, out: Path, changes: dict[str, Any]) -> None:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    told = json.dumps({"out": str(out), "changes": changes})
+def train_in_two(task: str, data: Path, out: Path, **changes: Any) -> None:
+    """Train with two processes that find each other as those of `accelerate launch` do."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     shared = {
         "WORLD_SIZE": "2",
         "LOCAL_WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
     }
     running = [
         subprocess.Popen(
-            [sys.executable, str(WORKER), str(drawn), told],
-            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            cwd=WORKER.parents[2],
+            command(task, data, out, changes),
+            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            cwd=paths.ROOT,
         )
         for rank in range(2)
     ]
     try:
-        assert [each.wait(120) for each in running] == [0, 0]
+        assert [each.wait(300) for each in running] == [0, 0]
     finally:
         for each in running:
             each.kill()

@@ -3,20 +3,15 @@
 Source: docs/reference/detector_and_pose.md 1.9.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from kprtrack.core.errors import UserError
 from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, YoloxSize
 from kprtrack.training.config import DataConfig
 from kprtrack.training.detector.augment import DetectorAugment
 from kprtrack.training.detector.schedule import YoloxSchedule
-from kprtrack.training.loop import LoopConfig, Precision
-from reid.training.config import ComputingConfig
-
-# These may change when a run goes on: they decide where and how fast, not what.
-_NOT_THE_RESULT = ("out", "computing")
+from reid.training.config import ComputingConfig, Precision
 
 
 @dataclass(frozen=True)
@@ -97,22 +92,3 @@ class DetectorTrainConfig:
                 f"batch={self.batch} and scoring.batch={self.scoring.batch} must be 1 or more, "
                 f"computing.workers={self.computing.workers} 0 or more."
             )
-
-    def loop(self) -> LoopConfig:
-        """How the loop goes over it."""
-        return LoopConfig(
-            epochs=self.schedule.epochs,
-            ema_decay=self.ema_decay,
-            score_every_epochs=self.scoring.every_epochs,
-            clip_gradient=self.optimiser.clip_gradient,
-            precision=self.precision,
-            save_every_min=self.computing.save_every_min,
-            save_every_batches=self.computing.save_every_batches,
-        )
-
-
-def resume_relevant_config(config: DetectorTrainConfig) -> Mapping[str, Any]:
-    """The settings that a run must keep when it goes on; where the data lie is not one of them."""
-    values = {name: value for name, value in asdict(config).items() if name not in _NOT_THE_RESULT}
-    values["data"] = [source["share"] for source in values["data"]["train"]]
-    return values

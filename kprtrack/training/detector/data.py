@@ -18,7 +18,7 @@ from kprtrack.training.annotations import LabelledImage, corners_of
 from kprtrack.training.detector.assign import Targets
 from kprtrack.training.detector.augment import Example, Labels, Picture, example, plain_example
 from kprtrack.training.detector.config import DetectorDistil, DetectorTrainConfig
-from kprtrack.training.sampler import Draw
+from reid.training.sampler import Draw
 
 _SAME_SIZE_BATCHES = 10  # before another size is drawn (docs/reference/detector_and_pose.md 1.9)
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
@@ -92,7 +92,7 @@ class DetectorExamples(Dataset[tuple[Example, np.ndarray]]):
         if self._config.input_range_px is None:
             return self._config.input_px
         least, greatest = (side // CANVAS_MULTIPLE_PX for side in self._config.input_range_px)
-        rng = np.random.default_rng((draw.seed, draw.epoch, draw.batch // _SAME_SIZE_BATCHES, 0))
+        rng = np.random.default_rng((draw.seed[0], draw.epoch, draw.batch // _SAME_SIZE_BATCHES, 0))
         return int(rng.integers(least, greatest + 1)) * CANVAS_MULTIPLE_PX
 
 
@@ -118,7 +118,7 @@ def ignored_cells(polygons: Sequence[np.ndarray], size: int) -> np.ndarray:
     return np.concatenate([occluded_fraction[s // 2 :: s, s // 2 :: s].reshape(-1) for s in STRIDES]) > 0
 
 
-def read_picture(image: LabelledImage, coarse: int = 1) -> np.ndarray:
+def read_image(image: LabelledImage, coarse: int = 1) -> np.ndarray:
     """[H, W, 3] uint8 BGR. coarse: 2 reads it at half its size, rounded up, which is faster.
 
     Raises: InputError if it is damaged or of another size than its annotations say.
@@ -153,4 +153,4 @@ def _picture(image: LabelledImage, distil: DetectorDistil) -> Picture:
     doubtful = tuple(corners_of(box) for box in boxes[inside & ~sure])
     scores = np.minimum(image.scores[sure] / distil.full_score, 1).astype(np.float32)
     labels = Labels(boxes[sure], scores, (*image.ignore, *doubtful))
-    return Picture(partial(read_picture, image), image.width, image.height, labels)
+    return Picture(partial(read_image, image), image.width, image.height, labels)

@@ -16,13 +16,14 @@ from torch.nn import functional as F
 from kprtrack.detectors.yolox_network import cells, decode
 from kprtrack.training.detector.assign import Assignment, paired_iou
 from kprtrack.training.detector.loss import decoded
+from reid.training.distributed import mean_of_processes, processes
 
 _IOU_WEIGHT = 5.0  # as of labels
 _LEAST_SCORE = 0.05  # of the teacher, for its box and class to be learnt: less weighs next to nothing
 
 
 @dataclass(frozen=True)
-class Taught:
+class TeacherOutput:
     """What a teacher says of the A cells of B pictures."""
 
     boxes: Tensor  # [B, A, 4] centre x, centre y, width, height in canvas pixels
@@ -31,15 +32,15 @@ class Taught:
 
 
 @torch.no_grad()
-def teacher_features(raw: Tensor, *, height: int, width: int, full_score: float) -> Taught:
+def teacher_output(raw: Tensor, *, height: int, width: int, full_score: float) -> TeacherOutput:
     """What to learn from [B, A, 6] of `Yolox.forward` of one class. full_score: counts as certain."""
     found = decode(raw, height, width)
     people = (found[..., 4] * found[..., 5] / full_score).clamp(max=1)
-    return Taught(found[..., :4], people, (found[..., 5] / full_score).clamp(max=1))
+    return TeacherOutput(found[..., :4], people, (found[..., 5] / full_score).clamp(max=1))
 
 
 def distil_loss(
-    logits: Tensor, teacher: Taught, assigned: Sequence[Assignment], *, height: int, width: int
+    logits: Tensor, teacher: TeacherOutput, assigned: Sequence[Assignment], *, height: int, width: int
 ) -> Tensor:
     """The loss of a batch, of the size of a label's for as many cells as the teacher sees people in.
 
@@ -57,4 +58,4 @@ def distil_loss(
     apart = 1 - paired_iou(boxes, teacher.boxes[seen]).square()
     classes = F.binary_cross_entropy_with_logits(own[:, 5], teacher.classes[seen], reduction="none")
     total = objects.where(free, 0).sum() + (weights * (_IOU_WEIGHT * apart + classes)).sum()
-    return total / weights.sum().clamp(min=1)
+    return total / mean_of_processes(weights.sum()).clamp(min=1 / processes())

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from kprtrack.detectors.yolox_network import cells
 from kprtrack.training.detector.assign import Assignment, Targets, assign, paired_iou
+from reid.training.distributed import mean_of_processes, processes
 
 _IOU_WEIGHT = 5.0
 
@@ -62,7 +63,7 @@ def yolox_loss(
         for box, own, each in zip(boxes.detach(), logits.detach(), targets, strict=True)
     )
     matched = _matched(assigned, targets)
-    count = max(len(matched.cells), 1)
+    count = _mean_count(len(matched.cells), logits.device)
     own = logits[matched.pictures, matched.cells]  # [P, 5 + C]
     losses = {
         "iou": _IOU_WEIGHT * (matched.scores * (1 - _ious(boxes, matched).square())).sum(),
@@ -78,6 +79,15 @@ def decoded(logits: Tensor, grid: Tensor) -> Tensor:
     """[..., 4] centre x, centre y, width, height in canvas pixels. grid: of the same cells."""
     centres = (logits[..., :2] + grid[:, :2]) * grid[:, 2:]
     return torch.cat((centres, logits[..., 2:4].exp() * grid[:, 2:]), dim=-1)
+
+
+def _mean_count(own: int, device: torch.device) -> float:
+    """Assigned cells of each process on average, so that the mean gradient is that of the whole batch."""
+    count = processes()
+    if count == 1:
+        return max(own, 1)
+    total = mean_of_processes(torch.tensor(float(own), device=device)).item() * count
+    return max(total, 1) / count
 
 
 def _matched(assigned: Sequence[Assignment], targets: Sequence[Targets]) -> _Matched:

@@ -1,21 +1,17 @@
 """What the training of a pose network is made of; the defaults are the small network's."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from kprtrack.core.errors import UserError
 from kprtrack.poses.hrnet import HrnetConfig
 from kprtrack.poses.small import SmallPoseConfig, SmallPoseShape
 from kprtrack.poses.topdown import TopDown
 from kprtrack.training.config import DataConfig
-from kprtrack.training.loop import LoopConfig, Precision
 from kprtrack.training.pose.augment import PoseAugmentConfig
-from reid.training.config import ComputingConfig
+from reid.training.config import ComputingConfig, Precision
 
-# These may change when a run goes on: they decide where and how fast, or only how it began.
-_NOT_THE_RESULT = ("out", "computing", "init")
 _WARMUP_SHARE = 1e-3  # of the peak: where the warm-up starts (docs/reference/detector_and_pose.md 2.7)
 _DROP = 0.1
 
@@ -108,22 +104,3 @@ class PoseTrainConfig:
     def layout(self) -> TopDown:
         """How crops are cut and heatmaps read, in training as in use."""
         return self.hrnet.layout() if self.network == "hrnet" else SmallPoseConfig().layout(self.small)
-
-    def loop(self) -> LoopConfig:
-        """How the loop goes over it."""
-        return LoopConfig(
-            epochs=self.schedule.epochs,
-            ema_decay=self.ema_decay,
-            score_every_epochs=self.scoring.every_epochs,
-            clip_gradient=self.optimiser.clip_gradient,
-            precision=self.precision,
-            save_every_min=self.computing.save_every_min,
-            save_every_batches=self.computing.save_every_batches,
-        )
-
-
-def resume_relevant_config(config: PoseTrainConfig) -> Mapping[str, Any]:
-    """The settings that a run must keep when it goes on; where the data lie is not one of them."""
-    other = "hrnet" if config.network == "small" else "small"
-    kept = {name: value for name, value in asdict(config).items() if name not in (*_NOT_THE_RESULT, other)}
-    return {**kept, "data": [source.share for source in config.data.train]}

@@ -15,11 +15,11 @@ from kprtrack.poses.crops import cut_crops
 from kprtrack.poses.topdown import Skeleton, TopDown
 from kprtrack.training.annotations import LabelledImage, read_annotations
 from kprtrack.training.config import Source
-from kprtrack.training.detector.data import read_picture
+from kprtrack.training.detector.data import read_image
 from kprtrack.training.pose.augment import Person, augment
 from kprtrack.training.pose.config import PoseLabels, PoseTrainConfig
 from kprtrack.training.pose.targets import ENCODERS, TargetSize
-from kprtrack.training.sampler import Draw
+from reid.training.sampler import Draw
 
 _STRIDE = 4  # input pixels per heatmap cell
 
@@ -124,7 +124,7 @@ def labelled_people(source: Source, skeleton: Skeleton, labels: PoseLabels) -> l
 
 def read_rgb(image: LabelledImage) -> np.ndarray:
     """The picture, [H, W, 3] uint8 RGB. Raises: InputError if it is damaged or of another size than told."""
-    return cv2.cvtColor(read_picture(image), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(read_image(image), cv2.COLOR_BGR2RGB)
 
 
 def _people(image: LabelledImage, skeleton: Skeleton, labels: PoseLabels) -> list[LabelledPerson]:

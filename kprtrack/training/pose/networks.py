@@ -13,8 +13,8 @@ from kprtrack.core.errors import WeightsError
 from kprtrack.hub.store import find
 from kprtrack.poses.hrnet import Hrnet, load_hrnet_weights
 from kprtrack.poses.small import SmallPose, load_small_pose, small_pose_file
+from kprtrack.training.optimiser import weight_decay_groups
 from kprtrack.training.pose.config import PoseOptimiser, PoseTrainConfig
-from reid.training.run_folder import STATE
 
 _TRUNK_FIRST = "conv1.weight"  # in classifiers, whose trunk has no prefix
 # What stands in a classifier behind the branch that a pose network reads
@@ -22,27 +22,26 @@ _TRUNK_FIRST = "conv1.weight"  # in classifiers, whose trunk has no prefix
 _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.", "stage4.2.fuse_layers.")
 
 
-def new_network(config: PoseTrainConfig) -> nn.Module:
-    """The network before its first step. Raises: WeightsError if `init` is missing or does not fit."""
+def new_network(config: PoseTrainConfig, *, resume: bool = False) -> nn.Module:
+    """The network before its first step; resume: without reading `config.init`.
+
+    Raises:
+        WeightsError: `config.init` is missing or does not fit.
+    """
     torch.manual_seed(config.seed)
     network = Hrnet(config.hrnet.width) if config.network == "hrnet" else SmallPose(config.small)
-    # A run that goes on has its own weights; those it began with may be gone.
-    if config.init is None or (config.out and (Path(config.out).expanduser() / STATE).exists()):
+    if config.init is None or resume:
         return network
     path = find(config.init).path
     if isinstance(network, Hrnet):
-        _begin_hrnet(network, config.hrnet.width, path)
+        _initialise_hrnet(network, config.hrnet.width, path)
         return network
-    return _begun_small(network, path)
+    return _initialise_small(network, path)
 
 
 def new_optimiser(network: nn.Module, config: PoseOptimiser) -> torch.optim.Optimizer:
-    """AdamW that decays the weights of convolutions alone; the loop sets its rate before every step."""
-    decaying = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    return torch.optim.AdamW(
-        [{"params": decaying, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    )
+    """AdamW; only weights of convolutions decay."""
+    return torch.optim.AdamW(weight_decay_groups(network, config.weight_decay))
 
 
 def weights_file(network: nn.Module) -> bytes:
@@ -53,7 +52,7 @@ def weights_file(network: nn.Module) -> bytes:
     return serialise(tensors, {"format": "pt"})
 
 
-def _begun_small(network: SmallPose, path: Path) -> SmallPose:
+def _initialise_small(network: SmallPose, path: Path) -> SmallPose:
     """The network with the weights of one that has no more blocks than it in any stage.
 
     Blocks that are new begin as no more than their shortcut: the deeper network starts where the other ended.
@@ -70,7 +69,7 @@ def _begun_small(network: SmallPose, path: Path) -> SmallPose:
     return network
 
 
-def _begin_hrnet(network: Hrnet, width: int, path: Path) -> None:
+def _initialise_hrnet(network: Hrnet, width: int, path: Path) -> None:
     """Weights of a pose network, or those of a classifier in the trunk and a new head.
 
     Raises: WeightsError if neither fits.

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from eval.synthetic.benchmark import SyntheticConfig, write_benchmark, write_reid_crops
+from kprtrack.training.tasks import train_reid
 from reid.datasets import ReidData, open_dataset
 from reid.training.config import ReidTrainConfig, with_settings
-from reid.training.trainer import train
 
 RECIPE: dict[str, Any] = {
     "model": {
@@ -40,7 +40,7 @@ def known_people_on_new_pictures(root: Path) -> ReidData:
 def map_of(data: ReidData, out: Path, *, epochs: int, peak: float) -> float:
     schedule = {"peak": peak, "floor": 0.0, "epochs": epochs, "warmup_epochs": 0}
     config = with_settings(ReidTrainConfig(), RECIPE | {"out": str(out), "schedule": schedule})
-    folder = train(config, data, quiet=True)
+    folder = train_reid(config, data, quiet=True)
     return float(json.loads((folder / "metrics.json").read_text())[-1]["map"])
 
 

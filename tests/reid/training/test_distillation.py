@@ -11,17 +11,17 @@ import torch
 import torch.nn.functional as F
 from safetensors.numpy import load_file, save_file
 from support.train_cases import drawn_data, metrics, tiny_config
-from support.training_processes import start, train_in_two, wait_until_it_works
+from support.training_processes import start, train_in_two, wait_for_checkpoint
 
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.signals import StopRequest
+from kprtrack.training.run_folder import STATE
+from kprtrack.training.tasks import train_reid
 from reid.datasets import ReidData
 from reid.model import weights
 from reid.model.kpr import Kpr, KprConfig, KprOutput
 from reid.training.distillation import DistilConfig, Distillation, load_features, name_of, save_features
 from reid.training.losses import HeadWeights
-from reid.training.run_folder import STATE
-from reid.training.trainer import train
 
 DIMENSIONS = 6
 NOTHING_ELSE: dict[str, Any] = {
@@ -104,14 +104,14 @@ def test_the_loss_is_zero_where_the_translation_is_what_the_teacher_says(name: s
 def test_a_teacher_alone_is_followed(tmp_path: Path, data: ReidData) -> None:
     plain = {"augment__erase_probability": 0, "augment__occlusion__probability": 0, "scoring__at_end": False}
     changes = NOTHING_ELSE | plain | {"schedule": {"epochs": 12, "peak": 0.01}, "optimiser__name": "adamw"}
-    train(tiny_config(tmp_path / "run", **changes, **teach(tmp_path, data)), data, quiet=True)
+    train_reid(tiny_config(tmp_path / "run", **changes, **teach(tmp_path, data)), data, quiet=True)
 
     cosines = [1 - row["distil/foreground"] for row in rows(tmp_path / "run")]
     assert np.mean(cosines[-3:]) > cosines[0] + 0.3
 
 
 def test_the_weights_that_are_kept_know_nothing_of_the_teacher(tmp_path: Path, data: ReidData) -> None:
-    folder = train(tiny_config(tmp_path / "run", **teach(tmp_path, data)), data, quiet=True)
+    folder = train_reid(tiny_config(tmp_path / "run", **teach(tmp_path, data)), data, quiet=True)
 
     kept = weights.load(folder / "weights.safetensors").state_dict()
     assert not any("translate" in name for name in kept)
@@ -133,7 +133,7 @@ def test_a_picture_that_the_teacher_has_not_seen_is_named(tmp_path: Path, data: 
     save_features(path, [name_of(each, root) for each in data.train[1:]], np.ones((len(data.train) - 1, 2)))
 
     with pytest.raises(InputError, match=r"f\.safetensors lacks 1 of 24 training crops, first 00_0\.png"):
-        train(
+        train_reid(
             tiny_config(tmp_path / "run", data__root=str(root), distil__teacher=str(path)), data, quiet=True
         )
     assert not (tmp_path / "run").exists()
@@ -176,27 +176,27 @@ def test_features_that_cannot_be_learnt_from_are_told(tmp_path: Path, data: Reid
 
 
 def test_another_teacher_does_not_go_on_with_a_run(tmp_path: Path, data: ReidData) -> None:
-    train(tiny_config(tmp_path / "run", **teach(tmp_path, data)), data, quiet=True)
+    train_reid(tiny_config(tmp_path / "run", **teach(tmp_path, data)), data, quiet=True)
 
     with pytest.raises(UserError, match="training_set="):
-        train(tiny_config(tmp_path / "run", **teach(tmp_path, data, seed=1)), data, quiet=True)
+        train_reid(tiny_config(tmp_path / "run", **teach(tmp_path, data, seed=1)), data, quiet=True)
     with pytest.raises(UserError, match="training_set="):
-        train(tiny_config(tmp_path / "run"), data, quiet=True)
+        train_reid(tiny_config(tmp_path / "run"), data, quiet=True)
     # The same teacher under another name does.
-    train(tiny_config(tmp_path / "run", **teach(tmp_path, data, name="moved")), data, quiet=True)
+    train_reid(tiny_config(tmp_path / "run", **teach(tmp_path, data, name="moved")), data, quiet=True)
 
 
 def test_every_batch_is_a_place_to_stop(
     tmp_path: Path, data: ReidData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = teach(tmp_path, data) | {"optimiser__name": "adamw", "schedule": {"epochs": 2, "peak": 0.01}}
-    train(tiny_config(tmp_path / "whole", **settings), data, quiet=True)
+    train_reid(tiny_config(tmp_path / "whole", **settings), data, quiet=True)
     # Somebody asks to stop, from the first batch on.
     monkeypatch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "asked", True) or self)
     stops, finished = 0, False
     while not finished:
         try:
-            train(tiny_config(tmp_path / "stopped", **settings), data, quiet=True)
+            train_reid(tiny_config(tmp_path / "stopped", **settings), data, quiet=True)
             finished = True
         except KeyboardInterrupt:
             stops += 1
@@ -212,13 +212,13 @@ def test_killed_it_ends_with_the_same_bits(tmp_path: Path, data: ReidData) -> No
         "frozen_prompt_epochs": 1,
         "computing__save_every_batches": 1,
     }
-    train(tiny_config(tmp_path / "whole", **settings), data, quiet=True)
-    process = start(tmp_path / "drawn", tmp_path / "killed", **settings)
-    wait_until_it_works(tmp_path / "killed" / STATE, process)
-    wait_until_it_works(tmp_path / "killed" / STATE, process)
+    train_reid(tiny_config(tmp_path / "whole", **settings), data, quiet=True)
+    process = start("reid", tmp_path / "drawn", tmp_path / "killed", **settings)
+    wait_for_checkpoint(tmp_path / "killed" / STATE, process)
+    wait_for_checkpoint(tmp_path / "killed" / STATE, process)
     process.kill()
     process.wait()
-    train(tiny_config(tmp_path / "killed", **settings), data, quiet=True)
+    train_reid(tiny_config(tmp_path / "killed", **settings), data, quiet=True)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -226,8 +226,8 @@ def test_killed_it_ends_with_the_same_bits(tmp_path: Path, data: ReidData) -> No
 def test_two_processes_give_the_same_as_one(tmp_path: Path, data: ReidData) -> None:
     # Its weights make the steps ten times as long, and with them the differences of rounding.
     changes = teach(tmp_path, data) | {"schedule": {"epochs": 2, "peak": 0.0001}}
-    train(tiny_config(tmp_path / "one", **changes), data, quiet=True)
-    train_in_two(tmp_path / "drawn", tmp_path / "two", changes)
+    train_reid(tiny_config(tmp_path / "one", **changes), data, quiet=True)
+    train_in_two("reid", tmp_path / "drawn", tmp_path / "two", **changes)
 
     one, two = learnt(tmp_path / "one"), learnt(tmp_path / "two")
     for name, tensor in one.items():

@@ -7,14 +7,15 @@ import pytest
 from torch.utils.data import DataLoader
 
 from kprtrack.core.errors import UserError
-from reid.training.sampler import Draw, IdentitySampler, SamplerConfig
+from kprtrack.training.loading import ProcessShare
+from reid.training.sampler import Draw, EpochSampler, IdentityBatches, SamplerConfig
 
 PEOPLE = np.repeat([3, 5, 8, 9, 11, 20], [9, 4, 6, 1, 3, 8])  # identity of each of 31 rows
 BATCH = SamplerConfig(identities=4, crops_each=2)
 
 
-def sampler(rank: int = 0, world: int = 1, seed: int = 1) -> IdentitySampler:
-    return IdentitySampler(PEOPLE, BATCH, seed=seed, rank=rank, world=world)
+def sampler(seed: int = 1) -> EpochSampler:
+    return EpochSampler(IdentityBatches(PEOPLE, BATCH, seed=seed))
 
 
 def test_every_batch_has_the_asked_number_of_people_and_crops() -> None:
@@ -80,25 +81,25 @@ def test_training_resumed_within_an_epoch_sees_the_batches_it_would_have_seen() 
 
 @pytest.mark.parametrize("world", [2, 4])
 def test_processes_share_each_batch_and_together_see_all_of_it(world: int) -> None:
-    shares = [list(sampler(rank, world)) for rank in range(world)]
+    shares = [list(ProcessShare(sampler(), process, world)) for process in range(world)]
     together = [[draw for share in batch for draw in share] for batch in zip(*shares, strict=True)]
     assert together == list(sampler())
 
 
 def test_the_order_of_rows_does_not_follow_identities() -> None:
     shuffled = np.random.default_rng(0).permutation(PEOPLE)
-    for batch in IdentitySampler(shuffled, BATCH, seed=0):
+    for batch in EpochSampler(IdentityBatches(shuffled, BATCH, seed=0)):
         assert sorted(Counter(shuffled[draw.row] for draw in batch).values()) == [2, 2, 2, 2]
 
 
 def test_too_few_people_for_a_batch_are_refused() -> None:
     with pytest.raises(UserError, match=r"has 6 identities, a batch needs 16.*sampler\.identities=6"):
-        IdentitySampler(PEOPLE, SamplerConfig(), seed=0)
+        IdentityBatches(PEOPLE, SamplerConfig(), seed=0)
 
 
 def test_processes_that_cannot_share_a_batch_are_refused() -> None:
     with pytest.raises(UserError, match="multiple of 3"):
-        sampler(world=3)
+        ProcessShare(sampler(), 0, 3)
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (16, 1)])

@@ -8,7 +8,8 @@ import torch
 from support.kpr_cases import GOLDEN
 
 from kprtrack.core.errors import UserError
-from reid.training.schedule import ScheduleConfig, learning_rate, set_learning_rate
+from kprtrack.training.optimiser import set_learning_rate
+from reid.training.schedule import ScheduleConfig, learning_rate
 
 
 @pytest.mark.parametrize(("recipe", "peak"), [("imagenet_lr0.008", 0.008), ("solider_lr0.0002", 0.0002)])

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 from support.train_cases import drawn_data, metrics, tiny_config
-from support.training_processes import SETTINGS, start, wait_until_it_works
+from support.training_processes import SETTINGS, start, wait_for_checkpoint
 
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.signals import StopRequest
+from kprtrack.training.run_folder import STATE, locked
+from kprtrack.training.tasks import train_reid
 from reid.model import weights
-from reid.training.run_folder import STATE, alone_in
-from reid.training.trainer import train
 
 
 def assert_same_run(a: Path, b: Path) -> None:
@@ -48,17 +48,17 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_bits(drawn: Path, tmp_path: Path) -> None:
-    train(tiny_config(tmp_path / "whole", **SETTINGS), drawn_data(drawn), quiet=True)
+    train_reid(tiny_config(tmp_path / "whole", **SETTINGS), drawn_data(drawn), quiet=True)
     chance, killed = random.Random(1), tmp_path / "killed"
     for _ in range(3):
-        process = start(drawn, killed)
-        wait_until_it_works(killed / STATE, process)
+        process = start("reid", drawn, killed, **SETTINGS)
+        wait_for_checkpoint(killed / STATE, process)
         time.sleep(chance.uniform(0, 0.15))
         process.kill()
         process.wait()
     # What a kill in the middle of writing leaves behind.
     (killed / f"{STATE}.part").write_bytes((killed / STATE).read_bytes()[:1000])
-    assert start(drawn, killed).wait(120) == 0
+    assert start("reid", drawn, killed, **SETTINGS).wait(120) == 0
     assert_same_run(tmp_path / "whole", killed)
 
 
@@ -67,14 +67,14 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(drawn: Path, tmp_pa
 def test_a_request_to_stop_saves_and_the_same_command_goes_on(
     drawn: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    train(tiny_config(tmp_path / "whole", **SETTINGS), drawn_data(drawn), quiet=True)
+    train_reid(tiny_config(tmp_path / "whole", **SETTINGS), drawn_data(drawn), quiet=True)
     # Saved at no other time than when it is stopped.
-    rare = {"computing__save_every_batches": None, "computing__workers": 1}
-    process = start(drawn, tmp_path / "stopped", **rare)
-    wait_until_it_works(tmp_path / "stopped" / STATE, process)
+    rare = SETTINGS | {"computing__save_every_batches": None, "computing__workers": 1}
+    process = start("reid", drawn, tmp_path / "stopped", **rare)
+    wait_for_checkpoint(tmp_path / "stopped" / STATE, process)
     os.killpg(process.pid, number)  # it and its workers, as a terminal does
     assert process.wait(120) != 0
-    assert start(drawn, tmp_path / "stopped", **rare).wait(120) == 0
+    assert start("reid", drawn, tmp_path / "stopped", **rare).wait(120) == 0
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
@@ -85,14 +85,14 @@ def test_every_batch_is_a_place_to_stop(
     data = drawn_data(drawn)
     settings = SETTINGS | {"schedule": {"epochs": 2, "peak": 0.01}, "optimiser__name": optimiser}
     del settings["schedule__epochs"]
-    train(tiny_config(tmp_path / "whole", **settings), data, quiet=True)
+    train_reid(tiny_config(tmp_path / "whole", **settings), data, quiet=True)
     config = tiny_config(tmp_path / "stopped", **settings)
     # Everybody asks to stop, from the first batch on.
     monkeypatch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "asked", True) or self)
     stops = 0
     while True:
         try:
-            train(config, data, quiet=True)
+            train_reid(config, data, quiet=True)
             break
         except KeyboardInterrupt:
             stops += 1
@@ -102,7 +102,7 @@ def test_every_batch_is_a_place_to_stop(
 
 def test_a_lost_reader_is_told_and_the_same_command_goes_on(drawn: Path, tmp_path: Path) -> None:
     data = drawn_data(drawn)
-    train(tiny_config(tmp_path / "whole", **SETTINGS), data, quiet=True)
+    train_reid(tiny_config(tmp_path / "whole", **SETTINGS), data, quiet=True)
     config = tiny_config(tmp_path / "lost", **SETTINGS, computing__workers=1)
 
     def end_a_reader() -> None:
@@ -112,42 +112,42 @@ def test_a_lost_reader_is_told_and_the_same_command_goes_on(drawn: Path, tmp_pat
 
     ending = threading.Thread(target=end_a_reader)
     ending.start()
-    with pytest.raises(UserError, match="was ended from outside"):
-        train(config, data, quiet=True)
+    with pytest.raises(UserError, match="worker was killed"):
+        train_reid(config, data, quiet=True)
     ending.join()
-    train(config, data, quiet=True)
+    train_reid(config, data, quiet=True)
     assert_same_run(tmp_path / "whole", tmp_path / "lost")
 
 
 def test_other_settings_in_the_same_folder_are_refused(drawn: Path, tmp_path: Path) -> None:
     data = drawn_data(drawn)
-    train(tiny_config(tmp_path), data, quiet=True)
+    train_reid(tiny_config(tmp_path), data, quiet=True)
     with pytest.raises(UserError, match=r"holds a run with schedule.peak=0.05, not 0.06\. "):
-        train(tiny_config(tmp_path, schedule__peak=0.06), data, quiet=True)
+        train_reid(tiny_config(tmp_path, schedule__peak=0.06), data, quiet=True)
     with pytest.raises(UserError, match="training_set="):
-        train(tiny_config(tmp_path), drawn_data(drawn, people=9), quiet=True)
+        train_reid(tiny_config(tmp_path), drawn_data(drawn, people=9), quiet=True)
     # A finished run stays as it is, wherever and however fast it would go on.
-    assert train(tiny_config(tmp_path, computing__workers=3), data, quiet=True) == tmp_path
+    assert train_reid(tiny_config(tmp_path, computing__workers=3), data, quiet=True) == tmp_path
 
 
 def test_a_folder_with_other_things_is_left_alone(drawn: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(UserError, match=r"thesis\.tex, which is no training run"):
-        train(tiny_config(tmp_path), drawn_data(drawn), quiet=True)
+        train_reid(tiny_config(tmp_path), drawn_data(drawn), quiet=True)
 
 
 def test_a_damaged_state_is_told(drawn: Path, tmp_path: Path) -> None:
     data = drawn_data(drawn)
-    train(tiny_config(tmp_path), data, quiet=True)
+    train_reid(tiny_config(tmp_path), data, quiet=True)
     (tmp_path / STATE).write_bytes(b"x" * 100)
-    with pytest.raises(WeightsError, match="is damaged or no state of a training"):
-        train(tiny_config(tmp_path), data, quiet=True)
+    with pytest.raises(WeightsError, match="is damaged or not a training checkpoint"):
+        train_reid(tiny_config(tmp_path), data, quiet=True)
 
 
 def test_two_trainings_in_one_folder_are_refused(tmp_path: Path) -> None:
     with (
-        alone_in(tmp_path),
+        locked(tmp_path),
         pytest.raises(UserError, match="Another process is training"),
-        alone_in(tmp_path),
+        locked(tmp_path),
     ):
         pass

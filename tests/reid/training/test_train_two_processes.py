@@ -10,8 +10,8 @@ import torch
 from support.train_cases import drawn_data, metrics, tiny_config
 from support.training_processes import train_in_two
 
+from kprtrack.training.tasks import train_reid
 from reid.model import weights
-from reid.training.trainer import train
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.slow
 )
 def test_two_processes_give_the_weights_of_one(tmp_path: Path, changes: dict[str, Any]) -> None:
     data = drawn_data(tmp_path / "drawn")
-    train(tiny_config(tmp_path / "one", **changes), data, quiet=True)
-    train_in_two(tmp_path / "drawn", tmp_path / "two", changes)
+    train_reid(tiny_config(tmp_path / "one", **changes), data, quiet=True)
+    train_in_two("reid", tmp_path / "drawn", tmp_path / "two", **changes)
     one, two = (weights.load(tmp_path / name / "weights.safetensors").state_dict() for name in ("one", "two"))
     for name, tensor in one.items():
         np.testing.assert_allclose(two[name], tensor, rtol=1e-3, atol=1e-5, err_msg=name)
@@ -40,8 +40,8 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path, changes: dict[str
 def test_a_run_of_two_processes_goes_on_in_one(tmp_path: Path) -> None:
     data = drawn_data(tmp_path / "drawn")
     changes = {"schedule": {"epochs": 2, "peak": 0.001}}
-    train_in_two(tmp_path / "drawn", tmp_path / "run", changes)
-    assert train(tiny_config(tmp_path / "run", **changes), data, quiet=True) == tmp_path / "run"
+    train_in_two("reid", tmp_path / "drawn", tmp_path / "run", **changes)
+    assert train_reid(tiny_config(tmp_path / "run", **changes), data, quiet=True) == tmp_path / "run"
     assert torch.isfinite(torch.cat([each.flatten() for each in state(tmp_path / "run").values()])).all()
 
 

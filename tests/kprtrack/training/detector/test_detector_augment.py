@@ -23,7 +23,7 @@ from kprtrack.training.detector.augment import (
     recoloured,
 )
 from kprtrack.training.detector.data import DetectorExamples, collate, ignored_cells
-from kprtrack.training.sampler import Draw
+from reid.training.sampler import Draw
 
 SIZE = 128
 # Each person has a colour of its own that the ground, the padding and colourless changes never have.
@@ -166,7 +166,7 @@ def batch_of(annotations: Path, number: int, **changes: Any) -> Any:
 
     config = tiny_config(annotations, None, **changes)
     examples = DetectorExamples([read_annotations(annotations)], [1.0], config)
-    made = [examples[Draw(place, 1, 0, number, 4 * number + place)] for place in range(4)]
+    made = [examples[Draw(place, 0, number, (1, 0, 4 * number + place))] for place in range(4)]
     return collate(made)
 
 

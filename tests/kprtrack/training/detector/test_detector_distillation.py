@@ -10,8 +10,8 @@ from support.detector_cases import draw_plots, tiny_config
 from kprtrack.core.errors import UserError
 from kprtrack.detectors.yolox_network import STRIDES
 from kprtrack.training.detector.assign import Assignment
-from kprtrack.training.detector.distillation import Taught, distil_loss, teacher_features
-from kprtrack.training.detector.trainer import train
+from kprtrack.training.detector.distillation import TeacherOutput, distil_loss, teacher_output
+from kprtrack.training.tasks import train
 
 HEIGHT, WIDTH = 64, 96
 A = sum((HEIGHT // s) * (WIDTH // s) for s in STRIDES)
@@ -25,12 +25,12 @@ def some_raw(seed: int, shift: float = -2.0) -> torch.Tensor:
     return raw
 
 
-def said(raw: torch.Tensor, full_score: float = 1.0) -> Taught:
+def said(raw: torch.Tensor, full_score: float = 1.0) -> TeacherOutput:
     told = torch.cat((raw[..., :4], raw[..., 4:].sigmoid()), dim=-1)
-    return teacher_features(told, height=HEIGHT, width=WIDTH, full_score=full_score)
+    return teacher_output(told, height=HEIGHT, width=WIDTH, full_score=full_score)
 
 
-def plainly(logits: torch.Tensor, teacher: Taught, answering: set[tuple[int, int]]) -> float:
+def plainly(logits: torch.Tensor, teacher: TeacherOutput, answering: set[tuple[int, int]]) -> float:
     """The loss cell by cell, in double precision."""
     corners = [(x, y, s) for s in STRIDES for y in range(HEIGHT // s) for x in range(WIDTH // s)]
     total = weights = 0.0

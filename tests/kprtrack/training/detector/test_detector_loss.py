@@ -129,7 +129,7 @@ def test_the_learning_rate_is_the_official_one() -> None:
 
 
 def test_the_average_forgets_as_the_official_one() -> None:
-    from kprtrack.training.loop import ema_decay
+    from kprtrack.training.ema import ema_decay
 
     for update, decay in EXPECTED["schedule"]["ema_decay_at_update"].items():
         assert ema_decay(int(update), 0.9998) == pytest.approx(decay, rel=1e-12)

@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from safetensors.torch import load_file
 from support import paths
 from support.detector_cases import draw_plots, person, tiny_config, write_annotations
 from support.frames import frames_of
+from support.training_processes import start, wait_for_checkpoint
 
 from kprtrack.cli.main import main
 from kprtrack.core.errors import InputError, UserError
@@ -22,14 +21,14 @@ from kprtrack.core.signals import StopRequest
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
 from kprtrack.detectors.yolox_network import Yolox
 from kprtrack.inference.devices import ComputeConfig
-from kprtrack.training.config import load_recipe
-from kprtrack.training.detector.config import DetectorOptimiser, DetectorTrainConfig
-from kprtrack.training.detector.trainer import new_optimiser, prepare, train
-from kprtrack.training.loop import Average
-from kprtrack.training.sampler import EpochSampler
+from kprtrack.training.detector.config import DetectorOptimiser
+from kprtrack.training.detector.task import DetectorTask, new_optimiser
+from kprtrack.training.ema import Ema
+from kprtrack.training.sampler import SourceBatches
+from kprtrack.training.tasks import load_config, train
+from reid.training.sampler import EpochSampler
 
-WORKER = paths.ROOT / "tests" / "support" / "detector_worker.py"
-RECIPES = sorted((WORKER.parents[2] / "configs" / "detector").glob("*.py"))
+CONFIGS = sorted((paths.ROOT / "configs" / "detector").glob("*.py"))
 
 
 @pytest.fixture(autouse=True)
@@ -66,10 +65,8 @@ def assert_same_run(a: Path, b: Path) -> None:
 def test_killed_at_any_moment_it_ends_with_the_same_bits(drawn: Path, whole: Path, tmp_path: Path) -> None:
     killed = tmp_path / "killed"
     state = killed / "state.safetensors"
-    process = subprocess.Popen([sys.executable, str(WORKER), str(drawn), str(killed)], cwd=WORKER.parents[2])
-    while not state.exists():
-        assert process.poll() is None
-        time.sleep(0.001)
+    process = start("detector", drawn, killed, computing__save_every_batches=1)
+    wait_for_checkpoint(state, process)
     time.sleep(random.SystemRandom().uniform(0, 0.4))
     process.kill()
     process.wait()
@@ -96,18 +93,18 @@ def test_every_batch_is_a_place_to_stop(
         except KeyboardInterrupt:
             stops += 1
     assert stops >= 6
-    assert "The same command goes on from there." in capsys.readouterr().err
+    assert "Run the same command to resume." in capsys.readouterr().err
     assert_same_run(whole, tmp_path / "stopped")
 
 
 def test_a_batch_that_is_shown_again_and_again_is_learnt(drawn: Path) -> None:
     changes = {"optimiser__name": "adamw", "augment__mosaic": 0.0, "input_range_px": None}
-    task, _ = prepare(tiny_config(drawn, None, **changes))
-    batch = next(iter(task.loader))
+    task = DetectorTask(tiny_config(drawn, None, **changes))
+    batch = task.collate([task.examples[draw] for draw in next(iter(task.sampler))])
     task.optimiser.param_groups[0]["lr"] = task.optimiser.param_groups[1]["lr"] = 5e-3
     losses = []
     for _ in range(25):
-        loss, _ = task.step(batch, 0, 0)
+        loss, _ = task.train_step(batch)
         task.optimiser.zero_grad()
         loss.backward()
         task.optimiser.step()
@@ -133,7 +130,7 @@ def test_a_training_begins_with_given_weights_and_needs_them_once(
 ) -> None:
     weights = tmp_path / "given.safetensors"
     weights.write_bytes((whole / "weights.safetensors").read_bytes())
-    task, _ = prepare(tiny_config(drawn, tmp_path / "run", init=str(weights)))
+    task = DetectorTask(tiny_config(drawn, tmp_path / "run", init=str(weights)))
     given = load_file(weights)
     assert all(torch.equal(value, given[name]) for name, value in task.network.state_dict().items())
 
@@ -155,18 +152,18 @@ def test_weight_decay_acts_on_convolutions_alone() -> None:
 
 def test_the_average_moves_towards_the_network() -> None:
     network = torch.nn.BatchNorm1d(2)
-    average = Average(network, 0.5)
+    average = Ema(network, 0.5)
     with torch.no_grad():
         network.weight.fill_(3.0)
         network.running_mean.fill_(1.0)
-    average.update()
+    average.update(network)
     kept = 0.5 * (1 - np.exp(-1 / 2000))
     assert average.mean.weight.tolist() == pytest.approx([kept * 1 + (1 - kept) * 3] * 2)
     assert average.mean.running_mean.tolist() == pytest.approx([1 - kept] * 2)
 
 
 def test_an_epoch_shows_each_source_as_often_as_its_share_says() -> None:
-    sampler = EpochSampler([10, 4], [0.5, 2.0], batch=1, seed=3)
+    sampler = EpochSampler(SourceBatches([10, 4], [0.5, 2.0], batch_size=1, seed=3))
     epochs = []
     for epoch in range(2):
         sampler.set_epoch(epoch)
@@ -179,14 +176,12 @@ def test_an_epoch_shows_each_source_as_often_as_its_share_says() -> None:
     assert [batch[0].row for batch in sampler] == epochs[1][9:]
 
 
-@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
 def test_every_recipe_can_be_read_and_written_again(file: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
     assert main(["train", str(file), "data.train=a.json", "--print-config"]) == 0
     (tmp_path / "again.py").write_text(capsys.readouterr().out)
     words = ["data.train=a.json"]
-    assert load_recipe(DetectorTrainConfig(), tmp_path / "again.py") == load_recipe(
-        DetectorTrainConfig(), file, words
-    )
+    assert load_config(tmp_path / "again.py") == load_config(file, words)
 
 
 @pytest.mark.parametrize(
@@ -196,16 +191,15 @@ def test_every_recipe_can_be_read_and_written_again(file: Path, tmp_path: Path, 
         (["data.train=[{'anotations':'a.json'}]"], "Did you mean 'data.train.annotations'?"),
         (["input_px=100"], "must be multiples of 32"),
         (["schedule.epochs=3"], "Set epochs to their sum or more."),
-        (["out=run"], "Say what to learn from: data.train=FILE"),
+        (["out=run"], "No training data. Set data.train=FILE"),
         (["data.train=nowhere.json", "out=run"], "Cannot read the annotations nowhere.json"),
         (["task=pose"], "Unknown value for task 'pose'"),
-        (["--processes", "2"], "runs in one process"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", str(RECIPES[-1]), *words]) != 0
+    assert main(["train", str(CONFIGS[-1]), *words]) != 0
     assert message in capsys.readouterr().err
 
 

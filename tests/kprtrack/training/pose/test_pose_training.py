@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from support import paths
-from support.pose_cases import edit, write_figures
+from support.pose_cases import QUIET_AUGMENT, edit, tiny_config, write_figures
 
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.core.signals import StopRequest
@@ -17,42 +17,22 @@ from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 from kprtrack.poses.decode import DECODERS
 from kprtrack.poses.hrnet import HrnetConfig
 from kprtrack.poses.small import SmallPose, SmallPoseShape, load_small_pose
-from kprtrack.training.config import Source, load_recipe
+from kprtrack.training.config import Source
 from kprtrack.training.pose.config import PoseLabels, PoseSchedule, PoseTrainConfig
 from kprtrack.training.pose.data import PoseExamples, labelled_people
 from kprtrack.training.pose.loss import heatmap_loss
 from kprtrack.training.pose.networks import new_network, weights_file
-from kprtrack.training.pose.trainer import prepare, train
-from kprtrack.training.sampler import Draw
-from reid.training.run_folder import LATEST
+from kprtrack.training.pose.task import PoseTask
+from kprtrack.training.run_folder import LATEST
+from kprtrack.training.tasks import load_config, train
+from reid.training.sampler import Draw
 
-RECIPES = paths.ROOT / "configs" / "pose"
-QUIET_AUGMENT = {"half_body": 0.0, "shift": 0.0, "scale_share": 0.05, "rotate": 0.0}
-TINY = {
-    "input_height": 64,
-    "input_width": 64,
-    "stem_width": 8,
-    "stage_widths": (12, 16, 24, 32),
-    "neck_width": 24,
-}
+CONFIGS = paths.ROOT / "configs" / "pose"
 
 
-def recipe(folder: Path, **settings: Any) -> PoseTrainConfig:
-    """A configuration of a recipe file that trains a tiny network on what `write_figures` wrote."""
-    values: dict[str, Any] = {
-        "task": "pose",
-        "out": str(folder / "run"),
-        "data": {"train": str(folder / "people.json"), "val": str(folder / "people.json")},
-        "small": TINY,
-        "sigma": 1.0,
-        "augment": QUIET_AUGMENT,
-        "batch": 8,
-        "schedule": {"peak": 0.01, "epochs": 2, "warmup_epochs": 0.5},
-        "computing": {"workers": 0, "device": "cpu"},
-    } | settings
-    path = folder / "recipe.py"
-    path.write_text("".join(f"{name} = {value!r}\n" for name, value in values.items()))
-    return load_recipe(PoseTrainConfig(), path)
+def tiny(folder: Path, **changes: Any) -> PoseTrainConfig:
+    """A tiny network on the figures in the folder."""
+    return tiny_config(folder / "people.json", folder / "run", **changes)
 
 
 def rows_of(run: Path) -> list[dict[str, float]]:
@@ -123,14 +103,14 @@ def test_a_doubted_ear_moves_no_head_of_posetracks_network(tmp_path):
 
 def example(config: PoseTrainConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     people = labelled_people(config.data.train[0], config.layout().skeleton, config.labels)
-    return PoseExamples(people, config)[Draw(0, seed=1, epoch=0, batch=0, place=0)]
+    return PoseExamples(people, config)[Draw(0, epoch=0, batch=0, seed=(1, 0, 0))]
 
 
 @pytest.mark.parametrize("decode", ["msra", "dark", "udp"])
 def test_heatmaps_peak_where_the_drawn_joints_are(tmp_path, decode):
     write_figures(tmp_path, 1)
     still = QUIET_AUGMENT | {"flip": 0.0, "scale_share": 0.0}
-    config = recipe(tmp_path, network="hrnet", hrnet={"decode": decode}, sigma=2.0, augment=still)
+    config = tiny(tmp_path, network="hrnet", hrnet={"decode": decode}, sigma=2.0, augment=still)
     crop, heatmaps, weights = example(config)
     points, _ = DECODERS[decode](heatmaps[None], 192, 256)
     x, y = np.rint(points[0, KEYPOINTS.index("left_ankle")]).astype(int)
@@ -141,7 +121,7 @@ def test_heatmaps_peak_where_the_drawn_joints_are(tmp_path, decode):
 
 def test_absent_keypoints_have_an_empty_map_of_their_own_weight(tmp_path):
     edit(write_figures(tmp_path, 1), keypoint_scores=[0.1, 0.0, *[0.6] * 15])
-    config = recipe(tmp_path, labels={"least_confidence": 0.3, "absent_weight": 0.25}, augment={"flip": 0.0})
+    config = tiny(tmp_path, labels={"least_confidence": 0.3, "absent_weight": 0.25}, augment={"flip": 0.0})
     _, heatmaps, weights = example(config)
     assert heatmaps[:2].max() == 0
     assert weights[:2].tolist() == [0.25, 0]
@@ -173,7 +153,7 @@ def test_keypoints_without_weight_teach_nothing_but_count_in_the_mean():
 def test_a_tiny_network_learns_eight_figures(tmp_path):
     write_figures(tmp_path, 8)
     schedule = {"peak": 0.01, "epochs": 60, "warmup_epochs": 2.0}
-    config = recipe(tmp_path, schedule=schedule, ema_decay=None, scoring={"every_epochs": 59})
+    config = tiny(tmp_path, schedule=schedule, ema_decay=None, scoring={"every_epochs": 59})
     run = train(config, quiet=True)
     rows = rows_of(run)
     assert rows[-1]["loss"] < 0.3 * rows[0]["loss"]
@@ -187,8 +167,8 @@ def test_a_tiny_network_learns_eight_figures(tmp_path):
 def test_every_batch_is_a_place_to_stop(tmp_path, monkeypatch, workers):
     write_figures(tmp_path, 8)
     settings = {"batch": 4, "computing": {"workers": workers, "device": "cpu"}, "augment": {"paste": 0.5}}
-    whole = train(recipe(tmp_path, out=str(tmp_path / "whole"), **settings), quiet=True)
-    config = recipe(tmp_path, out=str(tmp_path / "stopped"), **settings)
+    whole = train(tiny(tmp_path, out=str(tmp_path / "whole"), **settings), quiet=True)
+    config = tiny(tmp_path, out=str(tmp_path / "stopped"), **settings)
     monkeypatch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "asked", True) or self)
     stops = 0
     while True:
@@ -204,12 +184,12 @@ def test_every_batch_is_a_place_to_stop(tmp_path, monkeypatch, workers):
 
 def test_other_settings_in_the_same_folder_are_refused(tmp_path):
     write_figures(tmp_path, 8)
-    train(recipe(tmp_path), quiet=True)
+    train(tiny(tmp_path), quiet=True)
     with pytest.raises(UserError, match=r"sigma=1\.0, not 1\.5"):
-        train(recipe(tmp_path, sigma=1.5), quiet=True)
+        train(tiny(tmp_path, sigma=1.5), quiet=True)
     edit(tmp_path / "people.json", keypoint_scores=[0.5] * 17)
     with pytest.raises(UserError, match="training_set="):
-        train(recipe(tmp_path), quiet=True)
+        train(tiny(tmp_path), quiet=True)
 
 
 def test_the_rate_warms_up_and_falls():
@@ -224,10 +204,10 @@ def test_the_rate_warms_up_and_falls():
 
 def test_a_run_begins_with_the_weights_it_is_given(tmp_path):
     write_figures(tmp_path, 8)
-    config = recipe(tmp_path)
+    config = tiny(tmp_path)
     torch.manual_seed(7)
     (tmp_path / "start.safetensors").write_bytes(weights_file(SmallPose(config.small)))
-    begun = new_network(recipe(tmp_path, init=str(tmp_path / "start.safetensors")))
+    begun = new_network(tiny(tmp_path, init=str(tmp_path / "start.safetensors")))
     torch.manual_seed(7)
     torch.testing.assert_close(begun.state_dict(), SmallPose(config.small).state_dict())
 
@@ -236,19 +216,19 @@ def test_a_start_of_another_shape_is_refused(tmp_path):
     write_figures(tmp_path, 8)
     (tmp_path / "start.safetensors").write_bytes(weights_file(SmallPose(SmallPoseShape())))
     with pytest.raises(WeightsError, match=r"no start.*holds.*neck_width=64"):
-        prepare(recipe(tmp_path, init=str(tmp_path / "start.safetensors")))
+        PoseTask(tiny(tmp_path, init=str(tmp_path / "start.safetensors")))
 
 
 def test_a_deeper_network_begins_as_the_shallower_one(tmp_path):
     write_figures(tmp_path, 8)
-    shallow = recipe(tmp_path).small
+    shallow = tiny(tmp_path).small
     start = SmallPose(shallow).eval()
     with torch.no_grad():
         for parameter in start.parameters():
             parameter.add_(0.1 * torch.rand_like(parameter))
     (tmp_path / "start.safetensors").write_bytes(weights_file(start))
     blocks = tuple(count + 2 for count in shallow.stage_blocks)
-    config = recipe(tmp_path, init=str(tmp_path / "start.safetensors"))
+    config = tiny(tmp_path, init=str(tmp_path / "start.safetensors"))
     deeper = new_network(replace(config, small=replace(shallow, stage_blocks=blocks))).eval()
     images = torch.rand(2, 3, shallow.input_height, shallow.input_width)
     torch.testing.assert_close(deeper(images), start(images))
@@ -278,11 +258,10 @@ def test_hrnet_begins_with_its_own_weights_or_with_a_classifiers_trunk(tmp_path)
 # Recipes and refusals
 
 
-@pytest.mark.parametrize("file", sorted(RECIPES.glob("*.py")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.py")), ids=lambda file: file.stem)
 def test_every_recipe_can_be_read_and_its_network_built(file):
-    config = load_recipe(PoseTrainConfig(), file, ["data.train=train.json", "out=run"])
+    config = load_config(file, ["data.train=train.json", "out=run"])
     assert config.data.train == (Source("train.json"),)
-    assert config.loop().epochs == config.schedule.epochs
     assert config.layout().skeleton == ("posetrack18" if "posetrack" in file.stem else "coco")
 
 
@@ -299,14 +278,14 @@ def test_people_that_no_head_or_torso_measures_cannot_be_scored(tmp_path):
     path = edit(write_figures(tmp_path / "val", 1), keypoints=wrists.ravel().tolist())
     data = {"train": str(tmp_path / "people.json"), "val": str(path)}
     with pytest.raises(UserError, match=r"data\.val cannot be scored"):
-        prepare(recipe(tmp_path, data=data))
+        PoseTask(tiny(tmp_path, data=data))
 
 
 def test_a_damaged_picture_is_named(tmp_path):
     write_figures(tmp_path, 8)
     (tmp_path / "3.png").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"3\.png"):
-        train(recipe(tmp_path), quiet=True)
+        train(tiny(tmp_path), quiet=True)
 
 
 @pytest.mark.parametrize(
@@ -322,4 +301,4 @@ def test_a_damaged_picture_is_named(tmp_path):
 )
 def test_impossible_settings_are_refused(tmp_path, wrong, words):
     with pytest.raises(UserError, match=words):
-        recipe(tmp_path, **wrong)
+        tiny(tmp_path, **wrong)

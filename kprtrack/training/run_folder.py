@@ -1,4 +1,4 @@
-"""The folder of a training run: what was asked for, with which code, and where it stands."""
+"""The folder of a training run: settings, versions, checkpoint and weights."""
 
 import json
 import platform
@@ -13,45 +13,60 @@ from typing import Any
 
 import torch
 
-from kprtrack.core.atomic_file import write_file
+from kprtrack.core.atomic_file import PART_SUFFIX, write_file
 from kprtrack.core.errors import OutputError, UserError
-from reid.training.state import validate_other_settings
+from kprtrack.training.checkpoint import validate_fingerprint
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-STATE = "state.safetensors"  # to go on from
+STATE = "state.safetensors"  # the checkpoint to resume from
 LATEST = "weights.safetensors"
-BEST = "best.safetensors"  # by the first score, where scores were taken along the way
+BEST = "best.safetensors"  # by the first validation score
 _LOCK = ".lock"
 _WRITTEN_FIRST = {"config.json", "config.py", "run.json", _LOCK}
 
 
-def open_folder(out: str | None, run: Mapping[str, Any]) -> Path:
-    """The folder `out`, made where it is missing. run: what a run that is there already must have been.
+def has_checkpoint(out: str | None) -> bool:
+    """Whether the folder holds a run that can be resumed."""
+    return out is not None and (Path(out).expanduser() / STATE).is_file()
 
-    Raises: UserError if another run or something else is there, OutputError if it cannot be written.
+
+def open_folder(out: str | None, fingerprint: Mapping[str, Any]) -> Path:
+    """Open the folder of a run, new or to be resumed.
+
+    Args:
+        out: The folder; made where it is missing.
+        fingerprint: What must be equal for a run in the folder to be resumed.
+
+    Raises:
+        UserError: No folder is given, or another run or something else is in it.
+        OutputError: The folder cannot be made.
     """
     if not out:
-        raise UserError("Say where the run goes: out=FOLDER.")
+        raise UserError("No folder for the run. Set out=FOLDER.")
     folder = Path(out).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        there = {file.name.removesuffix(".part") for file in folder.iterdir()}
+        names = {file.name.removesuffix(PART_SUFFIX) for file in folder.iterdir()}
     except OSError as error:
         raise OutputError(f"Cannot make the folder {folder}: {error.strerror}. Choose another.") from error
-    if STATE in there and (folder / STATE).exists():
-        validate_other_settings(folder / STATE, run)
-    elif strange := sorted(there - _WRITTEN_FIRST - {STATE}):
-        raise UserError(f"{folder} holds {strange[0]}, which is no training run. Choose another out=FOLDER.")
+    if (folder / STATE).exists():
+        validate_fingerprint(folder / STATE, fingerprint)
+    elif foreign := sorted(names - _WRITTEN_FIRST - {STATE}):
+        raise UserError(f"{folder} holds {foreign[0]}, which is no training run. Choose another out=FOLDER.")
     return folder
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keeps other processes from training in the folder meanwhile. Raises: UserError if one does."""
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in the folder.
+
+    Raises:
+        UserError: Another process trains in it.
+    """
     with (folder / _LOCK).open("wb") as file:
         try:
             if fcntl is not None:
@@ -62,10 +77,14 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def write_description(folder: Path, settings: Mapping[str, Any]) -> None:
-    """The settings, to read and to train again, and what the run was made with. Raises: OutputError."""
+    """Write the settings, as JSON and as a config to train again, and the versions.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
     write_file(folder / "config.json", _json(settings))
-    write_file(folder / "config.py", as_recipe(settings).encode())
-    made_with = {
+    write_file(folder / "config.py", as_config(settings).encode())
+    environment = {
         "version": _version(),
         "commit": _commit(),
         "command": sys.argv,
@@ -73,11 +92,11 @@ def write_description(folder: Path, settings: Mapping[str, Any]) -> None:
         "torch": torch.__version__,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
-    write_file(folder / "run.json", _json(made_with))
+    write_file(folder / "run.json", _json(environment))
 
 
-def as_recipe(settings: Mapping[str, Any]) -> str:
-    """The settings, as nested plain values, as a recipe that can be trained again."""
+def as_config(settings: Mapping[str, Any]) -> str:
+    """Nested plain settings as the text of a config file."""
     lines = [f"{k} = {pprint.pformat(value, width=100, sort_dicts=False)}" for k, value in settings.items()]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""What a training tells: a bar on a terminal, metrics.csv and metrics.json, TensorBoard where installed."""
+"""Training log: progress bar, metrics.csv and metrics.json, TensorBoard where installed."""
 
 import csv
 import io
@@ -15,10 +15,15 @@ Row = Mapping[str, float]
 
 
 class TrainLog:
-    """Tells how a run gets on, in a `with` block.
+    """Logs the progress of a run, in a `with` block.
 
-    folder: None writes no file, as in all processes but the first. epochs: of the whole run, of which `first`
-    are done. stream: standard error if None. clock: seconds.
+    Args:
+        folder: Of the metrics; None writes no file, as in all processes but the main one.
+        epochs: Of the whole run.
+        first: Epochs that are done already, fractions included.
+        quiet: Write nothing to the stream.
+        stream: Of progress bar and lines; None: standard error.
+        clock: Seconds.
     """
 
     def __init__(
@@ -45,15 +50,15 @@ class TrainLog:
         if self._board is not None:
             self._board.close()
 
-    def say(self, text: str) -> None:
-        """A line for people, unless quiet."""
+    def print_line(self, text: str) -> None:
+        """Print a line, unless quiet."""
         self._close_bar()
         if not self._quiet:
             self._stream.write(text + "\n")
             self._stream.flush()
 
     def begin_epoch(self, epoch: int, batches: int, done: int) -> None:
-        """A bar over the batches of the epoch, on a terminal. done: how many were trained before."""
+        """Show a progress bar over the batches of the epoch, on a terminal. done: batches trained before."""
         self._close_bar()
         if self._quiet or not self._stream.isatty():
             return
@@ -70,14 +75,14 @@ class TrainLog:
         )
 
     def batch(self, loss: float, images_per_s: float, *, done: float) -> None:
-        """One batch more. done: epochs so far, the part of this one included."""
+        """Log one batch. done: epochs so far, fractions included."""
         if self._bar is not None:
             text = f"loss {loss:.3f}, {images_per_s:.0f} images/s, {self._left(done)}"
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update()
 
     def end_epoch(self, rows: Sequence[Row]) -> None:
-        """Writes what is known of all epochs, and tells the last in a line."""
+        """Write the metrics of all epochs, and print a line about the last."""
         last, done = rows[-1], len(rows)
         if self._folder is not None:
             write_file(self._folder / "metrics.csv", csv_of(rows).encode())
@@ -86,10 +91,9 @@ class TrainLog:
             for name, value in last.items():
                 self._board.add_scalar(name, value, done)
             self._board.flush()
-        scores = "".join(f", {name} {last[name]:.1%}" for name in ("map", "rank1") if name in last)
         speed = f"{last['images_per_s']:.0f} images/s"
         left = f", {self._left(done)}" if done < self._epochs else ""
-        self.say(f"epoch {done}/{self._epochs}: loss {last['loss']:.3f}{scores}, {speed}{left}")
+        self.print_line(f"epoch {done}/{self._epochs}: loss {last['loss']:.3f}, {speed}{left}")
 
     def _left(self, done: float) -> str:
         here = done - self._first
@@ -105,7 +109,7 @@ class TrainLog:
 
 
 def csv_of(rows: Sequence[Row]) -> str:
-    """The rows as a table; a cell is empty where an epoch has no such value, as mAP without a scoring."""
+    """The rows as a table; a cell is empty where an epoch has no such value, such as mAP."""
     text = io.StringIO()
     writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
     writer.writeheader()

@@ -1,0 +1,42 @@
+"""Exponential moving average (EMA) of a network's weights and statistics."""
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+
+_RAMP_UPDATES = 2000  # time constant with which the decay grows (docs/reference/detector_and_pose.md 1.9)
+
+
+class Ema(nn.Module):
+    """A network and the moving average of its floating-point state.
+
+    Source: docs/reference/detector_and_pose.md 1.9.
+
+    Args:
+        network: The average starts as a copy of it, in evaluation mode.
+        decay: Share of the average that a late update keeps, in (0, 1).
+    """
+
+    updates: Tensor
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__()
+        self._decay = decay
+        self.mean = copy.deepcopy(network).eval().requires_grad_(False)
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Move the average towards the network."""
+        self.updates += 1
+        keep = ema_decay(int(self.updates), self._decay)
+        old, new = (list(module.state_dict().values()) for module in (self.mean, network))
+        floating = [row for row, value in enumerate(old) if value.is_floating_point()]
+        torch._foreach_lerp_([old[row] for row in floating], [new[row] for row in floating], 1 - keep)
+
+
+def ema_decay(updates: int, decay: float) -> float:
+    """Share of the average that an update, counted from 1, keeps."""
+    return decay * (1 - math.exp(-updates / _RAMP_UPDATES))
