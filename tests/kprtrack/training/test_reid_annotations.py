@@ -197,7 +197,7 @@ def test_the_check_ends_with_a_code_that_says_how_it_went(root: Path, capsys: py
     assert "4 files written, 0 existed. Use them with masks=part_labels" in capsys.readouterr().out
 
     assert _run(root, "check") == 0
-    assert "Everything that was looked at is fine." in capsys.readouterr().out
+    assert "No problems found." in capsys.readouterr().out
 
 
 def test_a_root_must_be_named() -> None:
