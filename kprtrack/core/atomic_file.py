@@ -4,9 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-import orjson
-
-from kprtrack.core.errors import InputError, OutputError
+from kprtrack.core.errors import OutputError
 
 PART_SUFFIX = ".part"  # of a file that is still being written
 
@@ -65,33 +63,3 @@ def reason(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{text} Choose a folder you may write to."
     return text
-
-
-def load_json(path: Path) -> object:
-    """What a json file holds. Raises: InputError."""
-    try:
-        return orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
-    except orjson.JSONDecodeError as error:
-        raise InputError(f"{path} is no valid json: {error}. Is it cut off? Copy it again.") from error
-
-
-def read_table(path: Path, columns: tuple[str, ...]) -> list[dict]:
-    """The rows of a table that pandas wrote: a list of rows, or for each column the values by row name.
-
-    Raises: InputError if a column is missing, or a value of the first.
-    """
-    data = load_json(path)
-    rows: list[dict] = []
-    if isinstance(data, dict) and all(isinstance(data.get(column), dict) for column in columns):
-        names = list(data[columns[0]])
-        rows = [{column: data[column].get(name) for column in columns} for name in names]
-    elif isinstance(data, list) and all(isinstance(row, dict) for row in data):
-        rows = data
-    complete = all(column in row for row in rows for column in columns)
-    if not rows or not complete or any(row[columns[0]] is None for row in rows):
-        raise InputError(
-            f"{path} must be a table with the columns {', '.join(columns)}. Copy or make it again."
-        )
-    return rows

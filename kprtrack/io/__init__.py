@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kprtrack.core.atomic_file import PART_SUFFIX
+from kprtrack.core.coco_file import load_json
 from kprtrack.core.datatypes import Observation
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.io.annotations import people_from_annotations
@@ -23,7 +24,7 @@ from kprtrack.io.header import (
     TracksWriter,
 )
 from kprtrack.io.jsonl import open_jsonl, people_from_jsonl
-from kprtrack.io.kprtrack_json import load_json, open_json, people_from_json
+from kprtrack.io.kprtrack_json import open_json, people_from_json
 from kprtrack.io.mot import open_mot, people_from_mot
 from kprtrack.io.observations import (
     ObservationFile,

@@ -1,6 +1,5 @@
 """Our own JSON: everything a run knows, one frame a line inside one valid document (docs/formats.md)."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeGuard
@@ -72,24 +71,6 @@ def frame_to_json(tracks: Tracks) -> dict[str, object]:
     ]
     time = rounded_time(tracks.time_s)
     return {"frame": tracks.frame_number, "time": time, "parts": tracks.visible.shape[1], "people": people}
-
-
-def load_json(path: Path) -> object:
-    """The document in `path`. Raises: InputError if it cannot be read, is empty or is not JSON."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Cannot read {path}: {error}.") from error
-    if not text.strip():
-        raise InputError(f"{path} is empty: the run that should have written it failed. Run it again.")
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}, line {error.lineno}, column {error.colno}: this is not JSON ({error.msg}); is it cut?"
-        ) from error
-    except RecursionError as error:
-        raise InputError(f"{path} is nested too deeply to be a result file.") from error
 
 
 def people_from_json(data: object, path: Path) -> PeopleFile:

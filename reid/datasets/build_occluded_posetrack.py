@@ -13,10 +13,17 @@ import cv2
 import numpy as np
 import orjson
 
-from kprtrack.core.atomic_file import read_table, write_file
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError
 from reid.datasets.crops import read_image
-from reid.datasets.occluded_posetrack import FOLDER, NOWHERE, SPLITS, crops_file, sampling_file
+from reid.datasets.occluded_posetrack import (
+    FOLDER,
+    NOWHERE,
+    SPLITS,
+    crops_file,
+    read_table,
+    sampling_file,
+)
 from reid.datasets.posetrack_people import (
     Person,
     occlusion_level,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.core.atomic_file import read_table
+from kprtrack.core.coco_file import load_json
 from kprtrack.core.errors import InputError
 from kprtrack.core.skeleton import KEYPOINTS
 from reid.datasets.layout import validate_empty
@@ -121,3 +121,24 @@ def _masks(root: Path, masks: str | None, image: Path) -> Path | None:
         return None
     suffix = ".npy" if masks == PUBLISHED_MASKS else ".png"
     return (root / FOLDER / masks / image.relative_to(root / FOLDER / "images")).with_suffix(suffix)
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> list[dict]:
+    """Read the rows of a table that pandas wrote: a list of rows, or for each column the values by row name.
+
+    Raises:
+        InputError: A column is missing, or a value of the first column.
+    """
+    data = load_json(path)
+    rows: list[dict] = []
+    if isinstance(data, dict) and all(isinstance(data.get(column), dict) for column in columns):
+        names = list(data[columns[0]])
+        rows = [{column: data[column].get(name) for column in columns} for name in names]
+    elif isinstance(data, list) and all(isinstance(row, dict) for row in data):
+        rows = data
+    complete = all(column in row for row in rows for column in columns)
+    if not rows or not complete or any(row[columns[0]] is None for row in rows):
+        raise InputError(
+            f"{path} must be a table with the columns {', '.join(columns)}. Copy or make it again."
+        )
+    return rows

@@ -21,7 +21,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from kprtrack.core.atomic_file import load_json, write_file
+from kprtrack.core.atomic_file import write_file
+from kprtrack.core.coco_file import load_json
 from kprtrack.core.errors import InputError, OutputError, UserError
 from reid.crop import Crop, zero_outside
 from reid.datasets.crops import read_crop, read_fields

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.core.atomic_file import load_json
+from kprtrack.core.coco_file import Annotations, Entry, read_coco
 from kprtrack.core.errors import InputError
 from kprtrack.core.skeleton import KEYPOINTS
 
@@ -58,40 +58,42 @@ def read_people(root: Path, split: str) -> list[Person]:
 
 
 def _read_file(path: Path) -> list[Person]:
-    data = load_json(path)
-    try:
-        assert isinstance(data, dict)
-        images = {image["id"]: image for image in data["images"] if image.get("is_labeled", True)}
-        frames: dict[int, list[dict]] = defaultdict(list)
-        for entry in data["annotations"]:
-            if entry["image_id"] in images:
-                frames[entry["image_id"]].append(entry)
-        return [person for image, entries in frames.items() for person in _frame(images[image], entries)]
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
-        what = f"{error} is missing or wrong" if isinstance(error, KeyError) else f"{error or 'no object'}"
-        raise InputError(
-            f"{path} is not an annotation file of PoseTrack21: {what}. Copy it again."
-        ) from error
-
-
-def _frame(image: dict, entries: list[dict]) -> list[Person]:
-    poses = [
-        np.array(entry.get("keypoints") or np.zeros(51), np.float64).reshape(len(KEYPOINTS), 3)
-        for entry in entries
-    ]
-    return [
-        Person(
-            int(entry["id"]),
-            int(entry["person_id"]),
-            str(image["file_name"]),
-            int(entry["image_id"]),
-            Path(image["file_name"]).parent.name,
-            np.array(entry["bbox"], np.float64).reshape(4),
-            poses[row],
-            tuple(poses[:row] + poses[row + 1 :]),
+    file = read_coco(path)
+    labelled = np.array([bool(image.get("is_labeled", True)) for image in file.images])
+    people = _by_frame(file.annotations.at(labelled[file.annotations.images]))
+    names = [_file_name(image, f"{path}, image {index}") for index, image in enumerate(file.images)]
+    ids, identities, boxes = people.whole("id"), people.whole("person_id"), people.boxes()
+    poses = people.numbers("keypoints", 3 * len(KEYPOINTS), default=0.0).reshape(-1, len(KEYPOINTS), 3)
+    found = []
+    for row, image_row in enumerate(people.images.tolist()):
+        others = np.flatnonzero((people.images == image_row) & (np.arange(len(people)) != row))
+        found.append(
+            Person(
+                int(ids[row]),
+                int(identities[row]),
+                names[image_row],
+                int(file.image_ids[image_row]),
+                Path(names[image_row]).parent.name,
+                boxes[row],
+                poses[row],
+                tuple(poses[others]),
+            )
         )
-        for row, entry in enumerate(entries)
-    ]
+    return found
+
+
+def _by_frame(people: Annotations) -> Annotations:
+    """The annotations of each frame together, frames in the order of their first annotations."""
+    first: dict[int, int] = {}
+    order = [first.setdefault(image, row) for row, image in enumerate(people.images.tolist())]
+    return people.at(np.argsort(np.array(order, np.int64), kind="stable"))
+
+
+def _file_name(image: Entry, place: str) -> str:
+    name = image.get("file_name")
+    if not isinstance(name, str):
+        raise InputError(f"{place}: file_name is {name!r:.40}, no file name.")
+    return name
 
 
 def sample_people(people: Sequence[Person], *, train: bool) -> list[Person]:

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kprtrack.core.atomic_file import load_json
+from kprtrack.core.coco_file import load_json
 from kprtrack.core.errors import InputError
 from person_data.teachers import Teachers
 from reid.datasets.crops import read_image

@@ -176,7 +176,7 @@ FAULTS: dict[str, tuple[Callable[[Document], object], tuple[str, ...]]] = {
     "images in another order": (swap_images, ("frame 1", str(IMAGE + 2), "another order", "same order")),
     "images of another video": (lambda file: file["images"][2].update(id=7), ("frame 2: image id 7",)),
     "an image twice": (lambda file: file["images"][2].update(id=IMAGE), ("image 2", "is repeated")),
-    "no images": (lambda file: file.pop("images"), ('"images" must be the list',)),
+    "no images": (lambda file: file.pop("images"), ('"images" must be a list',)),
     "no annotations": (lambda file: file.pop("annotations"), ('"annotations" must be a list',)),
     "an image that is not there": (first(image_id=9), ("annotation 2", "image_id 9")),
     "an image id that is a list": (first(image_id=[9]), ("annotation 2", "image_id [9]")),
@@ -187,7 +187,7 @@ FAULTS: dict[str, tuple[Callable[[Document], object], tuple[str, ...]]] = {
     "an id that is text": (first(track_id="1"), (PLACE, "'1' must be a non-negative integer")),
     "no id": (
         lambda file: file["annotations"][2].pop("track_id"),
-        (PLACE, "None must be a non-negative integer"),
+        ("frame 1 (image_id", "track_id None must be a non-negative integer"),
     ),
     "15 joints": (first(keypoints=POINTS[:45]), (PLACE, "51 numbers", "45 numbers", "15 joints", "0 0 0")),
     "joints without a third number": (first(keypoints=POINTS[:34]), (PLACE, "34 numbers", "third number")),

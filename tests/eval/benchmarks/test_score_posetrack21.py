@@ -156,7 +156,7 @@ def test_zero_processes_are_rejected(tmp_path: Path) -> None:
 def test_one_bad_file_of_many_and_nothing_is_scored(tmp_path: Path, processes: int) -> None:
     ground_truth, results = made(tmp_path, names=THREE)
     spoil(results / f"{THREE[2]}.json", lambda file: file["annotations"][0].update(track_id=2))
-    with pytest.raises(InputError, match=r"000003_made_test.json, frame 0 .*twice"):
+    with pytest.raises(InputError, match=r"000003_made_test.json, annotation 1, frame 0 .*twice"):
         score_posetrack21(ground_truth, results, processes=processes)
 
 

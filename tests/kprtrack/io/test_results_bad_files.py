@@ -58,9 +58,9 @@ def read_json(folder: Path, data: object) -> None:
         (["text"], '"annotations" must be a list of objects'),
         (
             {"images": [{"id": 1}], "annotations": [{"image_id": 2}]},
-            "annotation 0: there is no image with id 2",
+            "annotation 0 .*image_id 2 is not one of the 1 images",
         ),
-        ({"images": [{"id": 1}, {"id": 1}], "annotations": []}, "image 1: its id 1"),
+        ({"images": [{"id": 1}, {"id": 1}], "annotations": []}, "image 1: id 1 is repeated"),
         ([{"image_id": 10000010003, "bbox": [1, 2, 3, 4]}], "is no frame number"),
         ([{"image_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}], "annotation 0: no track id"),
     ],
@@ -75,8 +75,8 @@ def test_json_that_cannot_be_tracks_is_refused(tmp_path: Path, data: object, mes
     ("name", "text", "message"),
     [
         ("t.json", "", "is empty"),
-        ("t.json", '{"format": "kprtrack",\n', "line 2, column 1: this is not JSON"),
-        ("t.json", "[" * 100_000, "not JSON|nested too deeply"),
+        ("t.json", '{"format": "kprtrack",\n', "line 2, column 1: this is not valid JSON"),
+        ("t.json", "[" * 100_000, "not valid JSON|nested too deeply"),
         ("t.jsonl", "", "is empty"),
         ("t.jsonl", '{"frame": 0}\n', 'it lacks "format"'),
         ("t.jsonl", '{"format": "kprtrack", "version": 1}\nnonsense\n{}\n', "line 2: this is not JSON"),

@@ -77,27 +77,42 @@ def test_a_folder_of_posetrack21_is_read_with_its_regions(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": []}, "'images' is empty"),
-        ({"images": 3}, "'images' must be a list of objects"),
-        ({"images": [IMAGE, IMAGE]}, "1 images have an id that was there before"),
+        ({"images": []}, "it is empty"),
+        ({"images": 3}, '"images" must be a list of objects'),
+        ({"images": [IMAGE, IMAGE]}, "image 1: id 7 is repeated"),
         (
             {"images": [IMAGE | {"file_name": "b.png"}]},
             r"1 of the 1 pictures .* are not there, first .*b\.png",
         ),
-        ({"images": [IMAGE | {"width": -3}]}, "image a.png: 'width' is -3"),
-        ({"images": [{"id": 7}]}, "image 7: 'file_name' is None"),
-        ({"annotations": [person(3, 8, (0, 0, 1, 1))]}, "annotation 3 of image 8: there is no such image"),
-        ({"annotations": [person(3, 7, (0, 0, 1))]}, r"annotation 3 of image 7: 'bbox' is \[0, 0, 1\]"),
-        ({"annotations": [person(3, 7, (0, 0, -1, 5))]}, "'bbox' has the size -1 x 5"),
-        ({"annotations": [person(3, 7, (0, 0, float("nan"), 5))]}, r"'bbox' is \[0, 0, nan, 5\]"),
-        ({"annotations": [person(3, 7, (0, 0, 1, 5), score=2)]}, "'score' is 2; expected"),
-        ({"annotations": [person(3, 7, (0, 0, 1, 5), keypoints=[1])]}, "expected 51 finite numbers"),
+        ({"images": [IMAGE | {"width": -3}]}, r"image 0 \(a\.png\): width is -3"),
+        ({"images": [{"id": 7}]}, "image 0: file_name is None"),
+        (
+            {"annotations": [person(3, 8, (0, 0, 1, 1))]},
+            "annotation 0 .*: image_id 8 is not one of the 1 images",
+        ),
+        (
+            {"annotations": [person(3, 7, (0, 0, 1))]},
+            r"annotation 0 \(id 3\), frame 0 \(image_id 7\): bbox must be 4 numbers, not 3",
+        ),
+        (
+            {"annotations": [person(3, 7, (0, 0, -1, 5))]},
+            r"bbox \[0\.0, 0\.0, -1\.0, 5\.0\] has a negative size",
+        ),
+        ({"annotations": [person(3, 7, (0, 0, float("nan"), 5))]}, "bbox has nan at index 2"),
+        ({"annotations": [person(3, 7, (0, 0, 1, 5), score=2)]}, "score 2 must be between 0 and 1"),
+        (
+            {"annotations": [person(3, 7, (0, 0, 1, 5), keypoints=[1])]},
+            "keypoints must be 51 numbers, .* not 1 numbers",
+        ),
         (
             {"categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]},
             "called 'person', but cat, dog",
         ),
-        ({"categories": [{"id": 1, "name": "person", "keypoints": ["toe"]}]}, "other keypoints than COCO"),
-        ({"images": [IMAGE | {"ignore_regions_x": [[1, 2, 3]]}]}, "'ignore_regions_x' and '_y' must be"),
+        (
+            {"categories": [{"id": 1, "name": "person", "keypoints": ["toe"]}]},
+            "skeleton of 1 keypoints; 17 are needed",
+        ),
+        ({"images": [IMAGE | {"ignore_regions_x": [[1, 2, 3]]}]}, "ignore_regions_x and _y must be"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -109,5 +124,5 @@ def test_a_file_cut_off_and_an_empty_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no json file"):
         read_annotations(tmp_path)
     (tmp_path / "a.json").write_text('{"images": [')
-    with pytest.raises(InputError, match="no valid json"):
+    with pytest.raises(InputError, match="this is not valid JSON"):
         read_annotations(tmp_path / "a.json")

@@ -181,7 +181,7 @@ def test_a_damaged_annotation_file_is_named(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "000001.json").write_bytes(orjson.dumps({"images": [{"file_name": "a"}], "annotations": []}))
 
-    with pytest.raises(InputError, match=r"000001\.json is not an annotation file of PoseTrack21: 'id'"):
+    with pytest.raises(InputError, match=r"000001\.json, image 0: its id None must be"):
         build_occluded_posetrack(tmp_path)
 
 
