@@ -50,7 +50,7 @@ def _fabric() -> np.ndarray:
 
 
 def _mixed(paint: Paint, surface: Surface, other: np.ndarray | None) -> np.ndarray:
-    """Return colours [K, 3]: main colour, other colour in the mask `other`, skin beyond the cut; with folds."""
+    """Return colours [K, 3]: main colour, other colour in the mask `other`, skin beyond the cut, folds."""
     count = len(surface.along)
     colour = np.empty((count, 3), np.float32)
     colour[:] = paint.colour

@@ -3,7 +3,14 @@
 import argparse
 from pathlib import Path
 
-from kprtrack.cli.eval import add_processes, add_reports, table_width, write_plots
+from kprtrack.cli.eval import (
+    add_benchmark_options,
+    add_processes,
+    add_reports,
+    benchmark_options,
+    table_width,
+    write_plots,
+)
 from kprtrack.cli.options import (
     Parser,
     add_action,
@@ -26,23 +33,13 @@ def bench_parser() -> Parser:
     """Make the parser of `bench`."""
     parser = new_parser("bench", "Track a whole benchmark, write official result files, score them.")
     actions = add_actions(parser, "WHAT", "the benchmark")
-    posetrack = add_action(actions, "posetrack21", "PoseTrack21, from its images")
-    posetrack.add_argument("--root", metavar="DIR", help="folder with images/ and posetrack_data/")
-    posetrack.add_argument("--split", default="val", metavar="NAME", help="val (default) or train")
-    synthetic = add_action(
-        actions, "synthetic", "animated people: renders videos with ground truth, then tracks"
-    )
-    synthetic.set_defaults(split="val")
-    for name, what in (
-        ("sequences", "number of videos"),
-        ("frames", "frames of each video"),
-        ("people", "people in each video"),
-        ("width", "width of the videos in pixels"),
-        ("height", "height of the videos in pixels"),
-        ("seed", "another seed gives other videos"),
-    ):
-        synthetic.add_argument(f"--{name}", type=int, metavar="N", help=what)
-    for each in (posetrack, synthetic):
+    from eval.benchmarks.table import BENCHMARKS
+
+    for name, benchmark in BENCHMARKS.items():
+        if benchmark.prepare is None:
+            continue
+        each = add_action(actions, name, benchmark.bench_description)
+        add_benchmark_options(each, benchmark.bench_options)
         each.add_argument("--out", "-o", metavar="DIR", help="output folder; interrupted runs resume there")
         each.add_argument(
             "--ablate",
@@ -96,12 +93,19 @@ def run_bench(options: argparse.Namespace) -> int:
 
     ablate = tuple(filter(None, map(str.strip, options.ablate.split(","))))
     rows_of(config, ablate)  # reports a wrong name before any video is rendered
+    from eval.benchmarks.table import BENCHMARKS
+
+    benchmark = BENCHMARKS[options.action]
+    assert benchmark.prepare is not None  # the parser has no action without
+    values = benchmark_options(options, benchmark.bench_options)
+    split = str(values.pop("split", "val"))
+    root = benchmark.prepare(out, **values, on_sequence=status_line(options))
     score = options.min_joint_score
     evaluations = run_bench(
-        _synthetic(out, options) if options.action == "synthetic" else _root(options),
+        root,
         out,
         config,
-        split=options.split,
+        split=split,
         ablate=ablate,
         processes=options.processes or 1,
         quiet=options.quiet,
@@ -115,22 +119,6 @@ def run_bench(options: argparse.Namespace) -> int:
     write_scores(options, lambda: comparison(rows, width=table_width()), lambda: comparison_json(evaluations))
     write_plots(options, next(iter(evaluations.values())), lambda plots: comparison_html(rows, plots))
     return 0
-
-
-def _root(options: argparse.Namespace) -> Path:
-    root = Path(required(options.root, "folder of the benchmark", "--root DIR")).expanduser()
-    validate_exists([root], folders=True)
-    return root
-
-
-def _synthetic(out: Path, options: argparse.Namespace) -> Path:
-    """Render the benchmark and return its folder."""
-    from eval.synthetic.benchmark import SyntheticConfig, write_benchmark
-
-    names = ("sequences", "frames", "people", "width", "height", "seed")
-    values = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    write_benchmark(out / "benchmark", SyntheticConfig(**values), on_sequence=status_line(options))
-    return out / "benchmark"
 
 
 def run_tune(options: argparse.Namespace) -> int:

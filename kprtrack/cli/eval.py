@@ -3,7 +3,7 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from kprtrack.cli.options import (
 from kprtrack.cli.output import status_line, validate_reports, write_scores
 
 if TYPE_CHECKING:
+    from eval.benchmarks.table import Option
     from eval.datatypes import Evaluation
 
 _WIDTH = 100  # characters of a table, if the output is no terminal
@@ -31,37 +32,63 @@ def eval_parser() -> Parser:
         "eval", "Score tracks against ground truth; docs/evaluation.md explains every number."
     )
     actions = add_actions(parser, "WHAT", "benchmark or format of the files")
-    posetrack = add_action(
-        actions, "posetrack21", "PoseTrack21: keypoint and box HOTA, MOTA, IDF1, AP, identities across videos"
-    )
-    posetrack.add_argument(
-        "--ground-truth", metavar="ROOT", help="folder with posetrack_data/ and posetrack_mot/"
-    )
-    posetrack.add_argument("--split", default="val", metavar="NAME", help="val (default) or train")
-    posetrack.add_argument("--results", metavar="DIR", help="folder with a pose .json for each sequence")
-    posetrack.add_argument(
-        "--box-results",
-        metavar="DIR",
-        help="folder with a MOT .txt for each sequence (default: the boxes of --results)",
-    )
-    add_processes(posetrack, "all CPU cores")
-    mot = add_action(actions, "mot", "MOTChallenge: box HOTA, MOTA, IDF1")
-    mot.add_argument(
-        "--ground-truth", metavar="DIR", help="folder of NAME/gt/gt.txt or NAME.txt, or one such file"
-    )
-    mot.add_argument("--results", metavar="DIR", help="folder with NAME.txt for each sequence, or one file")
-    tracks = add_action(actions, "tracks", "result files of `kprtrack`: box and pose HOTA, MOTA, IDF1")
-    tracks.add_argument(
-        "ground_truth", metavar="GROUND_TRUTH.json", help="ground truth tracks, or a folder of them"
-    )
-    tracks.add_argument(
-        "results", metavar="TRACKS.json", help="tracks to score, or a folder with the same file names"
-    )
-    for each in (posetrack, mot, tracks):
-        add_reports(each)
-        each.add_argument("--per-sequence", action="store_true", help="always print a row for every sequence")
+    from eval.benchmarks.table import BENCHMARKS
+
+    for name, benchmark in BENCHMARKS.items():
+        if benchmark.score is None:
+            continue
+        action = add_action(actions, name, benchmark.description)
+        dash = "" if benchmark.positional else "--"
+        for argument, (metavar, text) in (
+            ("ground_truth", benchmark.ground_truth),
+            ("results", benchmark.results),
+        ):
+            option = argument if benchmark.positional else argument.replace("_", "-")
+            action.add_argument(f"{dash}{option}", metavar=metavar, help=text)
+        add_benchmark_options(action, benchmark.options)
+        add_reports(action)
+        action.add_argument(
+            "--per-sequence", action="store_true", help="always print a row for every sequence"
+        )
     add_eval_reid(actions)
     return parser
+
+
+def add_benchmark_options(parser: Parser, options: "Sequence[Option]") -> None:
+    """Add the options of a benchmark, see `eval.benchmarks.table`."""
+    for option in options:
+        flag = f"--{option.name.replace('_', '-')}"
+        kind = str if option.type is Path else option.type
+        parser.add_argument(flag, type=kind, metavar=option.metavar, default=option.default, help=option.help)
+
+
+def benchmark_options(options: argparse.Namespace, known: "Sequence[Option]") -> dict[str, object]:
+    """Return the values of the options of a benchmark.
+
+    Args:
+        options: The parsed command line.
+        known: The options of the benchmark.
+
+    Returns:
+        Keyword arguments.
+
+    Raises:
+        UserError: A required option is missing, or a number is below 1.
+        InputError: A folder does not exist.
+    """
+    values: dict[str, object] = {}
+    for option in known:
+        value = getattr(options, option.name)
+        flag = f"--{option.name.replace('_', '-')}"
+        if option.required:
+            required(value, option.required, f"{flag} {option.metavar}")
+        if option.type is Path and value:
+            value = Path(value).expanduser()
+            validate_exists([value], folders=True)
+        if option.name == "processes":
+            validate_minimum(value, flag)
+        values[option.name] = value or None if option.type is Path else value
+    return values
 
 
 def add_reports(parser: Parser) -> None:
@@ -83,9 +110,14 @@ def run_eval(options: argparse.Namespace) -> int:
         return run_eval_reid(options)
     ground_truth = Path(required(options.ground_truth, "ground truth", "--ground-truth PATH")).expanduser()
     results = Path(required(options.results, "tracks to score", "--results PATH")).expanduser()
-    validate_exists([ground_truth, results], folders=options.action == "posetrack21")
+    from eval.benchmarks.table import BENCHMARKS
+
+    benchmark = BENCHMARKS[options.action]
+    assert benchmark.score is not None  # the parser has no action without
+    validate_exists([ground_truth, results], folders=benchmark.folders)
     validate_reports(options, inputs=[ground_truth, results])
-    evaluation = _SCORERS[options.action](ground_truth, results, options)
+    values = benchmark_options(options, benchmark.options)
+    evaluation = benchmark.score(ground_truth, results, **values, on_sequence=status_line(options))
 
     from eval.report.html import evaluation_html
     from eval.report.json import evaluation_json
@@ -98,41 +130,6 @@ def run_eval(options: argparse.Namespace) -> int:
     )
     write_plots(options, evaluation, lambda plots: evaluation_html(evaluation, plots))
     return 0
-
-
-def _posetrack21(ground_truth: Path, results: Path, options: argparse.Namespace) -> "Evaluation":
-    from eval.benchmarks.score_posetrack21 import score_posetrack21
-
-    boxes = Path(options.box_results) if options.box_results else None
-    validate_exists([boxes] if boxes else [], folders=True)
-    validate_minimum(options.processes, "--processes")
-    return score_posetrack21(
-        ground_truth,
-        results,
-        split=options.split,
-        box_results=boxes,
-        processes=options.processes,
-        on_sequence=status_line(options),
-    )
-
-
-def _mot(ground_truth: Path, results: Path, options: argparse.Namespace) -> "Evaluation":
-    from eval.benchmarks.score_mot import score_mot
-
-    return score_mot(ground_truth, results, on_sequence=status_line(options))
-
-
-def _tracks(ground_truth: Path, results: Path, options: argparse.Namespace) -> "Evaluation":
-    from eval.benchmarks.score_tracks import score_tracks
-
-    return score_tracks(ground_truth, results, on_sequence=status_line(options))
-
-
-_SCORERS: dict[str, Callable[[Path, Path, argparse.Namespace], "Evaluation"]] = {
-    "posetrack21": _posetrack21,
-    "mot": _mot,
-    "tracks": _tracks,
-}
 
 
 def table_width() -> int:
