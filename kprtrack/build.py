@@ -16,14 +16,19 @@ from kprtrack.trackers import TRACKERS
 FILE = "file"  # boxes or keypoints from a file instead of a network
 NO_REID = "none"  # no encoder: position and pose alone
 
-# Weights a name stands for when none are named: those in the package, else published ones.
-DEFAULT_WEIGHTS = {
-    **{f"yolox-{size}": f"yolox-{size}-coco" for size in ("tiny", "s", "m", "l", "x")},
-    "yolox-nano": "small-detector",
-    "small": "small-pose",
-    "kpr": "small-kpr",
-    "hrnet-w32": "hrnet-w32-coco-256-udp",
-    "hrnet-w48": "hrnet-w48-coco-256-udp",
+# Weights of a component for which none are named, by role and name: `small` is in the package, the others are
+# published.
+DEFAULT_WEIGHTS: dict[str, dict[str, str]] = {
+    "detector": {
+        "small": "small-detector",
+        **{f"yolox-{size}": f"yolox-{size}-coco" for size in ("nano", "tiny", "s", "m", "l", "x")},
+    },
+    "pose": {
+        "small": "small-pose",
+        "hrnet-w32": "hrnet-w32-coco-256-udp",
+        "hrnet-w48": "hrnet-w48-coco-256-udp",
+    },
+    "reid": {"small": "small-kpr", "kpr": "kpr-multi"},
 }
 
 
@@ -40,6 +45,12 @@ def network_table(role: str) -> Mapping[str, tuple[type[Network], Any]]:
     from kprtrack.reid_encoders import REID_ENCODERS
 
     return REID_ENCODERS
+
+
+def takes_prompts(reid_encoder: str) -> bool:
+    """Whether the ReID encoder of that name is prompted by keypoints; False for an unknown name."""
+    entry = network_table("reid").get(reid_encoder)
+    return entry is not None and getattr(entry[0], "takes_prompts", False)
 
 
 def build_tracker(part: ComponentConfig, fps: float) -> Tracker:
@@ -114,7 +125,7 @@ def weights_of(role: str, part: ComponentConfig) -> ModelFile | None:
     network, _ = network_table(role)[part.name]
     if network.weights_from == "none":
         return None
-    name = part.weights or DEFAULT_WEIGHTS.get(part.name)
+    name = part.weights or DEFAULT_WEIGHTS[role].get(part.name)
     if name is None:
         raise UserError(f"--{role} {part.name} needs a file: name one with --{role}-weights FILE.")
     return ModelFile(Path(name), None, "") if network.weights_from == "path" else find(name)

@@ -31,9 +31,9 @@ class ComponentConfig:
 class TrackConfig:
     """Everything that decides what comes out, besides the video itself."""
 
-    detector: ComponentConfig = ComponentConfig("yolox-nano")
+    detector: ComponentConfig = ComponentConfig("small")
     pose: ComponentConfig = ComponentConfig("small")
-    reid: ComponentConfig = ComponentConfig("kpr")
+    reid: ComponentConfig = ComponentConfig("small")
     tracker: ComponentConfig = ComponentConfig("kpr")
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     precision: str = "fp32"  # fp32, fp16, bf16
@@ -49,13 +49,11 @@ PARTS = ("detector", "pose", "reid", "tracker")
 DEFAULT_PRESET = "small"
 PRESETS: dict[str, TrackConfig] = {
     DEFAULT_PRESET: TrackConfig(),
-    "balanced": TrackConfig(
-        ComponentConfig("yolox-m"), ComponentConfig("hrnet-w32"), ComponentConfig("kpr", "kpr-multi")
-    ),
+    "balanced": TrackConfig(ComponentConfig("yolox-m"), ComponentConfig("hrnet-w32"), ComponentConfig("kpr")),
     "accurate": TrackConfig(
         ComponentConfig("yolox-x"),
         ComponentConfig("hrnet-w48", "hrnet-w48-coco-384-udp"),
-        ComponentConfig("kpr", "kpr-multi"),
+        ComponentConfig("kpr"),
     ),
 }
 

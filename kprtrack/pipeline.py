@@ -66,6 +66,8 @@ class PoseEstimator(Network, Protocol):
 class ReidEncoder(Network, Protocol):
     """Embeds the appearance of every detected person."""
 
+    takes_prompts: ClassVar[bool] = False  # whether keypoints prompt the encoder
+
     def __call__(
         self, frames: list[Frame], detections: list[Detections], poses: list[Poses]
     ) -> list[Appearance]:

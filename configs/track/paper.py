@@ -6,7 +6,7 @@ most numbers unsaid; each line names where its number is from. The paper's netwo
 published as a set, so this is its tracker, not its figures. No score of ours yet.
 """
 
-reid = dict(name="kpr", vectors="parts")  # equation 2 has no foreground vector
+reid = dict(vectors="parts")  # equation 2 has no foreground vector
 
 tracker = dict(
     name="kpr",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from kprtrack.build import takes_prompts
 from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import UserError, unknown_name
 
@@ -57,9 +58,10 @@ def _without_parts(config: TrackConfig) -> TrackConfig:
 
 
 def _with_encoder_options(config: TrackConfig, row: str, options: Mapping[str, object]) -> TrackConfig:
-    if config.reid.name != "kpr":
+    if not takes_prompts(config.reid.name):
         raise UserError(
-            f"The ablation '{row}' needs the ReID encoder kpr; --reid {config.reid.name} has no {row}."
+            f"The ablation '{row}' needs the ReID encoder small or kpr; --reid {config.reid.name} has"
+            f" no {row}."
         )
     if any(config.reid.options.get(key) == value for key, value in options.items()):
         raise UserError(f"The ablation '{row}' changes nothing: the settings already have {options}.")

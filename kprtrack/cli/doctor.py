@@ -133,17 +133,17 @@ def format_report(checks: list[Check]) -> str:
 
 def prompts(pose: ComponentConfig, reid: ComponentConfig, *, weights_available: bool) -> Check:
     """Check whether this pair of pose estimator and ReID encoder can use keypoint prompts."""
-    from kprtrack.build import FILE, NO_REID
+    from kprtrack.build import FILE, NO_REID, takes_prompts
 
     name = "prompts"
     if reid.name == NO_REID:
         return Check(name, True, "no ReID encoder: people are tracked by position and pose alone")
-    if reid.name != "kpr":
+    if not takes_prompts(reid.name):
         return Check(
             name,
             True,
             f"'{reid.name}' is a global encoder without prompts: embeddings of overlapping people mix",
-            "use an encoder with prompts: --reid kpr",
+            "use an encoder with prompts: --reid small or --reid kpr",
         )
     if not reid.options.get("prompts", True):
         return Check(name, True, "disabled in the config", "remove prompts=False from the reid config")

@@ -140,11 +140,12 @@ def compute_config_from(options: argparse.Namespace) -> "ComputeConfig":
 
 
 def _score_config(options: argparse.Namespace) -> "ScoreConfig":
+    from kprtrack.build import takes_prompts
     from reid.evaluation.protocols import RankingChoice, ScoreConfig
     from reid.evaluation.rerank import Reranking
 
-    prompts = options.prompts or ("both" if options.reid == "kpr" else "off")
-    _validate_protocol(options, prompts)
+    prompts = options.prompts or ("both" if takes_prompts(options.reid) else "off")
+    _validate_protocol(options, prompts, takes_prompts(options.reid))
     names = () if options.queries[0] in _QUERY_RULES and len(options.queries) == 1 else tuple(options.queries)
     how = "worst" if names else options.queries[0]
     wanted = options.ranking is not None or (names and options.plots)
@@ -161,12 +162,12 @@ def _score_config(options: argparse.Namespace) -> "ScoreConfig":
     )
 
 
-def _validate_protocol(options: argparse.Namespace, prompts: str) -> None:
+def _validate_protocol(options: argparse.Namespace, prompts: str, promptable: bool) -> None:
     if prompts not in ("on", "off", "both"):
         raise unknown_name("value of --prompts", prompts, ("on", "off", "both"))
     if options.negatives not in ("on", "off"):
         raise unknown_name("value of --negatives", options.negatives, ("on", "off"))
-    if options.reid != "kpr" and (prompts != "off" or options.robustness):
+    if not promptable and (prompts != "off" or options.robustness):
         raise UserError(f"--reid {options.reid} takes no prompts: remove --prompts and --robustness.")
     if options.ranking is not None and not options.plots:
         raise UserError("--ranking needs a folder for the plots: add --plots DIR.")

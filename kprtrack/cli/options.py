@@ -107,9 +107,9 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
         help="small (default): included in the package; balanced, accurate: downloaded weights",
     )
     for role, names in (
-        ("detector", "yolox-{nano,tiny,s,m,l,x}, ultralytics, file"),
+        ("detector", "small, yolox-{nano,tiny,s,m,l,x}, ultralytics, file"),
         ("pose", "small, hrnet-w32, hrnet-w48, heatmap (ONNX or OpenVINO), mmpose, file"),
-        ("reid", "kpr, onnx, none"),
+        ("reid", "small, kpr, onnx, none"),
     ):
         group.add_argument(f"--{role}", metavar="NAME", help=names)
         group.add_argument(f"--{role}-weights", metavar="FILE")

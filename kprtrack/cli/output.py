@@ -75,7 +75,9 @@ def log_summary(summary: "Summary", found: str = "", *lines: str, quiet: bool) -
 
 
 def _prompts(summary: "Summary", config: TrackConfig) -> list[str]:
-    if config.reid.name != "kpr" or not summary.sightings:
+    from kprtrack.build import takes_prompts
+
+    if not summary.sightings or not takes_prompts(config.reid.name):
         return []
     share = summary.prompted / summary.sightings
     return [f"{share:.0%} of {summary.sightings} detections were prompted by their keypoints"]

@@ -11,6 +11,7 @@ from kprtrack.pipeline import Detector
 # `--detector NAME`: (class, config). A new detector is one module with a class that implements
 # kprtrack.pipeline.Detector, its config dataclass, and one entry here. `partial` fixes a field of the config.
 DETECTORS: dict[str, tuple[type[Detector], Any]] = {
+    "small": (YoloxDetector, partial(YoloxConfig, size="nano")),
     "yolox-nano": (YoloxDetector, partial(YoloxConfig, size="nano")),
     "yolox-tiny": (YoloxDetector, partial(YoloxConfig, size="tiny")),
     "yolox-s": (YoloxDetector, partial(YoloxConfig, size="s")),

@@ -19,6 +19,7 @@ from kprtrack.hub.cache import (
 )
 from kprtrack.hub.catalog import CATALOGUE, Kind, ModelEntry
 from kprtrack.hub.download import Progress, download_file
+from kprtrack.hub.model_file import ModelFile, manual_steps, matches, mismatch
 
 __all__ = [
     "ModelFile",
@@ -34,27 +35,6 @@ __all__ = [
 ]
 
 SUFFIXES = (".pth.tar", ".pth", ".pt", ".safetensors", ".onnx")
-
-
-@dataclass(frozen=True)
-class ModelFile:
-    """A file of weights that exists and matches its known hash, if there is one."""
-
-    path: Path
-    entry: ModelEntry | None  # None: a file of the user's own
-    sha256: str
-
-    @property
-    def trust(self) -> str:
-        """Describe how far the origin of the file is verified."""
-        if self.entry is None:
-            return "your own file"
-        if self.entry.in_package:
-            return "part of the package, no download needed"
-        if self.entry.sha256 is None:
-            return "unverified: no sha256 was published; the file is compared with its first download"
-        digits = "" if len(self.entry.sha256) == 64 else f"first {len(self.entry.sha256)} digits of the "
-        return f"matches the {digits}sha256 from the {self.entry.sha256_from}"
 
 
 @dataclass(frozen=True)
@@ -145,7 +125,7 @@ def download(
     if target.is_file():
         return _installed(entry)
     if entry.url is None:
-        raise WeightsError(f"'{entry.name}' has no direct link. {_manual_steps(entry)}")
+        raise WeightsError(f"'{entry.name}' has no direct link. {manual_steps(entry)}")
     with exclusive_lock(target):
         return _download_and_verify(entry, target, progress=progress, allow_localhost=allow_localhost)
 
@@ -176,8 +156,8 @@ def import_file(path: Path | str, name: str | None = None) -> ModelFile:
             f"{source.name} (sha256 {sha256[:8]}...) is not in the catalogue."
             f" Give it a name: kprtrack models import {source} --name my-model"
         )
-    if entry is not None and not _matches(entry, sha256):
-        raise WeightsError(_mismatch(entry, source, sha256))
+    if entry is not None and not matches(entry, sha256):
+        raise WeightsError(mismatch(entry, source, sha256))
     if entry is not None and entry.in_package:
         return find(entry.name)  # already in the package: no copy
     target = prepare_store() / (entry.file_name if entry else _own_file_name(source, name or ""))
@@ -244,15 +224,15 @@ def _download_and_verify(
         entry.url,
         part,
         size_bytes=entry.size_bytes,
-        manual_steps=_manual_steps(entry),
+        manual_steps=manual_steps(entry),
         progress=progress,
         allow_localhost=allow_localhost,
     )
     sha256 = sha256_of(part)
-    if not _matches(entry, sha256):
+    if not matches(entry, sha256):
         rejected = target.with_name(target.name + ".rejected")
         part.replace(rejected)
-        raise WeightsError(_mismatch(entry, rejected, sha256))
+        raise WeightsError(mismatch(entry, rejected, sha256))
     if entry.sha256 is None:
         validate_unchanged(target, entry.name, sha256)  # an earlier download may have been removed
     store_file(part, target, entry.name, sha256)
@@ -274,43 +254,14 @@ def _installed(entry: ModelEntry) -> ModelFile:
         )
         raise WeightsError(
             f"The weights '{entry.name}' ({entry.file_name}{size}, licence {entry.licence}) are not in"
-            f" {store_folder()}. {online}{_manual_steps(entry)}"
+            f" {store_folder()}. {online}{manual_steps(entry)}"
         )
     sha256 = sha256_of(path)
-    if not _matches(entry, sha256):
-        raise WeightsError(_mismatch(entry, path, sha256))
+    if not matches(entry, sha256):
+        raise WeightsError(mismatch(entry, path, sha256))
     if not entry.in_package:
         validate_unchanged(path, entry.name, sha256)
     return ModelFile(path, entry, sha256)
-
-
-def _manual_steps(entry: ModelEntry) -> str:
-    # Google Drive asks for confirmation on its page only, so its direct links do not work in a browser.
-    direct = entry.url is not None and "drive.usercontent.google.com" not in entry.url
-    return (
-        f"Open {entry.url if direct else entry.page} in a browser, save {entry.file_name}, then:"
-        f" kprtrack models import {entry.file_name} --name {entry.name}"
-    )
-
-
-def _matches(entry: ModelEntry, sha256: str) -> bool:
-    return entry.sha256 is None or sha256.startswith(entry.sha256)
-
-
-def _mismatch(entry: ModelEntry, path: Path, sha256: str) -> str:
-    if entry.in_package:
-        return (
-            f"{path} is not '{entry.name}' of this release: its sha256 is {sha256}, expected {entry.sha256}."
-            " Install the package again; to use other weights, give their path."
-        )
-    note = ""
-    if entry.sha256_from != "publisher":
-        note = f" (The expected value comes from a {entry.sha256_from} and may itself be wrong.)"
-    return (
-        f"{path} is not '{entry.name}': its sha256 is {sha256}, expected {entry.sha256}.{note} It is damaged"
-        " or of another release, which may need other settings. Remove it and fetch it again; to use it as"
-        " it is, give its path."
-    )
 
 
 def _entry_of(path: Path, sha256: str) -> ModelEntry | None:
@@ -321,7 +272,7 @@ def _entry_of(path: Path, sha256: str) -> ModelEntry | None:
 
 
 def _by_hash(sha256: str) -> ModelEntry | None:
-    return next((entry for entry in CATALOGUE.values() if entry.sha256 and _matches(entry, sha256)), None)
+    return next((entry for entry in CATALOGUE.values() if entry.sha256 and matches(entry, sha256)), None)
 
 
 def _by_file_name(path: Path) -> ModelEntry | None:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from kprtrack.build import build_reid_encoder, check_name, options_of, weights_of
+from kprtrack.build import build_reid_encoder, check_name, options_of, takes_prompts, weights_of
 from kprtrack.config import ComponentConfig, configure
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Frame, Poses
@@ -64,7 +64,7 @@ def open_encoder(
     workers: processes that read and draw crops for KPR beside this one.
     Raises: UserError for an unknown name or setting, WeightsError for weights that are missing or do not fit.
     """
-    if name == KPR:
+    if takes_prompts(name):
         compared = known_vectors(vectors)
         return _kpr(open_kpr(weights, settings, compute), compute, vectors=compared, workers=workers)
     part = ComponentConfig(name, weights, settings)

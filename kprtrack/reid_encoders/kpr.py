@@ -53,7 +53,9 @@ class KprEncoderConfig:
 
 
 class KprEncoder(ReidEncoder):
-    """Describes people by the parts of their body; people of several frames share a batch."""
+    """Embeds every part of a person with KPR, prompted by keypoints (Somers et al., ECCV 2024)."""
+
+    takes_prompts = True
 
     def __init__(self, config: KprEncoderConfig, weights: Path | Kpr, compute: ComputeConfig) -> None:
         """Load weights of this project (.safetensors) or a published checkpoint (.pth.tar); or copy a model.

@@ -57,7 +57,7 @@ def given(tmp_path: Path, **change: object) -> TrackConfig:
 
 
 def test_default_weights_are_all_in_the_catalogue() -> None:
-    assert set(DEFAULT_WEIGHTS.values()) <= set(CATALOGUE)
+    assert {name for names in DEFAULT_WEIGHTS.values() for name in names.values()} <= set(CATALOGUE)
 
 
 def test_python_and_the_command_line_have_the_same_default() -> None:
@@ -67,8 +67,9 @@ def test_python_and_the_command_line_have_the_same_default() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_small_lies_in_the_package_and_the_other_presets_are_published(preset: str) -> None:
     config = PRESETS[preset]
-    for part in (config.detector, config.pose, config.reid):
-        assert CATALOGUE[part.weights or DEFAULT_WEIGHTS[part.name]].in_package == (preset == "small")
+    for role in ("detector", "pose", "reid"):
+        part = getattr(config, role)
+        assert CATALOGUE[part.weights or DEFAULT_WEIGHTS[role][part.name]].in_package == (preset == "small")
 
 
 def test_given_boxes_and_keypoints_need_no_network(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_people_and_joints_are_found_as_their_teachers_find_them() -> None:
     canvas = {"input_height": 832, "input_width": 832}
     ours, teacher = (
         build_detector(part, COMPUTE)(frames)
-        for part in (ComponentConfig("yolox-nano"), ComponentConfig("yolox-nano", YOLOX_NANO, canvas))
+        for part in (ComponentConfig("small"), ComponentConfig("yolox-nano", YOLOX_NANO, canvas))
     )
     sure = [Detections(each.boxes[each.scores >= SURE], each.scores[each.scores >= SURE]) for each in teacher]
     seen = [

@@ -117,7 +117,7 @@ def test_a_box_without_area_is_not_a_division_by_zero() -> None:
 def test_a_global_encoder_cannot_be_prompted() -> None:
     found = doctor.prompts(ComponentConfig("hrnet-w32"), ComponentConfig("onnx"), weights_available=True)
     assert "without prompts" in found.detail
-    assert found.advice.endswith("--reid kpr")
+    assert found.advice.endswith("--reid small or --reid kpr")
 
 
 def test_without_an_encoder_there_are_no_prompts() -> None:
