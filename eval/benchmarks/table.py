@@ -128,6 +128,7 @@ BENCHMARKS: dict[str, Benchmark] = {
                 "folder with images/ and posetrack_data/",
                 required="folder of the benchmark",
             ),
+            _SPLIT,
         ),
     ),
     "mot": Benchmark(

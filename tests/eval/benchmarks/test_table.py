@@ -56,3 +56,7 @@ def test_empty_folders_are_reported_in_one_line(name: str, tmp_path: Path) -> No
     with pytest.raises(InputError) as caught:
         benchmark.score(tmp_path / "empty", tmp_path / "empty", on_sequence=None, **defaults)
     assert "empty" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_bench_posetrack21_has_a_split() -> None:
+    assert "split" in [option.name for option in BENCHMARKS["posetrack21"].bench_options]
