@@ -1,9 +1,10 @@
-"""Tracks every person's pose through video and keeps identities through occlusion.
+"""Tracks the poses of people through video and keeps their identities through occlusion.
 
-    from kprtrack import track_video
-    summary = track_video("video.mp4", "tracks.json")
-
-`observe` and `follow` are the two halves; `Observation` and `Tracks` are what goes in and comes out.
+Example:
+    >>> import kprtrack
+    >>> summary = kprtrack.track_video("video.mp4", "tracks.json", networks=networks)
+    >>> summary.frames, sorted(summary.ids)
+    (12, [1, 2])
 """
 
 from importlib import import_module
@@ -12,51 +13,119 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from kprtrack.build import build_detector as build_detector
     from kprtrack.build import build_networks as build_networks
+    from kprtrack.build import build_pose_estimator as build_pose_estimator
+    from kprtrack.build import build_reid_encoder as build_reid_encoder
     from kprtrack.build import build_tracker as build_tracker
+    from kprtrack.config import ComponentConfig as ComponentConfig
     from kprtrack.config import TrackConfig as TrackConfig
     from kprtrack.config import load_config as load_config
+    from kprtrack.core.appearance import Appearance as Appearance
+    from kprtrack.core.appearance import empty_appearance as empty_appearance
+    from kprtrack.core.appearance import part_distance as part_distance
     from kprtrack.core.datatypes import Detections as Detections
     from kprtrack.core.datatypes import Frame as Frame
     from kprtrack.core.datatypes import Observation as Observation
     from kprtrack.core.datatypes import Poses as Poses
     from kprtrack.core.datatypes import Tracks as Tracks
+    from kprtrack.core.datatypes import empty_detections as empty_detections
+    from kprtrack.core.datatypes import empty_poses as empty_poses
+    from kprtrack.core.errors import InputError as InputError
+    from kprtrack.core.errors import OutputError as OutputError
+    from kprtrack.core.errors import UserError as UserError
+    from kprtrack.core.errors import WeightsError as WeightsError
+    from kprtrack.core.skeleton import KEYPOINTS as KEYPOINTS
+    from kprtrack.inference.devices import ComputeConfig as ComputeConfig
+    from kprtrack.io import ObservationFile as ObservationFile
+    from kprtrack.io import RunHeader as RunHeader
+    from kprtrack.io import TrackFile as TrackFile
+    from kprtrack.io import convert as convert
+    from kprtrack.io import open_writer as open_writer
+    from kprtrack.io import read_observations as read_observations
     from kprtrack.io import read_tracks as read_tracks
+    from kprtrack.io import write_observations as write_observations
+    from kprtrack.pipeline import Detector as Detector
     from kprtrack.pipeline import Networks as Networks
+    from kprtrack.pipeline import PoseEstimator as PoseEstimator
+    from kprtrack.pipeline import ReidEncoder as ReidEncoder
+    from kprtrack.pipeline import Tracker as Tracker
     from kprtrack.pipeline import observe as observe
     from kprtrack.pipeline import track as track
+    from kprtrack.run import Clip as Clip
+    from kprtrack.run import Summary as Summary
+    from kprtrack.run import draw_video as draw_video
+    from kprtrack.run import observe_video as observe_video
+    from kprtrack.run import track_observations as track_observations
     from kprtrack.run import track_video as track_video
     from kprtrack.trackers.bytetrack import ByteTrack as ByteTrack
+    from kprtrack.trackers.bytetrack import ByteTrackConfig as ByteTrackConfig
     from kprtrack.trackers.kpr import KprTracker as KprTracker
+    from kprtrack.trackers.kpr_config import KprTrackerConfig as KprTrackerConfig
+    from kprtrack.video.draw import draw_tracks as draw_tracks
     from kprtrack.video.source import open_source as open_source
 
-# Loaded at first use, so that `import kprtrack` costs nothing.
-_HOMES = {
+# Imported at first use, so that `import kprtrack` loads neither numpy nor torch.
+_MODULES = {
+    "Appearance": "kprtrack.core.appearance",
     "ByteTrack": "kprtrack.trackers.bytetrack",
+    "ByteTrackConfig": "kprtrack.trackers.bytetrack",
+    "Clip": "kprtrack.run",
+    "ComponentConfig": "kprtrack.config",
+    "ComputeConfig": "kprtrack.inference.devices",
     "Detections": "kprtrack.core.datatypes",
+    "Detector": "kprtrack.pipeline",
     "Frame": "kprtrack.core.datatypes",
+    "InputError": "kprtrack.core.errors",
+    "KEYPOINTS": "kprtrack.core.skeleton",
     "KprTracker": "kprtrack.trackers.kpr",
+    "KprTrackerConfig": "kprtrack.trackers.kpr_config",
     "Networks": "kprtrack.pipeline",
     "Observation": "kprtrack.core.datatypes",
+    "ObservationFile": "kprtrack.io",
+    "OutputError": "kprtrack.core.errors",
+    "PoseEstimator": "kprtrack.pipeline",
     "Poses": "kprtrack.core.datatypes",
+    "ReidEncoder": "kprtrack.pipeline",
+    "RunHeader": "kprtrack.io",
+    "Summary": "kprtrack.run",
     "TrackConfig": "kprtrack.config",
+    "TrackFile": "kprtrack.io",
+    "Tracker": "kprtrack.pipeline",
     "Tracks": "kprtrack.core.datatypes",
+    "UserError": "kprtrack.core.errors",
+    "WeightsError": "kprtrack.core.errors",
+    "build_detector": "kprtrack.build",
     "build_networks": "kprtrack.build",
+    "build_pose_estimator": "kprtrack.build",
+    "build_reid_encoder": "kprtrack.build",
     "build_tracker": "kprtrack.build",
-    "track": "kprtrack.pipeline",
+    "convert": "kprtrack.io",
+    "draw_tracks": "kprtrack.video.draw",
+    "draw_video": "kprtrack.run",
+    "empty_appearance": "kprtrack.core.appearance",
+    "empty_detections": "kprtrack.core.datatypes",
+    "empty_poses": "kprtrack.core.datatypes",
     "load_config": "kprtrack.config",
     "observe": "kprtrack.pipeline",
+    "observe_video": "kprtrack.run",
     "open_source": "kprtrack.video.source",
+    "open_writer": "kprtrack.io",
+    "part_distance": "kprtrack.core.appearance",
+    "read_observations": "kprtrack.io",
     "read_tracks": "kprtrack.io",
+    "track": "kprtrack.pipeline",
+    "track_observations": "kprtrack.run",
     "track_video": "kprtrack.run",
+    "write_observations": "kprtrack.io",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'kprtrack' has no attribute '{name}'")
 
 

@@ -1,4 +1,4 @@
-"""Configuration -> detector, pose estimator, encoder, tracker: the only wiring."""
+"""Builds detector, pose estimator, ReID encoder and tracker from their configuration."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,26 +49,58 @@ def network_table(role: str) -> Mapping[str, tuple[type[Network], Any]]:
 
 def takes_prompts(reid_encoder: str) -> bool:
     """Whether the ReID encoder of that name is prompted by keypoints; False for an unknown name."""
-    entry = network_table("reid").get(reid_encoder)
-    return entry is not None and getattr(entry[0], "takes_prompts", False)
+    from kprtrack.reid_encoders import REID_ENCODERS
+
+    return reid_encoder in REID_ENCODERS and REID_ENCODERS[reid_encoder][0].takes_prompts
 
 
-def build_tracker(part: ComponentConfig, fps: float) -> Tracker:
-    """A tracker for one video of `fps` frames per second."""
-    if part.name not in TRACKERS:
-        raise unknown_name("tracker", part.name, TRACKERS)
-    tracker, config = TRACKERS[part.name]
-    return tracker(configure(config, part.options), fps)
+def build_tracker(component: ComponentConfig | str, fps: float) -> Tracker:
+    """Build a tracker for one video.
+
+    Args:
+        component: Name and options; a name alone takes the defaults.
+        fps: Observations per second of video (the frame rate divided by the stride).
+
+    Returns:
+        A tracker without tracks.
+
+    Raises:
+        UserError: Unknown name or option, or a value outside its range.
+
+    Example:
+        >>> from kprtrack import build_tracker
+        >>> build_tracker("kpr", fps=25).output_delay_s
+        2.0
+    """
+    component = ComponentConfig(component) if isinstance(component, str) else component
+    if component.name not in TRACKERS:
+        raise unknown_name("tracker", component.name, TRACKERS)
+    tracker, config = TRACKERS[component.name]
+    return tracker(configure(config, component.options), fps)
 
 
 def build_networks(config: TrackConfig) -> Networks:
-    """The three networks with their weights on their device.
+    """Load the three networks; sets the number of CPU threads of torch.
 
-    Raises: UserError for unknown names and options, WeightsError for weights that are missing or do not fit.
+    Args:
+        config: Components, device, precision, batch size, threads and backend.
+
+    Returns:
+        The networks. Each call raises UserError if the memory of the device is full.
+
+    Raises:
+        UserError: Unknown name or option, or a device that this machine does not have.
+        WeightsError: Weights are missing or do not fit.
+
+    Example:
+        >>> from kprtrack import TrackConfig, build_networks
+        >>> networks = build_networks(TrackConfig(device="cpu", reid="none"))
+        >>> networks.metadata["detector"]["weights"]
+        'small-detector'
     """
-    parts = {"detector": config.detector, "pose": config.pose, "reid": config.reid}
+    components = {"detector": config.detector, "pose": config.pose, "reid": config.reid}
     # Find every file before the first is loaded: a missing one is reported at once.
-    files = {role: weights_of(role, part) for role, part in parts.items()}
+    files = {role: weights_of(role, component) for role, component in components.items()}
     compute = compute_config(config)
     configure_threads(compute)
     guard = enough_memory(config, compute)
@@ -77,63 +109,142 @@ def build_networks(config: TrackConfig) -> Networks:
         estimate_poses = build_pose_estimator(config.pose, compute)
         embed = build_reid_encoder(config.reid, compute)
     built: dict[str, Network] = {"detector": detect, "pose": estimate_poses, "reid": embed}
-    metadata = {role: _metadata(part, files[role], built[role]) for role, part in parts.items()}
+    metadata = {
+        role: _metadata(component, files[role], built[role]) for role, component in components.items()
+    }
     metadata["compute"] = {"device": compute.device, "precision": compute.precision}
     guard = enough_memory(config, compute)
     return Networks(guard(detect), guard(estimate_poses), guard(embed), metadata)
 
 
-def build_detector(part: ComponentConfig, compute: ComputeConfig) -> Detector:
-    """A detector with its weights. Raises: as build_networks."""
+def build_detector(component: ComponentConfig | str, compute: ComputeConfig) -> Detector:
+    """Load a detector.
+
+    Args:
+        component: Name, weights and options; a name alone takes the defaults.
+        compute: Device, precision, batch size, threads and backend.
+
+    Returns:
+        The detector.
+
+    Raises:
+        UserError: Unknown name or option.
+        WeightsError: Weights are missing or do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from kprtrack import ComputeConfig, Frame, build_detector
+        >>> detect = build_detector("small", ComputeConfig("cpu"))
+        >>> detections, = detect([Frame(0, 0.0, np.zeros((48, 64, 3), np.uint8))])
+        >>> detections.boxes.shape
+        (0, 4)
+    """
     from kprtrack.detectors import DETECTORS
 
-    path, options = _weights_and_options("detector", part)
-    detector, config = DETECTORS[part.name]
+    component, path, options = _resolved("detector", component)
+    detector, config = DETECTORS[component.name]
     return detector(configure(config, options), path, compute)
 
 
-def build_pose_estimator(part: ComponentConfig, compute: ComputeConfig) -> PoseEstimator:
-    """A pose estimator with its weights. Raises: as build_networks."""
+def build_pose_estimator(component: ComponentConfig | str, compute: ComputeConfig) -> PoseEstimator:
+    """Load a pose estimator.
+
+    Args:
+        component: Name, weights and options; a name alone takes the defaults.
+        compute: Device, precision, batch size, threads and backend.
+
+    Returns:
+        The pose estimator.
+
+    Raises:
+        UserError: Unknown name or option.
+        WeightsError: Weights are missing or do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from kprtrack import ComputeConfig, Detections, Frame, build_pose_estimator
+        >>> estimate_poses = build_pose_estimator("small", ComputeConfig("cpu"))
+        >>> detections = Detections(np.float32([[8, 4, 40, 44]]), np.float32([0.9]))
+        >>> poses, = estimate_poses([Frame(0, 0.0, np.zeros((48, 64, 3), np.uint8))], [detections])
+        >>> poses.keypoints.shape
+        (1, 17, 3)
+    """
     from kprtrack.poses import POSES
 
-    path, options = _weights_and_options("pose", part)
-    estimator, config = POSES[part.name]
+    component, path, options = _resolved("pose", component)
+    estimator, config = POSES[component.name]
     return estimator(configure(config, options), path, compute)
 
 
-def build_reid_encoder(part: ComponentConfig, compute: ComputeConfig) -> ReidEncoder:
-    """A ReID encoder with its weights. Raises: as build_networks."""
+def build_reid_encoder(component: ComponentConfig | str, compute: ComputeConfig) -> ReidEncoder:
+    """Load a ReID encoder.
+
+    Args:
+        component: Name, weights and options; a name alone takes the defaults.
+        compute: Device, precision, batch size, threads and backend.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        UserError: Unknown name or option.
+        WeightsError: Weights are missing or do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from kprtrack import ComputeConfig, Detections, Frame, build_reid_encoder, empty_poses
+        >>> embed = build_reid_encoder("small", ComputeConfig("cpu"))
+        >>> detections = Detections(np.float32([[8, 4, 40, 44]]), np.float32([0.9]))
+        >>> frame = Frame(0, 0.0, np.zeros((48, 64, 3), np.uint8))
+        >>> embeddings, = embed([frame], [detections], [empty_poses(1)])
+        >>> len(embeddings), embeddings.prompted.tolist()  # no keypoint was known
+        (1, [False])
+    """
     from kprtrack.reid_encoders import REID_ENCODERS
 
-    path, options = _weights_and_options("reid", part)
-    encoder, config = REID_ENCODERS[part.name]
+    component, path, options = _resolved("reid", component)
+    encoder, config = REID_ENCODERS[component.name]
     return encoder(configure(config, options), path, compute)
 
 
-def _weights_and_options(role: str, part: ComponentConfig) -> tuple[Path | None, Mapping[str, Any]]:
-    file = weights_of(role, part)
-    return (None, part.options) if file is None else (file.path, options_of(part, file))
+def _resolved(
+    role: str, component: ComponentConfig | str
+) -> tuple[ComponentConfig, Path | None, Mapping[str, Any]]:
+    """The component, the path of its weights, and its options over those of published weights."""
+    component = ComponentConfig(component) if isinstance(component, str) else component
+    file = weights_of(role, component)
+    if file is None:
+        return component, None, component.options
+    return component, file.path, options_of(component, file)
 
 
-def weights_of(role: str, part: ComponentConfig) -> ModelFile | None:
-    """The weights file of a component; None for one that needs none.
+def weights_of(role: str, component: ComponentConfig) -> ModelFile | None:
+    """Find the weights file of a component.
 
-    Raises: UserError if the component has no default weights and none are named, WeightsError if they are
-    missing.
+    Args:
+        role: detector, pose or reid.
+        component: Name and weights.
+
+    Returns:
+        The file; None for a component that needs none.
+
+    Raises:
+        UserError: Unknown name, or no weights are named and there are no default ones.
+        WeightsError: The weights are missing.
     """
-    check_name(role, part)
-    network, _ = network_table(role)[part.name]
+    check_name(role, component)
+    network, _ = network_table(role)[component.name]
     if network.weights_from == "none":
         return None
-    name = part.weights or DEFAULT_WEIGHTS[role].get(part.name)
+    name = component.weights or DEFAULT_WEIGHTS[role].get(component.name)
     if name is None:
-        raise UserError(f"--{role} {part.name} needs a file: name one with --{role}-weights FILE.")
+        raise UserError(f"--{role} {component.name} needs a file: name one with --{role}-weights FILE.")
     return ModelFile(Path(name), None, "") if network.weights_from == "path" else find(name)
 
 
 @contextmanager
 def enough_memory(config: TrackConfig, compute: ComputeConfig) -> Iterator[None]:
-    """Raises: UserError that says what to make smaller if the memory of the device or machine is full."""
+    """Turn an error of full memory into a UserError that says what to make smaller."""
     import torch
 
     try:
@@ -146,26 +257,33 @@ def enough_memory(config: TrackConfig, compute: ComputeConfig) -> Iterator[None]
         ) from error
 
 
-def check_name(role: str, part: ComponentConfig) -> None:
-    """Raises: UserError for a network that is not known, with the nearest that is."""
+def check_name(role: str, component: ComponentConfig) -> None:
+    """Raise UserError if there is no component of that name."""
     known = network_table(role)
-    if part.name not in known:
+    if component.name not in known:
         kind = {"detector": "detector", "pose": "pose estimator", "reid": "ReID encoder"}[role]
-        raise unknown_name(kind, part.name, known, COMPONENTS)
+        raise unknown_name(kind, component.name, known, COMPONENTS)
 
 
-def options_of(part: ComponentConfig, file: ModelFile) -> Mapping[str, Any]:
-    """The settings that belong to published weights, under those the user gave."""
+def options_of(component: ComponentConfig, file: ModelFile) -> Mapping[str, Any]:
+    """The options that belong to published weights, overridden by those of the component."""
     published = file.entry.settings if file.entry else {}
-    fixed = ("size", "width")  # said by the part's name
+    fixed = ("size", "width")  # given by the component's name
     own = {key.partition(".")[2]: value for key, value in published.items()}
-    return {**{key: value for key, value in own.items() if key not in fixed}, **part.options}
+    return {**{key: value for key, value in own.items() if key not in fixed}, **component.options}
 
 
 def compute_config(config: TrackConfig) -> ComputeConfig:
-    """The concrete device, precision, batch size and number of threads.
+    """Resolve device and number of threads.
 
-    Raises: UserError for a device that this machine does not have: nothing falls back by itself.
+    Args:
+        config: Device, precision, batch size, threads and backend.
+
+    Returns:
+        The same values with `auto` resolved.
+
+    Raises:
+        UserError: A value is wrong, or this machine does not have the device; there is no fallback.
     """
     if config.precision not in ("fp32", "fp16", "bf16"):
         raise unknown_name("precision", config.precision, ("fp32", "fp16", "bf16"))
@@ -190,18 +308,18 @@ def configure_threads(compute: ComputeConfig) -> None:
         torch.set_num_threads(compute.threads)
 
 
-def _metadata(part: ComponentConfig, file: ModelFile | None, network: Network) -> dict[str, Any]:
-    """What the results record of a component, so that a run can be repeated."""
+def _metadata(component: ComponentConfig, file: ModelFile | None, network: Network) -> dict[str, Any]:
+    """What result files store of a component, so that a run can be repeated."""
     if file is None:
-        return {"name": part.name}
+        return {"name": component.name}
     known = {"weights": file.entry.name} if file.entry else {}
     backend = {"backend": network.backend} if network.backend else {}
     return {
-        "name": part.name,
+        "name": component.name,
         "file": file.path.name,
         **known,
         "sha256": file.sha256 or None,
-        "options": dict(options_of(part, file)),
+        "options": dict(options_of(component, file)),
         **backend,
     }
 

@@ -1,16 +1,11 @@
-"""Settings: defaults live in frozen dataclasses, a file or `--set key=value` changes single values.
-
-A part of the pipeline (detector, pose, reid, tracker) is a name, weights and options; the options are the
-fields of the dataclass beside the class that the name stands for, so a misspelt key is refused before
-anything runs.
-"""
+"""Configuration of a run: defaults in frozen dataclasses, changed by a file or by `key=value`."""
 
 import dataclasses
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.renamed import SETTINGS
@@ -20,32 +15,87 @@ from kprtrack.core.settings import configure as configure
 
 @dataclass(frozen=True)
 class ComponentConfig:
-    """One exchangeable part of the pipeline."""
+    """Configuration of one component: detector, pose estimator, ReID encoder or tracker.
 
-    name: str  # key of DETECTORS, POSES, EMBEDDERS or TRACKERS
-    weights: str | None = None  # a file or a name of the model store; None: build.DEFAULT_WEIGHTS of the name
-    options: Mapping[str, Any] = field(default_factory=dict)  # fields of the part's own config dataclass
+    Args:
+        name: A key of DETECTORS, POSES, REID_ENCODERS or TRACKERS.
+        weights: A file, or a name of the model store (`kprtrack models list`); None: the default of the name.
+        options: Values for fields of the component's own config dataclass.
+
+    Example:
+        >>> ComponentConfig("bytetrack", options={"track_thresh": 0.5}).name
+        'bytetrack'
+    """
+
+    name: str
+    weights: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TrackConfig:
-    """Everything that decides what comes out, besides the video itself."""
+    """Configuration of a run. A name in place of a component stands for `ComponentConfig(name)`.
+
+    Args:
+        detector: Finds the people.
+        pose: Estimates their keypoints.
+        reid: Embeds their appearance; "none": tracking by position and pose alone.
+        tracker: Associates them over time.
+        device: auto, cpu, cuda, cuda:1, mps, ...
+        precision: fp32, fp16 or bf16.
+        backend: What executes torch networks on a CPU: auto, torch, onnxruntime or openvino.
+        batch: Largest number of images or crops in one forward pass of a network.
+        frames_at_once: Frames observed together; more keeps a GPU busy, fewer saves memory.
+        threads: CPU threads of the networks; None: as many as the machine has cores.
+
+    Raises:
+        UserError: A component is neither a name nor a `ComponentConfig`.
+
+    Example:
+        >>> config = TrackConfig(reid="none", device="cpu")
+        >>> config.reid
+        ComponentConfig(name='none', weights=None, options={})
+    """
 
     detector: ComponentConfig = ComponentConfig("small")
     pose: ComponentConfig = ComponentConfig("small")
     reid: ComponentConfig = ComponentConfig("small")
     tracker: ComponentConfig = ComponentConfig("kpr")
-    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
-    precision: str = "fp32"  # fp32, fp16, bf16
-    backend: str = "auto"  # of the networks of torch on a CPU: auto, torch, onnxruntime, openvino
-    batch: int = 16  # most images or crops in one forward pass of a network
-    frames_at_once: int = 8  # frames observed together; more keeps a GPU busy, fewer saves memory
-    threads: int | None = None  # CPU threads of the networks; None: as many as the machine has cores
+    device: str = "auto"
+    precision: str = "fp32"
+    backend: str = "auto"
+    batch: int = 16
+    frames_at_once: int = 8
+    threads: int | None = None
+
+    if TYPE_CHECKING:  # the fields are always ComponentConfig; __post_init__ converts names
+
+        def __init__(  # noqa: PLR0913
+            self,
+            detector: ComponentConfig | str = ...,
+            pose: ComponentConfig | str = ...,
+            reid: ComponentConfig | str = ...,
+            tracker: ComponentConfig | str = ...,
+            device: str = ...,
+            precision: str = ...,
+            backend: str = ...,
+            batch: int = ...,
+            frames_at_once: int = ...,
+            threads: int | None = ...,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        for role in ROLES:
+            component = getattr(self, role)
+            if isinstance(component, str):
+                object.__setattr__(self, role, ComponentConfig(component))
+            elif not isinstance(component, ComponentConfig):
+                raise UserError(f"{role} must be a name or a ComponentConfig, not {component!r}.")
 
 
-PARTS = ("detector", "pose", "reid", "tracker")
+ROLES = ("detector", "pose", "reid", "tracker")
 
-# What `--preset` stands for: `small` lies in the package, the others are published weights to be downloaded.
+# Values of `--preset`: the weights of `small` are in the package, those of the others are downloaded.
 DEFAULT_PRESET = "small"
 PRESETS: dict[str, TrackConfig] = {
     DEFAULT_PRESET: TrackConfig(),
@@ -80,29 +130,44 @@ def load_config(path: str | Path, base: TrackConfig | None = None) -> TrackConfi
 
 
 def merge(config: TrackConfig, values: Mapping[str, Any]) -> TrackConfig:
-    """`config` with `values`: {"device": "cpu", "tracker": {"name": "kpr", "high_score": 0.5}}."""
+    """Return `config` with some values changed.
+
+    Args:
+        config: The values that stay.
+        values: Such as `{"device": "cpu", "tracker": {"name": "kpr", "high_score": 0.5}}`.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        UserError: A key is unknown or a value has another type.
+    """
     known = {f.name for f in dataclasses.fields(TrackConfig)}
     changes: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
             raise unknown_name("setting", key, known, SETTINGS)
-        if key in PARTS:
-            changes[key] = _merge_part(key, getattr(config, key), value)
+        if key in ROLES:
+            changes[key] = _merge_component(key, getattr(config, key), value)
         else:
             changes[key] = fitting(key, value, typing.get_type_hints(TrackConfig)[key])
     return dataclasses.replace(config, **changes)
 
 
 def override(config: TrackConfig, assignments: list[str]) -> TrackConfig:
-    """`config` with command-line assignments such as `tracker.high_score=0.5` or `device=cpu`."""
+    """Return `config` with assignments such as `tracker.high_score=0.5` or `device=cpu`; the last one wins.
+
+    Raises:
+        UserError: An assignment is not of the form key=value, or a key is unknown.
+    """
     for assignment in assignments:
         key, value = assigned(assignment, "tracker.high_score=0.5")
-        part, dot, option = key.partition(".")
-        config = merge(config, {part: {option: value}} if dot else {key: value})
+        role, dot, option = key.partition(".")
+        config = merge(config, {role: {option: value}} if dot else {key: value})
     return config
 
 
-def _merge_part(role: str, old: ComponentConfig, value: Any) -> ComponentConfig:
+def _merge_component(role: str, old: ComponentConfig, value: Any) -> ComponentConfig:
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping):
@@ -110,7 +175,6 @@ def _merge_part(role: str, old: ComponentConfig, value: Any) -> ComponentConfig:
     options = dict(value)
     name, weights = options.pop("name", old.name), options.pop("weights", None)
     if name != old.name:
-        return ComponentConfig(
-            name, weights, options
-        )  # options of another network say nothing about this one
+        # Options of another component do not apply to this one.
+        return ComponentConfig(name, weights, options)
     return ComponentConfig(name, weights or old.weights, {**old.options, **options})

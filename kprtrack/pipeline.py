@@ -33,7 +33,20 @@ class Network(Protocol):
 
 
 class Detector(Network, Protocol):
-    """Detects people."""
+    """Detects people. A detector of your own inherits from it and becomes an entry of DETECTORS.
+
+    Example:
+        >>> class NoDetector(Detector):
+        ...     weights_from = "none"
+        ...
+        ...     def __init__(self, config, weights, compute):
+        ...         pass
+        ...
+        ...     def __call__(self, frames):
+        ...         return [empty_detections() for frame in frames]
+        >>> NoDetector(None, None, None)([])
+        []
+    """
 
     def __call__(self, frames: list[Frame]) -> list[Detections]:
         """Detect the people in each frame.
@@ -48,7 +61,20 @@ class Detector(Network, Protocol):
 
 
 class PoseEstimator(Network, Protocol):
-    """Estimates 17 keypoints of every detected person."""
+    """Estimates 17 keypoints of every detected person; an entry of POSES.
+
+    Example:
+        >>> class NoPose(PoseEstimator):
+        ...     weights_from = "none"
+        ...
+        ...     def __init__(self, config, weights, compute):
+        ...         pass
+        ...
+        ...     def __call__(self, frames, detections):
+        ...         return [empty_poses(len(found)) for found in detections]
+        >>> NoPose(None, None, None)([], [])
+        []
+    """
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
         """Estimate the pose in each box.
@@ -64,9 +90,24 @@ class PoseEstimator(Network, Protocol):
 
 
 class ReidEncoder(Network, Protocol):
-    """Embeds the appearance of every detected person."""
+    """Embeds the appearance of every detected person; an entry of REID_ENCODERS.
+
+    Example:
+        >>> class NoEncoder(ReidEncoder):
+        ...     weights_from = "none"
+        ...
+        ...     def __init__(self, config, weights, compute):
+        ...         pass
+        ...
+        ...     def __call__(self, frames, detections, poses):
+        ...         return [empty_appearance(len(found)) for found in detections]
+        >>> NoEncoder(None, None, None)([], [], [])
+        []
+    """
 
     takes_prompts: ClassVar[bool] = False  # whether keypoints prompt the encoder
+
+    takes_prompts: ClassVar[bool] = False  # True: keypoints of the poses are prompts
 
     def __call__(
         self, frames: list[Frame], detections: list[Detections], poses: list[Poses]
@@ -85,7 +126,13 @@ class ReidEncoder(Network, Protocol):
 
 
 class Tracker(Protocol):
-    """Associates the observations of one video over time."""
+    """Associates the observations of one video over time; an entry of TRACKERS.
+
+    Example:
+        >>> tracker: Tracker = build_tracker("bytetrack", fps=25)
+        >>> tracker.output_delay_s
+        0.0
+    """
 
     def __init__(self, config: Any, fps: float) -> None:
         """Start without tracks.
@@ -111,12 +158,30 @@ class Tracker(Protocol):
 
 @dataclass(frozen=True)
 class Networks:
-    """The three networks of the pipeline, as functions of a batch of frames."""
+    """The three networks of the pipeline; any function of a batch of frames may take the place of each.
+
+    Args:
+        detect: Frames -> detections of each frame.
+        estimate_poses: Frames and their detections -> poses of each frame.
+        embed: Frames, their detections and poses -> embeddings of each frame.
+        metadata: By role: name, file, sha256, options; stored in result files.
+
+    Example:
+        >>> import numpy as np
+        >>> box = Detections(np.float32([[10, 5, 30, 45]]), np.float32([0.9]))
+        >>> networks = Networks(
+        ...     detect=lambda frames: [box for _ in frames],
+        ...     estimate_poses=lambda frames, detections: [empty_poses(len(found)) for found in detections],
+        ...     embed=lambda frames, detections, poses: [empty_appearance(len(found)) for found in poses],
+        ... )
+        >>> track_video("video.mp4", "tracks.csv", networks=networks).ids
+        {1}
+    """
 
     detect: Callable[[list[Frame]], list[Detections]]
     estimate_poses: Callable[[list[Frame], list[Detections]], list[Poses]]
     embed: Callable[[list[Frame], list[Detections], list[Poses]], list[Appearance]]
-    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)  # by role: name, file, sha256, options
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def observe(frames: Iterable[Frame], networks: Networks, batch_size: int = 8) -> Iterator[Observation]:
@@ -132,6 +197,12 @@ def observe(frames: Iterable[Frame], networks: Networks, batch_size: int = 8) ->
 
     Raises:
         InputError: The source failed; the frames read before are observed first.
+
+    Example:
+        >>> with open_source("video.mp4") as video:
+        ...     observations = list(observe(video, networks))
+        >>> len(observations), len(observations[0])  # frames, people
+        (12, 2)
     """
     for batch in _batches(frames, batch_size):
         detections = networks.detect(batch)
@@ -172,6 +243,14 @@ def track(observations: Iterable[Observation], tracker: Tracker) -> Iterator[Tra
 
     Raises:
         Exception: Whatever the observations raise; the tracks of all frames before are yielded first.
+
+    Example:
+        >>> with open_source("video.mp4") as video:
+        ...     tracker = build_tracker("kpr", fps=video.info.fps)
+        ...     for tracks in track(observe(video, networks), tracker):
+        ...         if tracks.frame_number == 11:
+        ...             print(tracks.time_s, tracks.ids)
+        1.1 [1 2]
     """
     held: deque[Tracks] = deque()
     failure: BaseException | None = None

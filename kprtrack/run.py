@@ -1,4 +1,4 @@
-"""One video, start to end: frames in, result files out, whatever happens on the way."""
+"""Runs on one video: from its frames to result files, which are valid even after an interrupt or an error."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -33,7 +33,19 @@ from kprtrack.video.source import Source, open_source
 
 @dataclass(frozen=True)
 class Clip:
-    """Which frames of which source."""
+    """A span of a source.
+
+    Args:
+        source: Video file, folder or pattern of images, camera number, URL or "-" (standard input).
+        start_s: Seconds from the first frame.
+        end_s: Seconds from the first frame; a frame exactly at it is left out.
+        stride: 3 takes every third frame from the start on.
+
+    Example:
+        >>> with Clip("video.mp4", start_s=0.5, stride=2).open() as video:
+        ...     [frame.number for frame in video]
+        [5, 7, 9, 11]
+    """
 
     source: str | int | Path
     start_s: float | None = None
@@ -41,27 +53,47 @@ class Clip:
     stride: int = 1
 
     def open(self) -> Source:
-        """The source, ready to be read. Raises: InputError, UserError."""
+        """Open the source.
+
+        Raises:
+            InputError: The source cannot be read.
+            UserError: The span is empty or negative.
+        """
         return open_source(self.source, start_s=self.start_s, end_s=self.end_s, stride=self.stride)
 
 
 @dataclass
 class Summary:
-    """What a run did; `stopped` is what ended it before the video did."""
+    """What a run did.
 
-    out: Path  # the result; where only a drawn video was wanted, that
+    Args:
+        out: The result file, or the annotated video if only that was written.
+        frames: Number of frames.
+        sightings: Number of detections in all frames.
+        prompted: Number of detections whose own keypoints prompted the encoder.
+        ids: IDs of all tracks.
+        seconds: Duration of the run.
+        stopped: What ended the run before the video did: KeyboardInterrupt or InputError.
+
+    Example:
+        >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
+        >>> summary.frames, summary.sightings, summary.ids, summary.stopped
+        (12, 24, {1, 2}, None)
+    """
+
+    out: Path
     frames: int = 0
-    sightings: int = 0  # detections over all frames
-    prompted: int = 0  # of them, those whose own keypoints prompted the encoder
+    sightings: int = 0
+    prompted: int = 0
     ids: set[int] = field(default_factory=set)
     seconds: float = 0.0
     stopped: BaseException | None = None
 
-    def count(self, seen: Observation) -> None:
+    def count(self, observation: Observation) -> None:
         """Add one frame."""
         self.frames += 1
-        self.sightings += len(seen)
-        self.prompted += int(seen.embeddings.prompted.sum())
+        self.sightings += len(observation)
+        self.prompted += int(observation.embeddings.prompted.sum())
 
 
 def track_video(
@@ -74,35 +106,51 @@ def track_video(
     networks: Networks | None = None,
     quiet: bool = True,
 ) -> Summary:
-    """Track everybody in `source`, write the tracks to `out` and, if asked, the drawn video to `video_out`.
+    """Track the people of a video and write result file and annotated video.
 
-    Either of the two files may be left out. An older file of that name is replaced when the run ends.
-    networks: built once for several videos; else built from `config`.
-    format: where the suffix of `out` leaves a choice, e.g. "coco" for .json.
-    Ctrl-C and a damaged video end the run early with valid files of all frames so far and are told in
-    `Summary.stopped`.
-    Raises: UserError for wrong settings, InputError for a source that cannot be opened, WeightsError,
-    OutputError (a full disk leaves valid files of the frames that fitted).
+    An existing file is replaced when the run ends. Ctrl-C and a damaged video end the run early with valid
+    files of all frames so far, see `Summary.stopped`.
+
+    Args:
+        source: Video file, folder or pattern of images, camera number, URL, "-" (standard input) or `Clip`.
+        out: The result file; None: none.
+        config: The configuration; None: the defaults.
+        video_out: The annotated video; None: none.
+        format: Format of `out` where the suffix leaves a choice, e.g. "coco" for .json.
+        networks: Networks to use for several videos; None: they are built from `config`.
+        quiet: Show no progress.
+
+    Returns:
+        Counts, IDs and whether the run ended early.
+
+    Raises:
+        UserError: A wrong setting.
+        InputError: The source cannot be opened.
+        WeightsError: Weights are missing or do not fit.
+        OutputError: A file cannot be written; after a full disk it holds the frames that fit.
+
+    Example:
+        >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
+        >>> summary.frames, summary.ids
+        (12, {1, 2})
     """
     clip, config = _clip(source), config or TrackConfig()
     with ExitStack() as stack:
-        # What can be refused without a network is refused before one is loaded.
+        # Everything that needs no network is validated before one is loaded.
         video = stack.enter_context(clip.open())
         tracker = build_tracker(config.tracker, video.info.fps / clip.stride)
         paths = [Path(path) for path in (out, video_out) if path]
         _validate_replacing(paths, clip, config)
         if out:
             validate_output(Path(out), format)
-        drawn = (
-            stack.enter_context(AnnotatedVideoWriter(Path(video_out), video.info, clip.stride))
-            if video_out
-            else None
-        )
+        annotated = None
+        if video_out:
+            annotated = stack.enter_context(AnnotatedVideoWriter(Path(video_out), video.info, clip.stride))
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
         writer = stack.enter_context(open_writer(Path(out), header, format)) if out else None
-        outputs = _Outputs(Summary(paths[0]), writer, drawn)
-        _track_and_write(_with_progress(video, networks, config, drawn, quiet), tracker, outputs)
+        outputs = _Outputs(Summary(paths[0]), writer, annotated)
+        _track_and_write(_with_progress(video, networks, config, annotated, quiet), tracker, outputs)
     return outputs.summary
 
 
@@ -114,7 +162,25 @@ def observe_video(
     networks: Networks | None = None,
     quiet: bool = True,
 ) -> Summary:
-    """Run the networks on `source` and write what they see to `out` (.npz). Otherwise as `track_video`."""
+    """Run the networks on a video and store the observations.
+
+    Args:
+        source: As in `track_video`.
+        out: The file to write (.npz).
+        config: The configuration; None: the defaults.
+        networks: As in `track_video`.
+        quiet: Show no progress.
+
+    Returns:
+        Counts and whether the run ended early.
+
+    Raises:
+        UserError: As `track_video`, and so are InputError, WeightsError and OutputError.
+
+    Example:
+        >>> observe_video("video.mp4", "observations.npz", networks=networks).frames
+        12
+    """
     clip, config, summary = _clip(source), config or TrackConfig(), Summary(Path(out))
     with ExitStack() as stack:
         video = stack.enter_context(clip.open())
@@ -139,7 +205,25 @@ def track_observations(
     *,
     format: str | None = None,
 ) -> Summary:
-    """Track everybody in stored observations; no network runs. Otherwise as `track_video`."""
+    """Track the people of stored observations; no network runs.
+
+    Args:
+        observations: What `observe_video` stored.
+        out: The result file.
+        config: Its tracker is used; None: the default.
+        format: Format of `out` where the suffix leaves a choice.
+
+    Returns:
+        Counts, IDs and whether the run ended early.
+
+    Raises:
+        UserError: As `track_video`, and so are InputError and OutputError.
+
+    Example:
+        >>> observations = read_observations("observations.npz")
+        >>> track_observations(observations, "tracks.json", TrackConfig(tracker="bytetrack")).ids
+        {1, 2}
+    """
     config, header = config or TrackConfig(), observations.header
     fps = float(str(header.video.get("fps", 0.0))) / float(str(header.config.get("stride", 1)))
     tracker, summary = build_tracker(config.tracker, fps), Summary(Path(out))
@@ -150,27 +234,46 @@ def track_observations(
     return summary
 
 
-def draw_file(tracks: TrackFile, source: str | int | Path, out: str | Path, *, quiet: bool = True) -> Summary:
-    """Draw stored tracks on their video. Frames without a record stay as they are."""
+def draw_video(
+    tracks: TrackFile, source: str | int | Path, out: str | Path, *, quiet: bool = True
+) -> Summary:
+    """Draw stored tracks on their video; frames without tracks are copied.
+
+    Args:
+        tracks: What `read_tracks` returned.
+        source: The video.
+        out: The annotated video.
+        quiet: Show no progress.
+
+    Returns:
+        Counts and whether the run ended early.
+
+    Raises:
+        UserError: As `track_video`, and so are InputError and OutputError.
+
+    Example:
+        >>> draw_video(read_tracks("tracks.json"), "video.mp4", "annotated.mp4").frames
+        12
+    """
     summary, clip = Summary(Path(out)), Clip(source)
     by_frame = {frame.frame_number: frame for frame in tracks.frames}
     _validate_replacing([Path(out)], clip, TrackConfig())
     with (
         clip.open() as video,
-        AnnotatedVideoWriter(Path(out), video.info, clip.stride) as drawn,
+        AnnotatedVideoWriter(Path(out), video.info, clip.stride) as annotated,
         Progress(video.expected_frames, video.info.name, quiet) as progress,
         DeferredInterrupts() as interrupts,
         _early_end(summary),
     ):
         for frame in interrupts.allow(video):
-            drawn.draw(frame, by_frame.get(frame.number))
+            annotated.draw(frame, by_frame.get(frame.number))
             summary.frames += 1
             progress.advance()
     return summary
 
 
 def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Networks) -> RunHeader:
-    """What the result says of its origin: the video with its hash, the models with theirs, every setting."""
+    """Describe a run: the video with its sha256, the models with theirs, and all settings."""
     video: dict[str, Any] = {**asdict(info), "time_base": str(info.time_base)}
     if info.sample_aspect_ratio is not None:
         video["sample_aspect_ratio"] = str(info.sample_aspect_ratio)
@@ -181,7 +284,11 @@ def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Netwo
 
 
 def _with_progress(
-    video: Source, networks: Networks, config: TrackConfig, drawn: AnnotatedVideoWriter | None, quiet: bool
+    video: Source,
+    networks: Networks,
+    config: TrackConfig,
+    annotated: AnnotatedVideoWriter | None,
+    quiet: bool,
 ) -> Iterator[Observation]:
     """Observe every frame and show the progress."""
     frames = drawn.keep(video) if drawn else iter(video)
@@ -199,22 +306,22 @@ def _counted(observations: Iterable[Observation], summary: Summary) -> Iterator[
 
 @dataclass
 class _Outputs:
-    """Where tracks go."""
+    """The files that tracks are written to."""
 
     summary: Summary
     writer: TracksWriter | None = None
-    drawn: AnnotatedVideoWriter | None = None
+    annotated: AnnotatedVideoWriter | None = None
 
     def write(self, tracks: Tracks) -> None:
         """Append the tracks of a frame."""
         self.summary.ids.update(tracks.ids.tolist())
         if self.writer:
             self.writer.write(tracks)
-        if self.drawn:
-            self.drawn.write(tracks)
+        if self.annotated:
+            self.annotated.write(tracks)
 
     def close(self) -> None:
-        """End the result file; it says whether all frames are there."""
+        """End the result file, which stores whether all frames are there."""
         if self.writer:
             self.writer.close(self.summary.stopped is None, _reason(self.summary.stopped))
 
@@ -231,7 +338,7 @@ def _track_and_write(observations: Iterable[Observation], tracker: Tracker, outp
 
 @contextmanager
 def _early_end(summary: Summary) -> Iterator[None]:
-    """Ctrl-C and a damaged video end the block, not the program."""
+    """End the block after Ctrl-C or a damaged video, and note in `summary` why."""
     started_s = time.monotonic()
     try:
         yield
@@ -242,7 +349,7 @@ def _early_end(summary: Summary) -> Iterator[None]:
 
 
 def _validate_replacing(outs: list[Path], clip: Clip, config: TrackConfig) -> None:
-    """Raises: UserError if a result would take the place of what it is made from."""
+    """Raise UserError if a result would replace a file that the run reads."""
     inputs = [clip.source, config.detector.weights, config.pose.weights, config.reid.weights]
     files = [Path(str(name)).expanduser() for name in inputs if name is not None]
     for out in outs:

@@ -1,12 +1,13 @@
 """What `import kprtrack` offers is there, documented, and in the README's words."""
 
 import ast
+import doctest
 import importlib
 import inspect
 from pathlib import Path
 
 import pytest
-from support import paths
+from support import fake_run, paths
 
 import kprtrack
 
@@ -33,9 +34,50 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_public_functions_say_their_types(name: str) -> None:
     found = getattr(kprtrack, name)
+    if not callable(found) or (inspect.isclass(found) and issubclass(found, Exception)):
+        return
     call = found.__init__ if inspect.isclass(found) else found
     parameters = [one for one in inspect.signature(call).parameters.values() if one.name != "self"]
     assert all(one.annotation is not inspect.Parameter.empty for one in parameters)
+
+
+@pytest.fixture
+def example_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What examples may use: the public names, networks, and a folder with the files of a run."""
+    monkeypatch.chdir(tmp_path)
+    fake_run.make_video(tmp_path / "video.mp4")
+    kprtrack.observe_video("video.mp4", "observations.npz", networks=fake_run.NETWORKS)
+    kprtrack.track_observations(kprtrack.read_observations("observations.npz"), "tracks.json")
+    return {name: getattr(kprtrack, name) for name in NAMES} | {"networks": fake_run.NETWORKS, "Path": Path}
+
+
+def _failures(name: str, text: str, names: dict[str, object]) -> list[str]:
+    test = doctest.DocTestParser().get_doctest(text, dict(names), name, None, 0)
+    report: list[str] = []
+    doctest.DocTestRunner().run(test, out=report.append)
+    return report
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if callable(getattr(kprtrack, name))])
+def test_every_public_name_has_an_example_that_runs(name: str, example_names: dict[str, object]) -> None:
+    text = inspect.getdoc(getattr(kprtrack, name)) or ""
+    assert ">>> " in text
+    assert _failures(name, text, example_names) == []
+
+
+def test_the_example_of_the_package_runs(example_names: dict[str, object]) -> None:
+    assert _failures("kprtrack", kprtrack.__doc__ or "", example_names) == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if inspect.isfunction(getattr(kprtrack, name))])
+def test_public_functions_document_arguments_and_results(name: str) -> None:
+    function = getattr(kprtrack, name)
+    text, signature = inspect.getdoc(function) or "", inspect.signature(function)
+    assert ("Args:" in text) == bool(signature.parameters)
+    for parameter in signature.parameters:
+        assert f"\n    {parameter}: " in text
+    returns = signature.return_annotation not in (None, "None")
+    assert ("Returns:" in text or "Yields:" in text) == returns
 
 
 def test_type_checkers_see_the_same_names() -> None:

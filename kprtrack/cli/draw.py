@@ -19,10 +19,10 @@ def draw_parser() -> Parser:
 def run_draw(options: argparse.Namespace) -> int:
     """Write the annotated video and return the exit code."""
     from kprtrack.io import read_tracks
-    from kprtrack.run import draw_file
+    from kprtrack.run import draw_video
 
     out = Path(required(options.out, "output file", "--out annotated.mp4"))
-    summary = draw_file(read_tracks(Path(options.tracks)), options.source, out, quiet=options.quiet)
+    summary = draw_video(read_tracks(Path(options.tracks)), options.source, out, quiet=options.quiet)
     return log_summary(summary, quiet=options.quiet)
 
 

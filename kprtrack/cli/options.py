@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from kprtrack.config import DEFAULT_PRESET, PARTS, PRESETS, TrackConfig, load_config, merge, override
+from kprtrack.config import DEFAULT_PRESET, PRESETS, ROLES, TrackConfig, load_config, merge, override
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.core.renamed import OPTIONS
 
@@ -202,7 +202,7 @@ def config_from(options: argparse.Namespace) -> TrackConfig:
     config = PRESETS[preset]
     if options.config:
         config = load_config(options.config, config)
-    for role in PARTS:
+    for role in ROLES:
         name, weights = getattr(options, role, None), getattr(options, f"{role}_weights", None)
         if name:
             config = merge(config, {role: {"name": name}})

@@ -1,4 +1,4 @@
-"""How a person looks, part by part, how far apart two looks are, and their moving average."""
+"""Appearance of people: part embeddings, their distance and their moving average."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,31 @@ import numpy as np
 
 from kprtrack.core.part_distance import Metric, compare, prepare
 
-_BLEND_AT_ONCE = 16  # people whose features stay in the processor's cache meanwhile
+_BLEND_AT_ONCE = 16  # people whose features fit into the processor's cache
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """Part features of N people; a global encoder has P = 1, no encoder at all P = 0."""
+    """Part embeddings of N people; a global encoder has P = 1, no encoder P = 0.
 
-    features: np.ndarray  # [N, P, D] float32, unit length per part
-    visible: np.ndarray  # [N, P] bool
-    prompted: np.ndarray  # [N] bool, whether keypoints told the encoder whom to look at
+    Args:
+        features: [N, P, D] float32, unit length per part.
+        visible: [N, P] bool, whether the part is visible.
+        prompted: [N] bool, whether keypoints prompted the encoder.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> one = Appearance(np.ones((1, 1, 1), np.float32), np.ones((1, 1), bool), np.zeros(1, bool))
+        >>> len(one)
+        1
+    """
+
+    features: np.ndarray
+    visible: np.ndarray
+    prompted: np.ndarray
 
     def __post_init__(self) -> None:
         if self.features.ndim != 3 or self.visible.shape != self.features.shape[:2]:
@@ -34,7 +49,20 @@ class Appearance:
 
 
 def empty_appearance(count: int = 0, parts: int = 0, dimensions: int = 0) -> Appearance:
-    """`count` people about whose looks nothing is known."""
+    """Return embeddings without a visible part.
+
+    Args:
+        count: Number of people, N.
+        parts: Body parts, P.
+        dimensions: Length of an embedding, D.
+
+    Returns:
+        Embeddings whose features are all 0 and whose parts are all invisible.
+
+    Example:
+        >>> empty_appearance(2).features.shape
+        (2, 0, 0)
+    """
     return Appearance(
         np.zeros((count, parts, dimensions), np.float32),
         np.zeros((count, parts), bool),
@@ -43,26 +71,49 @@ def empty_appearance(count: int = 0, parts: int = 0, dimensions: int = 0) -> App
 
 
 def part_distance(a: Appearance, b: Appearance, metric: Metric = "cosine") -> np.ndarray:
-    """Mean distance over the parts visible in both; inf where no part is shared.
+    """Compare people by the mean distance over the body parts visible in both.
 
-    metric: "cosine" is 1 - cosine per part, in [0, 2] (KPR, ECCV 2024, eq. 2); "euclidean" is the length of
-    the difference of the unit vectors, in [0, 2], as the official code measures (docs/reference/kpr.md 6).
-    Returns: [A, B] float32.
-    Raises: ValueError if the two have different part counts or feature lengths.
+    Args:
+        a: A people.
+        b: B people.
+        metric: "cosine" is 1 - cosine per part (KPR, ECCV 2024, eq. 2); "euclidean" is the length of the
+            difference of the unit vectors, as in the official code (docs/reference/kpr.md 6).
+
+    Returns:
+        [A, B] float32 in [0, 2]; inf where no part is visible in both.
+
+    Raises:
+        ValueError: The two differ in the number of parts or the length of the embeddings.
+
+    Example:
+        >>> import numpy as np
+        >>> axes = np.eye(2, dtype=np.float32)[:, None]  # two people, one part each
+        >>> people = Appearance(axes, np.ones((2, 1), bool), np.zeros(2, bool))
+        >>> part_distance(people, people).tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
     """
     if a.features.shape[1:] != b.features.shape[1:]:
-        raise ValueError(f"cannot compare looks of shape {a.features.shape[1:]} with {b.features.shape[1:]}")
+        raise ValueError(
+            f"cannot compare embeddings of shape {a.features.shape[1:]} with {b.features.shape[1:]}"
+        )
     return compare(
         prepare(a.features, a.visible, metric), prepare(b.features, b.visible, metric), metric=metric
     )
 
 
 def blend(old: Appearance, new: Appearance, momentum: float | np.ndarray) -> Appearance:
-    """Moving average per part: momentum * old + (1 - momentum) * new, unit length.
+    """Moving average per part: momentum * old + (1 - momentum) * new, scaled to unit length.
 
-    momentum: weight of the past in [0, 1], one for all or [N].
-    A part invisible in `new` keeps its old value; a part first seen in `new` takes the new value (KPR
-    supplement, "KPRTrack details"). Row i of both is the same person.
+    A part invisible in `new` keeps its old value; a part first visible in `new` takes the new value (KPR
+    supplement, "KPRTrack details").
+
+    Args:
+        old: N people.
+        new: The same people, row by row.
+        momentum: Weight of the past in [0, 1], one for all or [N].
+
+    Returns:
+        The average of each person.
     """
     weight = np.broadcast_to(np.asarray(momentum, np.float32), len(old))[:, None, None]
     features = np.empty(old.features.shape, np.float32)
@@ -72,7 +123,7 @@ def blend(old: Appearance, new: Appearance, momentum: float | np.ndarray) -> App
         np.multiply(weight[rows], old.features[rows], out=mixed)
         mixed += (1 - weight[rows]) * new.features[rows]
         mixed /= np.maximum(np.sqrt(np.einsum("npd,npd->np", mixed, mixed)), 1e-12)[:, :, None]
-    # Few parts are seen by one side only: writing those is cheaper than choosing for all.
+    # Few parts are visible on one side only: writing those is cheaper than choosing for all.
     kept, fresh = ~new.visible, new.visible & ~old.visible
     features[kept] = old.features[kept]
     features[fresh] = new.features[fresh]

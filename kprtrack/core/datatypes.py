@@ -1,4 +1,4 @@
-"""What travels from video to tracks. Row i is the same person in every array of a frame.
+"""Data of a frame, from image to tracks. Row i is the same person in every array of a frame.
 
 Images are RGB uint8, boxes x1 y1 x2 y2 in pixels of the full frame, frame numbers 0-based, times in seconds.
 """
@@ -12,7 +12,7 @@ from kprtrack.core.skeleton import KEYPOINTS
 
 
 def check_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
-    """Refuse an array of another shape; None stands for any length."""
+    """Raise ValueError for an array of another shape; None stands for any length."""
     fits = array.ndim == len(shape) and all(w in (None, h) for h, w in zip(array.shape, shape, strict=True))
     if not fits:
         wanted = ", ".join("any" if n is None else str(n) for n in shape)
@@ -21,11 +21,25 @@ def check_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a video with its true time."""
+    """One image of a video with its time.
 
-    number: int  # 0-based, counted in the source (a stride leaves gaps)
-    time_s: float  # from the container's time stamps
-    image: np.ndarray  # [H, W, 3] uint8, RGB
+    Args:
+        number: 0-based, counted in the source (a stride leaves gaps).
+        time_s: Seconds, by the time stamps of the container.
+        image: [H, W, 3] uint8, RGB.
+
+    Raises:
+        ValueError: The image has another shape.
+
+    Example:
+        >>> import numpy as np
+        >>> Frame(0, 0.0, np.zeros((48, 64, 3), np.uint8)).image.shape
+        (48, 64, 3)
+    """
+
+    number: int
+    time_s: float
+    image: np.ndarray
 
     def __post_init__(self) -> None:
         check_shape("Frame.image", self.image, (None, None, 3))
@@ -33,10 +47,23 @@ class Frame:
 
 @dataclass(frozen=True)
 class Detections:
-    """People found in one frame."""
+    """People detected in one frame.
 
-    boxes: np.ndarray  # [N, 4] float32, x1 y1 x2 y2, pixels
-    scores: np.ndarray  # [N] float32 in [0, 1]
+    Args:
+        boxes: [N, 4] float32, x1 y1 x2 y2, pixels.
+        scores: [N] float32 in [0, 1].
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> len(Detections(np.float32([[10, 20, 60, 180]]), np.float32([0.9])))
+        1
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
 
     def __post_init__(self) -> None:
         check_shape("Detections.boxes", self.boxes, (None, 4))
@@ -48,11 +75,21 @@ class Detections:
 
 @dataclass(frozen=True)
 class Poses:
-    """One skeleton per detected person."""
+    """One skeleton per detected person.
 
-    keypoints: (
-        np.ndarray
-    )  # [N, 17, 3] float32, x y confidence, pixels of the full frame, kprtrack.core.skeleton.KEYPOINTS
+    Args:
+        keypoints: [N, 17, 3] float32, x y confidence, pixels of the full frame, in the order of KEYPOINTS.
+
+    Raises:
+        ValueError: The keypoints have another shape.
+
+    Example:
+        >>> import numpy as np
+        >>> len(Poses(np.zeros((2, 17, 3), np.float32)))
+        2
+    """
+
+    keypoints: np.ndarray
 
     def __post_init__(self) -> None:
         check_shape("Poses.keypoints", self.keypoints, (None, len(KEYPOINTS), 3))
@@ -63,7 +100,23 @@ class Poses:
 
 @dataclass(frozen=True)
 class Observation:
-    """All that the networks say about one frame; a tracker needs nothing else."""
+    """Detections, poses and embeddings of one frame: the input of a tracker.
+
+    Args:
+        frame_number: 0-based, counted in the source.
+        time_s: Seconds.
+        detections: N people.
+        poses: Of the same N people.
+        embeddings: Of the same N people.
+
+    Raises:
+        ValueError: The three differ in the number of people.
+
+    Example:
+        >>> from kprtrack import empty_appearance, empty_detections, empty_poses
+        >>> len(Observation(0, 0.0, empty_detections(), empty_poses(), empty_appearance()))
+        0
+    """
 
     frame_number: int
     time_s: float
@@ -74,7 +127,7 @@ class Observation:
     def __post_init__(self) -> None:
         count = len(self.detections)
         check_shape("Observation.poses", self.poses.keypoints, (count, len(KEYPOINTS), 3))
-        check_shape("Observation.looks", self.embeddings.features, (count, None, None))
+        check_shape("Observation.embeddings", self.embeddings.features, (count, None, None))
 
     def __len__(self) -> int:
         return len(self.detections)
@@ -82,22 +135,39 @@ class Observation:
 
 @dataclass(frozen=True)
 class Tracks:
-    """The people of one frame with their identities, and why each identity was given."""
+    """The tracked people of one frame.
+
+    Args:
+        frame_number: 0-based, counted in the source.
+        time_s: Seconds.
+        ids: [M] int64, 1 or more, never reused.
+        boxes: [M, 4] float32, the detector's own boxes.
+        scores: [M] float32, the detector's scores.
+        keypoints: [M, 17, 3] float32, x y confidence.
+        distances: [M] float32, part distance to the track before this frame; NaN if not compared.
+        margins: [M] float32, how much farther the next track is; NaN if there is none.
+        visible: [M, P] bool, body parts visible in this frame.
+        prompted: [M] bool, whether keypoints prompted the encoder.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+        >>> tracks = read_tracks("tracks.json").frames[0]
+        >>> tracks.ids.tolist(), tracks.boxes.shape
+        ([1, 2], (2, 4))
+    """
 
     frame_number: int
     time_s: float
-    ids: np.ndarray  # [M] int64, >= 1, never reused
-    boxes: np.ndarray  # [M, 4] float32, the detector's own boxes
-    scores: np.ndarray  # [M] float32, the detector's score
-    keypoints: np.ndarray  # [M, 17, 3] float32, x y confidence
-    distances: (
-        np.ndarray
-    )  # [M] float32, part distance to the track before this frame; NaN where none was compared
-    margins: (
-        np.ndarray
-    )  # [M] float32, distance to the second-best track minus distances; NaN where there was none
-    visible: np.ndarray  # [M, P] bool, parts seen in this frame
-    prompted: np.ndarray  # [M] bool, whether keypoints prompted the encoder
+    ids: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+    keypoints: np.ndarray
+    distances: np.ndarray
+    margins: np.ndarray
+    visible: np.ndarray
+    prompted: np.ndarray
 
     def __post_init__(self) -> None:
         count = len(self.ids)
@@ -113,10 +183,29 @@ class Tracks:
 
 
 def empty_detections() -> Detections:
-    """No people."""
+    """Return the detections of a frame without people.
+
+    Returns:
+        Detections with N = 0.
+
+    Example:
+        >>> empty_detections().boxes.shape
+        (0, 4)
+    """
     return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
 def empty_poses(count: int = 0) -> Poses:
-    """`count` skeletons without a single known keypoint (all zero)."""
+    """Return skeletons without known keypoints.
+
+    Args:
+        count: Number of people.
+
+    Returns:
+        Poses whose coordinates and confidences are all 0.
+
+    Example:
+        >>> empty_poses(2).keypoints.shape
+        (2, 17, 3)
+    """
     return Poses(np.zeros((count, len(KEYPOINTS), 3), np.float32))

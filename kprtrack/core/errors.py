@@ -1,9 +1,9 @@
-"""Errors a user can mend. Their text is the whole message: what was wrong, the value, what to do.
+"""Errors that a user can fix. The message says what is wrong, the value, and what to do.
 
-UserError                 a wrong option, value or configuration     exit code 2
-├── InputError            a file or stream that cannot be read       exit code 3
-├── WeightsError          weights missing, damaged or for another model   exit code 4
-└── OutputError           a result that cannot be written            exit code 5
+UserError                 a wrong option, value or configuration              exit code 2
+├── InputError            a file or stream that cannot be read                exit code 3
+├── WeightsError          weights missing, damaged or for another model       exit code 4
+└── OutputError           a result that cannot be written                     exit code 5
 """
 
 import difflib
@@ -11,25 +11,57 @@ from collections.abc import Iterable, Mapping
 
 
 class UserError(Exception):
-    """A mistake the user can mend; the command line prints it as one line, without a traceback."""
+    """An error that the user can fix; the command line prints it as one line without a traceback.
+
+    Example:
+        >>> try:
+        ...     TrackConfig(reid=None)
+        ... except UserError as error:
+        ...     print(error, error.exit_code)
+        reid must be a name or a ComponentConfig, not None. 2
+    """
 
     exit_code = 2
 
 
 class InputError(UserError):
-    """A video, image, detection or observation file that cannot be read."""
+    """A video, image, detection or observation file cannot be read.
+
+    Example:
+        >>> try:
+        ...     read_tracks("missing.json")
+        ... except InputError as error:
+        ...     print(error)
+        There is no file missing.json.
+    """
 
     exit_code = 3
 
 
 class WeightsError(UserError):
-    """Weights that are missing, damaged, unsafe to open or made for another model."""
+    """Weights are missing, damaged, unsafe to open or made for another model.
+
+    Example:
+        >>> try:
+        ...     build_detector(ComponentConfig("yolox-s", "missing.pth"), ComputeConfig())
+        ... except WeightsError as error:
+        ...     print(error)
+        No file of weights at missing.pth.
+    """
 
     exit_code = 4
 
 
 class OutputError(UserError):
-    """A result file that cannot be written."""
+    """A result file cannot be written.
+
+    Example:
+        >>> try:
+        ...     open_writer(Path("missing") / "tracks.json", RunHeader())
+        ... except OutputError as error:
+        ...     print(error)  # doctest: +ELLIPSIS
+        Cannot write ...
+    """
 
     exit_code = 5
 

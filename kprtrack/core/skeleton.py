@@ -1,7 +1,7 @@
-"""The one skeleton: keypoint names, mirror pairs, limbs and prompt groups.
+"""The skeleton: keypoint names, mirror pairs, limbs and prompt groups.
 
-All of the project speaks COCO's 17 keypoints in COCO's order. PoseTrack's 17 differ only in rows 1 and 2
-(head_bottom, head_top in the place of the eyes); KPR treats both alike (docs/reference/kpr.md 2.1).
+Keypoints are COCO's 17 in COCO's order. PoseTrack's 17 differ only in rows 1 and 2 (head_bottom and head_top
+in place of the eyes); KPR treats both alike (docs/reference/kpr.md 2.1).
 """
 
 KEYPOINTS = (

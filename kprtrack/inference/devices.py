@@ -14,13 +14,25 @@ _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: "200000 100000" i
 
 @dataclass(frozen=True)
 class ComputeConfig:
-    """How the networks are executed, with the device already resolved (never `auto`)."""
+    """How the networks are executed, with the device already resolved (never `auto`).
 
-    device: str = "cpu"  # "cpu", "cuda", "cuda:1", "mps"
+    Args:
+        device: "cpu", "cuda", "cuda:1" or "mps".
+        precision: fp32, fp16 or bf16.
+        batch: Largest number of images or crops in a forward pass, 1 or more.
+        threads: CPU threads of a network; None: the library's default.
+        backend: What executes torch networks; auto: the fastest installed.
+
+    Example:
+        >>> ComputeConfig("cuda", precision="fp16").batch
+        16
+    """
+
+    device: str = "cpu"
     precision: Precision = "fp32"
-    batch: int = 16  # largest number of images or crops in a forward pass, 1 or more
-    threads: int | None = None  # CPU threads of a network; None: the library's default
-    backend: BackendName = "torch"  # of torch networks; auto: the fastest installed, see compile.py
+    batch: int = 16
+    threads: int | None = None
+    backend: BackendName = "torch"
 
 
 def usable_cores(cpu_quota: Path = _CPU_QUOTA) -> int | None:

@@ -120,6 +120,13 @@ def open_writer(
     Raises:
         UserError: Unknown format or suffix.
         OutputError: The file cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> file = read_tracks("tracks.json")
+        >>> with open_writer(Path("copy.csv"), file.header) as writer:
+        ...     for tracks in file.frames:
+        ...         writer.write(tracks)
     """
     name = _format(path, format)
     if images is None:

@@ -35,7 +35,18 @@ POSETRACK_SKELETON = Skeleton(POSETRACK_KEYPOINTS, ((0, 1), (0, 2), *LIMBS[4:]))
 
 @dataclass(frozen=True)
 class RunHeader:
-    """Where tracks come from: enough to compare two runs, and to repeat one."""
+    """Where tracks come from: enough to compare two runs, and to repeat one.
+
+    Args:
+        video: path, width, height, fps, frames, time_base, sha256.
+        models: By role: name, file, sha256, options.
+        config: All settings of the run.
+        skeleton: Names of the keypoints and their limbs.
+
+    Example:
+        >>> RunHeader(video={"path": "video.mp4"}).skeleton.names[0]
+        'nose'
+    """
 
     # path, width, height, fps, frames, time_base, sha256
     video: Mapping[str, object] = field(default_factory=dict)
@@ -46,7 +57,18 @@ class RunHeader:
 
 @dataclass(frozen=True)
 class TrackFile:
-    """The contents of a result file."""
+    """The contents of a result file, as `read_tracks` returns them.
+
+    Args:
+        header: Video, models and config of the run.
+        frames: In order of time.
+        complete: False if the run was interrupted; None if the format does not store it.
+
+    Example:
+        >>> file = read_tracks("tracks.json")
+        >>> len(file.frames), file.complete
+        (12, True)
+    """
 
     header: RunHeader
     frames: list[Tracks]  # in order of time

@@ -91,7 +91,20 @@ class _Archive:
 
 @dataclass(frozen=True)
 class ObservationFile:
-    """Stored observations. Every iteration reads them again, with one chunk in memory at a time."""
+    """Stored observations. Every iteration reads them again, with one chunk in memory at a time.
+
+    Args:
+        path: The file.
+        header: Video, models and config of the run.
+        complete: False if the run was interrupted.
+        frames: Number of observations.
+        chunks: Number of parts that are read one at a time.
+
+    Example:
+        >>> file = read_observations("observations.npz")
+        >>> [len(observation) for observation in file][:2]
+        [2, 2]
+    """
 
     path: Path
     header: RunHeader
@@ -119,20 +132,41 @@ class ObservationFile:
 def write_observations(path: Path, header: RunHeader, observations: Iterable[Observation]) -> None:
     """Store all observations; if the iterable raises, those before are stored as incomplete.
 
+    Args:
+        path: The file to write (.npz).
+        header: Video, models and config of the run.
+        observations: One per frame, in order of time.
+
     Raises:
         OutputError: The file cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> file = read_observations("observations.npz")
+        >>> write_observations(Path("copy.npz"), file.header, file)
     """
     with open_observations(path, header) as writer:
         for observation in observations:
             writer.write(observation)
 
 
-def read_observations(path: Path) -> ObservationFile:
+def read_observations(path: str | Path) -> ObservationFile:
     """Open stored observations, which are read while iterating.
+
+    Args:
+        path: A file that `observe_video` or `write_observations` wrote.
+
+    Returns:
+        The observations in order of time.
 
     Raises:
         InputError: It is no observation file or is damaged.
+
+    Example:
+        >>> len(read_observations("observations.npz"))
+        12
     """
+    path = Path(path)
     if path.suffix == PART_SUFFIX:
         raise InputError(f"{path} is the unfinished file of an interrupted run. Delete it and run again.")
     with _open_zip(path) as archive:

@@ -94,7 +94,7 @@ class BoxMotion:
         self._means[rows], self._covariances[rows] = means, covariances
 
     def hold_height(self, rows: np.ndarray) -> None:
-        """Set the height's velocity to 0 for the tracks `rows` (indices or a mask), as ByteTrack for lost ones."""
+        """Set the height's velocity to 0 for the tracks `rows` (indices or a mask), as ByteTrack does."""
         self._means[rows, _HEIGHT, 1] = 0
 
     def keep(self, rows: np.ndarray) -> None:

@@ -53,10 +53,21 @@ def colour_of(identity: int) -> Colour:
 
 
 def draw_tracks(image: np.ndarray, tracks: Tracks, trails: Trails | None = None) -> np.ndarray:
-    """A copy of the image with the people drawn on it, the nearest on top.
+    """Draw boxes, skeletons and IDs on a copy of an image, the nearest person on top.
 
-    image: [H, W, 3] uint8 RGB. Lines grow with the image and shrink for small people. Trails of people in
-    this frame fade with age. Labels stay inside the picture and step aside where one already stands.
+    Args:
+        image: [H, W, 3] uint8, RGB.
+        tracks: The tracks of the frame.
+        trails: Earlier positions to draw as fading lines.
+
+    Returns:
+        [H, W, 3] uint8, RGB. Line widths follow the sizes of image and person; labels stay inside the image.
+
+    Example:
+        >>> import numpy as np
+        >>> tracks = read_tracks("tracks.json").frames[0]
+        >>> draw_tracks(np.zeros((48, 64, 3), np.uint8), tracks).shape
+        (48, 64, 3)
     """
     canvas = image.copy()
     nearest_last = np.argsort(tracks.boxes[:, 3], kind="stable").tolist()

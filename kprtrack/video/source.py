@@ -115,13 +115,27 @@ def open_source(
     images_fps: float = 25.0,
     timeout_s: float = 10.0,
 ) -> Source:
-    """The frames of a video file, folder or pattern of images, camera number, URL or "-" (standard input).
+    """Open a video file, folder or pattern of images, camera number, URL or "-" (standard input).
 
-    start_s and end_s count from the first frame; a frame exactly at end_s is left out. stride: 3 gives every
-    third frame from the start on. Frame numbers and times stay those of the whole source. images_fps: frames
-    per second of a folder of images, which knows none. timeout_s: how long a URL may stay silent.
+    Args:
+        source: What to open.
+        start_s: Seconds from the first frame.
+        end_s: Seconds from the first frame; a frame exactly at it is left out.
+        stride: 3 yields every third frame from the start on.
+        images_fps: Frames per second of a folder of images.
+        timeout_s: Longest wait for data of a URL.
 
-    Raises: InputError where nothing can be read there, UserError for a senseless span.
+    Returns:
+        The frames, to be iterated once; numbers and times are those of the whole source. A context manager.
+
+    Raises:
+        InputError: The source cannot be read.
+        UserError: The span is empty or negative.
+
+    Example:
+        >>> with open_source("video.mp4", stride=5) as video:
+        ...     print(video.info.fps, [frame.number for frame in video])
+        10.0 [0, 5, 10]
     """
     span = _span(start_s, end_s, stride)
     name = str(source)

@@ -1,6 +1,7 @@
 """Settings: what is accepted, and what is said of what is not."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -55,7 +56,7 @@ def test_a_wrong_option_is_refused_in_words(options: dict[str, object], message:
 
 def test_a_field_that_the_name_fixes_is_not_the_users_to_set() -> None:
     with pytest.raises(UserError, match="Unknown option 'size'"):
-        configure(Options, {"size": "s"}, size="x")
+        configure(partial(Options, size="x"), {"size": "s"})
 
 
 @pytest.mark.parametrize(
@@ -135,3 +136,14 @@ def test_a_misspelt_key_in_a_config_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("devise = 'cpu'\n")
     with pytest.raises(UserError, match=r"Unknown setting 'devise'. Did you mean 'device'\?"):
         load_config(tmp_path / "mine.py")
+
+
+def test_a_name_stands_for_a_component() -> None:
+    assert TrackConfig(reid="none", tracker="bytetrack") == TrackConfig(
+        reid=ComponentConfig("none"), tracker=ComponentConfig("bytetrack")
+    )
+
+
+def test_a_component_of_another_type_is_a_user_error() -> None:
+    with pytest.raises(UserError, match="reid must be a name or a ComponentConfig, not None"):
+        TrackConfig(reid=None)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from kprtrack.core.datatypes import Detections, Frame, Tracks
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.io import read_observations, read_tracks
 from kprtrack.pipeline import Networks
-from kprtrack.run import Clip, draw_file, observe_video, track_observations, track_video
+from kprtrack.run import Clip, draw_video, observe_video, track_observations, track_video
 from kprtrack.trackers.kpr import KprTracker
 from kprtrack.video.inputs import TruncatedVideo
 
@@ -110,7 +110,7 @@ def test_a_drawn_video_alone_is_enough(video: Path, tmp_path: Path) -> None:
 
 def test_stored_tracks_are_drawn_on_their_video(video: Path, tmp_path: Path) -> None:
     track_video(video, tmp_path / "t.json", networks=fake_run.NETWORKS)
-    summary = draw_file(read_tracks(tmp_path / "t.json"), video, tmp_path / "d.mkv")
+    summary = draw_video(read_tracks(tmp_path / "t.json"), video, tmp_path / "d.mkv")
     assert (summary.frames, frames_in(tmp_path / "d.mkv")) == (FRAMES, FRAMES)
 
 
