@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
@@ -134,7 +133,7 @@ def track_video(
         >>> summary.frames, summary.ids
         (12, {1, 2})
     """
-    clip, config = _clip(source), config or TrackConfig()
+    clip, config = source if isinstance(source, Clip) else Clip(source), config or TrackConfig()
     with ExitStack() as stack:
         # Everything that needs no network is validated before one is loaded.
         video = stack.enter_context(clip.open())
@@ -150,7 +149,9 @@ def track_video(
         header = run_header(video.info, clip, config, networks)
         writer = stack.enter_context(open_writer(Path(out), header, format)) if out else None
         outputs = _Outputs(Summary(paths[0]), writer, annotated)
-        _track_and_write(_with_progress(video, networks, config, annotated, quiet), tracker, outputs)
+        frames = annotated.keep(video) if annotated else video
+        observations = observe(frames, networks, config.frames_at_once)
+        _track_and_write(_with_progress(observations, video, quiet), tracker, outputs)
     return outputs.summary
 
 
@@ -181,7 +182,8 @@ def observe_video(
         >>> observe_video("video.mp4", "observations.npz", networks=networks).frames
         12
     """
-    clip, config, summary = _clip(source), config or TrackConfig(), Summary(Path(out))
+    clip, config = source if isinstance(source, Clip) else Clip(source), config or TrackConfig()
+    summary = Summary(Path(out))
     with ExitStack() as stack:
         video = stack.enter_context(clip.open())
         _validate_replacing([Path(out)], clip, config)
@@ -190,9 +192,9 @@ def observe_video(
         header = run_header(video.info, clip, config, networks)
         writer = stack.enter_context(open_observations_writer(Path(out), header))
         with DeferredInterrupts() as interrupts:
-            observations = interrupts.allow(_with_progress(video, networks, config, None, quiet))
+            observations = _with_progress(observe(video, networks, config.frames_at_once), video, quiet)
             with _early_end(summary):
-                for observation in _counted(observations, summary):
+                for observation in _counted(interrupts.allow(observations), summary):
                     writer.write(observation)
             writer.close(summary.stopped is None, _reason(summary.stopped))
     return summary
@@ -274,7 +276,7 @@ def draw_video(
 
 def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Networks) -> RunHeader:
     """Describe a run: the video with its sha256, the models with theirs, and all settings."""
-    video: dict[str, Any] = {**asdict(info), "time_base": str(info.time_base)}
+    video: dict[str, object] = {**asdict(info), "time_base": str(info.time_base)}
     if info.sample_aspect_ratio is not None:
         video["sample_aspect_ratio"] = str(info.sample_aspect_ratio)
     file = Path(str(clip.source))
@@ -283,17 +285,9 @@ def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Netwo
     return RunHeader(video, networks.metadata, {**asdict(config), **span, "kprtrack": __version__})
 
 
-def _with_progress(
-    video: Source,
-    networks: Networks,
-    config: TrackConfig,
-    annotated: AnnotatedVideoWriter | None,
-    quiet: bool,
-) -> Iterator[Observation]:
-    """Observe every frame and show the progress."""
-    frames = drawn.keep(video) if drawn else iter(video)
+def _with_progress(observations: Iterable[Observation], video: Source, quiet: bool) -> Iterator[Observation]:
     with Progress(video.expected_frames, video.info.name, quiet) as progress:
-        for observation in observe(frames, networks, config.frames_at_once):
+        for observation in observations:
             yield observation
             progress.advance()
 
@@ -361,7 +355,3 @@ def _reason(stopped: BaseException | None) -> str | None:
     if stopped is None:
         return None
     return "interrupted" if isinstance(stopped, KeyboardInterrupt) else str(stopped)
-
-
-def _clip(source: str | int | Path | Clip) -> Clip:
-    return source if isinstance(source, Clip) else Clip(source)
