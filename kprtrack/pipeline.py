@@ -107,8 +107,6 @@ class ReidEncoder(Network, Protocol):
 
     takes_prompts: ClassVar[bool] = False  # whether keypoints prompt the encoder
 
-    takes_prompts: ClassVar[bool] = False  # True: keypoints of the poses are prompts
-
     def __call__(
         self, frames: list[Frame], detections: list[Detections], poses: list[Poses]
     ) -> list[Appearance]:
