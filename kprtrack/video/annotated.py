@@ -1,4 +1,4 @@
-"""Joins frames with the tracks that come seconds after them, and draws both into a video."""
+"""Write an annotated video: join frames with their tracks, which are final some seconds later."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,16 @@ from kprtrack.video.writer import VideoWriter
 
 
 class AnnotatedVideoWriter:
-    """A video with its tracks drawn; keeps the frames whose tracks are not final yet.
+    """Writes a video with its tracks; keeps the frames whose tracks are not final yet.
 
-    stride: every so many frames of the source are drawn. Raises: as VideoWriter does.
+    Args:
+        path: Output file.
+        info: The source.
+        stride: Every `stride`-th frame of the source is written.
+
+    Raises:
+        UserError: The suffix is not one of a video.
+        OutputError: The file cannot be written.
     """
 
     def __init__(self, path: Path, info: VideoInfo, stride: int) -> None:
@@ -36,17 +43,17 @@ class AnnotatedVideoWriter:
             self._writer.close()
 
     def keep(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Pass the frames on and remember them until `write`."""
+        """Yield the frames and keep them until `write`."""
         for frame in frames:
             self._kept.append(frame)
             yield frame
 
     def write(self, tracks: Tracks) -> None:
-        """Draw the tracks on the oldest frame kept, which is theirs."""
+        """Draw the tracks on the oldest frame kept, to which they belong, and append it."""
         self.draw(self._kept.popleft(), tracks)
 
     def draw(self, frame: Frame, tracks: Tracks | None) -> None:
-        """Append the frame, with its tracks if there are any."""
+        """Append a frame with its tracks, if there are any."""
         image = frame.image
         if tracks is not None:
             self._trails.add(tracks)

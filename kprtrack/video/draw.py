@@ -1,4 +1,4 @@
-"""Draws people with their identities: box, skeleton, id on a plate, and the path of the feet."""
+"""Draw tracked people: box, skeleton, label with the track ID, and the trail of the feet."""
 
 from collections import deque
 from functools import lru_cache
@@ -11,45 +11,49 @@ from kprtrack.core.skeleton import LIMBS
 
 Colour = tuple[int, int, int]  # RGB, 0-255
 
-MIN_CONFIDENCE = 0.3  # keypoints below are guesses, mostly behind something
-MIN_JOINT_WIDTH = 1.2  # thinner skeletons would vanish below the dots of their joints
-_GOLDEN = 0.618034  # steps of the golden ratio keep any number of hues apart
-# CIELAB lightness in turn: neighbours differ for those who cannot tell their hues apart.
+MIN_CONFIDENCE = 0.3  # keypoints below are unreliable, mostly occluded
+MIN_JOINT_WIDTH = 1.2  # pixels; thinner skeletons would be hidden by the dots of their joints
+_GOLDEN = 0.618034  # steps of the golden ratio keep any number of hues distinct
+# CIELAB lightness in turn, so that similar hues differ, also for colour-blind viewers.
 _LIGHTNESS = (66.0, 78.0, 54.0)
 _CHROMAS = range(75, 20, -3)  # strongest first
 _DARK: Colour = (16, 16, 16)
 _LIGHT: Colour = (255, 255, 255)
 _FADE_STEPS = 12
-_SMOOTHING = 13  # frames of a trail that are averaged
+_SMOOTHING = 13  # frames of the moving average of a trail
 _FONT = cv2.FONT_HERSHEY_DUPLEX
-_SHIFT = 4  # OpenCV draws at 1/16 pixel; whole pixels make skeletons tremble
+_SHIFT = 4  # OpenCV draws at 1/16 pixel; with whole pixels skeletons jitter
 
 
 class Trails:
-    """Where each person's feet (the middle of the box's lower edge) were during the last seconds."""
+    """The positions of each person's feet, the middle of the lower edge of the box, in the last seconds.
+
+    Args:
+        length_s: Duration of a trail in seconds.
+    """
 
     def __init__(self, length_s: float = 2.0) -> None:
         self._length_s = length_s
         self._paths: dict[int, deque[tuple[float, float, float]]] = {}  # id -> time, x, y
 
     def add(self, tracks: Tracks) -> None:
-        """Remember this frame; people unseen for longer than the trail are forgotten."""
-        for identity, (x1, _, x2, y2) in zip(tracks.ids.tolist(), tracks.boxes.tolist(), strict=True):
-            self._paths.setdefault(identity, deque()).append((tracks.time_s, (x1 + x2) / 2, y2))
-        for identity, path in list(self._paths.items()):
+        """Add a frame and drop positions older than the trail."""
+        for track_id, (x1, _, x2, y2) in zip(tracks.ids.tolist(), tracks.boxes.tolist(), strict=True):
+            self._paths.setdefault(track_id, deque()).append((tracks.time_s, (x1 + x2) / 2, y2))
+        for track_id, path in list(self._paths.items()):
             while path and path[0][0] < tracks.time_s - self._length_s:
                 path.popleft()
             if not path:
-                del self._paths[identity]
+                del self._paths[track_id]
 
-    def path(self, identity: int) -> np.ndarray:
-        """[K, 3] float64 time x y, oldest first."""
-        return np.array(self._paths.get(identity, ()), np.float64).reshape(-1, 3)
+    def path(self, track_id: int) -> np.ndarray:
+        """Return the trail of a track ID, [K, 3] float64 time x y, oldest first."""
+        return np.array(self._paths.get(track_id, ()), np.float64).reshape(-1, 3)
 
 
-def colour_of(identity: int) -> Colour:
-    """The identity's colour: the same in every video, far from those of the ids before and after."""
-    return _colour(identity)
+def colour_of(track_id: int) -> Colour:
+    """Return the colour of a track ID: the same in every video, distinct from those of neighbouring IDs."""
+    return _colour(track_id)
 
 
 def draw_tracks(image: np.ndarray, tracks: Tracks, trails: Trails | None = None) -> np.ndarray:
@@ -78,20 +82,20 @@ def draw_tracks(image: np.ndarray, tracks: Tracks, trails: Trails | None = None)
         colour = colour_of(int(tracks.ids[row]))
         _draw_box(canvas, tracks.boxes[row], colour, widths[row])
         _draw_skeleton(canvas, tracks.keypoints[row], colour, widths[row])
-    plates: list[tuple[int, int, int, int]] = []
-    for row in reversed(nearest_last):  # the nearest person has the first choice of place
-        _draw_label(canvas, tracks.boxes[row], int(tracks.ids[row]), widths[row], plates)
+    labels: list[tuple[int, int, int, int]] = []
+    for row in reversed(nearest_last):  # the nearest person gets the best place
+        _draw_label(canvas, tracks.boxes[row], int(tracks.ids[row]), widths[row], labels)
     return canvas
 
 
 @lru_cache(maxsize=1024)
-def _colour(identity: int) -> Colour:
-    angle = 2 * np.pi * (identity * _GOLDEN % 1)
-    lightness = _LIGHTNESS[identity % len(_LIGHTNESS)]
+def _colour(track_id: int) -> Colour:
+    angle = 2 * np.pi * (track_id * _GOLDEN % 1)
+    lightness = _LIGHTNESS[track_id % len(_LIGHTNESS)]
     for chroma in _CHROMAS:
         lab = np.array([[[lightness, chroma * np.cos(angle), chroma * np.sin(angle)]]], np.float32)
         rgb = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB)
-        # A colour that screens cannot show comes back changed; a paler one keeps its lightness.
+        # A colour outside sRGB is changed by the conversion; a paler one keeps its lightness.
         if np.abs(cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab) - lab).max() < 1:
             break
     red, green, blue = (np.clip(rgb[0, 0], 0, 1) * 255).round().astype(int).tolist()
@@ -105,7 +109,7 @@ def _line_width(image: np.ndarray, box: np.ndarray) -> float:
 
 
 def _fixed(point: np.ndarray) -> tuple[int, int]:
-    # OpenCV's fixed-point coordinates overflow far outside the picture.
+    # OpenCV's fixed-point coordinates overflow far outside the image.
     x, y = (round(min(max(value, -1e4), 3e4) * 2**_SHIFT) for value in point.tolist())
     return x, y
 
@@ -117,13 +121,13 @@ def _line(image: np.ndarray, a: np.ndarray, b: np.ndarray, colour: Colour, width
 def _draw_trails(image: np.ndarray, tracks: Tracks, trails: Trails, widths: dict[int, float]) -> None:
     opaque, alpha = image.copy(), np.zeros(image.shape[:2], np.uint8)
     for row, width in widths.items():
-        identity = int(tracks.ids[row])
-        path = trails.path(identity)
+        track_id = int(tracks.ids[row])
+        path = trails.path(track_id)
         if len(path) < 2:
             continue
         thickness = max(1, round(1.5 * width))
         points = np.round(np.clip(_smoothed(path[:, 1:]), -1e4, 3e4) * 2**_SHIFT).astype(np.int32)
-        cv2.polylines(opaque, [points], False, colour_of(identity), thickness, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(opaque, [points], False, colour_of(track_id), thickness, cv2.LINE_AA, _SHIFT)
         for step, piece in enumerate(np.array_split(np.arange(len(points)), _FADE_STEPS), start=1):
             joined = points[max(piece[0] - 1, 0) : piece[-1] + 1] if len(piece) else points[:0]
             strength = round(230 * step / _FADE_STEPS)
@@ -134,7 +138,7 @@ def _draw_trails(image: np.ndarray, tracks: Tracks, trails: Trails, widths: dict
 
 
 def _smoothed(path: np.ndarray) -> np.ndarray:
-    """The path with the detector's tremble averaged away; both ends stay. path: [K, 2]."""
+    """The moving average of a path [K, 2]; both ends stay."""
     reach = min(_SMOOTHING // 2, (len(path) - 1) // 2)
     sums = np.cumsum(np.concatenate([np.zeros((1, 2)), path]), axis=0)
     at = np.arange(len(path))
@@ -143,35 +147,35 @@ def _smoothed(path: np.ndarray) -> np.ndarray:
 
 
 def _draw_box(image: np.ndarray, box: np.ndarray, colour: Colour, width: float) -> None:
-    # Thinner than the skeleton, which says more.
+    # Thinner than the skeleton, which is more informative.
     thickness = max(1, round(0.7 * width))
     cv2.rectangle(image, _fixed(box[:2]), _fixed(box[2:]), colour, thickness, cv2.LINE_AA, _SHIFT)
 
 
 def _draw_skeleton(image: np.ndarray, keypoints: np.ndarray, colour: Colour, width: float) -> None:
-    sure = keypoints[:, 2] > MIN_CONFIDENCE
+    confident = keypoints[:, 2] > MIN_CONFIDENCE
     for a, b in LIMBS:
-        if sure[a] and sure[b]:
+        if confident[a] and confident[b]:
             _line(image, keypoints[a, :2], keypoints[b, :2], colour, 1.2 * width)
     if width < MIN_JOINT_WIDTH:
         return
     radius = round(1.5 * width * 2**_SHIFT)
-    for point in keypoints[sure, :2]:
+    for point in keypoints[confident, :2]:
         cv2.circle(image, _fixed(point), radius, _LIGHT, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
 def _draw_label(
-    image: np.ndarray, box: np.ndarray, identity: int, width: float, plates: list[tuple[int, int, int, int]]
+    image: np.ndarray, box: np.ndarray, track_id: int, width: float, labels: list[tuple[int, int, int, int]]
 ) -> None:
-    """The id on a plate of its colour, above the box if there is room; adds its x1 y1 x2 y2 to the plates."""
-    colour, text = colour_of(identity), str(identity)
+    """Draw the ID in a filled box, above the person if possible; appends its x1 y1 x2 y2 to the labels."""
+    colour, text = colour_of(track_id), str(track_id)
     scale = max(0.4, 0.3 * width)
     thickness = max(1, round(0.5 * width))
     (text_width, text_height), _ = cv2.getTextSize(text, _FONT, scale, thickness)
     margin = max(2, round(0.35 * text_height))
     size = np.array([text_width, text_height]) + 2 * margin
-    x, y = _free_place(image, box, size, plates)
-    plates.append((x, y, x + int(size[0]), y + int(size[1])))
+    x, y = _free_place(image, box, size, labels)
+    labels.append((x, y, x + int(size[0]), y + int(size[1])))
     cv2.rectangle(image, (x, y), (x + int(size[0]), y + int(size[1])), colour, cv2.FILLED)
     ink = _DARK if np.dot(colour, (0.299, 0.587, 0.114)) > 128 else _LIGHT
     cv2.putText(
@@ -180,9 +184,9 @@ def _draw_label(
 
 
 def _free_place(
-    image: np.ndarray, box: np.ndarray, size: np.ndarray, plates: list[tuple[int, int, int, int]]
+    image: np.ndarray, box: np.ndarray, size: np.ndarray, labels: list[tuple[int, int, int, int]]
 ) -> tuple[int, int]:
-    """The plate's top left corner: the first of six places along the box that no other plate covers."""
+    """The top left corner of a label: the first of six places along the box that overlaps no other label."""
     (x1, y1, x2, y2), (width, height) = np.round(box).astype(int).tolist(), size.tolist()
     room_x, room_y = max(image.shape[1] - width - 1, 0), max(image.shape[0] - height - 1, 0)
     wanted = [(x1, y1 - height), (x2 - width, y1 - height), (x1, y1), (x2 - width, y1)]
@@ -191,7 +195,7 @@ def _free_place(
     for x, y in places:
         if all(
             x >= right or x + width <= left or y >= low or y + height <= high
-            for left, high, right, low in plates
+            for left, high, right, low in labels
         ):
             return x, y
     return places[0]

@@ -1,4 +1,4 @@
-"""Reads folders of images and the cameras of this computer."""
+"""Read folders of images and the cameras of this computer."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from kprtrack.video.inputs import TruncatedVideo, VideoInfo, short_name
 
 
 class ImageFiles:
-    """A sequence of image files of one size, at a constant rate."""
+    """Reads image files of one size as a video with a constant frame rate."""
 
     def __init__(self, source: str, files: list[Path], fps: float) -> None:
         if not fps > 0:
@@ -33,8 +33,11 @@ class ImageFiles:
         )
 
     def read(self, span: Span) -> Iterator[Frame]:
+        """Yield the frames of the span. Raises: InputError; TruncatedVideo if the size changes."""
         wanted = [
-            n for n in range(len(self._files)) if span.begun(n / self._fps) and not span.over(n / self._fps)
+            n
+            for n in range(len(self._files))
+            if span.has_started(n / self._fps) and not span.ends_before(n / self._fps)
         ]
         for number in wanted[:: span.stride]:
             image = _read_image(self._files[number])
@@ -42,17 +45,17 @@ class ImageFiles:
             if (width, height) != (self.info.width, self.info.height):
                 message = (
                     f"'{self._files[number]}' is {width}x{height}, but the images before it are "
-                    f"{self.info.width}x{self.info.height}; the frames of one video have one size."
+                    f"{self.info.width}x{self.info.height}; all frames of a video must have the same size."
                 )
                 raise TruncatedVideo(message, number, len(self._files))
             yield Frame(number, number / self._fps, image)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file stays open."""
 
 
 def _read_image(path: Path) -> np.ndarray:
-    from PIL import Image, ImageOps  # refuses cut-off files, which OpenCV silently fills with grey
+    from PIL import Image, ImageOps  # rejects truncated files, which OpenCV fills with grey
 
     try:
         with Image.open(path) as opened:
@@ -63,24 +66,26 @@ def _read_image(path: Path) -> np.ndarray:
             return np.array(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:  # PIL's own errors derive from these
         raise InputError(
-            f"The image '{path}' cannot be read: it is damaged or no image ({error})."
+            f"The image '{path}' cannot be read: it is damaged or not an image ({error})."
         ) from error
 
 
 class Camera:
-    """A camera of this computer, timed by the clock."""
+    """Reads a camera of this computer, with times of the clock."""
 
     def __init__(self, number: int) -> None:
         import cv2
 
         self._number = number
-        cv2.utils.logging.setLogLevel(0)  # what OpenCV says of a missing camera is said below, shorter
+        cv2.utils.logging.setLogLevel(
+            0
+        )  # the error below is shorter than what OpenCV logs about a missing camera
         self._capture = cv2.VideoCapture(number)
-        seen, first = self._capture.read()
-        if not seen:
+        received, first = self._capture.read()
+        if not received:
             self._capture.release()
             raise InputError(
-                f"Camera {number} gives no picture. Is it plugged in, and free of other programs?"
+                f"Camera {number} sends no image. Is it connected, and not used by another program?"
             )
         height, width = first.shape[:2]
         self.info = VideoInfo(
@@ -96,24 +101,25 @@ class Camera:
         )
 
     def read(self, span: Span) -> Iterator[Frame]:
+        """Yield the frames of the span. Raises: TruncatedVideo when the camera stops."""
         begin, number, selected = time.monotonic(), -1, 0
         try:
             while True:
-                seen, picture = self._capture.read()
+                received, image = self._capture.read()
                 number, time_s = number + 1, time.monotonic() - begin
-                if not seen:
+                if not received:
                     raise TruncatedVideo(
                         f"Camera {self._number} stopped after {number} frames.", number, None
                     )
-                if span.over(time_s):
+                if span.ends_before(time_s):
                     return
-                if span.begun(time_s):
+                if span.has_started(time_s):
                     if selected % span.stride == 0:
-                        yield Frame(number, time_s, np.ascontiguousarray(picture[:, :, ::-1]))
+                        yield Frame(number, time_s, np.ascontiguousarray(image[:, :, ::-1]))
                     selected += 1
         finally:
             self._capture.release()
 
     def close(self) -> None:
-        """Give the camera back."""
+        """Release the camera."""
         self._capture.release()

@@ -1,4 +1,4 @@
-"""What a user may name as input (files, folders, patterns, cameras, streams) and what is known of it.
+"""Resolve what a user names as input (files, folders, patterns, cameras, streams) to single sources.
 
 Imports nothing heavy: the command line and the result writers use this without a decoder.
 """
@@ -25,54 +25,68 @@ _CLOCK = re.compile(r"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a source before its frames are read."""
+    """The properties of a source that are known before its frames are read."""
 
     name: str  # short and safe in a file name: "clip" for clip.mp4, the folder's name, "camera0"
-    path: str  # as the user gave it; of a URL without password and query
+    path: str  # as given by the user; a URL without password and query
     width: int  # pixels of the frames delivered, that is after rotation
     height: int
     fps: float  # average rate; with a variable frame rate only the mean
-    frames: int | None  # as the container states it; None where it does not
-    duration_s: float | None  # from the first frame to the end of the last; None where unknown
-    time_base: Fraction  # seconds per tick of the time stamps
+    frames: int | None  # as stored in the container; None if it is not
+    duration_s: float | None  # from the first frame to the end of the last; None if unknown
+    time_base: Fraction  # seconds per tick of the timestamps
     rotation: int = 0  # degrees clockwise the display matrix asks for, already applied to the frames
     mirrored: bool = False  # whether it also asks for a mirror image, already applied
     sample_aspect_ratio: Fraction | None = None  # width / height of one pixel; frames are never stretched
-    live: bool = False  # a camera or live stream: frames a slow consumer misses are dropped
+    live: bool = False  # a camera or live stream: frames are dropped if the consumer is slow
 
 
 class TruncatedVideo(InputError):  # noqa: N818 - it names what happened to the video
-    """Reading stopped before the video's end; every frame delivered until then is good."""
+    """Reading stopped before the end of the video; all frames yielded before are good."""
 
     def __init__(self, message: str, frames_read: int, frames_expected: int | None) -> None:
         super().__init__(message)
-        self.frames_read = frames_read  # frames of the source up to the damage
-        self.frames_expected = frames_expected  # None where the source does not say
+        self.frames_read = frames_read  # frames of the source before the damage
+        self.frames_expected = frames_expected  # None if unknown
 
 
 def parse_time(text: str) -> float:
-    """Seconds in "12.5", "1:02", "90:00" or "1:02:03.5" (hours:minutes:seconds).
+    """Parse seconds ("12.5") or hours, minutes and seconds ("1:02", "90:00", "1:02:03.5").
 
-    Raises: UserError for anything else, negative times and 60 or more after a colon.
+    Returns:
+        The time in seconds.
+
+    Raises:
+        UserError: The text is anything else, negative, or has 60 or more after a colon.
+
+    Example:
+        >>> parse_time("1:02:03.5")
+        3723.5
     """
     clock = _CLOCK.fullmatch(text.strip())
     if clock is None:
-        raise UserError(f"'{text}' is no time. Write seconds (12.5), minutes:seconds (1:02) or 1:02:03.5.")
+        raise UserError(f"'{text}' is not a time. Write seconds (12.5), minutes:seconds (1:02) or 1:02:03.5.")
     hours, minutes, seconds = int(clock["hours"] or 0), int(clock["minutes"] or 0), float(clock["seconds"])
     if (clock["minutes"] and seconds >= 60) or (clock["hours"] and minutes >= 60):
-        raise UserError(f"'{text}' is no time: after a colon, minutes and seconds stay below 60.")
+        raise UserError(f"'{text}' is not a time: after a colon, minutes and seconds stay below 60.")
     return hours * 3600 + minutes * 60 + seconds
 
 
 def expand_sources(names: Iterable[str]) -> list[str]:
-    """The single sources behind files, folders, patterns, camera numbers and URLs, each once, in order.
+    """Resolve files, folders, patterns, camera numbers and URLs to single sources, each once, in order.
 
     A folder of videos (not its subfolders) gives each video, naturally sorted; a folder or a pattern of
-    images is one source. A pattern may match folders; files that are neither video nor image are passed over
-    in both.
+    images is one source. A pattern may match folders. Files that are neither video nor image are skipped.
 
-    Raises: InputError for a name that does not exist (with the nearest one that does), a folder without
-    videos and images or with both; UserError for several single images: unclear whether they are one source.
+    Args:
+        names: As given by the user.
+
+    Returns:
+        The sources, as `open_source` takes them.
+
+    Raises:
+        InputError: A name does not exist, or a folder has neither videos nor images, or both.
+        UserError: Several single images, which may or may not be one source.
     """
     found = list(dict.fromkeys(source for name in names for source in _expand(name)))
     images = [source for source in found if _is_image(source) and Path(source).is_file()]
@@ -85,9 +99,10 @@ def expand_sources(names: Iterable[str]) -> list[str]:
 
 
 def image_sequence(source: str) -> list[Path] | None:
-    """The images, naturally sorted, behind a folder, a pattern or one image; None for anything else.
+    """Return the images of a folder, a pattern or one image, naturally sorted; None for anything else.
 
-    Raises: InputError for a folder of videos and for one without videos and images.
+    Raises:
+        InputError: A folder has videos, or neither videos nor images.
     """
     path = Path(source).expanduser()
     if path.is_dir():
@@ -101,17 +116,17 @@ def image_sequence(source: str) -> list[Path] | None:
 
 
 def is_camera(source: str) -> bool:
-    """Whether it is a camera number. A file with such a name is reached as ./0."""
+    """Whether it is a camera number. A file with such a name can be given as ./0."""
     return source.isascii() and source.isdigit()
 
 
 def is_stream(source: str) -> bool:
-    """Whether it can be read only once, from front to back: a URL or standard input."""
+    """Whether it can be read only once, from start to end: a URL or standard input."""
     return "://" in source or source == STANDARD_INPUT
 
 
 def without_secrets(source: str) -> str:
-    """The source as it may be shown and stored: a URL loses its user, password and query."""
+    """Return the source for messages and files: a URL without user, password and query."""
     if "://" not in source:
         return source
     url = urlsplit(source)
@@ -119,7 +134,7 @@ def without_secrets(source: str) -> str:
 
 
 def short_name(source: str) -> str:
-    """A name for the source that is safe in a file name."""
+    """Return a short name of the source that is safe in a file name."""
     if is_camera(source):
         return f"camera{source}"
     if source == STANDARD_INPUT:
@@ -132,15 +147,21 @@ def short_name(source: str) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def missing(path: Path) -> InputError:
-    """An InputError that says what does not exist and names the nearest thing that does."""
-    folder = path.parent
-    while not folder.exists():
-        path, folder = folder, folder.parent
+def not_found(path: Path) -> InputError:
+    """Describe a path that does not exist, with the nearest one that does."""
+    first = path  # the first part that does not exist
+    while not first.parent.exists():
+        first = first.parent
+    folder = first.parent
     siblings = {other.name.casefold(): other.name for other in folder.iterdir()} if folder.is_dir() else {}
-    nearest = difflib.get_close_matches(path.name.casefold(), siblings, n=1, cutoff=0.6)
-    hint = f" Did you mean '{folder / siblings[nearest[0]]}'?" if nearest else ""
-    return InputError(f"'{path}' does not exist.{hint}")
+    nearest = difflib.get_close_matches(first.name.casefold(), siblings, n=1, cutoff=0.6)
+    if not nearest:
+        return InputError(f"'{path}' does not exist.")
+    found = folder / siblings[nearest[0]]
+    whole = found / path.relative_to(first)
+    if whole.exists():
+        return InputError(f"'{path}' does not exist. Did you mean '{whole}'?")
+    return InputError(f"'{path}' does not exist: there is no '{first}'. Did you mean '{found}'?")
 
 
 def _expand(name: str) -> list[str]:
@@ -157,12 +178,12 @@ def _expand(name: str) -> list[str]:
 def _expand_folder(folder: Path) -> list[str]:
     files = _visible_files(folder)
     videos, images = _split(files)
-    _validate_mixture(str(folder), folder, videos, images)
+    _validate_one_kind(str(folder), folder, videos, images)
     if not videos and not images:
         inside = (
             "; subfolders are not searched, name them" if any(p.is_dir() for p in folder.iterdir()) else ""
         )
-        raise InputError(f"'{folder}' holds no video and no image{inside}.")
+        raise InputError(f"'{folder}' has no videos and no images{inside}.")
     return [str(video) for video in _naturally_sorted(videos)] or [str(folder)]
 
 
@@ -170,27 +191,27 @@ def _expand_pattern(pattern: str) -> list[str]:
     matches = _naturally_sorted(_matches(pattern))
     files = [path for path in matches if path.is_file()]
     videos, images = _split(files)
-    _validate_mixture(pattern, Path(pattern).parent, videos, images)
+    _validate_one_kind(pattern, Path(pattern).parent, videos, images)
     if images:
         return [pattern]
     folders = [path for path in matches if path.is_dir() and any(_split(_visible_files(path)))]
-    # Where nothing has a known suffix the user knows better: let the decoder try.
+    # If no file has a known suffix, the decoder tries them all.
     named = videos or ([] if folders else files)
     return [str(path) for path in named] + [source for folder in folders for source in _expand_folder(folder)]
 
 
 def _matches(pattern: str) -> list[Path]:
-    # Path.glob refuses absolute patterns.
+    # Path.glob does not take absolute patterns.
     matches = [Path(name) for name in glob.glob(str(Path(pattern).expanduser()), recursive=True)]  # noqa: PTH207
     if not matches:
         raise InputError(f"Nothing matches the pattern '{pattern}'.")
     return matches
 
 
-def _validate_mixture(name: str, folder: Path, videos: Sequence[Path], images: Sequence[Path]) -> None:
+def _validate_one_kind(name: str, folder: Path, videos: Sequence[Path], images: Sequence[Path]) -> None:
     if videos and images:
         raise InputError(
-            f"'{name}' holds both {len(videos)} videos and {len(images)} images. Say which: "
+            f"'{name}' has both {len(videos)} videos and {len(images)} images. Name one kind: "
             f"'{folder / ('*' + videos[0].suffix)}' or '{folder / ('*' + images[0].suffix)}'."
         )
 
@@ -212,7 +233,7 @@ def _visible_files(folder: Path) -> list[Path]:
 
 def _existing(path: Path) -> Path:
     if not path.exists():
-        raise missing(path)
+        raise not_found(path)
     return path
 
 

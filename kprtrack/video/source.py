@@ -1,4 +1,4 @@
-"""Frames of a video file, folder of images, camera or stream, decoded beside the networks."""
+"""Iterate over the frames of a video file, image folder, camera or stream, decoded in a thread."""
 
 import math
 import queue
@@ -15,11 +15,11 @@ from kprtrack.video.images import Camera, ImageFiles
 from kprtrack.video.inputs import VideoInfo, image_sequence, is_camera, is_stream
 
 QUEUE_FRAMES = 8  # decoded ahead of the consumer; bounds memory
-SHUTDOWN_S = 2.0  # how long to wait for a decoder that hangs in a dead network connection
+SHUTDOWN_S = 2.0  # how long to wait for a decoder that is blocked by a dead network connection
 
 
 class Reader(Protocol):
-    """What knows how to read one kind of source."""
+    """Reads one kind of source."""
 
     info: VideoInfo
 
@@ -29,14 +29,16 @@ class Reader(Protocol):
 
 
 class Source:
-    """Iterates over the frames of one source; they are decoded in a thread of their own.
+    """Iterates over the frames of one source; they are decoded in a separate thread.
 
     Files and images can be iterated again; cameras, URLs and standard input once. A live source (`info.live`)
-    never waits for a slow consumer: frames that find no room are dropped and leave gaps in the numbers.
-    Stopping early, by `break` or an exception, stops the decoder. Errors of the decoder are raised here.
+    never waits for a slow consumer: the oldest waiting frames are dropped, which leaves gaps in the frame
+    numbers. Stopping early, by `break` or an exception, stops the decoder.
 
-    Raises while iterating: TruncatedVideo after the last good frame of a source that is damaged, ends early,
-    changes its size or falls silent; InputError for an image that cannot be read.
+    Raises:
+        TruncatedVideo: While iterating, after the last good frame of a source that is damaged, ends early,
+            changes its size or stops sending.
+        InputError: While iterating, for an image that cannot be read.
     """
 
     def __init__(self, reader: Reader, span: Span) -> None:
@@ -45,7 +47,7 @@ class Source:
         self._stop: Callable[[], None] | None = None
 
     def close(self) -> None:
-        """Stop decoding and let go of the file or camera; also what the end of a `with` block does."""
+        """Stop decoding and close the file or camera; the end of a `with` block does this, too."""
         if self._stop is not None:
             self._stop()
         self._reader.close()
@@ -60,7 +62,7 @@ class Source:
 
     @property
     def expected_frames(self) -> int | None:
-        """About how many frames an iteration gives, for a progress bar; None where it cannot be known."""
+        """The approximate number of frames of an iteration, for a progress bar; None if unknown."""
         info, span = self.info, self._span
         duration_s = info.frames / info.fps if info.frames else info.duration_s
         if duration_s is not None:
@@ -126,7 +128,7 @@ def open_source(
         timeout_s: Longest wait for data of a URL.
 
     Returns:
-        The frames, to be iterated once; numbers and times are those of the whole source. A context manager.
+        The frames, as a context manager; their numbers and times are those of the whole source.
 
     Raises:
         InputError: The source cannot be read.
@@ -178,7 +180,7 @@ def _hand_over(
     *,
     drop_oldest: bool,
 ) -> None:
-    """Put the item into the queue as soon as there is room, unless the consumer has stopped."""
+    """Put the item into the queue as soon as it has a free place, unless the consumer has stopped."""
     while not stop.is_set():
         try:
             frames.put(item, timeout=0 if drop_oldest else 0.1)
@@ -192,4 +194,4 @@ def _drop_one(frames: queue.Queue[Frame | BaseException | None]) -> None:
     try:
         frames.get_nowait()
     except queue.Empty:
-        return  # the consumer was quicker
+        return  # the consumer has taken it

@@ -1,4 +1,4 @@
-"""Writes frames with their own times to a video file, complete or not there at all."""
+"""Write frames with their own times to a video file."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from kprtrack.core.atomic_file import commit, part_path
 from kprtrack.core.errors import OutputError, UserError
 
-# FFmpeg's muxer and encoder by suffix.
+# Suffix -> FFmpeg's muxer and encoder.
 FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         ".mp4": ("mp4", "libx264"),
@@ -24,28 +24,33 @@ FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ".webm": ("webm", "libvpx-vp9"),
     }
 )
-# crf: lower is better; 20 and 32 look the same as the source at normal viewing distance.
+# crf: lower is better; 20 and 32 are visually lossless at normal viewing distance.
 _ENCODER_OPTIONS = {
     "libx264": {"crf": "20", "preset": "veryfast"},
     "libvpx-vp9": {"crf": "32", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
 }
 _TICKS_PER_S = 90_000  # divisible by 24, 25, 30, 50 and 60 frames/s, fine enough for any other
-_PIXELS = "yuv420p"  # the only layout every player shows
+_PIXELS = "yuv420p"  # the only layout that every player supports
 
 
 class VideoWriter:
-    """Writes RGB frames of one size. Close it, or use `with`, which finishes the file after exceptions too.
+    """Writes RGB frames of one size, as a context manager that also finishes the file after an exception.
 
-    The suffix chooses the format: .mp4, .mov, .mkv, .avi (H.264) or .webm (VP9). Times are kept as given,
-    counted from the first frame written; .avi knows one rate only, so there they move to the nearest free
-    multiple of 1/fps. An odd width or height grows by one repeated row or column, because H.264 stores colour
-    for 2x2 pixels. While it is being written the file is called NAME.part; close() renames it. Nothing
-    appears where no frame came.
+    The suffix chooses the format: .mp4, .mov, .mkv, .avi (H.264) or .webm (VP9). Times are kept, counted from
+    the first frame written; .avi has a constant rate, so there they move to the nearest free multiple of
+    1/fps. An odd width or height is padded by one repeated row or column, because H.264 stores colour for 2x2
+    pixels. While it is being written the file is called NAME.part. Without any frame no file is made.
 
-    fps: expected frames per second; gives the last frame its duration. width, height: pixels of the frames.
+    Args:
+        path: Output file.
+        width: Width of the frames in pixels.
+        height: Height of the frames in pixels.
+        fps: Expected frame rate; the duration of the last frame is 1/fps.
+        sample_aspect_ratio: Width / height of one pixel; None: square.
 
-    Raises: UserError for another suffix, OutputError where the file cannot be written; before any frame is
-    taken.
+    Raises:
+        UserError: The suffix is not one of the formats.
+        OutputError: The file cannot be written.
     """
 
     def __init__(
@@ -69,9 +74,9 @@ class VideoWriter:
         self._frames = 0
         self._closed = False
         muxer, encoder = self._format()
-        self._validate_unwritable()
+        self._validate_writable()
         try:
-            # A hybrid mp4 can be played up to its last second even if the power fails while writing.
+            # A hybrid mp4 can be played up to its last second even after a power failure.
             options = {"movflags": "hybrid_fragmented"} if muxer in ("mp4", "mov") else {}
             self._container = av.open(str(self._part), "w", format=muxer, options=options)
             self._stream = self._add_stream(encoder, rate, sample_aspect_ratio)
@@ -80,31 +85,32 @@ class VideoWriter:
             raise OutputError(f"'{self._path}' cannot be written as {encoder} video: {error}.") from error
 
     def write(self, image: np.ndarray, time_s: float) -> None:
-        """Append a frame. image: [H, W, 3] uint8 RGB of the writer's size. time_s: after the last.
+        """Append a frame.
 
-        Raises: OutputError where the disk is full or fails; the frames so far are kept in the file if
-        possible.
+        Args:
+            image: [H, W, 3] uint8 RGB of the writer's size.
+            time_s: Its time, later than that of the last frame.
+
+        Raises:
+            OutputError: The disk is full or fails; the frames before are kept in the file if possible.
         """
         assert not self._closed, "the video has been closed"
         width, height = self._size
         if image.shape != (height, width, 3):
             raise ValueError(f"The frame has shape {image.shape}, the video [{height}, {width}, 3].")
         padded = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24")
         self._first_s = time_s if self._first_s is None else self._first_s
         self._last_pts = max(self._last_pts + 1, round((time_s - self._first_s) / self._tick))
-        picture.pts, picture.time_base = self._last_pts, self._tick
+        frame.pts, frame.time_base = self._last_pts, self._tick
         try:
-            self._container.mux(self._stream.encode(picture))
+            self._container.mux(self._stream.encode(frame))
         except (av.FFmpegError, OSError) as error:
             self._fail(error)
         self._frames += 1
 
     def close(self) -> None:
-        """Finish the file and give it its name. May be called again.
-
-        Raises: OutputError as write does.
-        """
+        """Finish the file and give it its name; calling it again does nothing. Raises: OutputError."""
         if self._closed:
             return
         if not self._frames:
@@ -139,7 +145,7 @@ class VideoWriter:
             )
         return muxer, encoder
 
-    def _validate_unwritable(self) -> None:
+    def _validate_writable(self) -> None:
         folder = self._path.parent
         if not folder.is_dir():
             raise OutputError(f"'{self._path}' cannot be written: there is no folder '{folder}'.")
@@ -157,31 +163,33 @@ class VideoWriter:
         stream.width, stream.height = width + width % 2, height + height % 2
         stream.pix_fmt = _PIXELS
         stream.codec_context.time_base = self._tick
-        # A key frame about every second: quick to seek in, and what a power failure may cost.
+        # A key frame about every second, for fast seeking and little loss after a power failure.
         stream.codec_context.gop_size = max(1, round(self._fps))
         if self._constant_rate:
             stream.codec_context.max_b_frames = 0  # AVI has no time stamps to reorder frames by
         if shape:
             stream.codec_context.sample_aspect_ratio = shape
-        # Only the encoder: FFmpeg 8.1 crashes when a hybrid mp4 with a header gets no frame.
+        # Open the encoder only: FFmpeg 8.1 crashes when a hybrid mp4 with a header gets no frame.
         stream.codec_context.open()
         return stream
 
     def _fail(self, error: BaseException) -> None:
-        """Close what there is, keep it under its name if it can be played, and raise an OutputError."""
+        """Close the file, keep it if it can be played, and raise an OutputError."""
         self._closed = True
-        with suppress(av.FFmpegError, OSError):  # the disk is still full; a hybrid file plays nevertheless
+        with suppress(
+            av.FFmpegError, OSError
+        ):  # the disk is still full; hybrid files can be played
             self._container.close()
         kept = _playable_frames(self._part)
         if kept:
             commit(self._part, self._path)
-            rest = f"The file holds the first {kept} of {self._frames} frames"
+            kept_part = f"The file has the first {kept} of {self._frames} frames"
         else:
             self._part.unlink(missing_ok=True)
-            rest = "No playable part of the file could be kept"
+            kept_part = "No playable part of the file could be kept"
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(
-            f"'{self._path}' could not be written further: {reason.lower()}. {rest}."
+            f"'{self._path}' could not be written completely: {reason.lower()}. {kept_part}."
         ) from error
 
 

@@ -113,7 +113,7 @@ def test_a_broken_video_does_not_keep_the_others_waiting(
     assert run("a.mp4", "b.mp4", "c.mkv", "d.mp4", "--out", "results") == InputError.exit_code
     said = capsys.readouterr().err
     assert sorted(path.name for path in (folder / "results").iterdir()) == ["a.json", "c.json", "d.json"]
-    assert "'b.mp4' is not a video FFmpeg can read" in said
+    assert "'b.mp4' is not a video that FFmpeg can read" in said
     assert "results/d.json: 2 frames, 2 people" in said
     assert said.endswith("kprtrack: 2 of 4 videos could not be read completely, see above\n")
 
@@ -201,8 +201,8 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
         (2, "a.mp4 --out t.json --format coc", "Did you mean 'coco'?"),
         (2, "a.mp4 --out t.json --set trackr.x=1", "Did you mean 'tracker'?"),
         (2, "a.mp4 --out t.json --set tracker.hig_score=1", "Did you mean 'high_score'?"),
-        (2, "a.mp4 --out t.json --start abc", "'abc' is no time."),
-        (2, "a.mp4 --out t.json --start -1", "'-1' is no time."),
+        (2, "a.mp4 --out t.json --start abc", "'abc' is not a time."),
+        (2, "a.mp4 --out t.json --start -1", "'-1' is not a time."),
         (2, "a.mp4 --out t.json --end 0", "The end (0 s) must be later than the start (0 s)."),
         (2, "a.mp4 --out t.json --stride 0", "The stride must be 1 or more, not 0."),
         (2, "a.mp4 --video a.mp4", "a.mp4 is read by this run"),

@@ -226,7 +226,7 @@ def test_times_are_seconds_or_clock_times(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "-3", "1:75", "1:60:00", "abc", "1:2:3:4", "nan", "inf", "1e3", "12s"])
 def test_anything_else_is_no_time(text):
-    with pytest.raises(UserError, match="is no time"):
+    with pytest.raises(UserError, match="is not a time"):
         parse_time(text)
 
 
@@ -252,7 +252,7 @@ def test_pictures_stand_upright_as_the_display_matrix_says(tmp_path, matrix):
 
 
 def test_a_slanted_picture_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no quarter turn"):
+    with pytest.raises(InputError, match="no multiple of 90 degrees"):
         open_source(make_quarters(tmp_path / "slanted.mp4", (0.8, 0.6, -0.6, 0.8)))
 
 
@@ -342,9 +342,9 @@ def written(path, data):
     [
         (lambda d: written(d / "empty.mp4", b""), r"empty \(0 bytes\)"),
         (lambda d: written(d / "text.mp4", b"Dear diary, today nothing happened.\n" * 20), "not a video"),
-        (lambda d: cut(make_video(d / "noindex.mp4")), "not a video FFmpeg can read, or was cut off"),
+        (lambda d: cut(make_video(d / "noindex.mp4")), "not a video that FFmpeg can read, or was truncated"),
         (lambda d: make_sound(d / "sound.mp4"), "no video stream, only: audio"),
-        (lambda d: make_empty_track(d / "blank.mkv"), "not a video FFmpeg can read"),
+        (lambda d: make_empty_track(d / "blank.mkv"), "not a video that FFmpeg can read"),
         (lambda d: d / "absent.mp4", "does not exist"),
         (lambda d: written(d / "broken.png", b"\x89PNG\r\n\x1a\n broken"), "broken.png' cannot be read"),
     ],
@@ -516,7 +516,7 @@ def test_several_single_images_ask_for_their_folder(tmp_path):
     [
         ("nothing*.mp4", "Nothing matches"),
         ("clop.mp4", "Did you mean '.*clip.mp4'"),
-        ("empty", "no video and no image"),
+        ("empty", "has no videos and no images"),
     ],
 )
 def test_names_without_anything_behind_them_are_refused(tmp_path, name, message):
@@ -592,7 +592,7 @@ def test_standard_input_is_a_source(tmp_path):
 
 def test_a_camera_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    with pytest.raises(InputError, match="Camera 7 gives no picture"):
+    with pytest.raises(InputError, match="Camera 7 sends no image"):
         open_source(7)
 
 
@@ -620,7 +620,7 @@ def test_a_video_is_read_over_http_once_and_its_secrets_are_not_shown(tmp_path):
 def test_a_silent_camera_says_so_after_the_timeout(scheme):
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"{scheme}://anna:pw@127.0.0.1:{server.getsockname()[1]}/live"
-        with pytest.raises(InputError, match=r"did not answer within 0\.5 s") as caught:
+        with pytest.raises(InputError, match=r"did not respond within 0\.5 s") as caught:
             open_source(url, timeout_s=0.5)
     assert "pw" not in str(caught.value)
 

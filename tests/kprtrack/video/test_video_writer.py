@@ -136,7 +136,8 @@ def test_a_full_disk_keeps_the_frames_so_far(tmp_path):
     with av.open(str(path)) as container:
         frames = sum(packet.size > 0 and not packet.is_corrupt for packet in container.demux(video=0))
     assert frames >= 10
-    assert f"could not be written further: file too large. The file holds the first {frames} of" in run.stdout
+    message = f"could not be written completely: file too large. The file has the first {frames} of"
+    assert message in run.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
 
 
