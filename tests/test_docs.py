@@ -1,0 +1,323 @@
+"""Every command and every Python example in README.md and docs/ runs, or is checked against the parsers.
+
+All commands are parsed by the real parsers. Those that need neither a download, a camera nor a data set also run in a
+folder with a short video; ONLY_PARSED says why the others do not. Python examples run page by page.
+"""
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import paths
+
+from kprtrack.cli.demo import CLIP
+from kprtrack.cli.main import SUBCOMMANDS, main
+from kprtrack.config import PRESETS
+from kprtrack.core.settings import find_config
+from kprtrack.detectors import DETECTORS
+from kprtrack.hub.catalog import CATALOGUE
+from kprtrack.poses import POSES
+from kprtrack.reid_encoders import REID_ENCODERS
+from kprtrack.trackers import TRACKERS
+from kprtrack.video.source import open_source
+from kprtrack.video.writer import VideoWriter
+
+ROOT = paths.ROOT
+README = ROOT / "README.md"
+CARDS = sorted((ROOT / "kprtrack" / "weights").glob("*.md"))
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")), *CARDS]
+
+# Commands that are not run here, and why.
+ONLY_PARSED = {
+    r"^0 |^rtsp:": "needs a camera or a stream",
+    r"--preset (balanced|accurate)": "needs weights to be downloaded",
+    r"^models (get|import)": "needs a download",
+    r"--device cuda": "needs a GPU",
+    r"^demo": "tests/kprtrack/cli/test_demo.py runs it",
+    r"^(train|data|tune|bench|eval (mot|posetrack21|reid))\b": "needs a data set",
+    r"my_\w+\.|--weights runs/|--config best\.json": "needs a file of the reader's own",
+    r"--pose mmpose": "needs mmpose",
+    r"^eval tracks run": "needs a run of a benchmark",
+    r"yolox_nano\.pth|tinypose": "needs weights to be downloaded",
+    r"<|…|FILE|KEY=VALUE|NAME|DIR|SUBCOMMAND|OBS": "stands for many commands",
+}
+RUNS_NETWORKS = ("track", "observe", "doctor", "compare")
+
+
+def relative(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks in one of the languages, a pattern."""
+    return re.findall(
+        rf"^```(?:{language})\n(.*?)^```$", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+
+
+def lines(page: Path) -> Iterator[str]:
+    """The lines of all shell blocks, continued lines joined, steps of a line one by one."""
+    for block in blocks(page, "(?:sh)?"):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield from (step.strip() for step in re.split(r"\s#|&&|;", line))
+
+
+def commands() -> list[str]:
+    """Every command line of `kprtrack` on the pages, without the name of the program."""
+    found = [re.match(r"(?:uv run --no-dev )?kprtrack (.*)", line) for page in PAGES for line in lines(page)]
+    return sorted({match[1] for match in found if match})
+
+
+def subcommand_of(command: str) -> str:
+    word = shlex.split(command)[0]
+    return word if word in SUBCOMMANDS else "track"
+
+
+def is_run(command: str) -> bool:
+    return not any(re.search(pattern, command) for pattern in ONLY_PARSED)
+
+
+def mark(command: str) -> object:
+    slow = subcommand_of(command) in RUNS_NETWORKS and "--print-config" not in command
+    return pytest.param(command, marks=pytest.mark.slow if slow else ())
+
+
+# --- What the pages name exists ------------------------------------------------------------------------------
+
+
+def test_the_readme_has_at_most_200_lines() -> None:
+    assert len(README.read_text("utf-8").splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
+    broken = []
+    for path, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text("utf-8")):
+        target = page.parent / path if path else page
+        if "://" in path:
+            continue
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(f"{path}#{anchor}")
+    assert not broken
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and mkdocs make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()).strip() for heading in headings]
+    return {re.sub(r" +", "-", heading) for heading in plain}
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_have_options_and_names_that_exist(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = shlex.split(command)
+    name = words.pop(0) if words[0] in SUBCOMMANDS else "track"
+    if name == "track" and words[0] == "SUBCOMMAND":
+        pytest.skip("stands for any subcommand")
+    if "--help" in words:
+        return
+    options = SUBCOMMANDS[name][0]().parse_args(words)
+    for role, known in (
+        ("detector", DETECTORS),
+        ("pose", POSES),
+        ("reid", REID_ENCODERS),
+        ("tracker", TRACKERS),
+        ("preset", PRESETS),
+    ):
+        assert getattr(options, role, None) in (None, *known)
+    config = getattr(options, "config", None)
+    if config and not re.search(r"[A-Z$]|best\.json", config):  # a placeholder, or the result of a search
+        monkeypatch.chdir(ROOT)
+        assert find_config(config).is_file()
+
+
+def test_models_in_commands_are_in_the_catalog() -> None:
+    found = {
+        name for command in commands() for name in re.findall(r"models get ([\w-]+)|--name ([\w-]+)", command)
+    }
+    names = {name for pair in found for name in pair} - {"", "NAME"}
+    assert "yolox-m-coco" in names
+    assert not names - set(CATALOGUE)
+
+
+def test_scripts_in_commands_have_the_options_that_are_used() -> None:
+    checked = 0
+    for page in PAGES:
+        for line in lines(page):
+            match = re.match(r"(?:uv run )?python (tools/\S+\.py)(.*)", line)
+            if match:
+                script = (ROOT / match[1]).read_text("utf-8")
+                options = re.findall(r"(?<=\s)--[\w-]+", match[2])
+                assert not [option for option in options if f'"{option}"' not in script], line
+                checked += 1
+    assert checked
+
+
+def test_every_tested_folder_of_a_command_exists() -> None:
+    found = {
+        path for page in PAGES for line in lines(page) for path in re.findall(r"\btests/[\w/]+\.py", line)
+    }
+    assert found
+    assert not [path for path in found if not (ROOT / path).is_file()]
+
+
+def test_the_continuous_integration_runs_the_test_command_of_the_readme() -> None:
+    test_command = README.read_text("utf-8").partition("Pass the tests")[2].split("```")[1]
+    run = (ROOT / ".ci" / "run").read_text("utf-8")
+    for step in test_command.removeprefix("sh").strip().split(" && "):
+        assert step.replace("pip install", "pip install --quiet") in run
+
+
+# --- Commands and examples run ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the pages name: videos, images, tracks, boxes, observations."""
+    folder = tmp_path_factory.mktemp("inputs")
+    with open_source(CLIP) as clip:
+        images = [image for image, _ in zip((frame.image for frame in clip), range(12), strict=False)]
+    height, width = images[0].shape[:2]
+    with VideoWriter(folder / "video.mp4", width, height, 25.0) as writer:
+        for number, image in enumerate(images):
+            writer.write(image, number / 25)
+    from PIL import Image
+
+    (folder / "frames").mkdir()
+    for number, image in enumerate(images[:3]):
+        Image.fromarray(image).save(folder / "frames" / f"{number:03d}.png")
+    for name, left in (("a", 100), ("b", 200), ("c", 300)):
+        Image.fromarray(images[0][100:300, left : left + 100]).save(folder / f"{name}.jpg")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        networks = Functions()
+        write_results(networks)
+    for copy in ("a.mp4", "b.mp4"):
+        shutil.copy(folder / "video.mp4", folder / copy)
+    for copy in ("ground_truth.json", "shot.json"):
+        shutil.copy(folder / "tracks.json", folder / copy)
+    assert main(["convert", str(folder / "tracks.json"), str(folder / "boxes.txt"), "--quiet"]) == 0
+    assert main(["convert", str(folder / "tracks.json"), str(folder / "coco.json"), "--to", "coco"]) == 0
+    return folder
+
+
+class Functions:
+    """Networks that find the same two people in every frame, without weights."""
+
+    def detect(self, frames):
+        from kprtrack.core.datatypes import Detections
+
+        boxes = np.float32([[100, 60, 160, 220], [300, 80, 350, 230]])
+        return [Detections(boxes + frame.number, np.float32([0.95, 0.9])) for frame in frames]
+
+    def estimate_poses(self, frames, detections):
+        from kprtrack.core.datatypes import Poses
+
+        return [Poses(np.stack([self._pose(box) for box in found.boxes])) for found in detections]
+
+    def _pose(self, box):
+        place = np.linspace(0.1, 0.9, 17)[:, None] * (box[2:] - box[:2]) + box[:2]
+        return np.concatenate([place, np.full((17, 1), 0.8)], axis=1).astype(np.float32)
+
+    def embed(self, frames, detections, poses):
+        from kprtrack.core.appearance import Appearance
+
+        features = np.eye(2, 4, dtype=np.float32)[:, None].repeat(3, axis=1)
+        return [Appearance(features, np.ones((2, 3), bool), np.ones(2, bool)) for _ in frames]
+
+
+def write_results(functions: Functions) -> None:
+    """Write tracks.json and obs.npz of video.mp4 into the working folder."""
+    from kprtrack.config import TrackConfig
+    from kprtrack.pipeline import Networks
+    from kprtrack.run import observe_video, track_video
+
+    networks = Networks(functions.detect, functions.estimate_poses, functions.embed)
+    track_video("video.mp4", "tracks.json", TrackConfig(), networks=networks, quiet=True)
+    observe_video("video.mp4", "obs.npz", TrackConfig(), networks=networks, quiet=True)
+
+
+@pytest.fixture
+def folder(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with copies of the inputs."""
+    place = tmp_path / "work"
+    shutil.copytree(inputs, place)
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("command", [mark(command) for command in commands() if is_run(command)])
+def test_commands_run_and_write_what_they_name(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The inputs stand for results that the pages make in their order; here each command runs by itself.
+    words = shlex.split(command)
+    code = main(words)
+    assert code == 0, capsys.readouterr().err
+    if "--print-config" in words:
+        return
+    for option in ("--out", "--video"):
+        if option in words:
+            assert Path(words[words.index(option) + 1]).exists()
+
+
+def test_every_reason_to_parse_only_is_needed() -> None:
+    unused = [pattern for pattern in ONLY_PARSED if not any(re.search(pattern, one) for one in commands())]
+    assert not unused
+
+
+def python_pages() -> list[object]:
+    """The pages with Python examples; those that load the shipped networks are slow."""
+    found = [page for page in PAGES if blocks(page, "python")]
+    return [
+        pytest.param(
+            page,
+            id=relative(page),
+            marks=pytest.mark.slow if "build_networks(" in page.read_text("utf-8") else (),
+        )
+        for page in found
+    ]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("page", python_pages())
+def test_python_examples_run_in_the_order_of_the_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # examples may print
+    names: dict[str, object] = {"__name__": "example"}
+    for number, text in enumerate(blocks(page, "python"), start=1):
+        try:
+            exec(compile(text, f"{relative(page)}, example {number}", "exec"), names)
+        except Exception as error:
+            raise AssertionError(f"{relative(page)}, example {number}:\n{text}") from error
+
+
+def test_the_guide_makes_a_detector_that_the_table_could_hold(folder: Path) -> None:
+    names: dict[str, object] = {"__name__": "example"}
+    *_, text = blocks(ROOT / "docs" / "guides" / "own_detector.md", "python")
+    imports = "import numpy as np\nfrom kprtrack import Detections\n"
+    exec(compile(imports + text, "own_detector.md", "exec"), names)
+    detector = names["MiddleDetector"](names["MiddleConfig"](), None, None)  # type: ignore[operator]
+    with open_source(folder / "video.mp4") as video:
+        frames = list(video)
+    found = detector(frames)
+    height, width = frames[0].image.shape[:2]
+    assert len(found) == len(frames)
+    np.testing.assert_allclose(
+        found[0].boxes, [[0.4 * width, 0.4 * height, 0.6 * width, 0.6 * height]], rtol=1e-6
+    )
+
+
+def test_optional_packages_are_named_by_their_extra() -> None:
+    """`pip install ".[a,b]"` names extras that exist."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for page in PAGES:
+        for extras in re.findall(r"pip install \"(?:\.|kprtrack)\[([\w,]+)\]\"", page.read_text("utf-8")):
+            assert not set(extras.split(",")) - set(project["optional-dependencies"])
