@@ -1,8 +1,8 @@
 """Every command and every Python example in README.md and docs/ runs, or is checked against the parsers.
 
-All commands are parsed by the real parsers. Those that need neither a download, a camera nor a data set also
-run in a folder with a short video; ONLY_PARSED says why the others do not. Python examples run page by page; of
-those that need a data set only the imports do.
+All commands are parsed by the real parsers. Those that need neither a download, a camera nor a data
+set also run in a folder with a short video; ONLY_PARSED says why the others do not. Python examples
+run page by page; of those that need a data set only the imports do.
 """
 
 import ast
