@@ -1,6 +1,6 @@
 """Tracks the poses of people through video and keeps their identities through occlusion.
 
-Example:
+Examples:
     >>> import kprtrack
     >>> summary = kprtrack.track_video("video.mp4", "tracks.json", networks=networks)
     >>> summary.frames, sorted(summary.ids)

@@ -67,7 +67,7 @@ def build_tracker(component: ComponentConfig | str, fps: float) -> Tracker:
     Raises:
         UserError: Unknown name or option, or a value outside its range.
 
-    Example:
+    Examples:
         >>> from kprtrack import build_tracker
         >>> build_tracker("kpr", fps=25).output_delay_s
         2.0
@@ -92,7 +92,7 @@ def build_networks(config: TrackConfig) -> Networks:
         UserError: Unknown name or option, or a device that this machine does not have.
         WeightsError: Weights are missing or do not fit.
 
-    Example:
+    Examples:
         >>> from kprtrack import TrackConfig, build_networks
         >>> networks = build_networks(TrackConfig(device="cpu", reid="none"))
         >>> networks.metadata["detector"]["weights"]
@@ -131,7 +131,7 @@ def build_detector(component: ComponentConfig | str, compute: ComputeConfig) -> 
         UserError: Unknown name or option.
         WeightsError: Weights are missing or do not fit.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from kprtrack import ComputeConfig, Frame, build_detector
         >>> detect = build_detector("small", ComputeConfig("cpu"))
@@ -160,7 +160,7 @@ def build_pose_estimator(component: ComponentConfig | str, compute: ComputeConfi
         UserError: Unknown name or option.
         WeightsError: Weights are missing or do not fit.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from kprtrack import ComputeConfig, Detections, Frame, build_pose_estimator
         >>> estimate_poses = build_pose_estimator("small", ComputeConfig("cpu"))
@@ -190,7 +190,7 @@ def build_reid_encoder(component: ComponentConfig | str, compute: ComputeConfig)
         UserError: Unknown name or option.
         WeightsError: Weights are missing or do not fit.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from kprtrack import ComputeConfig, Detections, Frame, build_reid_encoder, empty_poses
         >>> embed = build_reid_encoder("small", ComputeConfig("cpu"))

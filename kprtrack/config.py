@@ -22,7 +22,7 @@ class ComponentConfig:
         weights: A file, or a name of the model store (`kprtrack models list`); None: the default of the name.
         options: Values for fields of the component's own config dataclass.
 
-    Example:
+    Examples:
         >>> ComponentConfig("bytetrack", options={"track_thresh": 0.5}).name
         'bytetrack'
     """
@@ -51,7 +51,7 @@ class TrackConfig:
     Raises:
         UserError: A component is neither a name nor a `ComponentConfig`.
 
-    Example:
+    Examples:
         >>> config = TrackConfig(reid="none", device="cpu")
         >>> config.reid
         ComponentConfig(name='none', weights=None, options={})
@@ -122,7 +122,7 @@ def load_config(path: str | Path, base: TrackConfig | None = None) -> TrackConfi
         InputError: The file is missing or unreadable.
         UserError: The file has an unknown key or a wrong value.
 
-    Example:
+    Examples:
         >>> load_config("track/bytetrack").tracker.name
         'bytetrack'
     """

@@ -35,7 +35,7 @@ class Network(Protocol):
 class Detector(Network, Protocol):
     """Detects people. A detector of your own inherits from it and becomes an entry of DETECTORS.
 
-    Example:
+    Examples:
         >>> class NoDetector(Detector):
         ...     weights_from = "none"
         ...
@@ -63,7 +63,7 @@ class Detector(Network, Protocol):
 class PoseEstimator(Network, Protocol):
     """Estimates 17 keypoints of every detected person; an entry of POSES.
 
-    Example:
+    Examples:
         >>> class NoPose(PoseEstimator):
         ...     weights_from = "none"
         ...
@@ -92,7 +92,7 @@ class PoseEstimator(Network, Protocol):
 class ReidEncoder(Network, Protocol):
     """Embeds the appearance of every detected person; an entry of REID_ENCODERS.
 
-    Example:
+    Examples:
         >>> class NoEncoder(ReidEncoder):
         ...     weights_from = "none"
         ...
@@ -126,7 +126,7 @@ class ReidEncoder(Network, Protocol):
 class Tracker(Protocol):
     """Associates the observations of one video over time; an entry of TRACKERS.
 
-    Example:
+    Examples:
         >>> tracker: Tracker = build_tracker("bytetrack", fps=25)
         >>> tracker.output_delay_s
         0.0
@@ -164,7 +164,7 @@ class Networks:
         embed: Frames, their detections and poses -> embeddings of each frame.
         metadata: By role: name, file, sha256, options; stored in result files.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> box = Detections(np.float32([[10, 5, 30, 45]]), np.float32([0.9]))
         >>> networks = Networks(
@@ -196,7 +196,7 @@ def observe(frames: Iterable[Frame], networks: Networks, batch_size: int = 8) ->
     Raises:
         InputError: The source failed; the frames read before are observed first.
 
-    Example:
+    Examples:
         >>> with open_source("video.mp4") as video:
         ...     observations = list(observe(video, networks))
         >>> len(observations), len(observations[0])  # frames, people
@@ -242,7 +242,7 @@ def track(observations: Iterable[Observation], tracker: Tracker) -> Iterator[Tra
     Raises:
         Exception: Whatever the observations raise; the tracks of all frames before are yielded first.
 
-    Example:
+    Examples:
         >>> with open_source("video.mp4") as video:
         ...     tracker = build_tracker("kpr", fps=video.info.fps)
         ...     for tracks in track(observe(video, networks), tracker):

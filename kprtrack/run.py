@@ -40,7 +40,7 @@ class Clip:
         end_s: Seconds from the first frame; a frame exactly at it is left out.
         stride: 3 takes every third frame from the start on.
 
-    Example:
+    Examples:
         >>> with Clip("video.mp4", start_s=0.5, stride=2).open() as video:
         ...     [frame.number for frame in video]
         [5, 7, 9, 11]
@@ -74,7 +74,7 @@ class Summary:
         seconds: Duration of the run.
         stopped: What ended the run before the video did: KeyboardInterrupt or InputError.
 
-    Example:
+    Examples:
         >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
         >>> summary.frames, summary.sightings, summary.ids, summary.stopped
         (12, 24, {1, 2}, None)
@@ -128,7 +128,7 @@ def track_video(
         WeightsError: Weights are missing or do not fit.
         OutputError: A file cannot be written; after a full disk it holds the frames that fit.
 
-    Example:
+    Examples:
         >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
         >>> summary.frames, summary.ids
         (12, {1, 2})
@@ -178,7 +178,7 @@ def observe_video(
     Raises:
         UserError: As `track_video`, and so are InputError, WeightsError and OutputError.
 
-    Example:
+    Examples:
         >>> observe_video("video.mp4", "observations.npz", networks=networks).frames
         12
     """
@@ -221,7 +221,7 @@ def track_observations(
     Raises:
         UserError: As `track_video`, and so are InputError and OutputError.
 
-    Example:
+    Examples:
         >>> observations = read_observations("observations.npz")
         >>> track_observations(observations, "tracks.json", TrackConfig(tracker="bytetrack")).ids
         {1, 2}
@@ -253,7 +253,7 @@ def draw_video(
     Raises:
         UserError: As `track_video`, and so are InputError and OutputError.
 
-    Example:
+    Examples:
         >>> draw_video(read_tracks("tracks.json"), "video.mp4", "annotated.mp4").frames
         12
     """

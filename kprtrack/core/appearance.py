@@ -21,7 +21,7 @@ class Appearance:
     Raises:
         ValueError: The shapes do not fit.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> one = Appearance(np.ones((1, 1, 1), np.float32), np.ones((1, 1), bool), np.zeros(1, bool))
         >>> len(one)
@@ -59,7 +59,7 @@ def empty_appearance(count: int = 0, parts: int = 0, dimensions: int = 0) -> App
     Returns:
         Embeddings whose features are all 0 and whose parts are all invisible.
 
-    Example:
+    Examples:
         >>> empty_appearance(2).features.shape
         (2, 0, 0)
     """
@@ -85,7 +85,7 @@ def part_distance(a: Appearance, b: Appearance, metric: Metric = "cosine") -> np
     Raises:
         ValueError: The two differ in the number of parts or the length of the embeddings.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> axes = np.eye(2, dtype=np.float32)[:, None]  # two people, one part each
         >>> people = Appearance(axes, np.ones((2, 1), bool), np.zeros(2, bool))

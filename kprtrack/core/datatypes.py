@@ -31,7 +31,7 @@ class Frame:
     Raises:
         ValueError: The image has another shape.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> Frame(0, 0.0, np.zeros((48, 64, 3), np.uint8)).image.shape
         (48, 64, 3)
@@ -56,7 +56,7 @@ class Detections:
     Raises:
         ValueError: The shapes do not fit.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> len(Detections(np.float32([[10, 20, 60, 180]]), np.float32([0.9])))
         1
@@ -83,7 +83,7 @@ class Poses:
     Raises:
         ValueError: The keypoints have another shape.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> len(Poses(np.zeros((2, 17, 3), np.float32)))
         2
@@ -112,7 +112,7 @@ class Observation:
     Raises:
         ValueError: The three differ in the number of people.
 
-    Example:
+    Examples:
         >>> from kprtrack import empty_appearance, empty_detections, empty_poses
         >>> len(Observation(0, 0.0, empty_detections(), empty_poses(), empty_appearance()))
         0
@@ -152,7 +152,7 @@ class Tracks:
     Raises:
         ValueError: The shapes do not fit.
 
-    Example:
+    Examples:
         >>> tracks = read_tracks("tracks.json").frames[0]
         >>> tracks.ids.tolist(), tracks.boxes.shape
         ([1, 2], (2, 4))
@@ -188,7 +188,7 @@ def empty_detections() -> Detections:
     Returns:
         Detections with N = 0.
 
-    Example:
+    Examples:
         >>> empty_detections().boxes.shape
         (0, 4)
     """
@@ -204,7 +204,7 @@ def empty_poses(count: int = 0) -> Poses:
     Returns:
         Poses whose coordinates and confidences are all 0.
 
-    Example:
+    Examples:
         >>> empty_poses(2).keypoints.shape
         (2, 17, 3)
     """

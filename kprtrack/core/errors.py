@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 class UserError(Exception):
     """An error that the user can fix; the command line prints it as one line without a traceback.
 
-    Example:
+    Examples:
         >>> try:
         ...     TrackConfig(reid=None)
         ... except UserError as error:
@@ -27,7 +27,7 @@ class UserError(Exception):
 class InputError(UserError):
     """A video, image, detection or observation file cannot be read.
 
-    Example:
+    Examples:
         >>> try:
         ...     read_tracks("missing.json")
         ... except InputError as error:
@@ -41,7 +41,7 @@ class InputError(UserError):
 class WeightsError(UserError):
     """Weights are missing, damaged, unsafe to open or made for another model.
 
-    Example:
+    Examples:
         >>> try:
         ...     build_detector(ComponentConfig("yolox-s", "missing.pth"), ComputeConfig())
         ... except WeightsError as error:
@@ -55,7 +55,7 @@ class WeightsError(UserError):
 class OutputError(UserError):
     """A result file cannot be written.
 
-    Example:
+    Examples:
         >>> try:
         ...     open_writer(Path("missing") / "tracks.json", RunHeader())
         ... except OutputError as error:
@@ -80,7 +80,7 @@ def unknown_name(
     Returns:
         The error, to be raised by the caller.
 
-    Example:
+    Examples:
         >>> print(unknown_name("detector", "yolox-nan", ["yolox-nano", "file"]))
         Unknown detector 'yolox-nan'. Did you mean 'yolox-nano'? Known: file, yolox-nano.
     """

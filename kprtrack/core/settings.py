@@ -72,7 +72,7 @@ def config_names(*folders: str) -> list[str]:
     Returns:
         Names, sorted; each can be given wherever a config file can.
 
-    Example:
+    Examples:
         >>> config_names("track")
         ['track/bytetrack', 'track/paper']
     """

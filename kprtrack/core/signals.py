@@ -17,7 +17,7 @@ class DeferredInterrupts:
     signal raises it before the next item, or else is delivered at the end of the block. A signal that the
     process ignores stays ignored; outside the main thread nothing is changed.
 
-    Example:
+    Examples:
         >>> with DeferredInterrupts() as interrupts:
         ...     for number in interrupts.allow(range(3)):
         ...         print(number, end=" ")

@@ -23,7 +23,7 @@ class ComputeConfig:
         threads: CPU threads of a network; None: the library's default.
         backend: What executes torch networks; auto: the fastest installed.
 
-    Example:
+    Examples:
         >>> ComputeConfig("cuda", precision="fp16").batch
         16
     """

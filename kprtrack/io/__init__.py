@@ -121,7 +121,7 @@ def open_writer(
         UserError: Unknown format or suffix.
         OutputError: The file cannot be written.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> file = read_tracks("tracks.json")
         >>> with open_writer(Path("copy.csv"), file.header) as writer:
@@ -190,7 +190,7 @@ def read_tracks(path: str | Path, format: str | None = None) -> TrackFile:
         InputError: Names the file, the place and what is wrong.
         UserError: Unknown format or suffix.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from pathlib import Path
         >>> file = Path(tempfile.mkdtemp()) / "tracks.txt"
@@ -220,7 +220,7 @@ def convert(
         OutputError: The target cannot be written.
         UserError: Unknown format or suffix, or source and target are the same file.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from pathlib import Path
         >>> folder = Path(tempfile.mkdtemp())

@@ -43,7 +43,7 @@ class RunHeader:
         config: All settings of the run.
         skeleton: Names of the keypoints and their limbs.
 
-    Example:
+    Examples:
         >>> RunHeader(video={"path": "video.mp4"}).skeleton.names[0]
         'nose'
     """
@@ -64,7 +64,7 @@ class TrackFile:
         frames: In order of time.
         complete: False if the run was interrupted; None if the format does not store it.
 
-    Example:
+    Examples:
         >>> file = read_tracks("tracks.json")
         >>> len(file.frames), file.complete
         (12, True)

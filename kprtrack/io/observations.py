@@ -100,7 +100,7 @@ class ObservationFile:
         frames: Number of observations.
         chunks: Number of parts that are read one at a time.
 
-    Example:
+    Examples:
         >>> file = read_observations("observations.npz")
         >>> [len(observation) for observation in file][:2]
         [2, 2]
@@ -140,7 +140,7 @@ def write_observations(path: Path, header: RunHeader, observations: Iterable[Obs
     Raises:
         OutputError: The file cannot be written.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> file = read_observations("observations.npz")
         >>> write_observations(Path("copy.npz"), file.header, file)
@@ -162,7 +162,7 @@ def read_observations(path: str | Path) -> ObservationFile:
     Raises:
         InputError: It is no observation file or is damaged.
 
-    Example:
+    Examples:
         >>> len(read_observations("observations.npz"))
         12
     """

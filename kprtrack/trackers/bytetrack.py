@@ -41,7 +41,7 @@ class ByteTrackConfig:
     Raises:
         UserError: A value is outside its range.
 
-    Example:
+    Examples:
         >>> ByteTrackConfig(track_thresh=0.5).match_thresh
         0.8
     """
@@ -69,7 +69,7 @@ class ByteTrack:
     Raises:
         UserError: The frame rate is not above 0.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from kprtrack import ByteTrack, ByteTrackConfig, Detections, Observation, Poses
         >>> from kprtrack import empty_appearance

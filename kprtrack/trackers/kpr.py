@@ -32,7 +32,7 @@ class KprTracker:
         config: Thresholds; None: the defaults.
         fps: Not used: the tracker reads the time of each observation.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from kprtrack import Detections, KprTracker, Observation, Poses, empty_appearance
         >>> tracker = KprTracker()

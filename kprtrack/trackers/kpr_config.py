@@ -16,7 +16,7 @@ class KprTrackerConfig:
     Raises:
         UserError: A value is outside its range.
 
-    Example:
+    Examples:
         >>> KprTrackerConfig(max_lost_s=60.0).max_lost_s
         60.0
     """

@@ -67,7 +67,7 @@ def draw_tracks(image: np.ndarray, tracks: Tracks, trails: Trails | None = None)
     Returns:
         [H, W, 3] uint8, RGB. Line widths follow the sizes of image and person; labels stay inside the image.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> tracks = read_tracks("tracks.json").frames[0]
         >>> draw_tracks(np.zeros((48, 64, 3), np.uint8), tracks).shape

@@ -59,7 +59,7 @@ def parse_time(text: str) -> float:
     Raises:
         UserError: The text is anything else, negative, or has 60 or more after a colon.
 
-    Example:
+    Examples:
         >>> parse_time("1:02:03.5")
         3723.5
     """

@@ -134,7 +134,7 @@ def open_source(
         InputError: The source cannot be read.
         UserError: The span is empty or negative.
 
-    Example:
+    Examples:
         >>> with open_source("video.mp4", stride=5) as video:
         ...     print(video.info.fps, [frame.number for frame in video])
         10.0 [0, 5, 10]

@@ -176,9 +176,7 @@ class VideoWriter:
     def _fail(self, error: BaseException) -> None:
         """Close the file, keep it if it can be played, and raise an OutputError."""
         self._closed = True
-        with suppress(
-            av.FFmpegError, OSError
-        ):  # the disk is still full; hybrid files can be played
+        with suppress(av.FFmpegError, OSError):  # the disk is still full; hybrid files can be played
             self._container.close()
         kept = _playable_frames(self._part)
         if kept:
