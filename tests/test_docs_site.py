@@ -78,6 +78,7 @@ def test_a_folder_in_the_navigation_becomes_its_pages(site, tmp_path: Path) -> N
         "index.md",
         {"Guides": ["guides/a.md", "guides/b.md", {"More": "more.md"}]},
     ]
+    assert site.expand_folders(["guides/b.md", "guides/"], tmp_path) == ["guides/b.md", "guides/a.md"]
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ def on_post_page(output: str, *, page: Any, config: Any) -> str:
 def expand_folders(nav: list[Any], docs: Path = DOCS) -> list[Any]:
     """Replace each `folder/` entry by its pages, sorted by name; drop sections that are left empty.
 
+    Pages that stand beside the entry by themselves are left out of it, so that they can come first.
+
     Args:
         nav: The navigation as mkdocs.yml writes it: paths, or one-entry dicts from a title to a path or list.
         docs: The folder that paths start from.
@@ -65,7 +67,8 @@ def expand_folders(nav: list[Any], docs: Path = DOCS) -> list[Any]:
             pages = expand_folders(target, docs)
             expanded += [{title: pages}] if pages else []
         elif target.endswith("/"):
-            expanded += sorted(page.relative_to(docs).as_posix() for page in (docs / target).glob("*.md"))
+            pages = sorted(page.relative_to(docs).as_posix() for page in (docs / target).glob("*.md"))
+            expanded += [page for page in pages if page not in nav]
         else:
             expanded.append(entry)
     return expanded
