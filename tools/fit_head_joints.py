@@ -1,11 +1,11 @@
-"""Where PoseTrack's neck and top of the head lie, for skeletons that have COCO's keypoints: fits the shares.
+"""Fit the positions of PoseTrack's neck and top of the head relative to COCO's keypoints.
 
     python tools/fit_head_joints.py lspet_crops.json lspet_crops/ tinypose_256x192_fp16.xml
 
-Both joints are sought on the line from the middle of the shoulders to the nose or to the middle of the ears.
+Both joints are placed on the line from the middle of the shoulders to the nose or to the middle of the ears.
 The annotations are those of LSP Extended: {"images": [[file, [[x, y, visible] * 14]], ...]}, with shoulders
-at 8 and 9, the neck at 12 and the top of the head at 13; the keypoints are a pose network's. One half of the
-people is fitted, the other measured. The shares stand in kprtrack/io/posetrack.py.
+at 8 and 9, the neck at 12 and the top of the head at 13; the keypoints are those of a pose network. Half of
+the people is used for the fit, the other half for the error. kprtrack/io/posetrack.py holds the results.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from kprtrack.core.datatypes import Detections, Frame
 _PEOPLE, _BATCH = 1200, 16
 _MARGIN_PX = 8
 _MIN_SCORE = 0.3  # confidence of the nose and the shoulders
-_NEAR = 0.5  # head sizes: shoulders farther from the annotated ones are the network's mistake
+_NEAR = 0.5  # head sizes: people whose shoulders are farther from the annotated ones are skipped
 _SMALLEST_HEAD_PX = 6
 _ROUNDS = 50
 _NECK, _TOP = 12, 13
@@ -38,8 +38,10 @@ def main() -> None:
     middle = found[:, 5:7, :2].mean(1)
     head = np.linalg.norm(ground_truth[:, _NECK, :2] - ground_truth[:, _TOP, :2], axis=1)
     good = (ground_truth[:, [_NECK, _TOP], 2] > 0).all(1) & (found[:, [0, 5, 6], 2] > _MIN_SCORE).all(1)
-    for ours, theirs in ((5, 9), (6, 8)):
-        good &= np.linalg.norm(found[:, ours, :2] - ground_truth[:, theirs, :2], axis=1) < _NEAR * head
+    for predicted, annotated in ((5, 9), (6, 8)):
+        good &= (
+            np.linalg.norm(found[:, predicted, :2] - ground_truth[:, annotated, :2], axis=1) < _NEAR * head
+        )
     good &= head > _SMALLEST_HEAD_PX
     found, ground_truth, middle, head = (each[good] for each in (found, ground_truth, middle, head))
     fitted = np.random.default_rng(1).random(len(head)) < 0.5
@@ -56,7 +58,7 @@ def main() -> None:
 
 
 def keypoints(annotations: Path, images: Path, pose_weights: str) -> tuple[np.ndarray, np.ndarray]:
-    """[N, 17, 3] of the network and [N, 14, 3] as annotated, of people drawn at random."""
+    """Return keypoints [N, 17, 3] of the network and annotations [N, 14, 3] of randomly selected people."""
     entries = json.loads(annotations.read_text())["images"]
     chosen = [entries[row] for row in np.random.default_rng(0).permutation(len(entries))[:_PEOPLE]]
     config = TrackConfig(pose=ComponentConfig("heatmap", pose_weights))
@@ -78,7 +80,7 @@ def keypoints(annotations: Path, images: Path, pose_weights: str) -> tuple[np.nd
 
 
 def least_absolute(way: np.ndarray, goal: np.ndarray) -> float:
-    """The share of `way` that leaves the least sum of absolute errors, by reweighted least squares."""
+    """Return the factor of `way` with the least sum of absolute errors, by reweighted least squares."""
     weights, share = np.ones_like(way), 0.0
     for _ in range(_ROUNDS):
         share = float((weights * way * goal).sum() / (weights * way**2).sum())

@@ -1,32 +1,33 @@
-"""Builds training and held-out data for a person detector and a 17-keypoint pose network.
+"""Build training and held-out data for a person detector and a 17-keypoint pose network.
 
     python tools/make_person_data.py --real ../shared/real --out ../data/person
 
-From a folder of real data (videos, Penn-Fudan, Clothing Co-Parsing, MOT17, PoseTrack18, samples of mmpose,
-Leeds Sports Pose Extended, CUHK, ImageNet pictures) and the synthetic benchmark. What is not annotated is
-labelled by two teachers, YOLOX-nano and PP-TinyPose; whom they find doubtful is ignored (iscrowd 1).
-Written to --out, pictures with a long side of at most 640 pixels, lists in COCO's form:
+The sources are a folder of real data (videos, Penn-Fudan, Clothing Co-Parsing, MOT17, PoseTrack18, samples of
+mmpose, Leeds Sports Pose Extended, CUHK, ImageNet images) and the synthetic benchmark. Missing annotations
+are pseudo-labels of two teachers, YOLOX-nano and PP-TinyPose; their detections of low score are ignored
+(iscrowd 1). Written to --out, images with a long side of at most 640 pixels, lists in COCO's format:
 
     images/SOURCE/NAME.jpg
-    train.json, val.json              boxes, and keypoints where known. An image says whose they are: "labels"
-                                      its boxes (true, teacher, drawn; pasted: of people cut out and put
-                                      elsewhere), "joints" its keypoints (true, teacher, drawn)
+    train.json, val.json              boxes, and keypoints where known. Each image has their origin: "labels"
+                                      of boxes (true, teacher, drawn; pasted: people pasted on another
+                                      background), "joints" of keypoints (true, teacher, drawn)
     pose_train.json, pose_val.json    people with at least 5 known keypoints, 24 pixels tall or more
-    train/SOURCE.json                 what is in train.json by source, for shares in a training
-    pose_train/SOURCE.json            the same of pose_train.json
-    background_val.json               pictures without people
-    summary.json                      counts by source, and what is held out
-    cache/, parts/                    what the teachers said, finished sources: a second run goes on from here
+    train/SOURCE.json                 train.json by source, for a mix of sources
+    pose_train/SOURCE.json            pose_train.json by source
+    background_val.json               images without people
+    summary.json                      counts by source, and the held-out parts
+    cache/, parts/                    outputs of the teachers, finished sources: an interrupted run resumes
 
-Boxes: the visible extent of a person inside the picture, as in COCO; MOT17 and drawn people: hidden parts
-included. Keypoints of teachers: v 2 from confidence 0.5, v 1 from 0.3 or where something covers them, else 0;
-"keypoint_scores" holds the confidences, of visible and hidden ones alike. "head_size": PCKh's, in pixels.
+Boxes are the visible extent of a person inside the image, as in COCO; for MOT17 and synthetic people they
+include occluded parts. Keypoints of teachers have v 2 from confidence 0.5, v 1 from 0.3 or if occluded, else
+0; "keypoint_scores" has the confidences of visible and occluded ones. "head_size" is that of PCKh, in pixels.
 
-Never trained on: the video mmaction2_basketball; MOT17-09 and -13; a third of PoseTrack18; 15 % of all other
-pictures, drawn by --seed (of CUHK: of the identities); people and backgrounds of those are pasted together
-only for val; drawn scenes of other seeds than the training's. Puppets, people cut out and put into poses of
-Leeds Sports, are made of what is trained on, and for training alone. Of CUHK03 only the 600 identities of
-re-identification's own training (seed 0) are used at all. CUHK01 may show the same people: for poses no harm.
+Held out: the video mmaction2_basketball; MOT17-09 and -13; a third of PoseTrack18; 15 % of all other images
+(for
+CUHK: of the identities), selected by --seed; composites of their people and backgrounds; synthetic scenes of
+other seeds. Puppets, people reposed to poses of Leeds Sports, are made of training images and only for
+training. Of CUHK03 only the 600 training identities of ReID (seed 0) are used. CUHK01 may show the same
+people, which does not matter for poses.
 """
 
 import argparse
@@ -58,7 +59,7 @@ from person_data.writing import write_lists, write_source
 from kprtrack.core.errors import UserError
 
 VERSION = 1  # raise it when the same sources give other labels
-VAL_SHARE = 10  # one held-out composite or drawn frame for so many of training
+VAL_SHARE = 10  # training composites or synthetic frames for each held-out one
 REAL: dict[str, Callable[[SourceContext], Iterator[ImageRecord]]] = {
     "pennfudan": pennfudan,
     "ccp": ccp,
@@ -73,7 +74,7 @@ REAL: dict[str, Callable[[SourceContext], Iterator[ImageRecord]]] = {
     "cuhk01": cuhk01,
     "cuhk03": cuhk03,
 }
-MADE = {  # and what of
+MADE = {  # generated sources, and the sources that they need
     "composites": ("backgrounds", "ccp", "pennfudan"),
     "puppets": ("backgrounds", "ccp", "lspet", "pennfudan"),
     "synthetic": (),
@@ -81,7 +82,7 @@ MADE = {  # and what of
 
 
 def main() -> None:
-    """Build everything, or what is still missing."""
+    """Build everything that is missing."""
     try:
         options = _options()
         build(options)
@@ -91,7 +92,7 @@ def main() -> None:
 
 
 def build(options: argparse.Namespace) -> None:
-    """All sources, then the lists and the summary. Raises: InputError, OutputError."""
+    """Write all sources, then the lists and the summary. Raises: InputError, OutputError."""
     context = SourceContext(
         options.real, Teachers(options.real, options.out / "cache", threads=options.threads), options.seed
     )
@@ -100,16 +101,16 @@ def build(options: argparse.Namespace) -> None:
     for source in [*REAL, *MADE]:
         if source not in options.without:
             settings = {"version": VERSION, "seed": options.seed, "count": counts.get(source)}
-            entries += write_source(options.out, source, _pictures(source, context, counts), settings)
+            entries += write_source(options.out, source, _images(source, context, counts), settings)
     metadata = {
         "seed": options.seed,
         "without": sorted(options.without),
         "held_out": {
             "videos": HELD_OUT_VIDEOS,
             "mot17": HELD_OUT_MOT,
-            "posetrack18": "a third of the pictures by seed",
+            "posetrack18": "a third of the images by seed",
             "cuhk03": f"{HELD_OUT_SHARE:.0%} of the {CUHK03_TRAIN} training identities; others are unused",
-            "other sources": f"{HELD_OUT_SHARE:.0%} of the pictures or identities by seed",
+            "other sources": f"{HELD_OUT_SHARE:.0%} of the images or identities by seed",
             "synthetic": f"scenes of seeds from {FIRST_SEED[True]} on",
         },
     }
@@ -118,7 +119,7 @@ def build(options: argparse.Namespace) -> None:
         print(f"{name}: {counted['total']}")
 
 
-def _pictures(source: str, context: SourceContext, counts: dict[str, int]) -> Iterator[ImageRecord]:
+def _images(source: str, context: SourceContext, counts: dict[str, int]) -> Iterator[ImageRecord]:
     if source in REAL:
         return REAL[source](context)
     if source == "puppets":
@@ -135,22 +136,22 @@ def _options() -> argparse.Namespace:
     )
     names = [*REAL, *MADE]
     parser.add_argument("--real", type=Path, required=True, help="the folder of real data")
-    parser.add_argument("--out", type=Path, required=True, help="where to write; not inside the repository")
+    parser.add_argument("--out", type=Path, required=True, help="output folder, outside the repository")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--composites", type=int, default=4000, help="pictures for training")
-    parser.add_argument("--puppets", type=int, default=10000, help="people in other poses, for training")
-    parser.add_argument("--synthetic", type=int, default=640, help="frames for training")
+    parser.add_argument("--composites", type=int, default=4000, help="training images")
+    parser.add_argument("--puppets", type=int, default=10000, help="reposed people for training")
+    parser.add_argument("--synthetic", type=int, default=640, help="training frames")
     parser.add_argument(
         "--without", nargs="+", default=[], choices=names, metavar="SOURCE", help=", ".join(names)
     )
-    parser.add_argument("--threads", type=int, default=1, help="of the teachers")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the teachers")
     options = parser.parse_args()
     for made, of in MADE.items():
         lacking = sorted(set(of) & set(options.without))
         if lacking and made not in options.without:
             raise UserError(
-                f"The {made} are made of {', '.join(of)}: "
-                f"with --without {' '.join(lacking)} add {made} to it too."
+                f"The source {made} needs {', '.join(of)}: "
+                f"with --without {' '.join(lacking)}, add {made} to --without as well."
             )
     if not options.real.is_dir():
         raise UserError(f"--real {options.real}: there is no such folder.")

@@ -1,11 +1,10 @@
-"""Puts the crops together that the small KPR learns from: a data set of the form `folder`.
+"""Assemble the training data of the small KPR as a data set of the form `folder`.
 
     python tools/make_small_kpr_data.py --cuhk03 DIR --cuhk01 DIR --out OUT
 
-train/ holds the 600 training identities of CUHK03 (seed 0), all 971 of CUHK01, and people of the synthetic
-benchmark, drawn with other seeds than the clip of the demo, with their true keypoints; query/ and gallery/
-are CUHK03's other 143, as in `kprtrack eval reid cuhk03`. Crops are linked where the disk can, else copied.
-Then:
+train/ holds the 600 training identities of CUHK03 (seed 0), all 971 of CUHK01, and synthetic people with
+exact keypoints, from other seeds than the demo clip; query/ and gallery/ are the other 143 identities of
+CUHK03, as in `kprtrack eval reid cuhk03`. Crops are hard-linked where possible, else copied. Next steps:
 
     kprtrack data keypoints folder --root OUT --others ...
     kprtrack data part-labels folder --root OUT
@@ -28,22 +27,22 @@ from reid.datasets.keypoint_files import keypoints_json
 from reid.datasets.layout import ANNOTATION_FOLDERS, OWN_KEYPOINTS
 from reid.datasets.sample import ReidSample
 
-_FIRST_SEED = 3000  # of drawn scenes; 1000 and 2000 are those of tools/make_person_data.py
+_FIRST_SEED = 3000  # of synthetic scenes; tools/make_person_data.py uses 1000 and 2000
 _FRAMES, _APART = 12, 30  # of each scene
-# Share of the box that shows the person; a person who is all seen fills about 0.4. Of those who are hidden
-# more a teacher that takes no prompts would describe somebody else.
-_HALF_HIDDEN = 0.22
+# Minimum share of the box that shows the person; an unoccluded person fills about 0.4. For people who are
+# occluded more, a teacher without prompts would embed another person.
+_MIN_VISIBLE = 0.22
 _MIN_PX = (40, 16)  # height and width of a crop
 
 
 def main() -> None:
-    """Fill the folder; crops that are there stay."""
+    """Fill the folder; existing crops are kept."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     for name in ("cuhk03", "cuhk01", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--scenes", type=int, default=40, help="drawn ones, of three to eight people")
+    parser.add_argument("--scenes", type=int, default=40, help="synthetic scenes, of three to eight people")
     options = parser.parse_args()
     known = open_dataset("cuhk03", options.cuhk03, {})
     more = open_dataset("cuhk01", options.cuhk01, {"train_identities": 0})
@@ -58,18 +57,18 @@ def main() -> None:
             _link(sample.image, options.out / folder / _name(source, sample))
         print(f"{folder}: {len(samples)} crops of {source}")
     count = sum(_draw(options.out, number) for number in range(options.scenes))
-    print(f"train: {count} crops of drawn people")
+    print(f"train: {count} crops of synthetic people")
 
 
 def _draw(out: Path, number: int) -> int:
-    """Crops of everybody in a scene, with keypoints; how many."""
+    """Write the crops of all people in a scene, with keypoints; return their number."""
     config = SyntheticConfig(
         4, frames=_FRAMES * _APART, people=3 + number % 6, width=960, height=540, seed=_FIRST_SEED + number
     )
     scene, count = Scene(config, number % 4), 0
     for row in range(_FRAMES):
         frame = scene.frame(row * _APART)
-        for person in np.flatnonzero(frame.visibility >= _HALF_HIDDEN):
+        for person in np.flatnonzero(frame.visibility >= _MIN_VISIBLE):
             count += _write_crop(out, f"drawn{number:03d}", frame, int(person))
     return count
 
@@ -79,24 +78,26 @@ def _write_crop(out: Path, scene: str, frame: SyntheticFrame, person: int) -> in
     left, top, right, bottom = np.rint(frame.boxes[person]).astype(int).clip(0, (width, height) * 2)
     if bottom - top < _MIN_PX[0] or right - left < _MIN_PX[1]:
         return 0
-    # The person asked for first, then all others of whom a joint can be seen inside.
+    # The target person first, then all others with a visible joint inside the crop.
     order = [person, *(row for row in range(len(frame.ids)) if row != person)]
     keypoints = frame.keypoints[order].copy()
     keypoints[..., :2] -= (left, top)
     inside = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] < (right - left, bottom - top))).all(-1)
     keypoints[..., 2] = (keypoints[..., 2] == 2) & inside  # 2: visible
     others = keypoints[1:][keypoints[1:, :, 2].any(axis=1)]
-    # Each scene is a camera of its own: nobody is seen by two.
+    # Each scene is a separate camera.
     name = f"{scene}p{frame.ids[person]}_c{4 + int(scene[5:])}_{frame.number:04d}.jpg"
     _, data = cv2.imencode(".jpg", frame.image[top:bottom, left:right, ::-1])
     write_file(out / "train" / name, data.tobytes())
-    said = keypoints_json(np.concatenate((keypoints[:1], others)))
-    write_file(out / ANNOTATION_FOLDERS[0] / OWN_KEYPOINTS / "train" / f"{name}_keypoints.json", said)
+    keypoints_file = keypoints_json(np.concatenate((keypoints[:1], others)))
+    write_file(
+        out / ANNOTATION_FOLDERS[0] / OWN_KEYPOINTS / "train" / f"{name}_keypoints.json", keypoints_file
+    )
     return 1
 
 
 def _name(source: str, sample: ReidSample) -> str:
-    """Person and camera first, as the form `folder` reads them: two sets have four cameras."""
+    """Return a file name that starts with person and camera, as the form `folder` requires."""
     camera = sample.camera + 2 * (source == "cuhk01")
     return f"{source}-{sample.identity:04d}_c{camera}_{sample.image.name}"
 

@@ -1,10 +1,10 @@
-"""Measures what each network and the whole pipeline cost on a CPU in every backend that is installed.
+"""Measure each network and the whole pipeline on a CPU with every installed backend.
 
     python tools/measure_backends.py                          networks with random weights; a minute
     python tools/measure_backends.py yolox-nano small-cnn     only these
     python tools/measure_backends.py none --video VIDEO --set reid=kpr       a pipeline on a video
 
-All ways take turns in one run. Times are processor times of all threads. docs/benchmarks.md has the table.
+All backends alternate in one run. Times are processor times of all threads. docs/benchmarks.md has the table.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from timing.clock import Timing, in_turns, timed
 
 _BACKENDS = ("torch", "onnxruntime", "openvino")
 _NETWORKS = ("yolox-nano", "small-pose", "small-cnn", "hrnet-w32", "swinv2-base")
-_PEOPLE = 5  # crops in a batch; pictures for a detector go one by one
+_PEOPLE = 5  # crops in a batch; detectors get one image at a time
 
 
 def main() -> None:
@@ -26,11 +26,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("networks", nargs="*", help=f"of {', '.join(_NETWORKS)}; default: all; or none")
-    parser.add_argument("--rounds", type=int, default=9, help="times every way is tried")
-    parser.add_argument("--threads", type=int, default=1, help="of every network")
+    parser.add_argument("--rounds", type=int, default=9, help="how often each backend runs")
+    parser.add_argument("--threads", type=int, default=1, help="threads of every network")
     parser.add_argument("--video", type=Path, help="also the whole pipeline on this video")
     parser.add_argument("--frames", type=int, default=32, help="frames of the video in each round")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the pipeline")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="setting of the pipeline"
+    )
     options = parser.parse_args()
     names = [name for name in options.networks or _NETWORKS if name != "none"]
     if unknown := set(names) - set(_NETWORKS):
@@ -89,7 +91,7 @@ def _installed() -> list[Any]:
 
 
 def _made(name: str) -> tuple[Any, list[tuple[int, int, int]], int, tuple[int, ...]]:
-    """A network with random weights, its inputs' shapes, its batch, and the axes it is free in."""
+    """Return a network with random weights, the shapes of its inputs, the batch size and its dynamic axes."""
     import torch
 
     from kprtrack.detectors.yolox_network import Yolox
@@ -99,7 +101,7 @@ def _made(name: str) -> tuple[Any, list[tuple[int, int, int]], int, tuple[int, .
     from reid.model.kpr import Kpr, KprConfig
 
     torch.manual_seed(0)
-    if name == "yolox-nano":  # a 16:9 picture on the canvas that it gets by default
+    if name == "yolox-nano":  # the default canvas of a 16:9 image
         return Yolox("nano", 1).eval(), [(3, 256, 416)], 1, (0, 2, 3)
     if name == "small-pose":
         shape = SmallPoseShape()
@@ -134,7 +136,7 @@ def _pipeline(options: argparse.Namespace) -> None:
         cells += [f"{base / costs['whole']:.2f}", f"{people / len(clip):.1f}"]
         print(f"| {backend} | {' | '.join(cells)} |", flush=True)
     spent = Timing(*timed(lambda: _decode(options.video, len(clip))))
-    print(f"\nDecoding costs {1e3 * spent.cpu_s / len(clip):.1f} ms a frame on top.")
+    print(f"\nDecoding takes another {1e3 * spent.cpu_s / len(clip):.1f} ms a frame.")
 
 
 def _decode(path: Path, frames: int) -> None:

@@ -1,10 +1,10 @@
-"""Measures what a user waits for: `kprtrack VIDEO --out FILE`, with decoding and writing.
+"""Measure `kprtrack VIDEO --out FILE` end to end, with decoding and writing.
 
-    python tools/measure_end_to_end.py                    five drawn people, 1280 x 720, default networks
-    python tools/measure_end_to_end.py --video VIDEO      a video of yours
+    python tools/measure_end_to_end.py                    a synthetic video, 1280 x 720, default networks
+    python tools/measure_end_to_end.py --video VIDEO      another video
     python tools/measure_end_to_end.py --set pose=hrnet-w32
 
-Wall time; the backends take turns. docs/benchmarks.md has the table.
+Wall times; the backends alternate in one run. docs/benchmarks.md has the table.
 """
 
 import argparse
@@ -22,12 +22,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--video", type=Path, help="default: a drawn one")
-    parser.add_argument("--people", type=int, default=5, help="in the drawn video")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of the video")
-    parser.add_argument("--rounds", type=int, default=3, help="times every backend is tried")
+    parser.add_argument("--video", type=Path, help="default: a synthetic one")
+    parser.add_argument("--people", type=int, default=5, help="people in the synthetic video")
+    parser.add_argument("--seconds", type=float, default=4.0, help="seconds of the video to track")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each backend runs")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the pipeline")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="setting of the pipeline"
+    )
     options = parser.parse_args()
     # Read when the libraries are loaded, so before the imports in the functions below.
     os.environ.update({"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"})

@@ -1,10 +1,10 @@
-"""Measures the evaluation of PoseTrack21 against the plain way and TrackEval, all in turns in one run.
+"""Measure the evaluation of PoseTrack21, a reference implementation and TrackEval, alternating in one run.
 
     python tools/measure_eval.py                              170 sequences, 3 rounds; minutes
     python tools/measure_eval.py --sequences 20 --rounds 1    seconds
 
-The files are made first (tools/timing/val_sized_files.py) and are the same every time. The script stops if
-the results differ. docs/benchmarks.md explains the lines.
+The files are made first (tools/timing/val_sized_files.py) and are the same in every run. The script stops if
+the scores differ. docs/benchmarks.md explains the rows.
 """
 
 import argparse
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from eval.datatypes import Evaluation
 
-# What the published programs took for such a set on another day, seconds
+# Seconds of the published programs for such a set on another day
 # (docs/reference/tracking_and_evaluation.md 6).
 PUBLISHED_S = {"keypoints": 63.6, "boxes": 8.8, "TrackEval, 4 metrics": 5.3}
 KEYPOINTS, BOXES = "keypoint_hota", "box_hota"
@@ -40,8 +40,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sequences", type=int, default=170)
-    parser.add_argument("--rounds", type=int, default=3, help="times every way is tried")
-    parser.add_argument("--processes", type=int, default=2, help="of ours; the others have one")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each implementation runs")
+    parser.add_argument("--processes", type=int, default=2, help="processes of KPRTrack; the others use one")
     parser.add_argument("--folder", type=Path, help="keep the files here; default: a folder that is removed")
     options = parser.parse_args()
     # Read when numpy is loaded, so before the imports in the functions below.
@@ -61,41 +61,48 @@ def _measure(folder: Path, rounds: int, processes: int) -> None:
         "both": partial(_ours, folder, {KEYPOINTS, BOXES}, processes),
         "both, one process": partial(_ours, folder, {KEYPOINTS, BOXES}, 1),
     }
-    plain = {"keypoints": partial(_reference_keypoints, folder), "boxes": partial(_trackeval, folder)}
-    ways: dict[str, Callable[[], object]] = {f"ours: {what}": way for what, way in ours.items()}
-    ways |= {f"plain: {what}": way for what, way in plain.items()}
-    _compare(ways["ours: both"](), ways["plain: keypoints"](), ways["plain: boxes"]())  # and warms up
+    reference = {"keypoints": partial(_reference_keypoints, folder), "boxes": partial(_trackeval, folder)}
+    calls: dict[str, Callable[[], object]] = {f"ours: {what}": call for what, call in ours.items()}
+    calls |= {f"reference: {what}": call for what, call in reference.items()}
+    # This also warms up.
+    _compare(calls["ours: both"](), calls["reference: keypoints"](), calls["reference: boxes"]())
 
-    times: Times = {name: [] for name in ways}
+    times: Times = {name: [] for name in calls}
     for turn in range(rounds):
-        for name in list(ways) if turn % 2 else list(ways)[::-1]:
-            times[name].append(_timed(ways[name]))
+        for name in list(calls) if turn % 2 else list(calls)[::-1]:
+            times[name].append(_timed(calls[name]))
     found = medians(times)
-    plain_both = Timing(*(sum(found[f"plain: {what}"][i] for what in plain) for i in (0, 1)))
+    reference_both = Timing(*(sum(found[f"reference: {what}"][i] for what in reference) for i in (0, 1)))
     print(f"\n{processes} processes, {rounds} rounds, load {os.getloadavg()[0]:.1f}")
-    print("Seconds by the clock, of all processors in brackets.\n")
-    print("| from files to HOTA of | ours | plain | plain / ours, wall | processor | published |")
+    print("Wall seconds, processor seconds in brackets.\n")
+    print("| from files to HOTA of | KPRTrack | reference | ratio, wall | ratio, processor | published |")
     print("|---|---|---|---|---|---|")
     both = PUBLISHED_S["keypoints"] + PUBLISHED_S["boxes"]
     for what in ours:
-        other = found.get(f"plain: {what}", plain_both)
+        other = found.get(f"reference: {what}", reference_both)
         _line(what, found[f"ours: {what}"], other, PUBLISHED_S.get(what, both))
-    print(f"\npublished TrackEval, HOTA and 3 more metrics of boxes: {PUBLISHED_S['TrackEval, 4 metrics']} s")
+    print(
+        f"\npublished, TrackEval, HOTA and 3 more metrics of boxes: {PUBLISHED_S['TrackEval, 4 metrics']} s"
+    )
 
 
-def _line(what: str, ours: Timing, plain: Timing, published_s: float) -> None:
-    cells = [what, *(f"{spent.wall_s:.2f} ({spent.cpu_s:.2f}) s" for spent in (ours, plain))]
-    cells += [f"{plain.wall_s / ours.wall_s:.3g}", f"{plain.cpu_s / ours.cpu_s:.3g}", f"{published_s:.1f} s"]
+def _line(what: str, ours: Timing, reference: Timing, published_s: float) -> None:
+    cells = [what, *(f"{spent.wall_s:.2f} ({spent.cpu_s:.2f}) s" for spent in (ours, reference))]
+    cells += [
+        f"{reference.wall_s / ours.wall_s:.3g}",
+        f"{reference.cpu_s / ours.cpu_s:.3g}",
+        f"{published_s:.1f} s",
+    ]
     print(f"| {' | '.join(cells)} |")
 
 
 def _timed(call: Callable[[], object]) -> tuple[float, float]:
-    """Wall and processor seconds of a call and all processes it started and ended."""
+    """Return wall and processor seconds of a call, including processes that it started and ended."""
     wall, cpu = time.perf_counter(), _processor_s()
     call()
     wall = time.perf_counter() - wall
     for process in multiprocessing.active_children():
-        process.join()  # else their processor time is not known yet
+        process.join()  # adds its processor time to that of the children
     return wall, _processor_s() - cpu
 
 
@@ -126,7 +133,7 @@ def _reference_keypoints(folder: Path) -> Scores:
 
 
 def _trackeval(folder: Path) -> Scores:
-    """Box HOTA by the class of TrackEval's package, on boxes read and cleaned in the plain way."""
+    """Return box HOTA of the TrackEval package, on boxes of the reference implementation."""
     from timing.reference_evaluation import read_boxes
     from trackeval.metrics import HOTA
 
@@ -140,14 +147,14 @@ def _trackeval(folder: Path) -> Scores:
 
 
 def _compare(ours: "Evaluation", keypoints: Scores, boxes: Scores) -> None:
-    """Print how far the numbers are apart; the program ends if they are not the same."""
-    for measure, plain in ((KEYPOINTS, keypoints), (BOXES, boxes)):
+    """Print the largest differences; exit if the scores are not the same."""
+    for measure, reference in ((KEYPOINTS, keypoints), (BOXES, boxes)):
         scores = ours.measures[measure].combined
-        shared = plain.keys() & scores.keys()
-        worst = max(float(abs(scores[name] - plain[name]).max()) for name in shared)
+        shared = reference.keys() & scores.keys()
+        worst = max(float(abs(scores[name] - reference[name]).max()) for name in shared)
         print(f"{measure}: {len(shared)} fields, largest difference {worst:.1e}")
         if not worst <= SAME or "HOTA" not in shared:
-            sys.exit("The ways do not give the same numbers.")
+            sys.exit("The implementations do not give the same scores.")
 
 
 if __name__ == "__main__":

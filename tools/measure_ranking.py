@@ -1,10 +1,11 @@
-"""Measures how long it takes to score an encoder, ours against the published arithmetic, in the same run.
+"""Measure the evaluation of a ReID encoder and a reference implementation, alternating in one run.
 
     python tools/measure_ranking.py                    2,581 queries, 10,831 gallery images: minutes
     python tools/measure_ranking.py --small            a tenth of each: seconds
 
-Made-up features of the size of Occluded-PoseTrack-ReID: 9 parts of 512 numbers, a fifth of the parts hidden.
-Both ways must give the same mAP and CMC. "Memory" is what ours holds beside the features, in all threads.
+Random features of the size of Occluded-PoseTrack-ReID: 9 parts of 512 numbers, a fifth of the parts
+invisible. The script stops if mAP and CMC differ. "Memory" is the peak of KPRTrack beside the features, in
+all threads.
 """
 
 import argparse
@@ -18,12 +19,12 @@ from timing.clock import Times, medians, timed
 if TYPE_CHECKING:
     from reid.evaluation.metrics import Embedded
 
-# Ours multiplies in its own threads; each would otherwise start more of them and wait busily.
+# KPRTrack multiplies in its own threads; each would otherwise start further threads that wait busily.
 LIBRARY_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
 QUERIES, GALLERY, IDENTITIES = 2581, 10831, 1411  # Occluded-PoseTrack-ReID, docs/reference/kpr.md 5.3
 PARTS, DIMENSIONS = 9, 512
-NOISE = 4.0  # next to looks of deviation 1: scores far from 0 and 1
-TOLERANCE = 1e-6  # of mAP and CMC: distances that differ in the last digit may change places
+NOISE = 4.0  # relative to embeddings of deviation 1: gives scores far from 0 and 1
+TOLERANCE = 1e-6  # of mAP and CMC: distances that differ in the last digit may be ranked differently
 PROTOCOLS = ("mot_inter_intra_video", "default")
 
 
@@ -33,15 +34,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--small", action="store_true", help="a tenth of the images")
-    parser.add_argument("--rounds", type=int, default=3, help="times each way is tried, in turns")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of the published way")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each implementation runs")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of the reference")
     options = parser.parse_args()
     # Read when the libraries are loaded, so before the imports in the functions below.
     for name, value in LIBRARY_SETTINGS.items():
         os.environ.setdefault(name, value)
     divisor = 10 if options.small else 1
     print(f"{options.threads} threads, load before {_load()}\n")
-    print("| protocol | ours, wall | processor | plain: distances | ranking | ratio | processor | memory |")
+    print(
+        "| protocol | KPRTrack, wall | processor | reference: distances | ranking | ratio | processor |"
+        " memory |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for protocol in PROTOCOLS:
         print(measure(protocol, divisor, options.rounds, threads=options.threads), flush=True)
@@ -49,7 +53,7 @@ def main() -> None:
 
 
 def measure(protocol: str, divisor: int, rounds: int, *, threads: int) -> str:
-    """One row of the table, after both ways have given the same scores."""
+    """Return one row of the table, after a comparison of the scores."""
     import numpy as np
     import torch
     from timing.reference_ranking import reference_distances, reference_ranking
@@ -69,7 +73,7 @@ def measure(protocol: str, divisor: int, rounds: int, *, threads: int) -> str:
         )
 
     def ranking() -> None:
-        results["plain"] = reference_ranking(
+        results["reference"] = reference_ranking(
             results["distance"],
             query_identities=query.labels.identities,
             gallery_identities=gallery.labels.identities,
@@ -80,21 +84,21 @@ def measure(protocol: str, divisor: int, rounds: int, *, threads: int) -> str:
 
     times: Times = {"ours": [], "distances": [], "ranking": []}
     for turn in range(rounds):
-        ways = [(ours,), (distances, ranking)]
-        for call in (call for way in (ways if turn % 2 else ways[::-1]) for call in way):
+        calls = [(ours,), (distances, ranking)]
+        for call in (call for group in (calls if turn % 2 else calls[::-1]) for call in group):
             times[call.__name__].append(timed(call))
-    scores, (mean, curve) = results["ours"], results["plain"]
+    scores, (mean, curve) = results["ours"], results["reference"]
     assert isinstance(scores, RankScores)
     assert abs(scores.map - mean) < TOLERANCE, f"mAP {scores.map} and {mean}"
     assert np.abs(scores.cmc - curve).max() < TOLERANCE, "the CMC curves differ"
     found = medians(times)
-    plain = [found["distances"], found["ranking"]]
-    wall, cpu = sum(one.wall_s for one in plain), sum(one.cpu_s for one in plain)
+    reference = [found["distances"], found["ranking"]]
+    wall, cpu = sum(one.wall_s for one in reference), sum(one.cpu_s for one in reference)
     cells = [
         f"`{protocol}`, mAP {scores.map:.4f}",
         f"{found['ours'].wall_s:.3g} s",
         f"{found['ours'].cpu_s:.3g} s",
-        *(f"{one.wall_s:.3g} s" for one in plain),
+        *(f"{one.wall_s:.3g} s" for one in reference),
         f"{wall / found['ours'].wall_s:.3g}",
         f"{cpu / found['ours'].cpu_s:.3g}",
         f"{_memory(ours) / 2**20:.0f} MiB",
@@ -103,7 +107,7 @@ def measure(protocol: str, divisor: int, rounds: int, *, threads: int) -> str:
 
 
 def embedded(queries: int, gallery: int, identities: int, dimensions: int = DIMENSIONS) -> "list[Embedded]":
-    """Queries and gallery: looks of one's own and much noise, seen by six cameras."""
+    """Return random queries and gallery: embeddings of identities with noise, in six cameras."""
     import numpy as np
 
     from reid.evaluation.metrics import Embedded, Labels
@@ -124,7 +128,7 @@ def embedded(queries: int, gallery: int, identities: int, dimensions: int = DIME
 
 
 def _memory(call: Callable[[], None]) -> int:
-    """Most bytes of arrays that a call held at once."""
+    """Return the peak of allocated bytes during a call."""
     tracemalloc.start()
     call()
     most = tracemalloc.get_traced_memory()[1]

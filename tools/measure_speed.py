@@ -1,11 +1,11 @@
-"""Measures the speed of the parts against plain transcriptions of the published arithmetic, in the same run.
+"""Measure the time of each part of KPRTrack and of a reference implementation, in the same run.
 
     python tools/measure_speed.py                        prompts, tracker, networks, pipeline
     python tools/measure_speed.py prompts tracker        only these; seconds instead of minutes
     python tools/measure_speed.py backends pipeline --shared DIR    real weights, and a real video
 
-Every ratio is between two medians of one run in which both ways took turns. docs/benchmarks.md explains the
-rows.
+A ratio is the median time of the reference implementation (tools/timing/reference_*.py) divided by that of
+KPRTrack; both alternate in one run. docs/benchmarks.md explains the rows.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from timing.clock import Times, Timing, in_turns, medians, timed
 
 SECTIONS = ("prompts", "tracker", "networks", "backends", "pipeline")
 ROOT = Path(__file__).resolve().parents[1]
-# Threads that wait busily ruin every figure on a machine that has something else to do.
+# Threads that wait busily distort all times on a machine with other work.
 LIBRARY_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
-_WARM_UP = 20  # frames in which the trackers get to know everybody
-# What the published programs took on another day on such a machine, milliseconds (docs/reference/kpr.md 9,
-# docs/reference/tracking_and_evaluation.md 6): quoted beside the ratios of this run, never mixed with them.
+_WARM_UP = 20  # frames until all tracks are confirmed
+# Times of the published programs on a similar machine on another day, milliseconds (docs/reference/kpr.md 9,
+# docs/reference/tracking_and_evaluation.md 6): printed for orientation, not part of the ratios.
 PUBLISHED_PROMPT_MS = {0: 11.1, 2: 32.7}
 PUBLISHED_BYTETRACK_MS = {10: 0.51, 50: 2.06, 200: 9.1}
 
@@ -36,8 +36,8 @@ def main() -> None:
     parser.add_argument(
         "--shared", type=Path, help="folder with real/weights and real/videos, for the pipeline"
     )
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of every network")
-    parser.add_argument("--rounds", type=int, default=9, help="times every way is tried")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of every network")
+    parser.add_argument("--rounds", type=int, default=9, help="how often each implementation runs")
     options = parser.parse_args()
     unknown = set(options.sections) - set(SECTIONS)
     if unknown:
@@ -48,7 +48,7 @@ def main() -> None:
     sections = options.sections or SECTIONS
     settings = ", ".join(f"{name}={os.environ[name]}" for name in LIBRARY_SETTINGS)
     print(f"{options.threads} threads, {settings}, load before {_load()}\n")
-    print("| what | ours | plain | plain / ours, wall | processor | published, another day |")
+    print("| part | KPRTrack | reference | ratio, wall | ratio, processor | published, another day |")
     print("|---|---|---|---|---|---|")
     for section in sections:
         MEASURES[section](options)
@@ -60,13 +60,13 @@ def _load() -> str:
 
 
 def _line(
-    what: str, ours: Timing, plain: Timing | None = None, *, count: int = 1, published: str = ""
+    what: str, ours: Timing, reference: Timing | None = None, *, count: int = 1, published: str = ""
 ) -> None:
-    """One row, milliseconds per one of `count`."""
+    """Print one row, in milliseconds for one of `count`."""
     cells = [what, f"{1e3 * ours.wall_s / count:.3g} ms", "", "", "", published]
-    if plain:
-        cells[2] = f"{1e3 * plain.wall_s / count:.3g} ms"
-        cells[3:5] = [f"{plain.wall_s / ours.wall_s:.3g}", f"{plain.cpu_s / ours.cpu_s:.3g}"]
+    if reference:
+        cells[2] = f"{1e3 * reference.wall_s / count:.3g} ms"
+        cells[3:5] = [f"{reference.wall_s / ours.wall_s:.3g}", f"{reference.cpu_s / ours.cpu_s:.3g}"]
     print(f"| {' | '.join(cells)} |", flush=True)
 
 
@@ -86,13 +86,13 @@ def _prompts(options: argparse.Namespace) -> None:
         make_prompts(image, boxes, keypoints, config).heatmaps.numpy()
         - reference_prompts(image, boxes, keypoints, config)[1]
     )
-    assert difference.max() < 1e-6, "the two ways do not draw the same"
+    assert difference.max() < 1e-6, "the two implementations draw different heatmaps"
     own = into_crop(keypoints[:1], whole_pixel_boxes(boxes[:1], 1080, 1920)[0], config)[0]
     for negatives, published in PUBLISHED_PROMPT_MS.items():
         others = np.stack([own] * negatives) if negatives else own[None][:0]
         times = in_turns(
             {
-                "plain": lambda others=others: reference_heatmaps(own, others, config),
+                "reference": lambda others=others: reference_heatmaps(own, others, config),
                 "ours": lambda others=others: draw_heatmaps(own, others, config),
             },
             options.rounds * 10,
@@ -100,17 +100,17 @@ def _prompts(options: argparse.Namespace) -> None:
         _line(
             f"heatmaps of a person, {negatives} others in the box",
             times["ours"],
-            times["plain"],
+            times["reference"],
             published=f"{published} ms",
         )
     times = in_turns(
         {
-            "plain": lambda: reference_prompts(image, boxes, keypoints, config),
+            "reference": lambda: reference_prompts(image, boxes, keypoints, config),
             "ours": lambda: make_prompts(image, boxes, keypoints, config),
         },
         options.rounds,
     )
-    _line("crop and heatmaps, per person of a frame with 20", times["ours"], times["plain"], count=20)
+    _line("crop and heatmaps, per person of a frame with 20", times["ours"], times["reference"], count=20)
 
 
 def _tracker(options: argparse.Namespace) -> None:
@@ -127,9 +127,11 @@ def _tracker(options: argparse.Namespace) -> None:
         "bytetrack": ComponentConfig("bytetrack"),
     }
     for count, published in PUBLISHED_BYTETRACK_MS.items():
-        plain = ReferenceByteTrack()
+        reference = ReferenceByteTrack()
         updates: dict[str, Callable[[Observation], object]] = {
-            "plain": lambda seen, plain=plain: plain.update(seen.detections.boxes, seen.detections.scores),
+            "reference": lambda seen, reference=reference: reference.update(
+                seen.detections.boxes, seen.detections.scores
+            ),
             **{name: build_tracker(part, 30.0).update for name, part in settings.items()},
         }
         times: Times = {name: [] for name in updates}
@@ -141,7 +143,7 @@ def _tracker(options: argparse.Namespace) -> None:
         found = medians(times)
         for name in settings:
             what = f"{name}, {count} detections a frame"
-            _line(what, found[name], found["plain"], published=f"{published} ms")
+            _line(what, found[name], found["reference"], published=f"{published} ms")
 
 
 def _networks(options: argparse.Namespace) -> None:
@@ -151,13 +153,13 @@ def _networks(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     for size in ("nano", "tiny", "s"):
         times = yolox(size, options.rounds)
-        _line(f"YOLOX-{size}, full canvas", times["full canvas"], times["plain"])
-        _line(f"YOLOX-{size}, default (trimmed canvas)", times["default"], times["plain"])
+        _line(f"YOLOX-{size}, full canvas", times["full canvas"], times["reference"])
+        _line(f"YOLOX-{size}, default (trimmed canvas)", times["default"], times["reference"])
     few = max(options.rounds // 3, 2)
     times = hrnet(few)
-    _line("HRNet-w32, per crop of 8", times["ours"], times["plain"], count=8)
+    _line("HRNet-w32, per crop of 8", times["ours"], times["reference"], count=8)
     times = kpr(few)
-    _line("KPR SwinV2-B, per prompted crop of 8", times["ours"], times["plain"], count=8)
+    _line("KPR SwinV2-B, per prompted crop of 8", times["ours"], times["reference"], count=8)
 
 
 def _backends(options: argparse.Namespace) -> None:
@@ -167,7 +169,7 @@ def _backends(options: argparse.Namespace) -> None:
         print("| ONNX and OpenVINO files: give --shared | | | | | |")
         return
     for name, times in backends(options.shared, options.threads, options.rounds).items():
-        _line(f"{name}, per crop of 16", times["ours"], times["plain"], count=16)
+        _line(f"{name}, per crop of 16", times["ours"], times["reference"], count=16)
 
 
 def _pipeline(options: argparse.Namespace) -> None:

@@ -1,12 +1,13 @@
-"""Scores a detector or a pose network beside its teacher on the held-out data of tools/make_person_data.py.
+"""Score a detector or a pose network and its teacher on the held-out data of tools/make_person_data.py.
 
     python tools/score_small_models.py detector --data PERSON --teacher yolox_nano.pth
     python tools/score_small_models.py pose --data PERSON --teacher tinypose_256x192.xml
     python tools/score_small_models.py detector --data PERSON --weights runs/detector/best.safetensors
 
-Detector: pictures whose boxes were set by people, and those without anybody. Pose: people whose joints were
-set by people, in their true boxes; also drawn people, and a video held out whole, where the teacher is the
-truth. Both networks are used as in `kprtrack track`. The cards in kprtrack/weights hold what this printed.
+Detector: images with manually annotated boxes, and images without people. Pose: people with manually
+annotated joints, in their ground truth boxes; also synthetic people, and a held-out video with the joints of
+the teacher as reference. Both networks run as in `kprtrack track`. The model cards in kprtrack/weights have
+the results.
 """
 
 import argparse
@@ -45,10 +46,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("kind", choices=("detector", "pose"))
-    parser.add_argument("--data", type=Path, required=True, help="what tools/make_person_data.py wrote")
-    parser.add_argument("--weights", help="of the small network; default: those in the package")
+    parser.add_argument("--data", type=Path, required=True, help="output folder of tools/make_person_data.py")
+    parser.add_argument("--weights", help="weights of the small network; default: those in the package")
     parser.add_argument("--teacher", help="weights of YOLOX-nano, or of a network for --pose heatmap")
-    parser.add_argument("--canvas", type=int, nargs="+", default=[416, 832], help="sides of the detector's")
+    parser.add_argument(
+        "--canvas",
+        type=int,
+        nargs="+",
+        default=[416, 832],
+        help="sides of the canvas of the detector, in pixels",
+    )
     options = parser.parse_args()
     compute = ComputeConfig("cpu", batch=16, threads=usable_cores())
     (_detectors if options.kind == "detector" else _poses)(options, compute)
@@ -57,12 +64,10 @@ def main() -> None:
 def _detectors(options: argparse.Namespace, compute: ComputeConfig) -> None:
     images = _of(options.data / "val.json", "labels", "true")
     empty = read_annotations(options.data / "background_val.json", options.data / "images")
-    print(
-        f"{len(images)} pictures with {sum(len(each.boxes) for each in images)} people, {len(empty)} without"
-    )
+    print(f"{len(images)} images with {sum(len(each.boxes) for each in images)} people, {len(empty)} without")
     sources = sorted({_source(each) for each in images})
     heights = []
-    print(f"| | canvas | AP50 | false people | {' | '.join(sources)} |")
+    print(f"| | canvas | AP50 | false positives | {' | '.join(sources)} |")
     print("|---" * (4 + len(sources)) + "|")
     for canvas in options.canvas:
         for who, weights in _both(options, "small-detector"):
@@ -134,10 +139,10 @@ def _both(options: argparse.Namespace, shipped: str) -> list[tuple[str, str]]:
 
 
 def _of(file: Path, key: str, value: str) -> list[LabelledImage]:
-    """The pictures of a list that say `value` of `key`."""
-    told = {each["file_name"] for each in json.loads(file.read_text())["images"] if each[key] == value}
+    """Return the images of a list whose field `key` has this value."""
+    names = {each["file_name"] for each in json.loads(file.read_text())["images"] if each[key] == value}
     root = file.parent / "images"
-    return [each for each in read_annotations(file, root) if _inside(each, root) in told]
+    return [each for each in read_annotations(file, root) if _inside(each, root) in names]
 
 
 def _inside(image: LabelledImage, root: Path) -> str:

@@ -1,11 +1,11 @@
-"""Rounds trained weights to half precision and puts them into the package, without what only training needs.
+"""Convert trained weights to half precision and write them into the package, without training-only tensors.
 
     python tools/ship_weights.py runs/small-detector/best.safetensors small-detector
     python tools/ship_weights.py runs/small-pose/best.safetensors small-pose
     python tools/ship_weights.py runs/small-kpr/weights.safetensors small-kpr
 
-Of several files, which parts of one training after another left, it takes the mean (model soup, Wortsman et
-al., ICML 2022). Prints what kprtrack/hub/catalog.py and the card beside the weights must say.
+Several files, from consecutive parts of a training, are averaged (model soup, Wortsman et al., ICML 2022).
+The script prints the values for kprtrack/hub/catalog.py and for the model card.
 """
 
 import argparse
@@ -29,18 +29,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("trained", type=Path, nargs="+", help="weights of a training, safetensors")
+    parser.add_argument("trained", type=Path, nargs="+", help="trained weights, safetensors")
     parser.add_argument("name", choices=[each.name for each in CATALOGUE.values() if each.in_package])
     options = parser.parse_args()
     read = [_read(path) for path in options.trained]
-    if any(told != read[0][0] for told, _ in read):
+    if any(header != read[0][0] for header, _ in read):
         raise SystemExit("ship_weights: the files hold networks of different shapes.")
-    told, tensors = read[0][0], _mean([tensors for _, tensors in read])
-    if _KPR in told:
-        told = {**told, _KPR: json.dumps(json.loads(told[_KPR]) | {"identities": 1})}
+    header, tensors = read[0][0], _mean([tensors for _, tensors in read])
+    if _KPR in header:
+        header = {**header, _KPR: json.dumps(json.loads(header[_KPR]) | {"identities": 1})}
         tensors = {name: _single_identity(name, tensor) for name, tensor in tensors.items()}
     tensors = {name: _rounded(name, tensor) for name, tensor in tensors.items()}
-    content = save(tensors, told)
+    content = save(tensors, header)
     target = PACKAGE_WEIGHTS / CATALOGUE[options.name].file_name
     write_file(target, content)
     count = sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point())
@@ -49,13 +49,13 @@ def main() -> None:
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
-    """Header and tensors."""
+    """Return header and tensors."""
     with safe_open(path, framework="pt") as file:
         return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def _mean(all_tensors: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Of each tensor of numbers; a count is that of the last file."""
+    """Return the mean of each tensor of floats; integer tensors are those of the last file."""
     return {
         name: torch.stack([each[name] for each in all_tensors]).mean(dim=0)
         if last.is_floating_point()
@@ -65,7 +65,7 @@ def _mean(all_tensors: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]
 
 
 def _single_identity(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """Classifiers of the people in the training set, a third of the file, become one of nobody."""
+    """Replace a classifier of the training identities, a third of the file, by zeros for one identity."""
     of_identities = name.startswith(("identity.", "part_identity.")) and ".classifier." in name
     return torch.zeros_like(tensor[:1]) if of_identities else tensor
 

@@ -1,7 +1,7 @@
-"""Pictures put together from people who were cut out and backgrounds without people.
+"""Compose images of segmented people and backgrounds without people.
 
-Boxes follow COCO: the extent of what is seen of a person, inside the picture. A joint that something covers
-is hidden (v 1), one outside the picture unknown (v 0). Of whom too little is seen is ignored.
+Boxes follow COCO: the visible extent of a person inside the image. An occluded joint has v 1, a joint
+outside the image v 0. People who are hardly visible are ignored.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,11 @@ from person_data.reading import SourceContext
 from person_data.street import backgrounds
 
 _SIZES = ((416, 234), (480, 270), (512, 384), (416, 416), (384, 512), (320, 480), (640, 360))  # width, height
-_HEIGHTS = 12.0, 1.15  # pixels of the smallest person; of the largest, relative to the picture
+_HEIGHTS = 12.0, 1.15  # smallest person in pixels; largest, relative to the image
 _MAX_PEOPLE = 9
-_IGNORED, _UNSEEN = 0.15, 0.02  # share of a person seen, below which it is ignored, not even that
-_REACH = 0.02  # of a person's height: a joint counts as seen if the person shows that near
-_UNMATCHED, _THING = 0, -1  # owners of a pixel; people count from 1
+_IGNORED, _UNSEEN = 0.15, 0.02  # visible share below which a person is ignored, omitted
+_REACH = 0.02  # of a person's height: a joint is visible if visible pixels of the person are that near
+_BACKGROUND, _OBJECT = 0, -1  # owners of a pixel; people count from 1
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class _Layer:
 
 
 def composites(context: SourceContext, count: int, *, held_out: bool) -> Iterator[ImageRecord]:
-    """`count` pictures from the people and the backgrounds of one side of the split."""
+    """Yield `count` images of the people and backgrounds of one side of the split."""
     people = cutouts(context, held_out=held_out)
     places = [each.image for each in backgrounds(context) if each.held_out == held_out]
     side = "val" if held_out else "train"
@@ -45,17 +45,17 @@ def composites(context: SourceContext, count: int, *, held_out: bool) -> Iterato
 def compose(
     rng: np.random.Generator, people: Sequence[Cutout], places: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, list[Person]]:
-    """One picture and everybody in it, the nearest last."""
+    """Return one image and its people, the nearest last."""
     width, height = _SIZES[rng.integers(len(_SIZES))]
     canvas, blur = _background(rng, places, width, height)
-    owner = np.full((height, width), _UNMATCHED, np.int16)
+    owner = np.full((height, width), _BACKGROUND, np.int16)
     layers = [_placed(rng, people, each, width, height) for each in _heights(rng, height)]
     for number, layer in enumerate(layers, start=1):
         if rng.random() < 0.12:
-            _paste_thing(rng, canvas, owner, places)
+            _paste_object(rng, canvas, owner, places)
         _paste(canvas, owner, _dyed(rng, layer, canvas, blur), number)
     if rng.random() < 0.2:
-        _paste_thing(rng, canvas, owner, places)
+        _paste_object(rng, canvas, owner, places)
     found = [_seen(layer, owner == number) for number, layer in enumerate(layers, start=1)]
     return _simulate_camera(rng, canvas), [each for each in found if each is not None]
 
@@ -63,21 +63,21 @@ def compose(
 def single_person_image(
     rng: np.random.Generator, cut: Cutout, places: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, Person | None]:
-    """A picture around one person, whom at times something hides in part; None: hides all."""
+    """Return an image of one person, at times partly occluded; None for the person if fully occluded."""
     rows, columns = cut.alpha.shape
     height, width = (round(side * rng.uniform(1.05, 1.5)) for side in (rows, columns))
     canvas, enlarged = _background(rng, places, width, height)
-    owner = np.full((height, width), _UNMATCHED, np.int16)
+    owner = np.full((height, width), _BACKGROUND, np.int16)
     left, top = rng.integers(width - columns + 1), rng.integers(height - rows + 1)
     layer = _Layer(cut, int(left), int(top))
     _paste(canvas, owner, _dyed(rng, layer, canvas, enlarged), number=1)
     if rng.random() < 0.2:
-        _paste_thing(rng, canvas, owner, places)
+        _paste_object(rng, canvas, owner, places)
     return _simulate_camera(rng, canvas), _seen(layer, owner == 1)
 
 
 def _heights(rng: np.random.Generator, height: int) -> np.ndarray:
-    """[N] pixels of the people, ascending: the tallest are in front."""
+    """Return the heights [N] of the people in pixels, ascending: the tallest are in front."""
     count = min(_MAX_PEOPLE, 1 + rng.geometric(0.3))
     largest = _HEIGHTS[1] * height
     if rng.random() < 0.5:  # a group of similar size
@@ -97,7 +97,7 @@ def _placed(
         feet = height * rng.uniform(0.35, 0.5) + 0.75 * tall + rng.normal(0, 0.04) * height
     else:
         feet = rng.uniform(0.3 * tall, height + 0.6 * tall)
-    # The larger, the further it may reach out of the picture.
+    # Larger people may extend further beyond the image.
     left = rng.uniform(-0.5, 0.5 + width / cut.alpha.shape[1] - 1) * cut.alpha.shape[1]
     return _Layer(cut, round(left), round(feet - cut.alpha.shape[0]))
 
@@ -105,7 +105,7 @@ def _placed(
 def _background(
     rng: np.random.Generator, places: Sequence[np.ndarray], width: int, height: int
 ) -> tuple[np.ndarray, float]:
-    """[height, width, 3] uint8 of one to four pictures, and how many times it was enlarged."""
+    """Return a background [height, width, 3] uint8 of one to four images, and its magnification."""
     columns, rows = ((1, 1), (1, 1), (2, 1), (1, 2), (2, 2))[rng.integers(5)] if width >= 480 else (1, 1)
     canvas, most = np.empty((height, width, 3), np.uint8), 1.0
     xs, ys = (
@@ -121,7 +121,7 @@ def _background(
 
 
 def _cover(rng: np.random.Generator, place: np.ndarray, width: int, height: int) -> tuple[np.ndarray, float]:
-    """A piece of a picture that fills the space, and how many times it was enlarged."""
+    """Return a part of an image that fills the space, and its magnification."""
     scale = max(width / place.shape[1], height / place.shape[0]) * rng.uniform(1, 1.4)
     size = max(width, round(place.shape[1] * scale)), max(height, round(place.shape[0] * scale))
     large = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR if scale > 1 else cv2.INTER_AREA)
@@ -131,13 +131,13 @@ def _cover(rng: np.random.Generator, place: np.ndarray, width: int, height: int)
 
 
 def _dyed(rng: np.random.Generator, layer: _Layer, canvas: np.ndarray, enlarged: float) -> _Layer:
-    """The person in the light and the sharpness of the place."""
+    """Adapt a person to the brightness and sharpness of the background."""
     image = layer.cut.image.astype(np.float32)
-    sure = layer.cut.alpha > 0.5
+    opaque = layer.cut.alpha > 0.5
     top, left = max(layer.top, 0), max(layer.left, 0)
     behind = canvas[top : layer.top + image.shape[0], left : layer.left + image.shape[1]]
-    if behind.size and sure.any():
-        own, there = image[sure].mean(axis=0), behind.reshape(-1, 3).mean(axis=0)
+    if behind.size and opaque.any():
+        own, there = image[opaque].mean(axis=0), behind.reshape(-1, 3).mean(axis=0)
         contrast = rng.uniform(0.6, 1.1)
         image = (image - own) * contrast + own + rng.uniform(0, 0.45) * (there - own)
     sigma = 0.35 * (enlarged - 1) * rng.uniform(0.5, 1.2)
@@ -148,7 +148,7 @@ def _dyed(rng: np.random.Generator, layer: _Layer, canvas: np.ndarray, enlarged:
 
 
 def _paste(canvas: np.ndarray, owner: np.ndarray, layer: _Layer, number: int) -> None:
-    """Blend the person in, and note whose the pixels are."""
+    """Blend a person in, and record the owner of the pixels."""
     height, width = owner.shape
     rows, columns = layer.cut.alpha.shape
     top, left = max(layer.top, 0), max(layer.left, 0)
@@ -163,10 +163,10 @@ def _paste(canvas: np.ndarray, owner: np.ndarray, layer: _Layer, number: int) ->
     owner[there][alpha[..., 0] > 0.5] = number
 
 
-def _paste_thing(
+def _paste_object(
     rng: np.random.Generator, canvas: np.ndarray, owner: np.ndarray, places: Sequence[np.ndarray]
 ) -> None:
-    """Something that is nobody, with an edge as soft as people have: it hides, and must not be found."""
+    """Paste an occluding object with an edge as soft as that of people."""
     height, width = owner.shape
     size = np.maximum(np.round(rng.uniform(0.06, 0.4, 2) * [width, height]).astype(int), 6)
     image, _ = _cover(rng, places[rng.integers(len(places))], int(size[0]), int(size[1]))
@@ -178,11 +178,11 @@ def _paste_thing(
     alpha = cv2.GaussianBlur(alpha, (0, 0), 0.7)
     cut = Cutout(np.ascontiguousarray(image), alpha, np.zeros((0, 3)), np.zeros(0), float(size[1]))
     left, top = (rng.uniform(-0.3, 1, 2) * [width, height]).astype(int)
-    _paste(canvas, owner, _Layer(cut, int(left), int(top)), _THING)
+    _paste(canvas, owner, _Layer(cut, int(left), int(top)), _OBJECT)
 
 
 def _seen(layer: _Layer, mask: np.ndarray) -> Person | None:
-    """What the picture shows of a person; None: nothing worth a word."""
+    """Return the visible person; None if hardly anything is visible."""
     whole, shown = np.count_nonzero(layer.cut.alpha > 0.5), np.count_nonzero(mask)
     if shown < max(_UNSEEN * whole, 4):
         return None
@@ -205,14 +205,14 @@ def _seen(layer: _Layer, mask: np.ndarray) -> Person | None:
 
 
 def _simulate_camera(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
-    """Now and then out of focus, moved, of a low resolution, or grainy."""
-    fate = rng.random()
-    if fate < 0.15:
+    """Add random defocus, motion blur, low resolution or noise."""
+    choice = rng.random()
+    if choice < 0.15:
         canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.5, 1.6))
-    elif fate < 0.22:
+    elif choice < 0.22:
         length = int(rng.integers(3, 9))
         canvas = cv2.blur(canvas, (length, 1) if rng.random() < 0.7 else (1, length))
-    elif fate < 0.35:
+    elif choice < 0.35:
         size, scale = canvas.shape[1::-1], rng.uniform(0.4, 0.8)
         canvas = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         canvas = cv2.resize(canvas, size, interpolation=cv2.INTER_LINEAR)

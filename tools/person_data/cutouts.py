@@ -1,4 +1,4 @@
-"""People cut out along their masks, ready to be pasted elsewhere."""
+"""Segmented people with soft edges, for pasting on other backgrounds."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -11,8 +11,8 @@ from person_data.labels import Person, clipped
 from person_data.reading import SourceContext
 from person_data.single import Masked, masked_ccp, masked_pennfudan
 
-_MIN_PX = 90  # height of a person who is worth cutting out
-_FILLED = 0.2, 0.9  # share of the box that a whole person's mask fills
+_MIN_PX = 90  # minimum height of a person
+_FILLED = 0.2, 0.9  # share of the box that the mask of a whole person fills
 _SHAPE = 1.4, 5.5  # height over width
 _MARGIN = 3  # pixels around the mask, for its soft edge
 _SOFT = 0.7  # pixels, deviation of that edge
@@ -20,7 +20,7 @@ _SOFT = 0.7  # pixels, deviation of that edge
 
 @dataclass(frozen=True)
 class Cutout:
-    """A person without surroundings."""
+    """A person without background."""
 
     image: np.ndarray  # [h, w, 3] uint8 RGB
     alpha: np.ndarray  # [h, w] float32, 0 to 1
@@ -30,9 +30,9 @@ class Cutout:
 
 
 def cutouts(context: SourceContext, *, held_out: bool) -> list[Cutout]:
-    """The people of Penn-Fudan and Clothing Co-Parsing, of the pictures on one side of the split alone."""
+    """Return the people of Penn-Fudan and Clothing Co-Parsing on one side of the split."""
     found: list[Cutout] = []
-    for masked in _pictures(context):
+    for masked in _images(context):
         if masked.held_out == held_out:
             people = context.teachers.label(masked.image, masked.boxes)
             found += cut_out(masked, people)
@@ -40,7 +40,7 @@ def cutouts(context: SourceContext, *, held_out: bool) -> list[Cutout]:
 
 
 def cut_out(masked: Masked, people: Iterable[Person]) -> Iterator[Cutout]:
-    """Those of a picture's people who are shown large and about whole."""
+    """Yield the people of an image that are large and nearly complete."""
     for mask, someone in zip(masked.masks, people, strict=True):
         left, top, right, bottom = someone.box
         size = np.float32([right - left, bottom - top])
@@ -51,7 +51,7 @@ def cut_out(masked: Masked, people: Iterable[Person]) -> Iterator[Cutout]:
 
 
 def mirrored(cut: Cutout) -> Cutout:
-    """The same person seen in a mirror; left joints become right ones."""
+    """Return the mirrored person; left joints become right ones."""
     keypoints = cut.keypoints[list(FLIP)]
     keypoints[:, 0] = np.where(keypoints[:, 2] > 0, cut.image.shape[1] - keypoints[:, 0], 0)
     scores = cut.keypoint_scores[list(FLIP)]
@@ -60,11 +60,11 @@ def mirrored(cut: Cutout) -> Cutout:
 
 
 def resized(cut: Cutout, height: float) -> Cutout:
-    """The person `height` pixels tall."""
+    """Return the person resized to `height` pixels."""
     scale = height / cut.height
     size = tuple(max(1, round(each * scale)) for each in cut.alpha.shape[::-1])
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    # Colours weighed by alpha: the old surroundings must not bleed in at the edge.
+    # Colours are weighted by alpha, so that the old background does not show at the edge.
     weighed = cv2.resize(cut.image.astype(np.float32) * cut.alpha[..., None], size, interpolation=way)
     alpha = cv2.resize(cut.alpha, size, interpolation=way)
     image = weighed / np.maximum(alpha, 1e-3)[..., None]
@@ -73,7 +73,7 @@ def resized(cut: Cutout, height: float) -> Cutout:
     return Cutout(np.clip(image, 0, 255).astype(np.uint8), alpha, keypoints, cut.keypoint_scores, height)
 
 
-def _pictures(context: SourceContext) -> Iterator[Masked]:
+def _images(context: SourceContext) -> Iterator[Masked]:
     yield from masked_pennfudan(context)
     yield from masked_ccp(context)
 
@@ -82,7 +82,7 @@ def _cut(image: np.ndarray, mask: np.ndarray, someone: Person) -> Cutout:
     around = clipped(someone.box + np.float32([-_MARGIN, -_MARGIN, _MARGIN, _MARGIN]), image.shape)
     left, top, right, bottom = around.astype(int)
     inside = np.s_[top:bottom, left:right]
-    # A pixel less all around: masks are drawn a little too wide, and a rim of old surroundings shows.
+    # Eroded by a pixel: masks are slightly too wide and would show a rim of the old background.
     core = cv2.erode(mask[inside].astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1)
     alpha = cv2.GaussianBlur(core.astype(np.float32), (0, 0), _SOFT)
     keypoints = someone.keypoints.copy()

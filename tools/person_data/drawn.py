@@ -1,4 +1,4 @@
-"""Frames of the synthetic benchmark, with other seeds, people and places than the clip of the demo."""
+"""Frames of the synthetic benchmark, with other seeds, people and places than the demo clip."""
 
 from collections.abc import Iterator
 
@@ -8,16 +8,16 @@ from eval.synthetic.benchmark import SyntheticConfig, SyntheticFrame
 from eval.synthetic.scene import Scene
 from person_data.labels import ImageRecord, Person, ignored, person
 
-_FRAMES = 16  # drawn of each scene, far apart
-_APART = 23  # frames
+_FRAMES = 16  # frames of each scene
+_APART = 23  # frames between two of them
 _SIZES = ((640, 360), (512, 384), (640, 360), (480, 480))
-_MOSTLY_HIDDEN = 0.12  # share of the box that shows the person; a person who is all seen fills about 0.4
+_MOSTLY_HIDDEN = 0.12  # share of the box that shows the person; an unoccluded person fills about 0.4
 _PCKH_HEAD = 0.6  # PCKh's head size, relative to the head box's diagonal
-FIRST_SEED = {False: 1000, True: 2000}  # of training, of what is held out; the demo's clip is of seed 0
+FIRST_SEED = {False: 1000, True: 2000}  # of training and of held-out scenes; the demo clip has seed 0
 
 
 def drawn(seed: int, count: int, *, held_out: bool) -> Iterator[ImageRecord]:
-    """`count` frames of as many scenes as that takes."""
+    """Yield `count` frames of as many scenes as needed."""
     for number in range(count):
         scene_number, row = divmod(number, _FRAMES)
         if row == 0:

@@ -1,4 +1,4 @@
-"""A labelled picture, and what is true of its labels in every source."""
+"""Labelled images and people, in the same form for all sources."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -8,42 +8,42 @@ import numpy as np
 
 from kprtrack.core.skeleton import KEYPOINTS
 
-LONG_SIDE = 640  # pixels of the pictures that are written
-MIN_HEIGHT = 8.0  # pixels of a person in the written picture; smaller ones are ignored
+LONG_SIDE = 640  # pixels of the written images
+MIN_HEIGHT = 8.0  # pixels of a person in the written image; smaller ones are ignored
 VISIBLE_CONFIDENCE, OCCLUDED_CONFIDENCE = (
     0.5,
     0.3,
-)  # a teacher's confidence of a joint that counts as visible, as hidden
-# On Leeds Sports Pose PP-TinyPose places 84 % of the joints right above 0.6, half of those at 0.35.
-MIN_JOINTS = 5  # known ones, of a person to learn poses from
+)  # minimum confidence of a teacher for visible and for occluded joints
+# On Leeds Sports Pose, 84 % of the joints of PP-TinyPose above 0.6 are correct, and half of those at 0.35.
+MIN_JOINTS = 5  # minimum known joints of a person in the pose data
 MIN_POSE_HEIGHT = 24.0  # pixels
 HELD_OUT_SHARE = 0.15
 
 
 @dataclass(frozen=True)
 class Person:
-    """A person, or with `ignore` a region of which nothing is known."""
+    """A person, or with `ignore` an ignore region."""
 
     box: np.ndarray  # [4] x1 y1 x2 y2
-    keypoints: np.ndarray  # [17, 3] x y v; v: 2 visible, 1 hidden or doubtful, 0 unknown
+    keypoints: np.ndarray  # [17, 3] x y v; v: 2 visible, 1 occluded or of low confidence, 0 unknown
     keypoint_scores: np.ndarray  # [17] 0 to 1
-    score: float = 1.0  # a teacher's, of the box
+    score: float = 1.0  # score of the box, by the teacher
     ignore: bool = False
-    posed: bool = True  # fit to learn poses from
-    head_px: float | None = None  # head size of PCKh, where it is true
+    posed: bool = True  # usable for pose training
+    head_px: float | None = None  # head size of PCKh, if annotated
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """A picture of a source with all its people."""
+    """An image of a source with all its people."""
 
     name: str  # unique in its source
     image: np.ndarray  # [H, W, 3] uint8 RGB
     people: tuple[Person, ...]
-    labels: str  # whose boxes: true, teacher, pasted or drawn
+    labels: str  # origin of the boxes: true, teacher, pasted or drawn
     held_out: bool
-    joints: str = "teacher"  # whose keypoints: true, teacher or drawn
-    detects: bool = True  # fit to learn boxes from: nobody in it lacks a label
+    joints: str = "teacher"  # origin of the keypoints: true, teacher or drawn
+    detects: bool = True  # usable for detector training: all people are labelled
     poses: bool = True
 
 
@@ -54,7 +54,7 @@ def person(
     head_px: float | None = None,
     ignore: bool = False,
 ) -> Person:
-    """A person with true labels; keypoints [17, 3] x y v."""
+    """Return a person with ground truth labels; keypoints [17, 3] x y v."""
     known = np.zeros((len(KEYPOINTS), 3), np.float32) if keypoints is None else np.float32(keypoints)
     known = np.where(known[:, 2:] > 0, known, 0)
     scores = (known[:, 2] > 0).astype(np.float32)
@@ -62,12 +62,12 @@ def person(
 
 
 def ignored(box: np.ndarray, score: float = 1.0) -> Person:
-    """A region to be left out of training and scoring."""
+    """Return an ignore region for training and scoring."""
     return replace(person(box, ignore=True), score=score)
 
 
 def person_from_teacher(box: np.ndarray, skeleton: np.ndarray, score: float = 1.0) -> Person:
-    """A person with the keypoints of a teacher: [17, 3] x y confidence."""
+    """Return a person with the keypoints of a teacher, [17, 3] x y confidence."""
     confidence = np.clip(skeleton[:, 2], 0, 1).astype(np.float32)
     states = np.select([confidence >= VISIBLE_CONFIDENCE, confidence >= OCCLUDED_CONFIDENCE], [2, 1], 0)
     keypoints = np.concatenate((skeleton[:, :2], states[:, None]), axis=1).astype(np.float32)
@@ -75,7 +75,7 @@ def person_from_teacher(box: np.ndarray, skeleton: np.ndarray, score: float = 1.
 
 
 def named_keypoints(names: Iterable[str], joints: np.ndarray) -> np.ndarray:
-    """[17, 3] of joints [J, 3] with names of any data set; joints that COCO lacks are left out."""
+    """Return COCO keypoints [17, 3] of joints [J, 3] named as in any data set; others are left out."""
     rows = {name.lower().replace(" ", "_"): row for row, name in enumerate(names)}
     found = np.zeros((len(KEYPOINTS), 3), np.float32)
     for target, name in enumerate(KEYPOINTS):
@@ -85,22 +85,22 @@ def named_keypoints(names: Iterable[str], joints: np.ndarray) -> np.ndarray:
 
 
 def around(points: np.ndarray, shape: tuple[int, ...], margin: float) -> np.ndarray:
-    """[4] box around points [N, 2], wider by `margin` pixels on each side, inside a picture of this shape."""
+    """Return the box [4] around points [N, 2], enlarged by `margin` pixels and clipped to an image shape."""
     return clipped(np.concatenate((points.min(axis=0) - margin, points.max(axis=0) + margin)), shape)
 
 
 def clipped(box: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The part of the box inside a picture of this shape (height first)."""
+    """Clip a box to an image of this shape (height first)."""
     return np.clip(np.float32(box), 0, np.float32([shape[1], shape[0]] * 2))
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
-    """[N] of boxes [N, 4]."""
+    """Return the areas [N] of boxes [N, 4]."""
     return np.prod(np.clip(boxes[..., 2:] - boxes[..., :2], 0, None), axis=-1)
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """[N, M] shared area of boxes [N, 4] and [M, 4], relative to the smaller of the two."""
+    """Return the intersection [N, M] of boxes [N, 4] and [M, 4], relative to the smaller area."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     shared = area(np.concatenate((low, high), axis=2))
@@ -108,7 +108,7 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def fitted(image: ImageRecord) -> ImageRecord:
-    """The picture with a long side of at most LONG_SIDE, its boxes inside it, its tiny people ignored."""
+    """Return the image with a long side of at most LONG_SIDE, clipped boxes and tiny people ignored."""
     height, width = image.image.shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -119,7 +119,7 @@ def fitted(image: ImageRecord) -> ImageRecord:
 
 
 def held_out(names: Iterable[str], source: str, seed: int, share: float = HELD_OUT_SHARE) -> frozenset[str]:
-    """The names, drawn by seed and source, that are never trained on."""
+    """Return the held-out names, selected by seed and source."""
     ordered = sorted(set(names))
     rng = np.random.default_rng([seed, *source.encode()])
     chosen = rng.permutation(len(ordered))[: round(share * len(ordered))]

@@ -1,8 +1,8 @@
-"""People cut out, taken apart at the joints and put together in other poses: gymnasts out of passers-by.
+"""Reposed people: segmented people whose limbs are warped to the poses of athletes.
 
-Photographs with masks show people who stand and walk. Poses of sport are known without masks, by their joints
-alone. A limb is a strip of the picture along its bone; laid along another bone, turned and stretched, it
-shows that pose well enough to learn joints from. Not to be learnt from are boxes: nobody looks like that.
+Photographs with masks show standing and walking people. Poses of sport are annotated as joints without
+masks. A limb is a strip of the image along its bone; rotated and stretched to another bone, it shows that
+pose well enough to train a pose network. The results are not used to train detectors.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,16 +19,16 @@ from person_data.reading import SourceContext
 from person_data.single import lspet_people
 from person_data.street import backgrounds
 
-_SIZE_PX = 70.0, 300.0  # long side of a puppet in its picture
-_CANVAS_PX = 300.0  # long side of a puppet as it is put together
+_SIZE_PX = 70.0, 300.0  # long side of a reposed person in the image
+_CANVAS_PX = 300.0  # long side of a reposed person during composition
 _FACE, _LIMB_JOINTS = slice(0, 5), slice(5, 17)
 _NECK, _PELVIS, _TOP = 17, 18, 19  # derived: mid-shoulders, mid-hips, top of the head
-_RATIO = 1.7  # how much longer than the body's scale a bone may become
-_TURNED = 0.25  # shoulders' width over torso's length, of a back or front that is clearly one
+_RATIO = 1.7  # maximum stretch of a bone relative to the scale of the body
+_TURNED = 0.25  # width of the shoulders over length of the torso, for a clear front or back view
 _MARGIN = 0.35  # around the joints, relative to the torso
 _SOFT_PX = 1.0  # deviation of a limb's edge
 _STREAM = 7  # of random numbers, apart from those of composites
-_BEHIND = 0.25  # how often an arm is behind the body
+_BEHIND = 0.25  # probability that an arm is behind the body
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Part:
     start: int
     end: int
     radius: float  # relative to the torso's length
-    beyond: float  # how far it goes on after its end, relative to the radius: hands and feet
+    beyond: float  # extension beyond the end, relative to the radius: hands and feet
 
 
 def _limb(side: str, start: str, end: str, radius: float, beyond: float) -> _Part:
@@ -58,7 +58,7 @@ _HEAD = _Part(_NECK, _TOP, 0.36, 1.0)
 
 
 def puppets(context: SourceContext, count: int) -> Iterator[ImageRecord]:
-    """At most `count` pictures for training: of the people and in the poses that are not held out."""
+    """Yield at most `count` training images of people and poses that are not held out."""
     people = [each for each in cutouts(context, held_out=False) if _whole(each)]
     poses = _poses(context)
     places = [each.image for each in backgrounds(context) if not each.held_out]
@@ -75,7 +75,7 @@ def puppets(context: SourceContext, count: int) -> Iterator[ImageRecord]:
 
 
 def _drawn(rng: np.random.Generator, people: Sequence[Cutout], poses: np.ndarray) -> Cutout:
-    """One of the people in a pose that fits."""
+    """Return a random person in a random pose that fits."""
     while True:
         cut, pose = people[rng.integers(len(people))], poses[rng.integers(len(poses))]
         own = _with_derived(cut)
@@ -84,7 +84,15 @@ def _drawn(rng: np.random.Generator, people: Sequence[Cutout], poses: np.ndarray
 
 
 def posed(cut: Cutout, own: np.ndarray, pose: np.ndarray, scale: float, rng: np.random.Generator) -> Cutout:
-    """The person in another pose. own, pose: [20, 2] pixels; scale: of the body between the two."""
+    """Return a person in another pose.
+
+    Args:
+        cut: The person.
+        own: Its joints [20, 2] in pixels.
+        pose: Joints of the new pose [20, 2] in pixels.
+        scale: Scale of the body in the new pose.
+        rng: Random generator.
+    """
     low, high = pose.min(axis=0), pose.max(axis=0)
     torso_px = float(np.linalg.norm(own[_NECK] - own[_PELVIS]))
     margin = _MARGIN * torso_px * scale
@@ -107,7 +115,7 @@ def posed(cut: Cutout, own: np.ndarray, pose: np.ndarray, scale: float, rng: np.
         canvas += cover[..., None] * (colour - canvas)
         alpha = np.maximum(alpha, cover)
         if part is _TORSO:
-            hidden = [each.end for each in far if _covered(there[each.end], cover)]
+            hidden = [each.end for each in far if _is_occluded(there[each.end], cover)]
             keypoints[hidden], scores[hidden] = 0, 0
         if part is _HEAD:
             keypoints[_FACE, :2] = cut.keypoints[_FACE, :2] @ matrix[:, :2].T + matrix[:, 2]
@@ -118,19 +126,19 @@ def posed(cut: Cutout, own: np.ndarray, pose: np.ndarray, scale: float, rng: np.
     return Cutout(np.clip(canvas, 0, 255).astype(np.uint8), alpha, keypoints, scores, tall)
 
 
-def _covered(point: np.ndarray, cover: np.ndarray) -> bool:
+def _is_occluded(point: np.ndarray, cover: np.ndarray) -> bool:
     column, row = np.clip(point.astype(int), 0, np.array(cover.shape[::-1]) - 1)
     return bool(cover[row, column] > 0.5)
 
 
 def _whole(cut: Cutout) -> bool:
-    """Whether every joint from shoulders to ankles, and the nose, is surely known."""
-    sure = cut.keypoint_scores >= VISIBLE_CONFIDENCE
-    return bool(sure[_LIMB_JOINTS].all() and sure[0] and abs(_facing(_with_derived(cut))) > _TURNED)
+    """Return whether all joints from shoulders to ankles, and the nose, have high confidence."""
+    confident = cut.keypoint_scores >= VISIBLE_CONFIDENCE
+    return bool(confident[_LIMB_JOINTS].all() and confident[0] and abs(_facing(_with_derived(cut))) > _TURNED)
 
 
 def _with_derived(cut: Cutout) -> np.ndarray:
-    """[20, 2]: the joints, neck, pelvis, and the top of the head where the mask ends above the nose."""
+    """Return [20, 2]: joints, neck, pelvis, and top of the head, where the mask ends above the nose."""
     points = cut.keypoints[:, :2].astype(np.float64)
     nose_x, nose_y = points[0].astype(int)
     column = cut.alpha[: max(nose_y, 1), np.clip(nose_x, 0, cut.alpha.shape[1] - 1)] > 0.5
@@ -139,7 +147,7 @@ def _with_derived(cut: Cutout) -> np.ndarray:
 
 
 def _middles(points: np.ndarray) -> np.ndarray:
-    """[2, 2] mid-shoulders and mid-hips."""
+    """Return [2, 2] mid-shoulders and mid-hips."""
     pairs = [
         [KEYPOINTS.index(f"{side}_{joint}") for side in ("left", "right")] for joint in ("shoulder", "hip")
     ]
@@ -147,14 +155,14 @@ def _middles(points: np.ndarray) -> np.ndarray:
 
 
 def _poses(context: SourceContext) -> np.ndarray:
-    """[N, 20, 2] of Leeds Sports Pose Extended, of those with all joints known, not seen from the side."""
+    """Return poses [N, 20, 2] of Leeds Sports Pose Extended with all joints, except side views."""
     found = []
     for each in lspet_people(context, "lspet"):
         if each.held_out or (each.joints[:, 2] <= 0).any():
             continue
         points = each.keypoints[:, :2].astype(np.float64)
         middles = _middles(points)
-        points[_FACE] = middles[0]  # goes with the head
+        points[_FACE] = middles[0]  # moves with the head
         pose = np.concatenate((points, middles, [each.top[:2]]))
         if abs(_facing(pose)) > _TURNED:
             found.append(pose)
@@ -162,7 +170,7 @@ def _poses(context: SourceContext) -> np.ndarray:
 
 
 def _facing(points: np.ndarray) -> float:
-    """Shoulders' width over torso's length: above 0 who shows the front, below who shows the back."""
+    """Return the width of the shoulders over the length of the torso, positive in front views."""
     torso = points[_PELVIS] - points[_NECK]
     across = points[KEYPOINTS.index("left_shoulder")] - points[KEYPOINTS.index("right_shoulder")]
     length = max(float(np.linalg.norm(torso)), 1e-6)
@@ -170,9 +178,9 @@ def _facing(points: np.ndarray) -> float:
 
 
 def _scale(own: np.ndarray, pose: np.ndarray) -> float | None:
-    """Of the body in the pose, relative to the person's; None if the pose does not fit the person.
+    """Return the scale of the body in the pose; None if the pose does not fit the person.
 
-    Bones that point at the camera look short, hence a high share of the ratios.
+    Bones that point at the camera appear short, so a high quantile of the ratios is used.
     """
     if _facing(own) * _facing(pose) < 0:
         return None
@@ -188,7 +196,7 @@ def _scale(own: np.ndarray, pose: np.ndarray) -> float | None:
 
 
 def _laid(part: _Part, own: np.ndarray, there: np.ndarray, scale: float) -> np.ndarray:
-    """[2, 3] from the person's pixels to the puppet's: bone on bone, `scale` across it."""
+    """Return the transform [2, 3] from the pixels of the person to the new pose, along one bone."""
     before, after = own[part.end] - own[part.start], there[part.end] - there[part.start]
     lengths = np.linalg.norm(before), max(float(np.linalg.norm(after)), 1.0)
     frames = [
@@ -200,7 +208,7 @@ def _laid(part: _Part, own: np.ndarray, there: np.ndarray, scale: float) -> np.n
 
 
 def _strip(part: _Part, own: np.ndarray, torso_px: float, shape: tuple[int, ...]) -> np.ndarray:
-    """[h, w] 0 to 1: what lies near the bone."""
+    """Return a soft mask [h, w] of the pixels near a bone."""
     radius = part.radius * torso_px
     bone = own[part.end] - own[part.start]
     end = own[part.end] + bone / max(float(np.linalg.norm(bone)), 1e-6) * radius * (part.beyond - 1)

@@ -1,4 +1,4 @@
-"""Files of the folder of real data: clear errors for what is missing, pictures out of zip files."""
+"""Read files of the folder of real data, and images from zip files."""
 
 import zipfile
 from dataclasses import dataclass
@@ -16,63 +16,63 @@ from reid.datasets.crops import read_image
 
 @dataclass(frozen=True)
 class SourceContext:
-    """What every source is given."""
+    """What all sources need."""
 
     real: Path  # the folder of real data
     teachers: Teachers
     seed: int
 
     def path(self, name: str, source: str) -> Path:
-        """A file or folder below `real`. Raises: InputError that names the source if it is missing."""
+        """Return a file or folder below `real`. Raises: InputError if it is missing."""
         found = self.real / name
         if not found.exists():
             raise InputError(f"The source '{source}' needs {found}. Get it, or add --without {source}.")
         return found
 
     def json(self, name: str, source: str) -> Any:
-        """What a json file below `real` holds."""
+        """Return the content of a JSON file below `real`."""
         return load_json(self.path(name, source))
 
     def image(self, name: str, source: str) -> np.ndarray:
-        """[H, W, 3] uint8 RGB."""
+        """Return an image [H, W, 3] uint8 RGB."""
         return read_image(self.path(name, source))
 
     def archive(self, name: str, source: str) -> "Archive":
-        """An open zip file below `real`."""
+        """Open a zip file below `real`."""
         return Archive(self.path(name, source))
 
 
 class Archive:
-    """A zip file of pictures and texts; names are those inside it."""
+    """A zip file of images and texts; names are those inside it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
             self._zip = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is no valid zip file: {error}. Copy it again.") from error
+            raise InputError(f"{path} is not a valid zip file: {error}. Copy it again.") from error
 
     def names(self, folder: str, ending: str) -> list[str]:
-        """The files of a folder, without ending, in order."""
+        """Return the files of a folder without suffix, sorted."""
         found = [Path(name) for name in self._zip.namelist() if name.endswith(ending)]
         return sorted(each.stem for each in found if each.parent.as_posix() == folder)
 
     def text(self, name: str) -> str:
-        """A text file."""
+        """Return the content of a text file."""
         return self._bytes(name).decode("utf-8", "replace")
 
     def image(self, name: str) -> np.ndarray:
-        """[H, W, 3] uint8 RGB."""
+        """Return an image [H, W, 3] uint8 RGB."""
         return np.ascontiguousarray(self._decoded(name, cv2.IMREAD_COLOR)[..., ::-1])
 
     def labels(self, name: str) -> np.ndarray:
-        """[H, W] uint8 as stored."""
+        """Return a label image [H, W] uint8."""
         return self._decoded(name, cv2.IMREAD_UNCHANGED)
 
     def _decoded(self, name: str, mode: int) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(self._bytes(name), np.uint8), mode)
         if image is None:
-            raise InputError(f"{self._path}: {name} is no picture that can be read. Copy the file again.")
+            raise InputError(f"{self._path}: {name} cannot be decoded as an image. Copy the file again.")
         return image
 
     def _bytes(self, name: str) -> bytes:

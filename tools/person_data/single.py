@@ -22,18 +22,20 @@ from reid.datasets.layout import split_identities
 
 _PF_BOX = re.compile(r"object (\d+).*\(Xmin, Ymin\).*: \((\d+), (\d+)\) - \((\d+), (\d+)\)")
 _FACE = 5  # the first rows of COCO's joints
-_WRONG = 0.3  # of the person's size: a true joint so far from a teacher's sure one is not believed
-_VERY_SURE = 0.8
+_WRONG = (
+    0.3  # of the person's size: an annotated joint this far from a confident one of the teacher is dropped
+)
+_VERY_CONFIDENT = 0.8
 _CUHK_PER_PERSON = 6  # crops of one identity
 _BATCH = 32
-_MIN_MASK = 0.02  # of the picture: some masks of Clothing Co-Parsing are empty
-_LSPET_MARGIN_PX = 8.0  # around the joints: the box of a person of whom no box is known
-CUHK03_TRAIN = 600  # identities, as configs/reid/cuhk03_small.py draws them with seed 0
+_MIN_MASK = 0.02  # of the image: some masks of Clothing Co-Parsing are empty
+_LSPET_MARGIN_PX = 8.0  # around the joints, for people without a box
+CUHK03_TRAIN = 600  # identities, as in configs/reid/cuhk03_small.py with seed 0
 
 
 @dataclass(frozen=True)
 class Masked:
-    """A picture with the pixels of some of its people."""
+    """An image with the masks of some of its people."""
 
     name: str
     image: np.ndarray  # [H, W, 3] uint8 RGB
@@ -44,7 +46,7 @@ class Masked:
 
 @dataclass(frozen=True)
 class SportsPerson:
-    """One crop of Leeds Sports Pose Extended; joints are x y known, pixels of the crop."""
+    """One crop of Leeds Sports Pose Extended; joints are x y known, in pixels of the crop."""
 
     name: str
     joints: np.ndarray  # [14, 3] float32, as annotated
@@ -55,7 +57,7 @@ class SportsPerson:
 
 
 def lspet_people(context: SourceContext, source: str) -> list[SportsPerson]:
-    """Every crop; the same ones are held out for every source made of them."""
+    """Return all crops; the same ones are held out in all sources made of them."""
     data = context.json("pose/lspet_crops.json", source)
     neck, top = (data["joint_order"].index(name) for name in ("neck", "head_top"))
     test = held_out([name for name, _ in data["images"]], "lspet", context.seed)
@@ -70,7 +72,7 @@ def lspet_people(context: SourceContext, source: str) -> list[SportsPerson]:
 
 
 def masked_pennfudan(context: SourceContext) -> Iterator[Masked]:
-    """Every picture of Penn-Fudan."""
+    """Yield all images of Penn-Fudan."""
     archive = context.archive("detect/pennfudan.zip", "pennfudan")
     names = archive.names("pennfudan/img", ".jpg")
     test = held_out(names, "pennfudan", context.seed)
@@ -78,13 +80,13 @@ def masked_pennfudan(context: SourceContext) -> Iterator[Masked]:
         labels = archive.labels(f"pennfudan/mask/{name}.png")
         found = _PF_BOX.findall(archive.text(f"pennfudan/ann/{name}.txt"))
         masks = tuple(labels == int(number) for number, *_ in found)
-        # Its pixels count from 1, and the last belongs to the box.
+        # Pixels count from 1, and the last one is inside the box.
         boxes = np.float32([[int(edge) for edge in each[1:]] for each in found]) - np.float32([1, 1, 0, 0])
         yield Masked(name, archive.image(f"pennfudan/img/{name}.jpg"), masks, boxes, name in test)
 
 
 def masked_ccp(context: SourceContext) -> Iterator[Masked]:
-    """Every picture of Clothing Co-Parsing; all that a person wears or carries belongs to the person."""
+    """Yield all images of Clothing Co-Parsing; clothes and bags belong to the person."""
     archive = context.archive("parsing/ccp_half.zip", "ccp")
     names = archive.names("ccp_half/img", ".jpg")
     test = held_out(names, "ccp", context.seed)
@@ -98,17 +100,17 @@ def masked_ccp(context: SourceContext) -> Iterator[Masked]:
 
 
 def pennfudan(context: SourceContext) -> Iterator[ImageRecord]:
-    """True boxes; joints, and regions to ignore where somebody has no box, by the teachers."""
+    """Yield images with ground truth boxes; joints and ignore regions are by the teachers."""
     return (_labelled_image(context, each, 640) for each in masked_pennfudan(context))
 
 
 def ccp(context: SourceContext) -> Iterator[ImageRecord]:
-    """The same of Clothing Co-Parsing."""
+    """Yield the same of Clothing Co-Parsing."""
     return (_labelled_image(context, each, 416) for each in masked_ccp(context))
 
 
 def lspet(context: SourceContext) -> Iterator[ImageRecord]:
-    """Crops with 14 true joints; the face is the teacher's where it is sure."""
+    """Yield crops with 14 ground truth joints; the face is the teacher's where confident."""
     archive = context.archive("pose/lspet_crops.zip", "lspet")
     for rows in _parts(lspet_people(context, "lspet")):
         images = [archive.image(f"lspet_crops/{each.name}") for each in rows]
@@ -122,19 +124,19 @@ def lspet(context: SourceContext) -> Iterator[ImageRecord]:
             head = float(np.hypot(*(ends[0] - ends[1])[:2])) if (ends[:, 2] > 0).all() else None
             keypoints = each.keypoints * np.float32([1, 1, 2])
             someone = person(box, keypoints, head_px=head)
-            if not each.held_out:  # what is scored stays as it was annotated
+            if not each.held_out:  # held-out annotations stay unchanged
                 someone = _with_face(_corrected(someone, found[0]), found[0])
             name = each.name.partition(".")[0]
             yield ImageRecord(name, image, (someone,), "true", each.held_out, "true", detects=False)
 
 
 def cuhk03(context: SourceContext) -> Iterator[ImageRecord]:
-    """Crops of the identities that re-identification trains on; the others are its test."""
+    """Yield crops of the training identities of ReID; the others are its test set."""
     return _cuhk(context, "cuhk03", "reid/cuhk03_train.zip", lambda name: int(name.partition("_")[0]))
 
 
 def cuhk01(context: SourceContext) -> Iterator[ImageRecord]:
-    """Crops of CUHK01, whose people may be CUHK03's too: for poses that does not matter."""
+    """Yield crops of CUHK01, whose people may also be in CUHK03, which does not matter for poses."""
     return _cuhk(context, "cuhk01", "reid/cuhk01.zip", lambda name: int(name[:4]))
 
 
@@ -181,10 +183,10 @@ def _labelled_image(context: SourceContext, masked: Masked, canvas_px: int) -> I
 
 
 def _corrected(someone: Person, teacher: np.ndarray) -> Person:
-    """Without the joints that a very sure teacher sees far away: LSPET mixes up left and right at times."""
+    """Drop joints far from confident joints of the teacher: LSPET sometimes confuses left and right."""
     size = max(someone.box[2:] - someone.box[:2])
     away = np.hypot(*(teacher[:, :2] - someone.keypoints[:, :2]).T) > _WRONG * size
-    wrong = away & (teacher[:, 2] >= _VERY_SURE) & (someone.keypoints[:, 2] > 0)
+    wrong = away & (teacher[:, 2] >= _VERY_CONFIDENT) & (someone.keypoints[:, 2] > 0)
     keypoints = np.where(wrong[:, None], 0, someone.keypoints)
     return replace(someone, keypoints=keypoints, keypoint_scores=np.where(wrong, 0, someone.keypoint_scores))
 

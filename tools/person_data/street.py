@@ -1,4 +1,4 @@
-"""Sources of whole scenes: videos, MOT17, PoseTrack18, the samples of mmpose, pictures without people."""
+"""Sources of whole scenes: videos, MOT17, PoseTrack18, the samples of mmpose, images without people."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,16 +28,16 @@ from person_data.teachers import NOTHING, SAME
 
 HELD_OUT_VIDEOS = ("mmaction2_basketball",)
 HELD_OUT_MOT = ("MOT17-09-FRCNN", "MOT17-13-FRCNN")
-_FRAMES = 80  # most of a video
-_MIN_GAP_S = 0.1  # between two frames: nearer ones show the same
-_WIDE = 900  # pixels of the long side from which small people are looked for on a larger canvas
+_FRAMES = 80  # maximum of a video
+_MIN_GAP_S = 0.1  # minimum time between two frames
+_WIDE = 900  # pixels of the long side from which on the canvas is larger
 _CANVAS, _WIDE_CANVAS, _SMALL_CANVAS = 640, 832, 416  # pixels
 _MOT_PERSON, _MOT_UNCLEAR = (
     1,
     (2, 7, 8, 12),
-)  # MOT17's classes: people; riders, standers, distractors, mirrored
-_MOT_VISIBLE = 0.25  # share of a person seen, below which it is ignored
-_MOT_POSED = 0.6  # the same, to learn its pose: the teacher may place joints on who stands in front
+)  # MOT17's classes: people; on vehicle, static, distractor, reflection
+_MOT_VISIBLE = 0.25  # visible share below which a person is ignored
+_MOT_POSED = 0.6  # the same for pose training: the teacher may place joints on the occluding person
 _POSETRACK_HEAD = 0.6  # PCKh's head size, relative to the head box's diagonal
 _MPII_MARGIN = 0.08  # around the joints, relative to their extent: MPII has no boxes
 _MPII = (
@@ -45,7 +45,7 @@ _MPII = (
     *("neck", "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow"),
     "left_wrist",
 )
-# Hands and an arm that hold an animal, by class: found by looking at all pictures that passed the teacher.
+# ImageNet classes with hands that hold an animal, found by inspecting all images without detections.
 _WITH_HANDS = ("n01742172", "n02342885")
 _COCO_LIKE = {
     "coco": "coco/test_coco.json",
@@ -57,7 +57,7 @@ _COCO_LIKE = {
 
 
 def videos(context: SourceContext) -> Iterator[ImageRecord]:
-    """Frames of every video, labelled by the teachers."""
+    """Yield frames of all videos, labelled by the teachers."""
     folder = context.path("videos", "videos")
     for path in sorted(folder.glob("*.mp4")):
         with open_source(path) as video:
@@ -71,7 +71,7 @@ def videos(context: SourceContext) -> Iterator[ImageRecord]:
 
 
 def mot17(context: SourceContext) -> Iterator[ImageRecord]:
-    """Every frame of MOT17-mini with its true boxes, hidden parts included, and the teacher's joints."""
+    """Yield all frames of MOT17-mini with ground truth boxes of whole bodies, and the teacher's joints."""
     folder = context.path("tracking/MOT17-mini/train", "mot17")
     for sequence in sorted(path for path in folder.iterdir() if path.is_dir()):
         inner = f"tracking/MOT17-mini/train/{sequence.name}"
@@ -87,7 +87,7 @@ def mot17(context: SourceContext) -> Iterator[ImageRecord]:
 
 
 def posetrack18(context: SourceContext) -> Iterator[ImageRecord]:
-    """The annotated frames of PoseTrack18; whoever is not annotated is ignored."""
+    """Yield the annotated frames of PoseTrack18; unannotated people are ignored."""
     folder = "tracking/mmpose_posetrack18"
     data = context.json(f"{folder}/annotations/test_posetrack18_val.json", "posetrack18")
     test = held_out([image["file_name"] for image in data["images"]], "posetrack18", context.seed, 1 / 3)
@@ -107,7 +107,7 @@ def posetrack18(context: SourceContext) -> Iterator[ImageRecord]:
 
 
 def mmpose(context: SourceContext) -> Iterator[ImageRecord]:
-    """A few pictures each of COCO, CrowdPose, OCHuman, JHMDB, AI Challenger and MPII, truly labelled."""
+    """Yield a few images with ground truth of COCO, CrowdPose, OCHuman, JHMDB, AI Challenger and MPII."""
     sets = {name: context.json(f"pose/mmpose_samples/{file}", "mmpose") for name, file in _COCO_LIKE.items()}
     mpii = context.json("pose/mmpose_samples/mpii/test_mpii.json", "mmpose")
     by_file = {file: list(rows) for file, rows in groupby(mpii, key=lambda row: row["image"])}
@@ -128,7 +128,7 @@ def mmpose(context: SourceContext) -> Iterator[ImageRecord]:
 
 
 def backgrounds(context: SourceContext) -> Iterator[ImageRecord]:
-    """Pictures of ImageNet in which the teacher sees nobody, even at a very low score."""
+    """Yield images of ImageNet without detections of the teacher, even at a very low score."""
     for name, image, test in _imagenet(context, "backgrounds"):
         if name.partition("_")[0] in _WITH_HANDS:
             continue
@@ -137,7 +137,7 @@ def backgrounds(context: SourceContext) -> Iterator[ImageRecord]:
 
 
 def everyday(context: SourceContext) -> Iterator[ImageRecord]:
-    """Pictures of ImageNet in which the teacher sees somebody: its boxes."""
+    """Yield images of ImageNet with detections of the teacher."""
     for name, image, test in _imagenet(context, "everyday"):
         people = context.teachers.label_all(image, _SMALL_CANVAS)
         if any(not each.ignore for each in people):
@@ -145,7 +145,7 @@ def everyday(context: SourceContext) -> Iterator[ImageRecord]:
 
 
 def sports(context: SourceContext) -> Iterator[ImageRecord]:
-    """Crops of Leeds Sports Pose Extended with the teacher's boxes; whom it overlooks is ignored."""
+    """Yield crops of Leeds Sports Pose Extended with the teacher's boxes; missed people are ignored."""
     archive = context.archive("pose/lspet_crops.zip", "sports")
     for each in lspet_people(context, "sports"):
         image = archive.image(f"lspet_crops/{each.name}")
@@ -159,7 +159,7 @@ def sports(context: SourceContext) -> Iterator[ImageRecord]:
 
 
 def _imagenet(context: SourceContext, source: str) -> Iterator[tuple[str, np.ndarray, bool]]:
-    """Name, picture and whether it is held out: the same ones for every source made of them."""
+    """Yield name, image and whether it is held out, the same for all sources made of them."""
     archive = context.archive("detect/imagenet_samples.zip", source)
     names = archive.names("imagenet_samples", ".jpg")
     test = held_out(names, "backgrounds", context.seed)
@@ -172,14 +172,14 @@ def _canvas(image: np.ndarray) -> int:
 
 
 def _with_others(context: SourceContext, image: ImageRecord) -> ImageRecord:
-    """The same with regions to ignore where the teacher finds whom nobody annotated."""
+    """Add ignore regions for detections of the teacher without annotation."""
     boxes = np.float32([each.box for each in image.people]).reshape(-1, 4)
     others = context.teachers.unlabelled(image.image, boxes, _canvas(image.image))
     return replace(image, people=(*image.people, *others))
 
 
 def _mot_boxes(rows: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes [N, 4] of people, [M, 4] of what may be one, and how much of the N is seen, 0 to 1."""
+    """Return boxes of people [N, 4], of ambiguous ones [M, 4], and the visible share [N] of the people."""
     # MOT counts pixels from 1.
     corners = np.concatenate((rows[:, 2:4] - 1, rows[:, 2:4] + rows[:, 4:6] - 1), axis=1)
     boxes = np.float32([clipped(each, shape) for each in corners]).reshape(-1, 4)

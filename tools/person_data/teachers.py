@@ -1,6 +1,6 @@
-"""What the teachers see in a picture: people by YOLOX-nano, joints by PP-TinyPose, kept on disk.
+"""Pseudo-labels of the teachers, cached on disk: people by YOLOX-nano, joints by PP-TinyPose.
 
-The networks are loaded only for what is not there yet.
+The networks are loaded only if a result is not in the cache.
 """
 
 import hashlib
@@ -18,27 +18,27 @@ from kprtrack.core.skeleton import KEYPOINTS
 from person_data.labels import LONG_SIDE, MIN_POSE_HEIGHT, Person, ignored, overlaps, person_from_teacher
 
 YOLOX, TINYPOSE = "weights/yolox_nano_torch_from_onnx.pth", "weights/tinypose_256x192_fp16.xml"
-MIN_SCORE = 0.4  # of a box that counts as a person; below, as a region to be ignored
-NOTHING = 0.05  # score below which nobody is there
-SAME = 0.5  # shared area of the smaller box: the same person seen twice
-_INSIDE, _PART = 0.8, 0.15  # a box so far inside a sure one, of a lower score: a part of that person
+MIN_SCORE = 0.4  # of a person; boxes below are ignore regions
+NOTHING = 0.05  # minimum score of the detector
+SAME = 0.5  # share of the smaller box: the same person detected twice
+_INSIDE, _PART = 0.8, 0.15  # a box of low score this far inside a confident one is a part of that person
 
-Find = Callable[[np.ndarray], np.ndarray]  # picture -> [N, 5] x1 y1 x2 y2 score
+Find = Callable[[np.ndarray], np.ndarray]  # image -> [N, 5] x1 y1 x2 y2 score
 Place = Callable[
     [Sequence[np.ndarray], Sequence[np.ndarray]], list[np.ndarray]
-]  # pictures, boxes -> [N, 17, 3]
+]  # images, boxes -> [N, 17, 3]
 
 
 class Teachers:
-    """Two teachers with a memory: a picture and its boxes that were seen before are not looked at again."""
+    """The two teachers with a cache of their outputs."""
 
-    def __init__(self, real: Path, memory: Path, *, threads: int = 1) -> None:
-        self._real, self._memory, self._threads = real, memory, threads
+    def __init__(self, real: Path, cache: Path, *, threads: int = 1) -> None:
+        self._real, self._cache, self._threads = real, cache, threads
         self._find: dict[int, Find] = {}
         self._place: Place | None = None
 
     def people(self, image: np.ndarray, canvas_px: int) -> np.ndarray:
-        """[N, 5] x1 y1 x2 y2 score above NOTHING, on a canvas of this long side."""
+        """Return [N, 5] x1 y1 x2 y2 score above NOTHING, on a canvas of this long side."""
         path = self._path("boxes", _digest(image), str(canvas_px).encode())
         if not path.exists():
             if canvas_px not in self._find:
@@ -47,7 +47,7 @@ class Teachers:
         return np.load(path, allow_pickle=False)
 
     def skeletons(self, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """For each picture [N, 17, 3] x y confidence of its boxes [N, 4]."""
+        """Return [N, 17, 3] x y confidence of the boxes [N, 4] of each image."""
         paths = [self.skeleton_paths(*pair) for pair in zip(images, boxes, strict=True)]
         new = [[row for row, path in enumerate(own) if not path.exists()] for own in paths]
         todo = [number for number, rows in enumerate(new) if rows]
@@ -61,12 +61,12 @@ class Teachers:
         return [np.float32(own).reshape(-1, len(KEYPOINTS), 3) for own in loaded]
 
     def skeleton_paths(self, image: np.ndarray, boxes: np.ndarray) -> list[Path]:
-        """The files that keep the skeletons of these boxes [N, 4]."""
-        seen = _digest(image)
-        return [self._path("joints", seen, np.float32(box).tobytes()) for box in boxes]
+        """Return the cache files of the skeletons of these boxes [N, 4]."""
+        digest = _digest(image)
+        return [self._path("joints", digest, np.float32(box).tobytes()) for box in boxes]
 
     def label(self, image: np.ndarray, boxes: np.ndarray, scores: np.ndarray | None = None) -> list[Person]:
-        """The people of known boxes [N, 4], with the teacher's keypoints where they are large enough."""
+        """Return people of known boxes [N, 4], with keypoints of the teacher if large enough."""
         scores = np.ones(len(boxes)) if scores is None else scores
         least = MIN_POSE_HEIGHT * max(1.0, max(image.shape) / LONG_SIDE)
         large = (boxes[:, 3] - boxes[:, 1]) >= least
@@ -78,16 +78,16 @@ class Teachers:
         ]
 
     def label_all(self, image: np.ndarray, canvas_px: int) -> list[Person]:
-        """Everybody the teacher finds; who is doubtful is ignored."""
+        """Return all detections of the teacher; those of low score are ignored."""
         found = self.people(image, canvas_px)
-        sure = found[:, 4] >= MIN_SCORE
-        people = self.label(image, found[sure, :4], found[sure, 4])
-        shared = overlaps(found[:, :4], found[sure, :4]).max(axis=1, initial=0)
-        doubtful = ~sure & ((shared < _INSIDE) | (found[:, 4] > _PART))
-        return people + [ignored(row[:4], float(row[4])) for row in found[doubtful]]
+        confident = found[:, 4] >= MIN_SCORE
+        people = self.label(image, found[confident, :4], found[confident, 4])
+        shared = overlaps(found[:, :4], found[confident, :4]).max(axis=1, initial=0)
+        ambiguous = ~confident & ((shared < _INSIDE) | (found[:, 4] > _PART))
+        return people + [ignored(row[:4], float(row[4])) for row in found[ambiguous]]
 
     def unlabelled(self, image: np.ndarray, labelled: np.ndarray, canvas_px: int) -> list[Person]:
-        """Ignored regions: whom the teacher finds beside the labelled boxes [N, 4]."""
+        """Return ignore regions for detections without a labelled box [N, 4]."""
         found = self.people(image, canvas_px)
         new = (overlaps(found[:, :4], labelled) < SAME).all(axis=1)
         return [ignored(row[:4], float(row[4])) for row in found[new & (found[:, 4] >= 2 * NOTHING)]]
@@ -102,13 +102,13 @@ class Teachers:
             raise InputError(f"The teacher {path} is missing. Every source but synthetic needs it.")
         return path
 
-    def _path(self, kind: str, seen: bytes, question: bytes) -> Path:
-        name = hashlib.sha1(kind.encode() + seen + question, usedforsecurity=False).hexdigest()
-        return self._memory / kind / name[:2] / f"{name}.npy"
+    def _path(self, kind: str, image: bytes, query: bytes) -> Path:
+        name = hashlib.sha1(kind.encode() + image + query, usedforsecurity=False).hexdigest()
+        return self._cache / kind / name[:2] / f"{name}.npy"
 
 
 def open_detector(weights: Path, pose_weights: Path, canvas_px: int, *, threads: int) -> Find:
-    """YOLOX-nano on a canvas of this long side, trimmed to the picture."""
+    """Return YOLOX-nano on a canvas of this long side, trimmed to the image."""
     from kprtrack.training.reid_annotations import crop_networks
 
     options = {"input_height": canvas_px, "input_width": canvas_px, "min_score": NOTHING}
@@ -124,7 +124,7 @@ def open_detector(weights: Path, pose_weights: Path, canvas_px: int, *, threads:
 
 
 def open_pose(weights: Path, *, threads: int) -> Place:
-    """PP-TinyPose, the mirrored crop averaged in."""
+    """Return PP-TinyPose with flip test."""
     from kprtrack.training.reid_annotations import crop_networks
 
     estimate, _ = crop_networks(_config(weights, threads), detects=False)

@@ -1,4 +1,4 @@
-"""The files: pictures, one list per source as it is finished, and the lists of all sources in COCO's form."""
+"""Write images, one list for each finished source, and the lists of all sources in COCO's format."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
@@ -23,15 +23,15 @@ Entry = dict[str, Any]
 def write_source(
     out: Path, source: str, images: Iterable[ImageRecord], settings: Mapping[str, Any]
 ) -> list[Entry]:
-    """The entries of a source; made only if they are not there yet with these settings.
+    """Write the images of a source and return its entries; a finished source is not made again.
 
-    Pictures that are there are kept if the settings are the same as when the source was begun.
+    Existing images of an unfinished source are kept if the settings are the same.
     """
     done, begun = out / "parts" / f"{source}.json", out / "parts" / f"{source}.begun.json"
     wanted = orjson.loads(orjson.dumps(settings))
     known = load_json(done) if done.exists() else None
-    if isinstance(known, dict) and known.get("settings") == wanted:
-        return known["pictures"]
+    if isinstance(known, dict) and known.get("settings") == wanted and "images" in known:
+        return known["images"]
     keep = begun.exists() and load_json(begun) == wanted
     write_file(begun, orjson.dumps(wanted))
     entries = []
@@ -43,13 +43,13 @@ def write_source(
             write_file(path, data.tobytes(), concurrent=True)
         entries.append(_entry(small, source))
         if len(entries) % 200 == 0:
-            print(f"{source}: {len(entries)} pictures", flush=True)
-    write_file(done, orjson.dumps({"settings": wanted, "pictures": entries}))
+            print(f"{source}: {len(entries)} images", flush=True)
+    write_file(done, orjson.dumps({"settings": wanted, "images": entries}))
     return entries
 
 
 def write_lists(out: Path, entries: Sequence[Entry], metadata: Mapping[str, Any]) -> Entry:
-    """Write the lists and the summary; returns the summary."""
+    """Write the lists and the summary; return the summary."""
     summary: Entry = {**metadata, "lists": {}}
     for name in LISTS:
         chosen = [entry for entry in entries if belongs(entry, name)]
@@ -67,7 +67,7 @@ def write_lists(out: Path, entries: Sequence[Entry], metadata: Mapping[str, Any]
 
 
 def belongs(entry: Entry, name: str) -> bool:
-    """Whether a picture is in this list."""
+    """Return whether an image is in this list."""
     side = "train" if not entry["held_out"] else "val"
     if name.startswith("pose"):
         posed = any(each["posed"] for each in entry["people"])
@@ -79,7 +79,7 @@ def belongs(entry: Entry, name: str) -> bool:
 
 
 def coco(entries: Sequence[Entry], *, poses: bool) -> Entry:
-    """A list in COCO's form; one of poses leaves out everybody who is not fit to learn poses from."""
+    """Return a list in COCO's format; one of poses has only people usable for pose training."""
     images, annotations = [], []
     for number, entry in enumerate(entries, start=1):
         fields = ("file_name", "width", "height", "source", "labels", "joints")
@@ -128,13 +128,13 @@ def _annotation(each: Person) -> Entry:
 
 
 def _counts(entries: Sequence[Entry], *, poses: bool) -> Entry:
-    """Pictures, people and ignored regions by source."""
+    """Count images, people and ignore regions by source."""
     counts: dict[str, dict[str, int]] = {}
     for entry in entries:
-        own = counts.setdefault(entry["source"], {"pictures": 0, "people": 0, "ignored": 0})
+        own = counts.setdefault(entry["source"], {"images": 0, "people": 0, "ignored": 0})
         people = [each for each in entry["people"] if each["posed"] or not poses]
-        own["pictures"] += 1
+        own["images"] += 1
         own["people"] += sum(not each["iscrowd"] for each in people)
         own["ignored"] += sum(each["iscrowd"] for each in people)
-    total = {key: sum(own[key] for own in counts.values()) for key in ("pictures", "people", "ignored")}
+    total = {key: sum(own[key] for own in counts.values()) for key in ("images", "people", "ignored")}
     return {"total": total, "by_source": counts}

@@ -1,4 +1,4 @@
-"""How fast the networks and the whole pipeline run; weights are random unless real ones are given."""
+"""Measure the networks and the whole pipeline, with random weights unless real ones are available."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,11 +24,11 @@ from timing.scenes import five_people, made_up_image, skeletons
 
 HEIGHT, WIDTH = 720, 1280
 _FRAMES_AT_ONCE = 8
-_PAUSE_S = 0.05  # onnxruntime's own threads wait busily for a while after every call
+_PAUSE_S = 0.05  # the threads of onnxruntime wait busily for a while after every call
 
 
 def yolox(size: YoloxSize, rounds: int) -> dict[str, Timing]:
-    """One 720p frame: the network as it was trained, ours on the same canvas, and ours by default."""
+    """Measure one 720p frame: the network as trained, and ours on the full and on the default canvas."""
     torch.manual_seed(0)
     network = Yolox(size, 80).eval()
     frame, batch = Frame(0, 0.0, made_up_image(HEIGHT, WIDTH)), ComputeConfig(batch=1)
@@ -41,12 +41,16 @@ def yolox(size: YoloxSize, rounds: int) -> dict[str, Timing]:
     def as_trained() -> None:
         suppress(decode(network(canvas), side, side)[0], 0.1, 0.65)
 
-    ways = {"plain": as_trained, "full canvas": lambda: full([frame]), "default": lambda: trimmed([frame])}
+    ways = {
+        "reference": as_trained,
+        "full canvas": lambda: full([frame]),
+        "default": lambda: trimmed([frame]),
+    }
     return in_turns(ways, rounds)
 
 
 def hrnet(rounds: int, people: int = 8) -> dict[str, Timing]:
-    """`people` crops of 256 x 192 through HRNet-w32, no mirrored pass."""
+    """Measure `people` crops of 256 x 192 through HRNet-w32, without flip test."""
     torch.manual_seed(0)
     network = Hrnet(32).eval()
     ours = HrnetPose(HrnetConfig(), network, ComputeConfig())
@@ -57,11 +61,11 @@ def hrnet(rounds: int, people: int = 8) -> dict[str, Timing]:
     def as_trained() -> None:
         network(pixels)
 
-    return in_turns({"plain": as_trained, "ours": lambda: ours.heatmaps(crops)}, rounds)
+    return in_turns({"reference": as_trained, "ours": lambda: ours.heatmaps(crops)}, rounds)
 
 
 def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
-    """`people` prompted crops of one frame through KPR on SwinV2-B: one by one, and in one batch."""
+    """Measure `people` prompted crops of one frame through KPR on SwinV2-B, one by one and in one batch."""
     torch.manual_seed(0)
     model = Kpr(KprConfig()).eval()
     reid_encoder = KprEncoder(KprEncoderConfig(), model, ComputeConfig(batch=people))
@@ -77,7 +81,8 @@ def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
 
     poses = [Poses(keypoints)]
     return in_turns(
-        {"plain": one_by_one, "ours": lambda: reid_encoder([Frame(0, 0.0, image)], [found], poses)}, rounds
+        {"reference": one_by_one, "ours": lambda: reid_encoder([Frame(0, 0.0, image)], [found], poses)},
+        rounds,
     )
 
 
@@ -94,7 +99,7 @@ def backends(shared: Path, threads: int, rounds: int) -> dict[str, dict[str, Tim
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name, crops = session.get_inputs()[0].name, rng.standard_normal((16, 3, 256, 128), dtype=np.float32)
     ours = open_network_file(path, compute).run
-    ways = {"plain": lambda: session.run(None, {name: crops}), "ours": lambda: ours(crops)}
+    ways = {"reference": lambda: session.run(None, {name: crops}), "ours": lambda: ours(crops)}
     found["OSNet x0.25, ONNX"] = in_turns(ways, rounds, pause_s=_PAUSE_S)
     path = weights / "tinypose_256x192_fp16.xml"
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
@@ -103,45 +108,45 @@ def backends(shared: Path, threads: int, rounds: int) -> dict[str, dict[str, Tim
     request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
     people = rng.standard_normal((16, 3, 256, 192), dtype=np.float32)
     pose = open_network_file(path, compute).run
-    ways = {"plain": lambda: request.infer([people]), "ours": lambda: pose(people)}
+    ways = {"reference": lambda: request.infer([people]), "ours": lambda: pose(people)}
     found["PP-TinyPose, OpenVINO"] = in_turns(ways, rounds, pause_s=_PAUSE_S)
     return found
 
 
 def pipeline(shared: Path | None, frames: int) -> tuple[dict[str, Timing], int, int]:
-    """Totals of each stage over `frames` 720p frames; how many frames and people there were."""
+    """Return the total time of each stage over `frames` 720p frames, and the numbers of frames and people."""
     networks, clip, fps = _real(shared, frames) if shared else _made_up(frames)
     totals, people = stages(networks, clip, fps)
     return totals, len(clip), people
 
 
 def stages(networks: Networks, clip: list[Frame], fps: float) -> tuple[dict[str, Timing], int]:
-    """Totals of detector, pose, reid, tracker and of the whole over a clip; how many people were seen."""
+    """Return the total times of all stages and of the whole over a clip, and the number of detections."""
     times: Times = {}
 
-    def watched(name: str, call: Callable[..., object]) -> Callable[..., object]:
-        def run(*given: object) -> object:
-            answers: list[object] = []
-            times.setdefault(name, []).append(timed(lambda: answers.append(call(*given))))
-            return answers[0]
+    def measured(name: str, call: Callable[..., object]) -> Callable[..., object]:
+        def run(*arguments: object) -> object:
+            results: list[object] = []
+            times.setdefault(name, []).append(timed(lambda: results.append(call(*arguments))))
+            return results[0]
 
         return run
 
     list(observe(clip[:2], networks, 2))  # warm up
-    seen_through = Networks(
-        watched("detector", networks.detect),
-        watched("pose", networks.estimate_poses),
-        watched("reid", networks.embed),
+    measured_networks = Networks(
+        measured("detector", networks.detect),
+        measured("pose", networks.estimate_poses),
+        measured("reid", networks.embed),
     )
-    update, people = watched("tracker", build_tracker(ComponentConfig("kpr"), fps).update), 0
+    update, people = measured("tracker", build_tracker(ComponentConfig("kpr"), fps).update), 0
 
-    def all_of_it() -> None:
+    def run_all() -> None:
         nonlocal people
-        for observation in observe(clip, seen_through, _FRAMES_AT_ONCE):
+        for observation in observe(clip, measured_networks, _FRAMES_AT_ONCE):
             people += len(observation)
             update(observation)
 
-    whole = timed(all_of_it)
+    whole = timed(run_all)
     totals = {
         name: Timing(sum(w for w, _ in spent), sum(c for _, c in spent)) for name, spent in times.items()
     }
@@ -149,7 +154,7 @@ def stages(networks: Networks, clip: list[Frame], fps: float) -> tuple[dict[str,
 
 
 def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
-    """Random YOLOX-s, HRNet-w32 and KPR; five people stand where the made-up boxes are."""
+    """Return YOLOX-s, HRNet-w32 and KPR with random weights, whose outputs are replaced by five people."""
     torch.manual_seed(0)
     compute, rng = ComputeConfig(), np.random.default_rng(0)
     detect = YoloxDetector(YoloxConfig(size="s"), Yolox("s", 80).eval(), compute)
@@ -163,9 +168,9 @@ def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
         return [Detections(each, np.full(5, 0.9, np.float32)) for each in found]
 
     def poses(batch: list[Frame], people: list[Detections]) -> list[Poses]:
-        found = pose([frame.image for frame in batch], people)
-        for one, shown in zip(found, people, strict=True):
-            one.keypoints[:] = skeletons(shown.boxes, rng)  # a random network finds nobody's joints
+        found = pose(batch, people)
+        for one, detections in zip(found, people, strict=True):
+            one.keypoints[:] = skeletons(detections.boxes, rng)  # random weights give random joints
         return found
 
     networks = Networks(boxes, poses, embed)
@@ -173,7 +178,7 @@ def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
 
 
 def _real(shared: Path, frames: int) -> tuple[Networks, list[Frame], float]:
-    """YOLOX-nano, PP-TinyPose and OSNet on a street video."""
+    """Return YOLOX-nano, PP-TinyPose and OSNet with real weights, and a street video."""
     weights = shared / "real" / "weights"
     config = TrackConfig(
         detector=ComponentConfig("yolox-nano", str(weights / "yolox_nano_torch_from_onnx.pth")),

@@ -1,8 +1,8 @@
-"""ByteTrack one object at a time, as its published program computes: what ours are measured against.
+"""Reference implementation of ByteTrack, which updates one track at a time.
 
-Source: docs/reference/tracking_and_evaluation.md 4. The arithmetic only; the published code is not used.
-Matrices are 8 x 8 per track and corrected by a Cholesky solution each; prediction and overlap are vectorised,
-as in the published program.
+Source: docs/reference/tracking_and_evaluation.md 4. It implements the published algorithm without its code.
+The covariance of each track is 8 x 8 and updated by a Cholesky decomposition; prediction and overlap are
+vectorised, as in the published program.
 """
 
 import lap
@@ -15,7 +15,7 @@ _READ = np.eye(4, 8)
 
 
 class _Track:
-    """One person: a Kalman filter over centre x, centre y, aspect and height, and a life cycle."""
+    """One track: a Kalman filter over centre x, centre y, aspect and height, and a state."""
 
     def __init__(self, box: np.ndarray, number: int, frame: int) -> None:
         self.mean = np.r_[_measured(box), np.zeros(4)]
@@ -43,7 +43,7 @@ class _Track:
 
 
 class ReferenceByteTrack:
-    """Follows boxes through one video at 30 frames per second."""
+    """Tracks the boxes of one video at 30 frames per second."""
 
     def __init__(self) -> None:
         self.tracked: list[_Track] = []
@@ -52,7 +52,7 @@ class ReferenceByteTrack:
         self.next_number = 1
 
     def update(self, boxes: np.ndarray, scores: np.ndarray) -> dict[int, int]:
-        """Identity -> row of this frame's detections."""
+        """Return identity -> row of the detections of this frame."""
         self.frame += 1
         boxes = boxes.astype(np.float64)
         high = [row for row in range(len(boxes)) if scores[row] > TRACK_THRESH]
@@ -83,7 +83,7 @@ class ReferenceByteTrack:
         scores: np.ndarray | None,
         limit: float,
     ) -> tuple[list[_Track], list[int]]:
-        """Pair and correct; the tracks and the detections left over."""
+        """Match and update; return the unmatched tracks and detections."""
         if not tracks or not rows:
             return tracks, rows
         similarity = _overlap(np.array([track.box() for track in tracks]), boxes[rows])
@@ -106,12 +106,12 @@ class ReferenceByteTrack:
         born: list[_Track],
         was_lost: set[int],
     ) -> None:
-        """Who is tracked and who is lost from now on; the removal of the long lost comes a frame late."""
+        """Update the lists of tracked and lost tracks; removal comes one frame late, as published."""
         dead = {id(track) for track in gone} | {id(track) for track in pool if track.removed}
         for track in pool:
             if id(track) in was_lost and track.lost and self.frame - track.observation > MAX_LOST_FRAMES:
                 track.removed = True
-        # In the published order: those seen all along, newborn, found again.
+        # In the published order: continued, new and re-found tracks.
         stayed = [track for track in [*pool, *tentative] if id(track) not in was_lost and not track.lost]
         stayed = [track for track in stayed if id(track) not in {id(one) for one in gone}]
         found = [track for track in pool if id(track) in was_lost and not track.lost]
@@ -157,7 +157,7 @@ def _predict(tracks: list[_Track]) -> None:
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union with the last pixel included, [A, B]."""
+    """Return the intersection over union [A, B], with the last pixel included."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.clip(high - low + 1, 0, None).prod(2)

@@ -1,7 +1,7 @@
-"""The published way to score PoseTrack21, one frame, joint and threshold at a time: ours is held against it.
+"""Reference implementation of PoseTrack21's evaluation, one frame, joint and threshold at a time.
 
-Source: docs/reference/tracking_and_evaluation.md 2.1 and 2.2. The arithmetic only; the official code is not
-used. Box HOTA itself is TrackEval's, from its package: `read_boxes` makes what it takes.
+Source: docs/reference/tracking_and_evaluation.md 2.1 and 2.2. It implements the official algorithm without
+its code. Box HOTA is computed by the TrackEval package from the data of `read_boxes`.
 """
 
 import json
@@ -30,7 +30,7 @@ class ReferencePerson:
 
     id: int
     points: np.ndarray  # [15, 2]
-    head_size: float  # of true people
+    head_size: float  # NaN in tracks
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ReferenceFrame:
 
 
 def frames_of(sequence: Sequence) -> list[ReferenceFrame]:
-    """The annotated frames of a sequence in memory."""
+    """Return the annotated frames of a sequence."""
     frames = []
     for number in np.flatnonzero(sequence.labelled):
         sides = [
@@ -58,7 +58,7 @@ def frames_of(sequence: Sequence) -> list[ReferenceFrame]:
 
 
 def read_frames(ground_truth: Path, results: Path) -> list[ReferenceFrame]:
-    """The annotated frames of a pair of pose files."""
+    """Return the annotated frames of a pair of pose files."""
     sides = []
     content = json.loads(ground_truth.read_bytes())
     for annotations in (content["annotations"], json.loads(results.read_bytes())["annotations"]):
@@ -76,10 +76,13 @@ def read_frames(ground_truth: Path, results: Path) -> list[ReferenceFrame]:
 
 
 def reference_keypoint_hota(frames: List[ReferenceFrame], *, fixed: bool = False) -> Scores:
-    """Arrays [19, 15 joints + total] of one sequence.
+    """Return arrays [19, 15 joints + total] of one sequence.
 
-    fixed: a frame without prediction adds its own joints to the misses, not those of the whole sequence.
-    Where the official program crashes, in a frame without truth, predicted joints are false positives.
+    Where the official program crashes, in a frame without ground truth, predicted joints are false positives.
+
+    Args:
+        frames: The annotated frames.
+        fixed: A frame without predictions adds its own joints to the misses, not those of the whole sequence.
     """
     frames = [_without_ignored(frame) for frame in frames]
     gt_joints, track_joints = defaultdict(_no_joints), defaultdict(_no_joints)
@@ -89,21 +92,21 @@ def reference_keypoint_hota(frames: List[ReferenceFrame], *, fixed: bool = False
                 joints[person.id] += _present(person)
     everything = sum(gt_joints.values(), _no_joints())
     misses_of_empty_frames = _no_joints()
-    hits, closeness = np.zeros((len(ALPHAS), JOINTS)), np.zeros((len(ALPHAS), JOINTS))
-    found = _no_joints()  # true joints of frames with predictions
-    runs = defaultdict(list)  # (alpha, joint, true id) -> [track id, length]
+    hits, similarity_sum = np.zeros((len(ALPHAS), JOINTS)), np.zeros((len(ALPHAS), JOINTS))
+    found = _no_joints()  # ground truth joints of frames with predictions
+    runs = defaultdict(list)  # (alpha, joint, ground truth ID) -> [track id, length]
     for frame in frames:
         wanted = sum((_present(person) for person in frame.ground_truth), _no_joints())
         if not frame.tracks and track_joints:
             misses_of_empty_frames += wanted if fixed or not frame.ground_truth else everything
             continue
         found += wanted
-        _match(frame, hits, closeness, runs)
+        _match(frame, hits, similarity_sum, runs)
     scores = {
         "HOTA_TP": hits,
         "HOTA_FN": found + misses_of_empty_frames - hits,
         "HOTA_FP": sum(track_joints.values(), _no_joints()) - hits,
-        "LocA": np.maximum(1e-10, closeness) / np.maximum(1e-10, hits),
+        "LocA": np.maximum(1e-10, similarity_sum) / np.maximum(1e-10, hits),
         **_association(hits, runs, gt_joints, track_joints),
     }
     columns = _final(scores)
@@ -114,20 +117,20 @@ def reference_keypoint_hota(frames: List[ReferenceFrame], *, fixed: bool = False
 
 
 def combine_reference(sequences: List[Scores]) -> Scores:
-    """Keypoint HOTA of all sequences: counts are summed, the rest is weighted by hits in every column."""
+    """Combine keypoint HOTA of all sequences: sums of counts, the other fields weighted by hits."""
     combined = {name: sum(scores[name] for scores in sequences) for name in COUNTS}
     hits = combined["HOTA_TP"]
     for name in ("AssA", "AssRe", "AssPr", "FragA"):
         combined[name] = sum(scores[name] * scores["HOTA_TP"] for scores in sequences) / np.maximum(1, hits)
-    closeness = sum(scores["LocA"] * scores["HOTA_TP"] for scores in sequences)
-    combined["LocA"] = np.maximum(1e-10, closeness) / np.maximum(1e-10, hits)
+    similarity_sum = sum(scores["LocA"] * scores["HOTA_TP"] for scores in sequences)
+    combined["LocA"] = np.maximum(1e-10, similarity_sum) / np.maximum(1e-10, hits)
     return _final(combined)
 
 
 def read_boxes(ground_truth: Path, results: Path) -> dict:
-    """What TrackEval's metrics take, from a folder of posetrack_mot and a file of results.
+    """Return the input of TrackEval's metrics, from a folder of posetrack_mot and a file of results.
 
-    In frames with regions, results that match no true box and lie in a region are left out.
+    In frames with regions, unmatched results inside a region are left out.
     """
     images = json.loads((ground_truth / "image_info.json").read_bytes())
     sides = [np.loadtxt(file, delimiter=",", ndmin=2) for file in (ground_truth / "gt" / "gt.txt", results)]
@@ -143,16 +146,18 @@ def read_boxes(ground_truth: Path, results: Path) -> dict:
         if regions and similarity.size:
             matched = np.where(similarity >= 0.5, similarity, 0)
             rows, columns = linear_sum_assignment(-matched)
-            free = set(range(len(boxes))) - set(columns[matched[rows, columns] > 0].tolist())
-            kept[[row for row in free if any(_in_region(boxes[row], region) for region in regions)]] = False
+            unmatched = set(range(len(boxes))) - set(columns[matched[rows, columns] > 0].tolist())
+            kept[[row for row in unmatched if any(_in_region(boxes[row], region) for region in regions)]] = (
+                False
+            )
         data["gt_ids"].append(true_ids)
         data["tracker_ids"].append(ids[kept])
         data["similarity_scores"].append(similarity[:, kept])
     for side, count in (("gt", "num_gt"), ("tracker", "num_tracker")):
-        every = np.concatenate(data[f"{side}_ids"])
-        names = np.unique(every)
+        all_ids = np.concatenate(data[f"{side}_ids"])
+        names = np.unique(all_ids)
         data[f"{side}_ids"] = [np.searchsorted(names, ids) for ids in data[f"{side}_ids"]]
-        data |= {f"{count}_ids": len(names), f"{count}_dets": len(every)}
+        data |= {f"{count}_ids": len(names), f"{count}_dets": len(all_ids)}
     return data
 
 
@@ -166,7 +171,7 @@ def _no_joints() -> np.ndarray:
 
 
 def _present(person: ReferencePerson) -> np.ndarray:
-    """[15] 1 where x and y are above 0."""
+    """Return [15] 1 where x and y are above 0."""
     return (person.points > 0).all(1).astype(float)
 
 
@@ -186,7 +191,7 @@ def _without_ignored(frame: ReferenceFrame) -> ReferenceFrame:
 
 
 def _similarity(ground_truth: ReferencePerson, track: ReferencePerson) -> np.ndarray:
-    """[15]: 1 at the same place, 0 half a head away."""
+    """Return [15]: 1 at the same position, 0 half a head size away."""
     similarity = _no_joints()
     for joint in np.flatnonzero(_present(ground_truth) * _present(track)):
         distance = np.linalg.norm(ground_truth.points[joint] - track.points[joint]) / ground_truth.head_size
@@ -194,8 +199,8 @@ def _similarity(ground_truth: ReferencePerson, track: ReferencePerson) -> np.nda
     return similarity
 
 
-def _match(frame: ReferenceFrame, hits: np.ndarray, closeness: np.ndarray, runs: dict) -> None:
-    """Adds a frame's hits."""
+def _match(frame: ReferenceFrame, hits: np.ndarray, similarity_sum: np.ndarray, runs: dict) -> None:
+    """Add the hits of a frame."""
     if not frame.ground_truth or not frame.tracks:
         return
     similarity = np.array(
@@ -208,7 +213,7 @@ def _match(frame: ReferenceFrame, hits: np.ndarray, closeness: np.ndarray, runs:
                 if similarity[row, column, joint] < alpha - EPSILON:
                     continue
                 hits[number, joint] += 1
-                closeness[number, joint] += similarity[row, column, joint]
+                similarity_sum[number, joint] += similarity[row, column, joint]
                 track = frame.tracks[column].id
                 history = runs[number, joint, frame.ground_truth[row].id]
                 if history and history[-1][0] == track:
@@ -223,14 +228,14 @@ def _association(hits: np.ndarray, runs: dict, gt_joints: dict, track_joints: di
         at, matched = (number, joint), Counter()
         for track, length in history:
             matched[track] += length
-        gt_files = gt_joints[ground_truth][joint]
+        gt_count = gt_joints[ground_truth][joint]
         for track, count in matched.items():
             tracks = track_joints[track][joint]
-            scores["AssA"][at] += count * count / max(1, gt_files + tracks - count)
-            scores["AssRe"][at] += count * count / max(1, gt_files)
+            scores["AssA"][at] += count * count / max(1, gt_count + tracks - count)
+            scores["AssRe"][at] += count * count / max(1, gt_count)
             scores["AssPr"][at] += count * count / max(1, tracks)
         for track, length in history:
-            union = gt_files + track_joints[track][joint] - matched[track]
+            union = gt_count + track_joints[track][joint] - matched[track]
             scores["FragA"][at] += length**2 / max(1, union)
     return {name: total / np.maximum(1, hits) for name, total in scores.items()}
 
@@ -252,7 +257,7 @@ def _final(scores: Scores) -> Scores:
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """[A, B] of x y w h."""
+    """Return the IoU [A, B] of boxes x y w h."""
     ends_a, ends_b = a[:, None, :2] + a[:, None, 2:], b[:, :2] + b[:, 2:]
     sides = np.minimum(ends_a, ends_b) - np.maximum(a[:, None, :2], b[:, :2])
     shared = sides.clip(0).prod(2)

@@ -1,6 +1,6 @@
-"""The published way to make prompts, step by step and one keypoint at a time: what ours is measured against.
+"""Reference implementation of keypoint prompts, which draws one keypoint at a time.
 
-Source: docs/reference/kpr.md 2.3-2.6 and 9. The arithmetic only; the published code is not used.
+Source: docs/reference/kpr.md 2.3-2.6 and 9. It implements the published algorithm without its code.
 """
 
 import cv2
@@ -11,7 +11,7 @@ from reid.model.prompts import PromptConfig
 
 
 def reference_heatmaps(own: np.ndarray, others: np.ndarray, config: PromptConfig) -> np.ndarray:
-    """One person's prompt [C, h, w] float64 from skeletons [17, 3] and [M, 17, 3] in pixels of the crop."""
+    """Return the prompt [C, h, w] float64 of skeletons [17, 3] and [M, 17, 3] in pixels of the crop."""
     maps = _skeleton_maps(own, config)
     channels = [np.clip(maps[list(group)].max(0), 0, 1) for group in PROMPT_GROUPS[config.groups].values()]
     negative = np.zeros((config.height, config.width))
@@ -25,7 +25,7 @@ def reference_heatmaps(own: np.ndarray, others: np.ndarray, config: PromptConfig
 def reference_prompts(
     image: np.ndarray, boxes: np.ndarray, keypoints: np.ndarray, config: PromptConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Crops [N, 3, h, w] and prompts [N, C, h, w], both float32, of the people of a frame."""
+    """Return crops [N, 3, h, w] and prompts [N, C, h, w], both float32, of the people of a frame."""
     crops, prompts = [], []
     mean, std = np.array(config.mean, np.float32), np.array(config.std, np.float32)
     for row, box in enumerate(boxes):
@@ -40,7 +40,7 @@ def reference_prompts(
 
 
 def _moved(skeleton: np.ndarray, box: tuple[int, int, int, int], config: PromptConfig) -> np.ndarray:
-    """Frame pixels to crop pixels, keypoint by keypoint; those outside become zero."""
+    """Convert frame pixels to crop pixels, one keypoint at a time; keypoints outside become zero."""
     x1, y1, x2, y2 = box
     moved = np.zeros((len(skeleton), 3))
     for row, (x, y, confidence) in enumerate(skeleton):
@@ -50,7 +50,7 @@ def _moved(skeleton: np.ndarray, box: tuple[int, int, int, int], config: PromptC
 
 
 def _skeleton_maps(skeleton: np.ndarray, config: PromptConfig) -> np.ndarray:
-    """[17, h, w] float64, a map of full size for every keypoint."""
+    """Return [17, h, w] float64, a map of full size for every keypoint."""
     radius_px = int(config.width / 11)
     steps = np.arange(-radius_px, radius_px + 1)
     profile = np.exp(-0.5 * (steps / ((2 * radius_px + 1) / 4)) ** 2)

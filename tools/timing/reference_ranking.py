@@ -1,6 +1,6 @@
-"""The published way to rank a gallery, step by step: what ours is measured against.
+"""Reference implementation of the ranking of a gallery.
 
-Source: docs/reference/kpr.md 6 and 9. The arithmetic only; the published code is not used.
+Source: docs/reference/kpr.md 6 and 9. It implements the published algorithm without its code.
 """
 
 import numpy as np
@@ -12,7 +12,10 @@ GALLERY_CHUNK = 500
 def reference_distances(
     query: np.ndarray, query_visible: np.ndarray, gallery: np.ndarray, gallery_visible: np.ndarray
 ) -> np.ndarray:
-    """Mean Euclidean distance over shared parts [Q, G] of features [N, P, D] and bool visibility [N, P]."""
+    """Return the mean Euclidean distance over shared parts [Q, G].
+
+    Features are [N, P, D], visibility is bool [N, P].
+    """
     features, visible = torch.from_numpy(query).transpose(0, 1), torch.from_numpy(query_visible).T
     parts, means, masks = [], [], []
     for start in range(0, len(gallery), GALLERY_CHUNK):
@@ -29,7 +32,7 @@ def reference_distances(
         masks.append(mask)
     every_part, every_mask, mean = torch.cat(parts, 2), torch.cat(masks, 2), torch.cat(means, 1)
     far = every_part.max() + 1
-    every_part = every_part * every_mask + far * ~every_mask  # for the pictures
+    every_part = every_part * every_mask + far * ~every_mask  # for plots
     unshared = mean == -1
     return (mean * ~unshared + far * unshared).numpy()
 
@@ -44,7 +47,7 @@ def reference_ranking(
     same_camera: bool,
     ranks: int = 20,
 ) -> tuple[float, np.ndarray]:
-    """mAP and CMC; without `same_camera` the same person in the same camera is left out."""
+    """Return mAP and CMC; without `same_camera` the same person in the same camera is left out."""
     order = np.argsort(distance, axis=1, kind="stable")
     curves, precisions = [], []
     for row, identity in enumerate(query_identities):

@@ -1,4 +1,4 @@
-"""Made-up people to measure with: the same on every machine."""
+"""Random people and images as inputs of measurements, the same on every machine."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import numpy as np
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Observation, Poses
 
-# Where a standing person's 17 keypoints lie in the box, as fractions of its width and height.
+# The 17 keypoints of a standing person as fractions of the width and height of the box.
 _STANDING = np.array(
     [
         *[
@@ -28,7 +28,7 @@ _PARTS, _DIMENSIONS = 9, 512
 
 
 def random_walk(count: int, frames: int, seed: int = 0) -> Iterator[Observation]:
-    """`count` people at random walk in a picture of 1920 x 1080, all detected, a fifth of them doubtfully."""
+    """Yield `count` people on random walks at 1920 x 1080; a fifth of the detections has low scores."""
     rng = np.random.default_rng(seed)
     size = np.stack((rng.uniform(40, 80, count), rng.uniform(110, 220, count)), axis=1)
     corner = rng.uniform(0, 1, (count, 2)) * (1800, 850)
@@ -57,7 +57,7 @@ def random_walk(count: int, frames: int, seed: int = 0) -> Iterator[Observation]
 
 
 def skeletons(boxes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[N, 17, 3] float32: people who stand in the boxes, a fifth of the keypoints too doubtful to use."""
+    """Return [N, 17, 3] float32 standing people; a fifth of the keypoints has low confidence."""
     size = boxes[:, None, 2:] - boxes[:, None, :2]
     points = boxes[:, None, :2] + (_STANDING + rng.normal(0, 0.02, (len(boxes), 17, 2))) * size
     confidence = np.where(rng.random((len(boxes), 17, 1)) < 0.8, 0.9, 0.2)
@@ -65,7 +65,7 @@ def skeletons(boxes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def made_up_image(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """[H, W, 3] uint8: smooth blobs of colour with some noise."""
+    """Return an image [H, W, 3] uint8 of smooth colour blobs with noise."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 230, (height // 40 + 1, width // 40 + 1, 3), dtype=np.uint8)
     smooth = coarse.repeat(40, axis=0).repeat(40, axis=1)[:height, :width]
@@ -73,7 +73,7 @@ def made_up_image(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def five_people(width: int, height: int, frame: int) -> np.ndarray:
-    """[5, 4] float32 boxes of people who walk past each other."""
+    """Return boxes [5, 4] float32 of people who walk past each other."""
     rng = np.random.default_rng(7)
     size = np.stack((rng.uniform(70, 110, 5), rng.uniform(220, 320, 5)), axis=1)
     room = np.array((width, height)) - size - 1
