@@ -1,4 +1,4 @@
-"""Jobs in several processes, and how those end."""
+"""Jobs in several processes, and the end of the processes."""
 
 import subprocess
 import sys
@@ -15,13 +15,13 @@ from kprtrack.core.errors import UserError, WeightsError
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_every_job_runs_once_and_reports_progress(processes: int) -> None:
-    heard: list[int] = []
+    reported: list[int] = []
     with Workers(squares, processes) as workers:
         for _ in range(2):  # the processes stay for a second set of jobs
-            results = list(workers.run(range(5), heard.append))
+            results = list(workers.run(range(5), reported.append))
             assert sorted(square for square, _ in results) == [0, 1, 4, 9, 16]
             assert {number for _, number in results} <= set(range(processes))
-    assert sum(heard) == 10
+    assert sum(reported) == 10
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -61,7 +61,7 @@ if __name__ == "__main__":
 
 
 def test_workers_end_with_the_program_that_started_them(tmp_path: Path) -> None:
-    """A killed run leaves nobody behind who writes into the folder of the next one."""
+    """A killed run leaves no process that writes into the folder of the next one."""
     traces = [tmp_path / "a", tmp_path / "b"]
     file = tmp_path / "program.py"
     file.write_text(PROGRAM.format(traces=[str(path) for path in traces]))
@@ -72,7 +72,7 @@ def test_workers_end_with_the_program_that_started_them(tmp_path: Path) -> None:
     program.kill()
     program.wait()
     sizes: list[int] = []
-    for _ in range(200):  # until nobody writes any more
+    for _ in range(200):  # until no process writes any more
         before, sizes = sizes, [path.stat().st_size for path in traces]
         if sizes == before:
             break

@@ -12,12 +12,12 @@ GOLDEN = paths.GOLDEN / "eval_ap.json.gz"
 
 
 def golden_cases() -> dict[str, dict]:
-    """By name: sequences (regions by frame, rows of truth, rows of each tracker) and the kit's numbers."""
+    """Return the cases by name: sequences (regions, rows of both sides) and the numbers of the kit."""
     return json.loads(gzip.decompress(GOLDEN.read_bytes()))
 
 
 def sequence_of(case: dict, name: str, tracker: str) -> Sequence:
-    """One sequence; rows are frame, 17 x y, then two sides of the head (truth) or 17 scores (tracks)."""
+    """Return one sequence; rows are frame, 17 x y, then head box sides (ground truth) or 17 scores."""
     found = case["sequences"][name]
     regions = tuple(tuple(np.array(polygon, float) for polygon in frame) for frame in found["regions"])
     ground_truth, tracks = (np.array(rows, float) for rows in (found["truth"], found["tracks"][tracker]))
@@ -33,7 +33,7 @@ def sequence_of(case: dict, name: str, tracker: str) -> Sequence:
 def people(
     frames: np.ndarray, points: np.ndarray, scores: np.ndarray | None = None, heads: np.ndarray | None = None
 ) -> People:
-    """A side from what AP looks at; the rest is made up."""
+    """Return people from the data that AP uses; the rest is arbitrary."""
     count = len(frames)
     return People(
         frames=np.reshape(frames, count).astype(np.int64),

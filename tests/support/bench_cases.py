@@ -1,4 +1,4 @@
-"""A benchmark of two tiny videos in PoseTrack21's layout, and networks that count how often they run."""
+"""A benchmark of two tiny videos in PoseTrack21's layout, and networks that log their calls."""
 
 import json
 from dataclasses import replace
@@ -30,14 +30,14 @@ NO_REID = ComponentConfig("none")
 
 
 def make_root(root: Path, videos: tuple[str, ...] = VIDEOS) -> Path:
-    """Two people who walk to the right, differently coloured, in every video."""
+    """Write videos of two people who walk to the right, in different colours."""
     for number, name in enumerate(videos, start=1):
         _make_video(root, name, number)
     return root
 
 
-def given(root: Path, reid: ComponentConfig = NO_REID) -> TrackConfig:
-    """The true boxes and poses instead of networks."""
+def file_config(root: Path, reid: ComponentConfig = NO_REID) -> TrackConfig:
+    """Return a configuration with ground truth boxes and poses instead of networks."""
     ground_truth = str(root / "posetrack_data" / "val")
     return TrackConfig(
         ComponentConfig("file", ground_truth),
@@ -49,7 +49,7 @@ def given(root: Path, reid: ComponentConfig = NO_REID) -> TrackConfig:
 
 
 def mini_kpr(path: Path) -> ComponentConfig:
-    """A small encoder that listens to prompts."""
+    """Save a small encoder with prompts and return its configuration."""
     torch.manual_seed(1)
     model = Kpr(_MINI)
     torch.nn.init.normal_(model.prompt_tokens.conv.weight)
@@ -58,13 +58,13 @@ def mini_kpr(path: Path) -> ComponentConfig:
 
 
 def counting(log: Path, config: TrackConfig) -> Networks:
-    """The networks of `config`; each run of one is a line in `log`, also from other processes."""
+    """Return the networks of `config`; each call is a line in `log`, also from other processes."""
     networks = build_networks(config)
-    note(log, "build")
+    log_call(log, "build")
 
     def counted(name: str, call):  # type: ignore[no-untyped-def]
         def run(frames, *rest):  # type: ignore[no-untyped-def]
-            note(log, name)
+            log_call(log, name)
             return call(frames, *rest)
 
         return run
@@ -77,39 +77,39 @@ def counting(log: Path, config: TrackConfig) -> Networks:
     )
 
 
-def drawn_people(log: Path, config: TrackConfig) -> Networks:
-    """Networks that know where the people of `make_root` are; noted as those of `counting`."""
+def fake_networks(log: Path, config: TrackConfig) -> Networks:
+    """Return networks that output the people of `make_root`, logged as in `counting`."""
 
     def detect(frames: list[Frame]) -> list[Detections]:
-        note(log, "detect")
+        log_call(log, "detect")
         return [
             Detections((_corners(PEOPLE) + [3 * f.number, 0] * 2).astype(np.float32), np.ones(2, np.float32))
             for f in frames
         ]
 
     def estimate_poses(frames: list[Frame], people: list[Detections]) -> list[Poses]:
-        note(log, "pose")
+        log_call(log, "pose")
         return [empty_poses(len(found)) for found in people]
 
     def embed(frames: list[Frame], people: list[Detections], poses: list[Poses]) -> list[Appearance]:
-        note(log, "embed")
+        log_call(log, "embed")
         return [empty_appearance(len(found)) for found in people]
 
     return Networks(detect, estimate_poses, embed, {})
 
 
 def counter(log: Path) -> "partial[Networks]":
-    """A builder that can go to another process."""
+    """Return a builder that can be pickled."""
     return partial(counting, log)
 
 
-def note(log: Path, word: str) -> None:
+def log_call(log: Path, word: str) -> None:
     with log.open("a") as file:
         file.write(f"{word}\n")
 
 
-def noted(log: Path) -> list[str]:
-    """What ran since the last look."""
+def logged_calls(log: Path) -> list[str]:
+    """Return the calls since the last time, and empty the log."""
     words = log.read_text().split() if log.exists() else []
     log.write_text("")
     return words
@@ -126,7 +126,7 @@ def _make_video(root: Path, name: str, number: int) -> None:
     for frame in range(FRAMES):
         boxes = PEOPLE + np.array([3.0 * frame, 0, 0, 0])
         image_id = 10_000_000_000 + number * 10_000 + frame
-        # Not in the order of the names, as a folder listing would give: the ground truth decides.
+        # The order differs from that of the names: the order of the ground truth applies.
         file = folder / f"{FRAMES - frame:06d}.png"
         _draw(boxes, number).save(file)
         images.append(_image(file.relative_to(root), image_id, number))

@@ -60,12 +60,12 @@ def sequence(ground_truth: list, tracks: list, frame_count: int, *, region: list
 
 
 def still(*ids: int, x: float = 0) -> list:
-    """One person who stands still, its id in each frame; 0 where it is not."""
+    """Return one standing person, given by the ID in each frame; 0 if absent."""
     return [(frame, person, x, 0, 10, 20) for frame, person in enumerate(ids) if person]
 
 
 def random_sequence(seed: int, *, step: float = 0) -> Sequence:
-    """People who come and go, tracks that change; boxes on a grid of `step` pixels have many ties."""
+    """Return random people and tracks; boxes on a grid of `step` pixels have many ties."""
     rng = np.random.default_rng(seed)
     frame_count, count = int(rng.integers(1, 15)), int(rng.integers(1, 12))
     homes = rng.uniform(0, 60, (count, 2))

@@ -1,4 +1,4 @@
-"""PoseTrack21 folders for tests: the stored reference cases, and a small hand-made one to spoil."""
+"""PoseTrack21 folders for tests: the stored reference cases, and a small hand-made one to modify."""
 
 import copy
 import gzip
@@ -45,7 +45,7 @@ def unpack(case: str, folder: Path) -> Path:
 
 
 def official(case: str) -> Mapping[str, Any]:
-    """What the official programs say of `noisy`: pose, reid, mot, map, mota."""
+    """Return the official scores of `noisy`: pose, reid, mot, map, mota."""
     return _golden(case, "_expected")
 
 
@@ -61,7 +61,7 @@ def assert_scores(ours: Scores, theirs: Mapping[str, Any]) -> None:
 
 
 def made(folder: Path, *, names: tuple[str, ...] = (NAME,)) -> tuple[Path, Path]:
-    """Truth and perfect results, without box files, of sequences that are alike."""
+    """Write ground truth and perfect results, without box files, of equal sequences."""
     ground_truth, results = folder / "truth", folder / "results"
     for name in names:
         write(gt_file(ground_truth, name), _document(ground_truth=True))
@@ -90,13 +90,13 @@ def _document(*, ground_truth: bool) -> dict[str, Any]:
     people = [
         {
             "image_id": image["id"],
-            "track_id": who,
-            "person_id": 10 + who,
-            "bbox": [100.0 * who, 50.0, 20.0, 40.0],
+            "track_id": person_number,
+            "person_id": 10 + person_number,
+            "bbox": [100.0 * person_number, 50.0, 20.0, 40.0],
         }
-        | {"keypoints": keypoints(100.0 * who, 60.0)}
+        | {"keypoints": keypoints(100.0 * person_number, 60.0)}
         for image in images
-        for who in (1, 2)
+        for person_number in (1, 2)
     ]
     if ground_truth:
         for frame, image in enumerate(images):

@@ -1,4 +1,4 @@
-"""Evaluations made up by hand, with numbers that can be told apart."""
+"""Hand-made evaluations with distinct numbers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +31,7 @@ def hota(mean: float, joints: int | None = None) -> Scores:
 
 
 def timeline(frames: int = 60, people: int = 4) -> Timeline:
-    """Person 1 keeps a track, person 2 switches in the middle, person 3 has a gap, the last comes late."""
+    """Person 1 keeps a track, person 2 switches in the middle, person 3 has a gap, the last enters late."""
     tracks = np.full((people, frames), MISSED)
     for person in range(people):
         tracks[person] = 10 * (person + 1)
@@ -77,7 +77,7 @@ def posetrack21(
 
 
 def boxes_only() -> Evaluation:
-    """What MOTChallenge files give."""
+    """Return an evaluation as of MOTChallenge files."""
     measures = {
         "box_hota": Measure(hota(0.4), {"TUD": hota(0.4)}),
         "box_clear": Measure(CLEAR, {"TUD": CLEAR}),

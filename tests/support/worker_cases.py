@@ -1,4 +1,4 @@
-"""Workers for other processes; imports nothing heavy, so that those start at once."""
+"""Workers for other processes; imports nothing heavy, so that they start quickly."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ OnProgress = Callable[[int], None]
 
 
 def squares(number: int) -> Callable[[int, OnProgress], tuple[int, int]]:
-    """The job's square, and the process's own number."""
+    """Return the square of the job, and the number of the process."""
 
     def worker(job: int, on_progress: OnProgress) -> tuple[int, int]:
         on_progress(1)
@@ -22,7 +22,7 @@ def squares(number: int) -> Callable[[int, OnProgress], tuple[int, int]]:
 
 
 def endless(number: int) -> Callable[[str, OnProgress], None]:
-    """Leaves a trace until it is ended."""
+    """Append to a file until the process ends."""
 
     def worker(job: str, on_progress: OnProgress) -> None:
         while True:
@@ -34,7 +34,7 @@ def endless(number: int) -> Callable[[str, OnProgress], None]:
 
 
 def failing(number: int) -> Callable[[str, OnProgress], None]:
-    """Fails as the job says."""
+    """Fail in the way of the job."""
 
     def worker(job: str, on_progress: OnProgress) -> None:
         if job == "weights":

@@ -1,4 +1,4 @@
-"""A tiny benchmark from images to scores, and what is kept when it is broken off."""
+"""A tiny benchmark from images to scores, and resuming after an interruption."""
 
 import json
 import shutil
@@ -11,7 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import paths
-from support.bench_cases import FRAMES, VIDEOS, counter, drawn_people, given, make_root, mini_kpr, noted
+from support.bench_cases import (
+    FRAMES,
+    VIDEOS,
+    counter,
+    fake_networks,
+    file_config,
+    logged_calls,
+    make_root,
+    mini_kpr,
+)
 
 from eval.bench.run import run_bench
 from eval.benchmarks.from_tracks import people_from_tracks, without_low_score_joints
@@ -33,17 +42,17 @@ def observation_files(out: Path) -> list[Path]:
 
 
 def test_true_boxes_and_poses_reach_the_ceiling(root: Path, tmp_path: Path) -> None:
-    [(name, evaluation)] = run_bench(root, tmp_path / "out", given(root)).items()
+    [(name, evaluation)] = run_bench(root, tmp_path / "out", file_config(root)).items()
     assert name == "default"
     boxes, kit = (evaluation.measures[key].combined for key in ("box_hota", "kit_mota"))
     assert np.mean(boxes["HOTA"]) == 1
     assert (kit["num_switches"], kit["idf1"]) == (0, 1)
-    # Neck and top of the head are made from other joints, so that keypoints stay below 1.
+    # Neck and top of the head are estimated from other joints, so keypoints stay below 1.
     assert np.asarray(evaluation.measures["keypoint_hota"].combined["HOTA"])[0, 3] == 1
 
 
 def test_result_files_have_the_images_of_the_ground_truth_in_its_order(root: Path, tmp_path: Path) -> None:
-    run_bench(root, tmp_path / "out", given(root))
+    run_bench(root, tmp_path / "out", file_config(root))
     for name in VIDEOS:
         ground_truth = json.loads((root / "posetrack_data" / "val" / f"{name}.json").read_text())
         result = json.loads((tmp_path / "out" / "default" / "pose" / f"{name}.json").read_text())
@@ -55,19 +64,19 @@ def test_result_files_have_the_images_of_the_ground_truth_in_its_order(root: Pat
 
 def test_a_second_run_uses_no_network(root: Path, tmp_path: Path) -> None:
     log, out = tmp_path / "log", tmp_path / "out"
-    first = run_bench(root, out, given(root), build=counter(log))
-    assert noted(log).count("build") == 1
-    second = run_bench(root, out, given(root), build=counter(log))
-    assert noted(log) == []
+    first = run_bench(root, out, file_config(root), build=counter(log))
+    assert logged_calls(log).count("build") == 1
+    second = run_bench(root, out, file_config(root), build=counter(log))
+    assert logged_calls(log) == []
     assert comparison(first) == comparison(second)
 
 
 def test_another_tracker_runs_on_the_same_observations(root: Path, tmp_path: Path) -> None:
     log, out = tmp_path / "log", tmp_path / "out"
-    run_bench(root, out, given(root), build=counter(log))
-    noted(log)
-    run_bench(root, out, replace(given(root), tracker=ComponentConfig("bytetrack")), build=counter(log))
-    assert noted(log) == []
+    run_bench(root, out, file_config(root), build=counter(log))
+    logged_calls(log)
+    run_bench(root, out, replace(file_config(root), tracker=ComponentConfig("bytetrack")), build=counter(log))
+    assert logged_calls(log) == []
     settings = json.loads((out / "default" / "settings.json").read_text())
     assert settings["config"]["tracker"]["name"] == "bytetrack"
     assert (settings["fps"], settings["min_joint_score"]) == (25.0, 0.3)
@@ -78,15 +87,15 @@ def test_rows_of_other_encoders_run_only_the_encoder(root: Path, tmp_path: Path)
     weights.write_bytes(b"not read by these networks")
     names = {"detector": "yolox-nano", "pose": "heatmap", "reid": "kpr"}
     config = TrackConfig(**{role: ComponentConfig(name, str(weights)) for role, name in names.items()})
-    rows = run_bench(root, tmp_path / "out", config, ablate=("all",), build=partial(drawn_people, log))
+    rows = run_bench(root, tmp_path / "out", config, ablate=("all",), build=partial(fake_networks, log))
     assert list(rows) == ["default", "prompts", "negatives", "motion", "parts"]
-    words = noted(log)  # a video is one batch
+    words = logged_calls(log)  # a video is one batch
     assert words.count("detect") == words.count("pose") == len(VIDEOS)
     assert words.count("embed") == 4 * len(VIDEOS)  # motion changes the tracker alone
 
 
 def test_every_row_has_its_own_embeddings(root: Path, tmp_path: Path) -> None:
-    config = given(root, mini_kpr(tmp_path / "kpr.safetensors"))
+    config = file_config(root, mini_kpr(tmp_path / "kpr.safetensors"))
     run_bench(root, tmp_path / "out", config, ablate=("all",))
     embeddings = [
         next(iter(read_observations(path))).embeddings for path in observation_files(tmp_path / "out")
@@ -96,7 +105,7 @@ def test_every_row_has_its_own_embeddings(root: Path, tmp_path: Path) -> None:
 
 
 def test_rows_share_detections_and_poses_to_the_bit(root: Path, tmp_path: Path) -> None:
-    config = given(root, mini_kpr(tmp_path / "kpr.safetensors"))
+    config = file_config(root, mini_kpr(tmp_path / "kpr.safetensors"))
     run_bench(root, tmp_path / "out", config, ablate=("prompts",))
     one, other = (list(read_observations(path)) for path in observation_files(tmp_path / "out")[::2])
     for a, b in zip(one, other, strict=True):
@@ -109,18 +118,18 @@ def test_rows_share_detections_and_poses_to_the_bit(root: Path, tmp_path: Path) 
 
 def test_changed_images_are_observed_again(root: Path, tmp_path: Path) -> None:
     log, out = tmp_path / "log", tmp_path / "out"
-    run_bench(root, out, given(root), build=counter(log))
-    noted(log)
+    run_bench(root, out, file_config(root), build=counter(log))
+    logged_calls(log)
     images = sorted((root / "images" / "val" / VIDEOS[0]).iterdir())
     shutil.copy(images[0], images[1])
-    run_bench(root, out, given(root), build=counter(log))
-    assert noted(log).count("embed") == 1  # six frames are one batch
+    run_bench(root, out, file_config(root), build=counter(log))
+    assert logged_calls(log).count("embed") == 1  # six frames are one batch
 
 
 def test_changed_weights_and_settings_lie_beside_the_old_ones(root: Path, tmp_path: Path) -> None:
     out, weights = tmp_path / "out", tmp_path / "kpr.safetensors"
-    run_bench(root, out, given(root, mini_kpr(weights)))
-    other = replace(given(root, ComponentConfig("kpr", str(weights))), precision="bf16")
+    run_bench(root, out, file_config(root, mini_kpr(weights)))
+    other = replace(file_config(root, ComponentConfig("kpr", str(weights))), precision="bf16")
     run_bench(root, out, other)
     assert len(list((out / "observations").iterdir())) == 2
 
@@ -128,19 +137,19 @@ def test_changed_weights_and_settings_lie_beside_the_old_ones(root: Path, tmp_pa
 @pytest.mark.parametrize("leave", [b"", b"PK\x05\x06" + bytes(18), None])
 def test_broken_observations_are_made_again(root: Path, tmp_path: Path, leave: bytes | None) -> None:
     log, out = tmp_path / "log", tmp_path / "out"
-    run_bench(root, out, given(root), build=counter(log))
-    noted(log)
+    run_bench(root, out, file_config(root), build=counter(log))
+    logged_calls(log)
     file = observation_files(out)[0]
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2] if leave is None else leave)
-    run_bench(root, out, given(root), build=counter(log))
-    assert noted(log).count("embed") == 1
+    run_bench(root, out, file_config(root), build=counter(log))
+    assert logged_calls(log).count("embed") == 1
     assert file.read_bytes() == whole
 
 
 def test_an_interruption_keeps_the_videos_before_it(root: Path, tmp_path: Path) -> None:
     log, out = tmp_path / "log", tmp_path / "out"
-    config = replace(given(root), frames_at_once=3)  # two batches a video
+    config = replace(file_config(root), frames_at_once=3)  # two batches a video
 
     def interrupted(config: TrackConfig) -> Networks:
         networks, calls = counter(log)(config), iter(range(9))
@@ -156,9 +165,9 @@ def test_an_interruption_keeps_the_videos_before_it(root: Path, tmp_path: Path) 
         run_bench(root, out, config, build=interrupted)
     assert [read_observations(path).complete for path in observation_files(out)] == [True, False]
     assert not (out / "default" / "settings.json").exists()
-    noted(log)
+    logged_calls(log)
     run_bench(root, out, config, build=counter(log))
-    assert noted(log).count("embed") == 2
+    assert logged_calls(log).count("embed") == 2
     assert all(read_observations(path).complete for path in observation_files(out))
 
 
@@ -166,7 +175,7 @@ KILLED = """
 import sys, os, signal
 from dataclasses import replace
 from pathlib import Path
-from support.bench_cases import given, counter
+from support.bench_cases import file_config, counter
 from eval.bench.run import run_bench
 from eval.report.text import comparison
 
@@ -180,7 +189,7 @@ def build(config):
 
 if __name__ == "__main__":
     root = Path({root!r})
-    run_bench(root, Path({out!r}), given(root), build=build)
+    run_bench(root, Path({out!r}), file_config(root), build=build)
 """
 
 
@@ -190,14 +199,14 @@ def test_a_killed_run_loses_only_the_current_video(root: Path, tmp_path: Path) -
     killed = subprocess.run([sys.executable, "-c", program], cwd=paths.ROOT, check=False)
     assert killed.returncode == -9
     assert len(observation_files(out)) == 1
-    noted(log)
-    run_bench(root, out, given(root), build=counter(log))
-    assert noted(log).count("embed") == 1
+    logged_calls(log)
+    run_bench(root, out, file_config(root), build=counter(log))
+    assert logged_calls(log).count("embed") == 1
 
 
 @pytest.mark.slow
 def test_several_processes_give_the_same_files(root: Path, tmp_path: Path) -> None:
-    config = given(root, mini_kpr(tmp_path / "kpr.safetensors"))
+    config = file_config(root, mini_kpr(tmp_path / "kpr.safetensors"))
     one, two = tmp_path / "one", tmp_path / "two"
     run_bench(root, one, config, ablate=("prompts",))
     run_bench(root, two, config, ablate=("prompts",), processes=2)
@@ -212,7 +221,7 @@ def test_an_error_in_another_process_is_the_users_error(root: Path, tmp_path: Pa
     image = sorted((root / "images" / "val" / VIDEOS[1]).iterdir())[2]
     image.write_bytes(image.read_bytes()[:100])
     with pytest.raises(InputError, match=image.name):
-        run_bench(root, tmp_path / "out", given(root), processes=2)
+        run_bench(root, tmp_path / "out", file_config(root), processes=2)
 
 
 def test_joints_below_the_least_score_are_not_written(root: Path, tmp_path: Path) -> None:
@@ -222,7 +231,7 @@ def test_joints_below_the_least_score_are_not_written(root: Path, tmp_path: Path
             entry["scores"] = [0.2] + 16 * [0.9]
         (tmp_path / "given").mkdir(exist_ok=True)
         (tmp_path / "given" / folder.name).write_text(json.dumps(document))
-    config = replace(given(root), pose=ComponentConfig("file", str(tmp_path / "given")))
+    config = replace(file_config(root), pose=ComponentConfig("file", str(tmp_path / "given")))
     for least, nose in ((0.3, 0), (0.1, 1)):
         run_bench(root, tmp_path / "out", config, min_joint_score=least)
         result = json.loads((tmp_path / "out" / "default" / "pose" / f"{VIDEOS[0]}.json").read_text())
@@ -233,13 +242,15 @@ def test_a_missing_image_is_named_before_anything_runs(root: Path, tmp_path: Pat
     gone = sorted((root / "images" / "val" / VIDEOS[1]).iterdir())[0]
     gone.unlink()
     with pytest.raises(InputError, match=rf"1 of 6 images of {VIDEOS[1]}.*{gone.name}.*PoseTrack18"):
-        run_bench(root, tmp_path / "out", given(root), build=counter(tmp_path / "log"))
+        run_bench(root, tmp_path / "out", file_config(root), build=counter(tmp_path / "log"))
     assert not (tmp_path / "log").exists()
 
 
 def test_missing_weights_are_reported_before_anything_runs(root: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="No file of weights"):
-        run_bench(root, tmp_path / "out", given(root, ComponentConfig("kpr", str(tmp_path / "none.pth"))))
+        run_bench(
+            root, tmp_path / "out", file_config(root, ComponentConfig("kpr", str(tmp_path / "none.pth")))
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -256,18 +267,18 @@ def test_invalid_settings_are_rejected(
     root: Path, tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        run_bench(root, tmp_path / "out", given(root), **change)  # type: ignore[arg-type]
+        run_bench(root, tmp_path / "out", file_config(root), **change)  # type: ignore[arg-type]
 
 
 def test_misspelt_tracker_options_are_rejected_before_anything_runs(root: Path, tmp_path: Path) -> None:
-    config = replace(given(root), tracker=ComponentConfig("kpr", options={"hgih_score": 0.5}))
+    config = replace(file_config(root), tracker=ComponentConfig("kpr", options={"hgih_score": 0.5}))
     with pytest.raises(UserError, match="high_score"):
         run_bench(root, tmp_path / "out", config, build=counter(tmp_path / "log"))
     assert not (tmp_path / "log").exists()
 
 
 def test_a_folder_of_boxes_without_a_video_is_reported(root: Path, tmp_path: Path) -> None:
-    config = replace(given(root), detector=ComponentConfig("file", str(tmp_path)))
+    config = replace(file_config(root), detector=ComponentConfig("file", str(tmp_path)))
     with pytest.raises(InputError, match=f"no file for {VIDEOS[0]}"):
         run_bench(root, tmp_path / "out", config)
 
@@ -275,14 +286,14 @@ def test_a_folder_of_boxes_without_a_video_is_reported(root: Path, tmp_path: Pat
 def test_a_file_in_place_of_the_output_folder_is_reported(root: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(OutputError, match="out"):
-        run_bench(root, tmp_path / "out", given(root))
+        run_bench(root, tmp_path / "out", file_config(root))
 
 
 def test_an_invalid_ground_truth_file_is_named(root: Path, tmp_path: Path) -> None:
     file = root / "posetrack_data" / "val" / f"{VIDEOS[0]}.json"
     file.write_text("[]")
     with pytest.raises(InputError, match=file.name):
-        run_bench(root, tmp_path / "out", given(root))
+        run_bench(root, tmp_path / "out", file_config(root))
 
 
 def test_joints_of_low_confidence_become_zero() -> None:

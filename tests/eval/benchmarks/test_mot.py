@@ -57,7 +57,7 @@ def crowd(rng: np.random.Generator, frames: int) -> tuple[str, str]:
 
 
 def scores_of_trackeval(folder: Path, benchmark: str, name: str) -> dict[str, dict[str, object]]:
-    """What TrackEval's own reader, rules and metrics say about FOLDER/gt and FOLDER/trackers."""
+    """Return the scores of TrackEval's own reader, rules and metrics for FOLDER/gt and FOLDER/trackers."""
     from trackeval.datasets import MotChallenge2DBox
     from trackeval.metrics import CLEAR, HOTA, Identity
 

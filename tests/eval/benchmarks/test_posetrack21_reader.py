@@ -1,4 +1,4 @@
-"""PoseTrack21's folders as arrays, and every fault in them told with its place."""
+"""PoseTrack21's folders as arrays, and errors with the place of the fault."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -150,7 +150,7 @@ def test_joints_named_as_posetracks_may_lie_in_any_pose(tmp_path: Path) -> None:
     assert len(read(ground_truth, results).poses.tracks)
 
 
-# What is refused: a change of the result file, and what the message must hold
+# Invalid results: a change of the result file, and parts of the message
 
 
 def first(**values: object) -> Callable[[Document], object]:
@@ -212,10 +212,10 @@ def test_an_invalid_result_is_rejected(fault: str, tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     change, parts = FAULTS[fault]
     spoil(results / f"{NAME}.json", change)
-    with pytest.raises(InputError) as refusal:
+    with pytest.raises(InputError) as caught:
         read(ground_truth, results)
     for part in (str(results / f"{NAME}.json"), *parts):
-        assert part in str(refusal.value)
+        assert part in str(caught.value)
 
 
 def as_coco(results: Path) -> None:

@@ -1,4 +1,4 @@
-"""From PoseTrack21's folders to an evaluation: official numbers, notes about them, and refusals."""
+"""From PoseTrack21's folders to an evaluation: official numbers, notes and errors."""
 
 import json
 import math
@@ -69,7 +69,7 @@ def assert_ap(ours: np.ndarray, theirs: Mapping[str, Any]) -> None:
 
 
 def assert_near(ours: Any, theirs: float | None, margin: float, what: str) -> None:
-    """null stands for what is no number or not finite."""
+    """null means a number that is not finite."""
     if theirs is None:
         assert not math.isfinite(ours), what
     else:
@@ -108,12 +108,12 @@ def test_every_number_of_every_tracker_is_the_official_programs(tracker: str) ->
 
 def test_several_processes_give_what_one_gives(tmp_path: Path) -> None:
     root = unpack(BASIC, tmp_path)
-    heard: list[str] = []
-    alone, together = score(root, processes=1), score(root, processes=2, on_sequence=heard.append)
-    assert sorted(heard) == list(alone.timelines) == list(together.timelines)
-    assert together.notes == alone.notes
-    for name, measure in alone.measures.items():
-        other = together.measures[name]
+    reported: list[str] = []
+    single, parallel = score(root, processes=1), score(root, processes=2, on_sequence=reported.append)
+    assert sorted(reported) == list(single.timelines) == list(parallel.timelines)
+    assert parallel.notes == single.notes
+    for name, measure in single.measures.items():
+        other = parallel.measures[name]
         assert list(other.sequences) == list(measure.sequences)
         for ours, theirs in (
             (measure.combined, other.combined),

@@ -118,8 +118,8 @@ REGION = [[90, -10], [200, -10], [200, 40], [90, 40]]
 @pytest.mark.parametrize(
     ("ground_truth", "false_alarms"),
     [
-        pytest.param(still(1, 1), 0, id="frames with truth are cleaned"),
-        pytest.param(still(1, 0), 1, id="a frame without truth is not"),
+        pytest.param(still(1, 1), 0, id="frames with ground truth are cleaned"),
+        pytest.param(still(1, 0), 1, id="a frame without ground truth is not"),
     ],
 )
 def test_a_free_track_in_an_ignored_region_is_no_false_alarm(ground_truth: list, false_alarms: int) -> None:

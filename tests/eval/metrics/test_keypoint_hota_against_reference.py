@@ -1,4 +1,4 @@
-"""Keypoint HOTA equals its plain transcription on whatever comes."""
+"""Keypoint HOTA equals the reference implementation on random sequences."""
 
 import numpy as np
 import pytest
@@ -20,16 +20,16 @@ def tools(monkeypatch):
 
 
 def random_side(rng: np.random.Generator, homes: np.ndarray, *, spread: float, presence: float) -> People:
-    """Everybody is around their home in the picture; in some frames ids have moved on by one person."""
+    """Return people near fixed positions; in some frames IDs are shifted by one person."""
     there = (rng.random((FRAMES, len(homes))) < presence) & (rng.random((FRAMES, 1)) < 0.85)
-    frames, who = np.nonzero(there)
+    frames, person = np.nonzero(there)
     names, moved = rng.permutation(40)[: len(homes)], rng.random(FRAMES) < 0.3
-    points = homes[who][:, None] + rng.normal(0, spread, (len(frames), POSETRACK_JOINTS, 2))
+    points = homes[person][:, None] + rng.normal(0, spread, (len(frames), POSETRACK_JOINTS, 2))
     points = points.round() if rng.random() < 0.5 else points  # whole pixels: many ties
     points[rng.random(points.shape[:2]) < 0.2] = 0
     return People(
         frames=frames,
-        ids=names[(who + moved[frames]) % len(homes)],
+        ids=names[(person + moved[frames]) % len(homes)],
         boxes=np.ones((len(frames), 4)),
         scores=np.ones(len(frames)),
         keypoints=points,
@@ -58,8 +58,8 @@ def random_sequence(seed: int) -> Sequence:
     )
 
 
-def assert_same(ours: Scores, plain: Scores):
-    for name, values in plain.items():
+def assert_same(ours: Scores, reference: Scores):
+    for name, values in reference.items():
         np.testing.assert_allclose(ours[name], values, rtol=0, atol=1e-9, err_msg=name)
 
 

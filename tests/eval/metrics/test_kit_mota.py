@@ -68,7 +68,7 @@ def test_switches_distinguish_tracks_and_people_matched_before() -> None:
     scores = motmetrics_scores(sequence(still(1, 1), still(7, 8), 2))
     assert (scores["num_switches"], scores["num_ascend"]) == (1, 1)
     assert (scores["num_transfer"], scores["num_migrate"]) == (0, 0)
-    # One track goes on with a person nobody followed before.
+    # A track continues with a person who was not matched before.
     scores = motmetrics_scores(sequence(still(1, 2), still(7, 7), 2))
     assert (scores["num_switches"], scores["num_ascend"]) == (0, 0)
     assert (scores["num_transfer"], scores["num_migrate"]) == (1, 1)

@@ -1,4 +1,4 @@
-"""Which track follows whom."""
+"""Tracks matched to people over time."""
 
 import numpy as np
 import pytest

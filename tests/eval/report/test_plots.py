@@ -29,7 +29,7 @@ def identities(**timelines: Timeline) -> bytes:
 
 
 def texts(**timelines: Timeline) -> list[str]:
-    """All that is written in the picture of identities."""
+    """Return all texts in the plot of identities."""
     figure = draw_timelines(timelines)
     assert figure is not None
     titles = [axes.get_title(loc="left") for axes in figure.axes]
@@ -47,8 +47,8 @@ def test_all_plots_are_drawn() -> None:
 
 def test_nothing_is_drawn_of_nothing() -> None:
     assert draw_plots(replace(boxes_only(), measures={}, timelines={})) == {}
-    nobody = Timeline(np.zeros(0, np.int64), np.zeros((0, 5), np.int64))
-    assert draw_timelines({"a": nobody}) is None
+    empty = Timeline(np.zeros(0, np.int64), np.zeros((0, 5), np.int64))
+    assert draw_timelines({"a": empty}) is None
 
 
 def test_plots_are_deterministic() -> None:
@@ -107,22 +107,22 @@ def test_a_return_to_the_same_track_is_no_switch_and_a_new_track_after_a_gap_is_
 def test_the_worst_sequences_come_first_and_the_rule_is_stated() -> None:
     calm = Timeline(np.array([1]), np.full((1, 12), 3))
     wild = Timeline(np.array([1]), np.arange(12)[None])
-    said = texts(**{f"calm{i}": calm for i in range(MAX_SEQUENCES)}, wild=wild)
-    assert said[1] == "wild: 11 switches"
-    assert f"the {MAX_SEQUENCES} of {MAX_SEQUENCES + 1} sequences with the most switches" in said[0]
+    labels = texts(**{f"calm{i}": calm for i in range(MAX_SEQUENCES)}, wild=wild)
+    assert labels[1] == "wild: 11 switches"
+    assert f"the {MAX_SEQUENCES} of {MAX_SEQUENCES + 1} sequences with the most switches" in labels[0]
 
 
 def test_of_many_people_those_with_the_most_switches_are_shown() -> None:
     many = timeline(people=30)
-    said = texts(a=many)
-    assert "a: 1 switch, 12 of 30 people" in said
-    assert "person 2" in said and "person 3" in said  # the switch and the gap of report_cases.timeline
-    assert sum(text.startswith("person ") for text in said) == 12
+    labels = texts(a=many)
+    assert "a: 1 switch, 12 of 30 people" in labels
+    assert "person 2" in labels and "person 3" in labels  # the switch and the gap of report_cases.timeline
+    assert sum(text.startswith("person ") for text in labels) == 12
 
 
 def test_tracks_are_named_where_there_is_room() -> None:
     ids = np.full((1, 400), 77)
     ids[0, 200:] = 8888
     ids[0, 398:] = 9999
-    said = texts(a=Timeline(np.array([1]), ids))
-    assert "77" in said and "8888" in said and "9999" not in said
+    labels = texts(a=Timeline(np.array([1]), ids))
+    assert "77" in labels and "8888" in labels and "9999" not in labels

@@ -1,4 +1,4 @@
-"""What a reader of the console table and of the JSON file is told."""
+"""The text table and the JSON file of an evaluation."""
 
 import json
 from dataclasses import replace

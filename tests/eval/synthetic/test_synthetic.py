@@ -1,4 +1,4 @@
-"""The synthetic benchmark in memory: what it draws agrees with what it says."""
+"""The synthetic benchmark in memory: images agree with the ground truth."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -14,7 +14,7 @@ from kprtrack.core.geometry import iou
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 
 _FACE = {"head"}
-# Parts that may be seen at a joint's pixel: those that meet there, and what is worn over them.
+# Parts that may be visible at the pixel of a joint: those that meet there, and clothes over them.
 _AT_JOINT = {
     **dict.fromkeys(KEYPOINTS[:5], _FACE),
     **{f"{s}_shoulder": {f"{s}_upper_arm", "torso", "head", "bag"} for s in ("left", "right")},
@@ -121,11 +121,11 @@ def test_masks_show_the_annotated_people_and_their_parts(frames: list[SyntheticF
 
 
 def test_a_person_leaves_for_seconds_and_returns_with_the_same_id(frames: list[SyntheticFrame]) -> None:
-    seen = defaultdict(list)
+    times_of_track = defaultdict(list)
     for frame in frames:
         for track in frame.ids.tolist():
-            seen[frame.sequence, track].append(frame.time_s)
-    assert max(np.diff(times).max(initial=0) for times in seen.values()) > 1.0
+            times_of_track[frame.sequence, track].append(frame.time_s)
+    assert max(np.diff(times).max(initial=0) for times in times_of_track.values()) > 1.0
 
 
 def test_two_people_embrace(frames: list[SyntheticFrame]) -> None:
@@ -167,11 +167,11 @@ def test_a_far_crowd_is_a_region_to_ignore(frames: list[SyntheticFrame]) -> None
 def test_poses_are_annotated_in_the_middle_and_now_and_then() -> None:
     config = replace(SMALL, sequences=1, frames=50, width=128, height=96, labelled_every=4)
     rule = {*range(10, 40), *range(0, 50, 4)}
-    drawn = list(scenes(config))
-    assert [f.number for f in drawn if f.labelled] == [
-        f.number for f in drawn if f.number in rule and len(f.ids)
+    frames = list(scenes(config))
+    assert [f.number for f in frames if f.labelled] == [
+        f.number for f in frames if f.number in rule and len(f.ids)
     ]
-    assert sum(frame.labelled for frame in drawn) > 30
+    assert sum(frame.labelled for frame in frames) > 30
 
 
 @pytest.mark.parametrize(

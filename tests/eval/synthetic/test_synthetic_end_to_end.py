@@ -1,4 +1,4 @@
-"""Generate, track, evaluate: the whole chain on a drawn benchmark, with nothing edited in between."""
+"""Generate, track, evaluate: the whole chain on the synthetic benchmark."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,7 +22,7 @@ from kprtrack.pipeline import Networks, observe, track
 from kprtrack.poses.file import FilePose
 from kprtrack.video.source import open_source
 
-# Head, trunk, thighs, shins, as rows of KEYPOINTS; each part is seen around its joints.
+# Head, trunk, thighs, shins, as rows of KEYPOINTS; each part is visible around its joints.
 _PARTS = ((0, 1, 2), (5, 6, 11, 12), (11, 12, 13, 14), (13, 14, 15, 16))
 _BINS = 6  # for each of red, green, blue
 _STRANGER = 1_000_000
@@ -30,7 +30,7 @@ _PATCH = 0.03  # half the side of a patch, relative to the height of the box
 
 
 def _colours(frame: Frame, box: np.ndarray, pose: np.ndarray, rows: tuple[int, ...]) -> np.ndarray | None:
-    """A histogram, of unit length, of the colours at and between the visible joints; None if few are seen."""
+    """Return a normalised colour histogram at and between the visible joints; None if few are visible."""
     points = pose[[row for row in rows if pose[row, 2] > 0.5], :2]
     if len(points) < 2:
         return None
@@ -66,8 +66,8 @@ def _track(root: Path, name: str) -> list[Tracks]:
         FileDetector(FileConfig(), ground_truth), FilePose(FileConfig(), ground_truth), _embed
     )
     with open_source(root / "images" / "val" / name, images_fps=SMOOTH.fps) as video:
-        seen: list[Observation] = list(observe(video, networks))
-    return list(track(seen, build_tracker(ComponentConfig("kpr"), fps=SMOOTH.fps)))
+        observations: list[Observation] = list(observe(video, networks))
+    return list(track(observations, build_tracker(ComponentConfig("kpr"), fps=SMOOTH.fps)))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tracker's result files: PoseTrack21's, and ours in `own`."""
+    """Write the result files of the tracker: PoseTrack21's, and those of kprtrack in `own`."""
     folder = tmp_path_factory.mktemp("results")
     (folder / "own").mkdir()
     for ground_truth in sorted((root / "posetrack_data" / "val").iterdir()):
@@ -125,9 +125,9 @@ def test_our_own_files_score_the_same(root: Path, results: Path, evaluation: Eva
 
 
 def _with_person_ids(root: Path, results: Path, target: Path) -> None:
-    """Give each track the person whom most of its boxes show, as a gallery of known people would.
+    """Give each track the person of most of its boxes, as a gallery of known people would.
 
-    A second track of the same person is a stranger: nobody can be twice in a frame.
+    A second track of the same person in a frame gets another identity.
     """
     for path in sorted(results.glob("*.json")):
         ground_truth = orjson.loads((root / "posetrack_data" / "val" / path.name).read_bytes())

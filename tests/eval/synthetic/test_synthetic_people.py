@@ -1,4 +1,4 @@
-"""The parts the synthetic benchmark is drawn with: bodies, tubes, looks."""
+"""The parts of the synthetic benchmark: bodies, tubes, appearances."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ _LIGHT = Light((0.0, 0.6, 0.8))
 
 
 def _walk(seconds: float = 2.0, speed: float = 1.3) -> dict[str, np.ndarray]:
-    """The joints of somebody who walks to the right, 50 times a second."""
+    """Return the joints of a person who walks to the right, at 50 frames per second."""
     times = np.arange(0, seconds, 0.02)
     one = np.ones_like(times)
     place = np.stack((speed * times, 6 * one), axis=1)

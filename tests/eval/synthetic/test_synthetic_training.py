@@ -1,4 +1,4 @@
-"""Generate, train, evaluate: an encoder learns drawn people and knows them on new pictures."""
+"""Generate, train, evaluate: an encoder trained on synthetic people re-identifies them in new images."""
 
 import json
 from dataclasses import replace
@@ -29,7 +29,7 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def known_people_on_new_pictures(root: Path) -> ReidData:
+def known_people_on_new_images(root: Path) -> ReidData:
     """Half of the training crops to learn from, the other half to be scored on."""
     data = open_dataset("occluded_posetrack", root)
     held = data.train[1::2]
@@ -53,7 +53,7 @@ def test_an_encoder_trained_on_synthetic_people_reidentifies_them(tmp_path: Path
         )
         write_benchmark(root, config)
         write_reid_crops(root, config)
-    data = known_people_on_new_pictures(root)
+    data = known_people_on_new_images(root)
     untrained = map_of(data, tmp_path / "untrained", epochs=1, peak=0.0)
     # 0.31 becomes 0.57 to 0.60, by the seed.
     assert map_of(data, tmp_path / "trained", epochs=40, peak=5e-3) > untrained + 0.15
