@@ -125,7 +125,7 @@ def test_the_same_seed_composes_the_same_image():
     assert len(one[1]) == len(other[1])
 
 
-STANDING = {  # x, y of the right half of somebody seen from the front
+STANDING = {  # x, y of the right half of a person in front view
     "eye": (-5, 28), "ear": (-9, 30), "shoulder": (-24, 60), "elbow": (-32, 100), "wrist": (-34, 138),
     "hip": (-14, 130), "knee": (-16, 180), "ankle": (-17, 230),
 }  # fmt: skip
@@ -330,7 +330,7 @@ def test_a_teacher_is_asked_once(tmp_path, monkeypatch):
     monkeypatch.setattr(teachers, "open_pose", open_pose)
     both = np.float32([[0, 0, 20, 60], [10, 0, 40, 60]])
     image = np.zeros((64, 64, 3), np.uint8)
-    first = teachers.Teachers(tmp_path, tmp_path / "memory").label(image, both[:1])
-    again = teachers.Teachers(tmp_path, tmp_path / "memory").label(image, both)
+    first = teachers.Teachers(tmp_path, tmp_path / "cache").label(image, both[:1])
+    again = teachers.Teachers(tmp_path, tmp_path / "cache").label(image, both)
     assert asked == [[1], [1]]
     np.testing.assert_array_equal(first[0].keypoints, again[0].keypoints)

@@ -107,15 +107,15 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return shared / np.maximum(np.minimum(area(boxes)[:, None], area(others)[None]), 1e-9)
 
 
-def fitted(image: ImageRecord) -> ImageRecord:
+def fitted(record: ImageRecord) -> ImageRecord:
     """Return the image with a long side of at most LONG_SIDE, clipped boxes and tiny people ignored."""
-    height, width = image.image.shape[:2]
+    height, width = record.image.shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    image = cv2.resize(image.image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image.image
+    image = cv2.resize(record.image, size, interpolation=cv2.INTER_AREA) if scale < 1 else record.image
     ratio = np.float32([size[0] / width, size[1] / height])
-    people = [_fitted(each, ratio, image.shape) for each in image.people]
-    return replace(image, image=image, people=tuple(each for each in people if area(each.box) > 4))
+    people = [_fitted(each, ratio, image.shape) for each in record.people]
+    return replace(record, image=image, people=tuple(each for each in people if area(each.box) > 4))
 
 
 def held_out(names: Iterable[str], source: str, seed: int, share: float = HELD_OUT_SHARE) -> frozenset[str]:

@@ -91,18 +91,18 @@ def posetrack18(context: SourceContext) -> Iterator[ImageRecord]:
     folder = "tracking/mmpose_posetrack18"
     data = context.json(f"{folder}/annotations/test_posetrack18_val.json", "posetrack18")
     test = held_out([image["file_name"] for image in data["images"]], "posetrack18", context.seed, 1 / 3)
-    for image in data["images"]:
-        image = context.image(f"{folder}/{image['file_name']}", "posetrack18")
+    for entry in data["images"]:
+        image = context.image(f"{folder}/{entry['file_name']}", "posetrack18")
         people = []
-        for each in _of_image(data, image):
+        for each in _of_image(data, entry):
             each["keypoints"][2::3] = [2 * state for state in each["keypoints"][2::3]]  # 1: visible
             head = np.hypot(*each["bbox_head"][2:]) * _POSETRACK_HEAD
             people.append(_annotated(each, POSETRACK_KEYPOINTS, image.shape, head_px=float(head)))
-        for xs, ys in zip(image["ignore_regions_x"], image["ignore_regions_y"], strict=True):
+        for xs, ys in zip(entry["ignore_regions_x"], entry["ignore_regions_y"], strict=True):
             people.append(ignored(np.float32([min(xs), min(ys), max(xs), max(ys)])))
         yield _with_others(
             context,
-            ImageRecord(image["vid_id"], image, tuple(people), "true", image["file_name"] in test, "true"),
+            ImageRecord(entry["vid_id"], image, tuple(people), "true", entry["file_name"] in test, "true"),
         )
 
 
@@ -171,11 +171,11 @@ def _canvas(image: np.ndarray) -> int:
     return _WIDE_CANVAS if max(image.shape) >= _WIDE else _CANVAS
 
 
-def _with_others(context: SourceContext, image: ImageRecord) -> ImageRecord:
+def _with_others(context: SourceContext, record: ImageRecord) -> ImageRecord:
     """Add ignore regions for detections of the teacher without annotation."""
-    boxes = np.float32([each.box for each in image.people]).reshape(-1, 4)
-    others = context.teachers.unlabelled(image.image, boxes, _canvas(image.image))
-    return replace(image, people=(*image.people, *others))
+    boxes = np.float32([each.box for each in record.people]).reshape(-1, 4)
+    others = context.teachers.unlabelled(record.image, boxes, _canvas(record.image))
+    return replace(record, people=(*record.people, *others))
 
 
 def _mot_boxes(rows: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
