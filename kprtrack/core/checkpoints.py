@@ -1,15 +1,15 @@
-"""Reads the tensors and plain values of any checkpoint file; no file can run code."""
+"""Reads the tensors and plain values of any checkpoint file as numpy arrays; no file can run code."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from kprtrack.core.errors import WeightsError
-from kprtrack.core.pickle_stubs import Inert, NumpyArray, NumpyType
+from kprtrack.core.pickle_stubs import Inert, NumpyArray, NumpyType, bfloat16_to_float32
 from kprtrack.core.safe_unpickle import ZIP_MAGIC, unpickle_legacy, unpickle_zip
 
 _PICKLE_MAGIC = b"\x80"
@@ -23,17 +23,24 @@ _MAX_DEPTH = 50
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file of weights holds."""
+    """The contents of a file of weights."""
 
-    tensors: dict[str, torch.Tensor]  # on the CPU, names without DataParallel's "module."
+    # Names without DataParallel's "module."; bfloat16 as float32. Arrays may share memory.
+    tensors: dict[str, np.ndarray]
     meta: dict[str, Any]  # every other value, as plain Python: nested dict, list, number, string
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The tensors and other values of a .safetensors file or of anything torch.save wrote (.pth, .ckpt).
+    """Read a .safetensors file or anything torch.save wrote (.pth, .ckpt), by content, not by suffix.
 
-    Kind is told by content, not by suffix. Weights may lie under state_dict, teacher, model or at the root.
-    Raises: WeightsError if the file is missing, empty, no checkpoint, cut short, or names code to run.
+    Args:
+        path: The file; weights may be under state_dict, teacher, model or at the root.
+
+    Returns:
+        Tensors and other values.
+
+    Raises:
+        WeightsError: The file is missing, empty, no checkpoint, cut short, or names code to run.
     """
     head = _head(path)
     if path.suffix in (".onnx", ".xml"):
@@ -49,7 +56,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _is_safetensors(head: bytes) -> bool:
-    """Eight bytes say how long the JSON is that follows; as that number, a pickle begins with a huge one."""
+    """Whether the file starts with the length of a JSON header; a pickle starts with a huge number."""
     return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _LONGEST_HEADER
 
 
@@ -89,12 +96,32 @@ def _unpickled(path: Path, head: bytes) -> object:
 
 def _read_safetensors(path: Path) -> Checkpoint:
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             meta = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            tensors = {
+                name: _read_bfloat16(path, name) if kind == "BF16" else file.get_tensor(name)
+                for name, kind in kinds.items()
+            }
     except SafetensorError as error:
         raise WeightsError(f"{path} is cut short or damaged ({error}). Download it again.") from error
+    except (AttributeError, TypeError) as error:  # a number type that numpy lacks
+        found = ", ".join(sorted(set(kinds.values())))
+        raise WeightsError(
+            f"{path} has numbers of the types {found}, one of which cannot be read. Convert it to F32."
+        ) from error
     return Checkpoint(tensors, meta)
+
+
+def _read_bfloat16(path: Path, name: str) -> np.ndarray:
+    """Read one tensor of a file that safe_open has validated; numpy, and so safe_open, lacks bfloat16."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))[name]
+        begin, end = entry["data_offsets"]
+        file.seek(8 + length + begin)
+        raw = np.frombuffer(file.read(end - begin), np.uint16)
+    return bfloat16_to_float32(raw).reshape(entry["shape"])
 
 
 def _unwrap(content: object, path: Path) -> Checkpoint:
@@ -108,18 +135,18 @@ def _unwrap(content: object, path: Path) -> Checkpoint:
     meta = {
         str(name): plain(value)
         for name, value in content.items()
-        if name not in skip and not isinstance(value, torch.Tensor)
+        if name not in skip and not isinstance(value, np.ndarray)
     }
     named = {
         str(name).removeprefix("module."): value
         for name, value in tensors.items()
-        if isinstance(value, torch.Tensor)
+        if isinstance(value, np.ndarray)
     }
     return Checkpoint(named, meta)
 
 
 def _has_tensors(value: object) -> bool:
-    return isinstance(value, dict) and any(isinstance(item, torch.Tensor) for item in value.values())
+    return isinstance(value, dict) and any(isinstance(item, np.ndarray) for item in value.values())
 
 
 def _some(names: dict[Any, Any]) -> str:
@@ -127,7 +154,7 @@ def _some(names: dict[Any, Any]) -> str:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """`value` in plain Python types: dict, list, tuple, set, number, string, numpy array, tensor."""
+    """Return `value` in plain types: dict, list, tuple, number, string, numpy array."""
     if depth > _MAX_DEPTH:
         return None
     if isinstance(value, dict):
@@ -145,7 +172,7 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def header_json(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:
-    """The JSON object stored under `name` in a safetensors header; None where there is none."""
+    """Return the JSON object stored under `name` in a safetensors header; None if there is none."""
     text = checkpoint.meta.get(name)
     if not isinstance(text, str):
         return None

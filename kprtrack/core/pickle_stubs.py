@@ -1,4 +1,4 @@
-"""What the names in a checkpoint's pickle stand for: plain stand-ins that hold values and run nothing."""
+"""Stubs for the names in a checkpoint's pickle: they hold values and run nothing."""
 
 import re
 from collections import OrderedDict
@@ -6,33 +6,49 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 
-Shape = tuple[int, ...]
-_STORAGE_DTYPES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "UntypedStorage": torch.uint8,
-    "BoolStorage": torch.bool,
+# Storage class in a pickle -> name of its number type in torch. The stub is the name itself: a plain string,
+# which no pickle can alter.
+_STORAGE_TYPES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "UntypedStorage": "uint8",
+    "BoolStorage": "bool",
 }
+TORCH_TYPES = frozenset(_STORAGE_TYPES.values())
 
 
-class ConfigNode(dict):
-    """Stands for yacs' CfgNode, which is a dict; its own attributes are ignored."""
+def type_in_file(name: str) -> np.dtype[Any]:
+    """The numpy type of a torch number type as its bytes are stored."""
+    return np.dtype("uint16" if name == "bfloat16" else name)
+
+
+def decoded(raw: np.ndarray, name: str) -> np.ndarray:
+    """The numbers of stored bytes; bfloat16, which numpy lacks, widened to float32 without loss."""
+    return bfloat16_to_float32(raw) if name == "bfloat16" else raw
+
+
+def bfloat16_to_float32(raw: np.ndarray) -> np.ndarray:
+    """Widen the bits [...] uint16 of bfloat16 numbers: they are the upper half of a float32."""
+    return (raw.astype(np.uint32) << 16).view(np.float32)
+
+
+class ConfigNode(dict[Any, Any]):
+    """Stub for yacs' CfgNode, a dict; its own attributes are ignored."""
 
     def __setstate__(self, state: object) -> None:
         pass
 
 
 class Inert:
-    """Stands for a record object of an unknown class: remembers what it was built from, does nothing."""
+    """Stub for a record object of an unknown class: keeps its arguments and does nothing."""
 
     state: object = None  # pickle makes objects without calling __init__
 
@@ -53,7 +69,7 @@ class Inert:
 
 
 class NumpyType:
-    """Stands for numpy.dtype; numbers only, so no array of objects can come to be."""
+    """Stub for numpy.dtype; numbers only, so that no array of objects can be made."""
 
     def __init__(self, code: str, *_: object) -> None:
         if not re.fullmatch(r"[biufc](1|2|4|8|16)", code):
@@ -64,12 +80,12 @@ class NumpyType:
     def __setstate__(self, state: tuple[object, ...]) -> None:
         self.order = str(state[1]) if state[1] in ("<", ">") else ""
 
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype[Any]:
         return np.dtype(self.order + self.code)
 
 
 class NumpyArray:
-    """Stands for numpy.ndarray while its state arrives."""
+    """Stub for numpy.ndarray."""
 
     def __init__(self, *_: object) -> None:
         self.array = np.zeros(0)
@@ -81,7 +97,7 @@ class NumpyArray:
 
 
 class _Call:
-    """A function a pickle may call and cannot alter: every attempt to set its state ends in __setstate__."""
+    """A function that a pickle may call but not alter: setting its state ends in __setstate__."""
 
     def __init__(self, function: Callable[..., object]) -> None:
         self._function = function
@@ -94,13 +110,18 @@ class _Call:
 
 
 def _tensor(
-    storage: torch.Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
-) -> object:
-    # as_strided refuses views that leave the storage.
-    return torch.as_strided(storage, tuple(size), tuple(stride), offset)
+    storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
+) -> np.ndarray:
+    if not isinstance(storage, np.ndarray) or min(stride, default=0) < 0:
+        raise ValueError("a tensor without storage or with a negative stride")
+    width = storage.itemsize
+    # numpy rejects views that leave the buffer.
+    return np.ndarray(
+        tuple(size), storage.dtype, storage, offset * width, tuple(step * width for step in stride)
+    )
 
 
-def _parameter(tensor: torch.Tensor, *_: object) -> torch.Tensor:
+def _parameter(tensor: np.ndarray, *_: object) -> np.ndarray:
     return tensor
 
 
@@ -112,7 +133,7 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 def _attribute(owner: object, name: str) -> Inert:
-    """An inert shell: mmengine's histories name their own methods this way, and nothing needs them."""
+    """An inert object: mmengine's histories name their own methods this way, and nothing needs them."""
     if not isinstance(owner, Inert) and not (isinstance(owner, type) and issubclass(owner, Inert)):
         raise ValueError(f"'{name}' of something that is no record is asked for")
     return Inert()
@@ -141,10 +162,10 @@ def _known_names() -> dict[tuple[str, str], object]:
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
         names[module, "scalar"] = _Call(_scalar)
         names[module, "_reconstruct"] = _Call(NumpyArray)
-    for storage, dtype in _STORAGE_DTYPES.items():
+    for storage, name in _STORAGE_TYPES.items():
         for module in ("torch", "torch.storage", "torch.cuda"):
-            names[module, storage] = dtype
-    names.update({("torch", str(dtype).split(".")[1]): dtype for dtype in _STORAGE_DTYPES.values()})
+            names[module, storage] = name
+    names.update({("torch", name): name for name in TORCH_TYPES})
     return names
 
 

@@ -1,8 +1,8 @@
-"""Opens torch's pickled files without ever running what is in them.
+"""Reads files of torch.save without torch and without running what is in them.
 
 A pickle names functions and the unpickler calls them: that is how a checkpoint can run a program. Here no
-name is ever imported: known names map to stand-ins written below, record classes of training frameworks
-become inert shells, any other name is refused. Both torch formats are read here, not by torch's unpickler.
+name is imported: known names map to the stubs of pickle_stubs.py, record classes of training frameworks turn
+into inert objects, and any other name is an error.
 """
 
 import pickle
@@ -12,12 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import torch
+import numpy as np
 
 from kprtrack.core.errors import WeightsError
-from kprtrack.core.pickle_stubs import KNOWN, ConfigNode, Inert
+from kprtrack.core.pickle_stubs import (
+    KNOWN,
+    TORCH_TYPES,
+    ConfigNode,
+    Inert,
+    decoded,
+    type_in_file,
+)
 
-LoadStorage = Callable[[tuple[Any, ...]], torch.Tensor]
+LoadStorage = Callable[[tuple[Any, ...]], np.ndarray]
 ZIP_MAGIC = b"PK\x03\x04"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # what files written before torch 1.6 start with
 _LEGACY_PROTOCOL = 1001
@@ -29,7 +36,7 @@ _RECORD_MODULES = (
 
 
 class _Unpickler(pickle.Unpickler):
-    """Resolves every name through the table above; nothing is imported."""
+    """Resolves every name through KNOWN; nothing is imported."""
 
     def __init__(self, file: BinaryIO, path: Path, load_storage: LoadStorage) -> None:
         super().__init__(file, encoding="utf-8")
@@ -49,18 +56,19 @@ class _Unpickler(pickle.Unpickler):
             "Weights need no such thing; use a file from a source you trust, or one saved as .safetensors."
         )
 
-    def persistent_load(self, reference: Any) -> torch.Tensor:
+    def persistent_load(self, reference: Any) -> np.ndarray:
         if (
             not isinstance(reference, tuple)
             or reference[0] != "storage"
-            or not isinstance(reference[1], torch.dtype)
+            or not isinstance(reference[1], str)
+            or reference[1] not in TORCH_TYPES
         ):
             raise ValueError(f"unknown reference {str(reference)[:60]}")
         return self._load_storage(reference)
 
 
 def unpickle_zip(path: Path) -> object:
-    """What torch.save (1.6 and later) wrote to `path`."""
+    """Read what torch.save (1.6 and later) wrote to `path`."""
     with zipfile.ZipFile(path) as archive:
         records = {entry.filename: entry for entry in archive.infolist()}
         index = [name for name in records if name.endswith("/data.pkl") or name == "data.pkl"]
@@ -73,38 +81,39 @@ def unpickle_zip(path: Path) -> object:
             raise WeightsError(f"{path} is a compressed zip file, not a checkpoint. Unpack it first.")
         if f"{root}byteorder" in records and archive.read(f"{root}byteorder") != b"little":
             raise WeightsError(f"{path} was written on a big-endian machine, which is not supported.")
-        storages: dict[str, torch.Tensor] = {}
+        storages: dict[str, np.ndarray] = {}
 
-        def load_storage(reference: tuple[Any, ...]) -> torch.Tensor:
-            _, dtype, key, _, _ = reference
+        def load_storage(reference: tuple[Any, ...]) -> np.ndarray:
+            _, name, key, _, _ = reference
             if key not in storages:
-                storages[key] = _from_bytes(archive.read(f"{root}data/{key}"), dtype)
+                storages[key] = _from_bytes(archive.read(f"{root}data/{key}"), name)
             return storages[key]
 
         with archive.open(index[0]) as file:
             return _Unpickler(file, path, load_storage).load()  # type: ignore[arg-type]
 
 
-def _from_bytes(raw: bytes, dtype: torch.dtype) -> torch.Tensor:
-    if not raw:
-        return torch.empty(0, dtype=dtype)
-    return torch.frombuffer(bytearray(raw), dtype=dtype)
+def _from_bytes(raw: bytes, name: str) -> np.ndarray:
+    """The numbers of a storage, in memory of their own."""
+    return decoded(np.frombuffer(bytearray(raw), type_in_file(name)), name)
 
 
 def unpickle_legacy(path: Path) -> object:
-    """What torch.save before 1.6 wrote to `path`: pickles first, then the raw storages."""
+    """Read what torch.save before 1.6 wrote to `path`: pickles first, then the raw storages."""
 
-    def no_storage(reference: tuple[Any, ...]) -> torch.Tensor:
+    def no_storage(reference: tuple[Any, ...]) -> np.ndarray:
         raise ValueError("a tensor in the file's header")
 
-    storages: dict[str, torch.Tensor] = {}
+    storages: dict[str, np.ndarray] = {}
+    names: dict[str, str] = {}  # number type of each storage
 
-    def reserve(reference: tuple[Any, ...]) -> torch.Tensor:
-        _, dtype, key, _, count, *view = reference
+    def reserve(reference: tuple[Any, ...]) -> np.ndarray:
+        _, name, key, _, count, *view = reference
         # The bytes follow later in the file, so a claimed size must not exceed it.
-        if not 0 <= count * dtype.itemsize <= path.stat().st_size:
+        if not 0 <= count * type_in_file(name).itemsize <= path.stat().st_size:
             raise ValueError(f"storage {key} claims {count} elements")
-        whole = storages.setdefault(key, torch.empty(count, dtype=dtype))
+        names.setdefault(key, name)
+        whole = storages.setdefault(key, decoded(np.zeros(count, type_in_file(name)), name))
         if not view or view[0] is None:
             return whole
         _, start, length = view[0]
@@ -114,18 +123,20 @@ def unpickle_legacy(path: Path) -> object:
         magic, protocol = (_Unpickler(file, path, no_storage).load() for _ in range(2))
         if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL:
             raise WeightsError(f"{path} is a pickle but no torch checkpoint.")
-        _Unpickler(file, path, no_storage).load()  # facts about the machine that wrote it
+        _Unpickler(file, path, no_storage).load()  # byte order and type sizes of the machine
         content = _Unpickler(file, path, reserve).load()
         for key in _Unpickler(file, path, no_storage).load():
-            _fill(storages[key], file)
+            _fill(storages[key], names[key], file)
     return content
 
 
-def _fill(storage: torch.Tensor, file: BinaryIO) -> None:
+def _fill(storage: np.ndarray, name: str, file: BinaryIO) -> None:
+    """Read the numbers of a storage from the file into `storage`."""
     (count,) = struct.unpack("<q", file.read(8))
-    if count != storage.numel():
-        raise ValueError(f"storage holds {count} elements, expected {storage.numel()}")
-    raw = file.read(count * storage.dtype.itemsize)
-    if len(raw) != count * storage.dtype.itemsize:
+    if count != storage.size:
+        raise ValueError(f"storage holds {count} elements, expected {storage.size}")
+    size = count * type_in_file(name).itemsize
+    raw = file.read(size)
+    if len(raw) != size:
         raise EOFError("the file ends inside a storage")
-    storage.copy_(_from_bytes(raw, storage.dtype))
+    storage[:] = _from_bytes(raw, name)

@@ -11,9 +11,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.errors import WeightsError
 from kprtrack.detectors.yolox_network import SHAPES, Yolox, YoloxSize
+from reid.model.tensors import read_tensors
 
 STORED_SETTINGS = "yolox"  # in the header of our own files: JSON of size, input_px and preprocess
 COCO_CLASSES = 80
@@ -56,7 +56,7 @@ def load_yolox_weights(path: Path, size: YoloxSize, num_classes: int = 1) -> Yol
     row is kept when one class is asked. The file cannot tell its preprocessing: see `letterbox.to_network`.
     Raises: WeightsError if the file is unreadable, incomplete, damaged, or no YOLOX of this size and head.
     """
-    tensors = megvii_names(read_checkpoint(path).tensors)
+    tensors = megvii_names(read_tensors(path))
     _check_size(tensors, size, path)
     tensors = _fit_head(tensors, num_classes, path)
     # Without memory of its own the network needs no initialisation that the file would overwrite.
@@ -69,7 +69,7 @@ def load_yolox_weights(path: Path, size: YoloxSize, num_classes: int = 1) -> Yol
 def stored_input_px(path: Path) -> int | None:
     """Side of the canvas that the weights were trained for, where the file says so: our own files do."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             told = json.loads((file.metadata() or {})[STORED_SETTINGS])
             return int(told["input_px"])
     except (SafetensorError, KeyError, TypeError, ValueError, OSError):

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
@@ -20,6 +19,7 @@ from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
+from reid.model.tensors import read_tensors
 
 _MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
 _STD = (58.395, 57.12, 57.375)
@@ -138,7 +138,7 @@ def load_hrnet_weights(network: Hrnet, width: int, weights: Path) -> None:
 
     Raises: WeightsError that says what the file seems to be.
     """
-    tensors = _renamed(read_checkpoint(weights).tensors)
+    tensors = _renamed(read_tensors(weights))
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     # The counters matter to nobody but a resumed training, and some exporters leave them out.
     missing = [name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")]

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 from kprtrack.inference.devices import ComputeConfig, Precision
 from kprtrack.pipeline import PoseEstimator
+from reid.model.tensors import read_tensors
 
 # Module -> what stands in for it when it cannot be imported.
 _REPLACEABLE = {
@@ -139,7 +139,7 @@ def import_mmpose() -> None:
 def _build(settings: Any, weights: Path) -> Any:
     from mmpose.models import build_pose_estimator
 
-    tensors = read_checkpoint(weights).tensors
+    tensors = read_tensors(weights)
     if "backbone" in settings.model:
         settings.model.backbone.init_cfg = None  # everything comes from the weights; fetch nothing
     try:

@@ -27,6 +27,7 @@ from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import TopDown, estimate_poses
 from reid.model.backbone_small import ConvNorm, ResidualBlock
+from reid.model.tensors import tensors_of
 
 DECODE: Decode = "dark"  # how its heatmaps are drawn in training and read in use
 _MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
@@ -188,7 +189,7 @@ def load_small_pose(weights: Path) -> SmallPose:
         )
     network = SmallPose(_shape(told, weights))
     try:
-        network.load_state_dict(checkpoint.tensors)
+        network.load_state_dict(tensors_of(checkpoint))
     except RuntimeError as error:
         raise WeightsError(
             f"{weights} does not hold the small pose network it tells of: {str(error)[:300]}"

@@ -16,6 +16,7 @@ from reid.model import weights
 from reid.model.backbone_timm import WITH_IMAGENET, create_network
 from reid.model.kpr import SWIN_SHAPES, Kpr
 from reid.model.published import is_published, own_name
+from reid.model.tensors import tensors_of
 
 IMAGENET = "imagenet"
 _WITH_SWIN_NAMES = "backbone_appearance_feature_extractor.model."
@@ -56,7 +57,7 @@ def begin_with(model: Kpr, init: str) -> None:
     elif any(name.startswith("prompt_tokens.") for name in checkpoint.tensors):
         _fill_all(model, weights.load(path), path)
     else:
-        _fill_backbone(model, backbone_tensors(model, checkpoint.tensors), str(path))
+        _fill_backbone(model, backbone_tensors(model, tensors_of(checkpoint)), str(path))
 
 
 def backbone_tensors(model: Kpr, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

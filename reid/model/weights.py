@@ -14,6 +14,7 @@ from kprtrack.core.checkpoints import Checkpoint, header_json, read_checkpoint
 from kprtrack.core.errors import UserError, WeightsError
 from reid.model.kpr import Kpr, KprConfig
 from reid.model.published import is_published, known_input_spec, own_tensors, shape_of
+from reid.model.tensors import tensors_of
 
 _HEADER = "kpr_config"
 _SHOWN = 5
@@ -60,10 +61,10 @@ def load(path: Path, device: str = "cpu", *, spec: InputSpec | None = None) -> K
     checkpoint = read_checkpoint(path)
     spec = spec or InputSpec()
     if is_published(checkpoint.tensors):
-        tensors = own_tensors(checkpoint.tensors)
+        tensors = own_tensors(tensors_of(checkpoint))
         config = _published_config(tensors, checkpoint, path, spec)
     else:
-        tensors = checkpoint.tensors
+        tensors = tensors_of(checkpoint)
         config = _agreed(_stored_config(checkpoint, path), spec, path)
     model = Kpr(config)
     _fill(model, tensors, path)
@@ -168,7 +169,7 @@ def _fill(model: Kpr, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     model.load_state_dict(dict(tensors))
 
 
-def guess_network(tensors: Mapping[str, torch.Tensor]) -> str:
+def guess_network(tensors: Mapping[str, Any]) -> str:
     """Guess the kind of network from its tensor names."""
     signs = {
         "backbone_appearance_feature_extractor.": "a published KPR encoder",

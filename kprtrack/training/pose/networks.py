@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import save as serialise
 from torch import nn
 
-from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.errors import WeightsError
 from kprtrack.hub.store import find
 from kprtrack.poses.hrnet import Hrnet, load_hrnet_weights
 from kprtrack.poses.small import SmallPose, load_small_pose, small_pose_file
 from kprtrack.training.optimiser import weight_decay_groups
 from kprtrack.training.pose.config import PoseOptimiser, PoseTrainConfig
+from reid.model.tensors import read_tensors
 
 _TRUNK_FIRST = "conv1.weight"  # in classifiers, whose trunk has no prefix
 # What stands in a classifier behind the branch that a pose network reads
@@ -74,7 +74,7 @@ def _initialise_hrnet(network: Hrnet, width: int, path: Path) -> None:
 
     Raises: WeightsError if neither fits.
     """
-    tensors = read_checkpoint(path).tensors
+    tensors = read_tensors(path)
     if _TRUNK_FIRST not in tensors:
         load_hrnet_weights(network, width, path)
         return

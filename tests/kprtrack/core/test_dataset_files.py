@@ -68,7 +68,7 @@ def test_written_keypoints_read_back(tmp_path: Path) -> None:
         ([{"points": skeleton()}], '"keypoints" is missing'),
         (["a"], "must be a list of skeletons"),
         (7, "must be a list of skeletons"),
-        (b'[{"keypoints": [[1', "no valid json"),
+        (b'[{"keypoints": [[1', "not valid JSON"),
     ],
 )
 def test_a_malformed_keypoint_file_is_named(tmp_path: Path, entries: object, words: str) -> None:
@@ -135,7 +135,7 @@ def test_a_jpeg_that_is_cut_off_is_named(tmp_path: Path, share: float) -> None:
 def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"<html>not found</html>")
 
-    with pytest.raises(InputError, match=r"a\.jpg is no picture"):
+    with pytest.raises(InputError, match=r"a\.jpg is not an image"):
         read_image(tmp_path / "a.jpg")
 
 
