@@ -8,7 +8,7 @@ import numpy as np
 
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.io import read_people
-from kprtrack.io.columns import PeopleFile, reject, validate_bad_numbers
+from kprtrack.io.columns import PeopleFile, reject, validate_numbers
 from kprtrack.pipeline import Detector
 
 
@@ -52,7 +52,7 @@ class FileDetector(Detector):
 
 def checked_people(file: PeopleFile) -> PeopleFile:
     """`file`, if a detector could have found its people. Raises: as FileDetector."""
-    validate_bad_numbers(file)
+    validate_numbers(file)
     sizes = file.people.boxes[:, 2:] - file.people.boxes[:, :2]
     reject(
         file,

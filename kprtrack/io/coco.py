@@ -1,4 +1,4 @@
-"""COCO keypoints as annotation tools import them: one image a frame, track_id on every annotation."""
+"""The format `coco`: COCO keypoints for annotation tools, one image per frame, with track_id."""
 
 from collections.abc import Mapping
 from itertools import count
@@ -11,12 +11,12 @@ from kprtrack.io.columns import KEYPOINT_NUMBERS
 from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_to_json
 from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size, rounded_time
 
-VISIBLE_SCORE = 0.3  # from this confidence on a keypoint counts as visible (v = 2), below as hidden (v = 1)
+VISIBLE_SCORE = 0.3  # keypoints with this score or more are visible (v = 2), below hidden (v = 1)
 PERSON = 1  # the category id of people in COCO and PoseTrack
 
 
 def open_coco(path: Path, header: RunHeader) -> TracksWriter:
-    """A writer of COCO keypoints. Annotations stream; the images follow at the end, from 16 bytes a frame."""
+    """Open a writer of COCO keypoints. Images follow after the annotations; memory: 16 bytes per frame."""
     annotation_ids = count(1)
 
     def frame(tracks: Tracks, log: FrameLog) -> bytes:
@@ -66,7 +66,7 @@ def _annotations(tracks: Tracks) -> list[dict[str, object]]:
             "keypoints": [int(value) if index % 3 == 2 else value for index, value in enumerate(keypoints)],
             "num_keypoints": known,
             "keypoint_scores": confidences,
-            "attributes": {"track_id": track_id},  # where annotation tools keep it
+            "attributes": {"track_id": track_id},  # as annotation tools store it
         }
         for track_id, box, area, score, keypoints, known, confidences in rows
     ]

@@ -1,4 +1,4 @@
-"""People read from any file, as columns: checked once, then cut into tracks or detections."""
+"""The people of a file of any format as columns, and their conversion to tracks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from kprtrack.io.header import POSETRACK_SKELETON, RunHeader, TrackFile
 
 KEYPOINT_NUMBERS = 3 * len(KEYPOINTS)
 NO_ID = -1
-MOST_PARTS = 1000  # no model has more body parts; a damaged file may claim any number
+MOST_PARTS = 1000  # no model has more body parts; a damaged file may have any number
 LAST_FRAME = 2**53  # exact in every format
-LARGEST = 1e9  # pixels or score; beyond it no number is meant
+LARGEST = 1e9  # pixels or score; a larger number is an error
 
 
 @dataclass(frozen=True)
 class People:
-    """All people of one file, one row each, ordered by frame. NaN where the file does not say."""
+    """All people of one file, one row each, ordered by frame. NaN stands for unknown."""
 
     frame: np.ndarray  # [N] int64, 0-based frame numbers
-    ids: np.ndarray  # [N] int64, NO_ID where there is none
+    ids: np.ndarray  # [N] int64, NO_ID if there is none
     boxes: np.ndarray  # [N, 4] float64, x1 y1 x2 y2, pixels
     scores: np.ndarray  # [N] float64
-    keypoints: np.ndarray  # [N, 17, 3] float64, rows as the file's skeleton says
+    keypoints: np.ndarray  # [N, 17, 3] float64, in the order of the file's skeleton
     distances: np.ndarray  # [N] float64
     margins: np.ndarray  # [N] float64
     visible: np.ndarray  # [N, P] bool
@@ -37,20 +37,20 @@ class People:
         return len(self.frame)
 
     def at(self, rows: np.ndarray) -> "People":
-        """The people at `rows` (indices or a mask)."""
+        """Return the people of these rows, indices or a mask."""
         return People(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
 class PeopleFile:
-    """A file of people, with or without identities."""
+    """The people of a file, with or without track IDs."""
 
     path: Path
     header: RunHeader
     people: People
-    frame_numbers: np.ndarray  # [F] int64, rising; also frames without people where the format keeps them
-    times: np.ndarray  # [F] float64, seconds, NaN where the file does not say
-    place: Callable[[int], str]  # where a row of `people` stands in the file, such as "line 7"
+    frame_numbers: np.ndarray  # [F] int64, increasing; also frames without people if the format stores them
+    times: np.ndarray  # [F] float64, seconds, NaN if unknown
+    place: Callable[[int], str]  # the place of a row of `people` in the file, such as "line 7"
     has_keypoints: bool
     complete: bool | None
 
@@ -63,7 +63,15 @@ def people_columns(
     scores: np.ndarray | None = None,
     keypoints: np.ndarray | None = None,
 ) -> People:
-    """People of a format that knows nothing of re-identification."""
+    """Make the people of a format without re-identification data.
+
+    Args:
+        frame: [N] frame numbers, from 0.
+        boxes: [N, 4] x1 y1 x2 y2 in pixels.
+        ids: [N] track IDs; None: there are none.
+        scores: [N]; None: unknown.
+        keypoints: [N, 17, 3] x y score; None: unknown, zeros.
+    """
     count = len(frame)
     unknown = np.full(count, np.nan)
     return People(
@@ -80,12 +88,13 @@ def people_columns(
 
 
 def to_track_file(file: PeopleFile) -> TrackFile:
-    """The tracks of a file, frame by frame; a missing score is 1.
+    """Convert people to tracks, frame by frame; a missing score is 1.
 
-    Raises: InputError naming file and place of the first box, size, keypoint or identity that cannot be.
+    Raises:
+        InputError: Names file and place of the first invalid box, keypoint, score or track ID.
     """
     people = file.people
-    validate_bad_numbers(file)
+    validate_numbers(file)
     sizes = people.boxes[:, 2:] - people.boxes[:, :2]
     reject(file, (sizes < 0).any(axis=1), "a negative width or height", "Boxes are left, top, width, height.")
     reject(
@@ -94,7 +103,7 @@ def to_track_file(file: PeopleFile) -> TrackFile:
         "no track id",
         "Tracks need ids from 1 on; for boxes without them use --detections.",
     )
-    _validate_twins(file)
+    _validate_unique_ids(file)
     starts = np.searchsorted(people.frame, file.frame_numbers, side="left")
     ends = np.searchsorted(people.frame, file.frame_numbers, side="right")
     scores = np.where(np.isnan(people.scores), 1, people.scores)
@@ -111,39 +120,48 @@ def to_track_file(file: PeopleFile) -> TrackFile:
     return TrackFile(file.header, frames, file.complete)
 
 
-def validate_bad_numbers(file: PeopleFile) -> None:
-    """Raises: InputError where a box is not finite, or a keypoint or score is infinite or not a number."""
+def validate_numbers(file: PeopleFile) -> None:
+    """Raises: InputError for the first box, keypoint or score that is not finite."""
     people = file.people
     flat = people.keypoints.reshape(len(people), KEYPOINT_NUMBERS)
     scalars = np.stack([people.scores, people.distances, people.margins])
-    wild_box, wild_point = (~(np.abs(values) < LARGEST).all(axis=1) for values in (people.boxes, flat))
-    reject(file, wild_box, "a box that is missing or not finite", "Remove that person.")
-    reject(file, wild_point, "a keypoint that is not finite", "Write unknown keypoints as 0, 0, 0.")
-    wild_scalar = (np.abs(scalars) >= LARGEST).any(axis=0)
-    reject(file, wild_scalar, "a score or distance that is not finite", "Scores lie between 0 and 1.")
+    bad_box, bad_point = (~(np.abs(values) < LARGEST).all(axis=1) for values in (people.boxes, flat))
+    reject(file, bad_box, "a box that is missing or not finite", "Remove that person.")
+    reject(file, bad_point, "a keypoint that is not finite", "Write unknown keypoints as 0, 0, 0.")
+    bad_scalar = (np.abs(scalars) >= LARGEST).any(axis=0)
+    reject(file, bad_scalar, "a score or distance that is not finite", "Scores are between 0 and 1.")
 
 
 def reject(file: PeopleFile, bad: np.ndarray, what: str, advice: str) -> None:
-    """Raises: InputError about the first row of `bad` [N], if there is one."""
+    """Raises: InputError about the first row where `bad` [N] is True."""
     rows = np.flatnonzero(bad)
     if not len(rows):
         return
     row = int(rows[0])
     left, top, right, bottom = file.people.boxes[row].tolist()
     box = f"box {left:g} {top:g} {right - left:g} {bottom - top:g}"
-    more = f" ({len(rows) - 1} more like it)" if len(rows) > 1 else ""
+    more = f" ({len(rows) - 1} more)" if len(rows) > 1 else ""
     raise InputError(f"{file.path}, {file.place(row)}: {what} ({box}){more}. {advice}")
 
 
 def ids_from_one(ids: np.ndarray) -> np.ndarray:
-    """Identities as we count them: if the file has an id 0, as PoseTrack's do, every id is raised by one."""
+    """Return IDs from 1 on: if the file has an ID 0, as in PoseTrack, every ID is increased by one."""
     return np.where(ids >= 0, ids + 1, ids) if (ids == 0).any() else ids
 
 
 def numbers(values: Sequence[object], width: int, place: Callable[[int], str]) -> np.ndarray:
-    """[N, width] float64 from a flat list of `width` JSON numbers a row; null becomes NaN.
+    """Convert a flat list of JSON numbers to an array; null becomes NaN.
 
-    Raises: InputError at the first value that is not a number.
+    Args:
+        values: `width` numbers per row.
+        width: Number of columns.
+        place: Where a row stands in the file, for messages.
+
+    Returns:
+        [N, width] float64.
+
+    Raises:
+        InputError: Names the first value that is not a number.
     """
     if not set(map(type, values)) <= {int, float, NoneType}:
         index = next(index for index, value in enumerate(values) if type(value) not in (int, float, NoneType))
@@ -158,25 +176,25 @@ def numbers(values: Sequence[object], width: int, place: Callable[[int], str]) -
 
 
 def coco_keypoints(file: PeopleFile) -> np.ndarray:
-    """[N, 17, 3] keypoints in COCO's order, whichever skeleton the file has."""
+    """Return the keypoints [N, 17, 3] in COCO's order, for either skeleton."""
     if file.header.skeleton != POSETRACK_SKELETON:
         return file.people.keypoints
     keypoints = file.people.keypoints.copy()
-    keypoints[:, 1:3] = 0  # neck and top of the head are no eyes
+    keypoints[:, 1:3] = 0  # neck and top of the head are not eyes
     return keypoints
 
 
-def _validate_twins(file: PeopleFile) -> None:
+def _validate_unique_ids(file: PeopleFile) -> None:
     people = file.people
     order = np.lexsort((people.ids, people.frame))
     frame, ids = people.frame[order], people.ids[order]
-    twins = np.zeros(len(people), bool)
-    twins[order[1:]] = (frame[1:] == frame[:-1]) & (ids[1:] == ids[:-1])
-    rows = np.flatnonzero(twins)
+    repeated = np.zeros(len(people), bool)
+    repeated[order[1:]] = (frame[1:] == frame[:-1]) & (ids[1:] == ids[:-1])
+    rows = np.flatnonzero(repeated)
     if len(rows):
         row = rows[0]
-        what = f"track id {people.ids[row]} stands twice in frame {people.frame[row]}"
-        reject(file, twins, what, "One person can be in one place only: remove one of the two.")
+        what = f"track id {people.ids[row]} occurs twice in frame {people.frame[row]}"
+        reject(file, repeated, what, "A person has one box in a frame: remove one of the two.")
 
 
 def _float32(*columns: np.ndarray) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""A file that grows frame by frame and is valid whenever it ends: last frame, Ctrl-C or a full disk."""
+"""A file that grows frame by frame and can be ended as a valid file at any time, also on a full disk."""
 
 import os
 import stat
@@ -10,14 +10,19 @@ from pathlib import Path
 from kprtrack.core.atomic_file import commit, part_path, reason
 from kprtrack.core.errors import OutputError
 
-_ZEROS = 1 << 20  # bytes claimed in one write
+_ZEROS = 1 << 20  # bytes reserved in one write
 
 
 class FrameFile:
-    """Frames appended to a file; whatever goes wrong, whole frames and a footer can be kept.
+    """Appends frames to a file; after any error it can be ended with whole frames and a footer.
 
-    Unless `in_place`, it is NAME.part until `finish` gives it its name. Memory: 8 bytes a frame.
-    Raises: OutputError if the file cannot be opened.
+    Args:
+        path: The final name; until `finish` the file is NAME.part. Memory: 8 bytes per frame.
+        head: The start of the file.
+        in_place: Write under the final name instead.
+
+    Raises:
+        OutputError: The file cannot be opened.
     """
 
     def __init__(self, path: Path, head: bytes, *, in_place: bool) -> None:
@@ -33,15 +38,22 @@ class FrameFile:
         self._ends = array("q", [self._position])  # where the head and each frame end
 
     def append(self, data: bytes) -> None:
-        """Add one frame. Raises: OSError as the system does; `finish` still works then."""
+        """Append one frame. Raises: OSError; `finish` can be called afterwards."""
         self._put(data)
         self._ends.append(self._position)
 
     def finish(self, frames: int, footer: Callable[[int], bytes]) -> int:
-        """End the file after `frames` frames with `footer(kept)`, giving up the last ones if it does not fit.
+        """End the file, dropping its last frames if the footer does not fit.
 
-        Returns: the number of frames kept.
-        Raises: OutputError if not even head and footer fit, or if the file cannot take its name.
+        Args:
+            frames: Number of frames to keep.
+            footer: Makes the end of a file with that many frames.
+
+        Returns:
+            The number of frames kept.
+
+        Raises:
+            OutputError: Not even head and footer fit, or the file cannot be renamed.
         """
         kept = frames
         while not self._ends_with(kept, footer):
@@ -53,16 +65,16 @@ class FrameFile:
         return kept
 
     def discard(self) -> None:
-        """Close and, unless written in place, leave no file behind."""
+        """Close the file and, unless written in place, remove it."""
         self._handle.close()
         if not self._in_place:
             part_path(self.path).unlink(missing_ok=True)
 
     def _most_frames(self, *, below: int, footer: Callable[[int], bytes]) -> int:
-        """How many frames, fewer than `below`, fit with their footer where the disk ended; -1 if none do."""
+        """The number of frames, fewer than `below`, that fit on the disk with their footer; -1 if none do."""
         room = self._position
         low, high = -1, below - 1
-        while low < high:  # the footer shrinks with the frames, so halving finds the greatest number
+        while low < high:  # the footer shrinks with the frames, so bisection finds the largest number
             middle = (low + high + 1) // 2
             if self._ends[middle] + len(footer(middle)) <= room:
                 low = middle
@@ -71,9 +83,9 @@ class FrameFile:
         return low
 
     def _ends_with(self, kept: int, footer: Callable[[int], bytes]) -> bool:
-        """Whether the file could be cut after `kept` frames and ended."""
+        """Truncate the file after `kept` frames and write the footer; False if that failed."""
         try:
-            # Always cut: Ctrl-C may have come between a write and its count. A pipe or device cannot be cut.
+            # Always truncate: an interrupt may come between a write and its count. Pipes cannot be truncated.
             if stat.S_ISREG(os.fstat(self._handle.fileno()).st_mode) or self._position != self._ends[kept]:
                 self._handle.seek(self._ends[kept])
                 self._handle.truncate()
@@ -84,7 +96,7 @@ class FrameFile:
         return True
 
     def _put(self, data: bytes) -> None:
-        """Write all of `data`; on an error `_position` says how far it got."""
+        """Write all of `data`; after an error `_position` is the number of bytes in the file."""
         rest = memoryview(data)
         while rest:
             count = self._handle.write(rest) or 0
@@ -93,9 +105,10 @@ class FrameFile:
 
 
 def open_output(path: Path, *, in_place: bool) -> FileIO:
-    """An unbuffered file for `path`, so that every error comes at the write that caused it.
+    """Open an unbuffered file, so that every error is raised by the write that caused it.
 
-    Raises: OutputError if there is no such folder, no permission, or something else in the way.
+    Raises:
+        OutputError: The folder does not exist, there is no permission, or the path cannot be written.
     """
     validate_target(path, in_place=in_place)
     opened = path if in_place else part_path(path)
@@ -106,9 +119,10 @@ def open_output(path: Path, *, in_place: bool) -> FileIO:
 
 
 def close_output(handle: FileIO, path: Path, *, in_place: bool) -> None:
-    """Make sure that all is on the disk, close, and give the file its name.
+    """Close the file, flush it to the disk and give it its name.
 
-    Raises: OutputError; the data then stays in NAME.part.
+    Raises:
+        OutputError: It failed; the data stays in NAME.part.
     """
     try:
         handle.close()
@@ -120,7 +134,7 @@ def close_output(handle: FileIO, path: Path, *, in_place: bool) -> None:
 
 
 def validate_target(path: Path, *, in_place: bool) -> None:
-    """Raises: OutputError if it is plain that no result can be written there."""
+    """Raises: OutputError if no result can be written to this path."""
     folder = path.parent
     if path.is_dir():
         raise OutputError(
@@ -138,15 +152,16 @@ def validate_target(path: Path, *, in_place: bool) -> None:
         raise OutputError(
             f"Cannot write {path}: it is a device or pipe, and this format needs a file. Only jsonl streams."
         )
-    # Renaming over a write-protected file would succeed, and destroy what its owner protected.
+    # Renaming over a write-protected file would succeed and replace what its owner protected.
     if not os.access(path, os.W_OK):
         raise OutputError(f"Cannot write {path}: it is write-protected. Choose another --out.")
 
 
 def reserve(handle: FileIO, size: int) -> None:
-    """Claim room for `size` more bytes, for writers of other libraries, which cannot mend a file.
+    """Reserve space for `size` more bytes, for libraries that cannot repair a file after a failed write.
 
-    Raises: OSError as the system does; the file is then as long as it was before.
+    Raises:
+        OSError: There is no space; the file keeps its length.
     """
     here, end = handle.tell(), handle.seek(0, os.SEEK_END)
     try:

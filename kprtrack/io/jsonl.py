@@ -1,4 +1,4 @@
-"""Our JSON line by line: a live stream that other programs may read while it grows."""
+"""The format `jsonl`: JSON lines, which other programs can read while they are written."""
 
 import json
 from collections.abc import Iterator
@@ -13,20 +13,21 @@ from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter
 
 
 def open_jsonl(path: Path, header: RunHeader) -> TracksWriter:
-    """A writer of `.jsonl`, written in place: every frame can be read as soon as it is written."""
+    """Open a writer of `.jsonl`, in place: every frame can be read as soon as it is written."""
     head = compact_json(header_to_json(header)) + b"\n"
     return TextWriter(path, Layout(head, _line, _footer), in_place=True)
 
 
 def people_from_jsonl(path: Path) -> PeopleFile:
-    """People of a `.jsonl` file; complete is False if its last line, the ending, is missing.
+    """Read the people of a `.jsonl` file; it is incomplete if its last line, the ending, is missing.
 
-    Raises: InputError naming the line that is wrong. A last line cut off in the middle is left out.
+    Raises:
+        InputError: Names the line that is wrong. A truncated last line is skipped.
     """
     lines = _lines(path)
     first = next(lines, None)
     if first is None:
-        raise InputError(f"{path} is empty: the run that should have written it failed. Run it again.")
+        raise InputError(f"{path} is empty. Make or copy it again.")
     header = header_from_json(first, path)
     frames = list(lines)
     ending = frames.pop() if frames and isinstance(frames[-1], dict) and "complete" in frames[-1] else {}
@@ -44,8 +45,8 @@ def _lines(path: Path) -> Iterator[object]:
                     if not line.strip():
                         continue
                     if not line.endswith("\n"):
-                        return  # the writer was killed in the middle of this line
-                    raise InputError(f"{path}, line {number}: this is not JSON ({error}).") from error
+                        return  # the writer was killed while writing this line
+                    raise InputError(f"{path}, line {number}: this is not valid JSON ({error}).") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"Cannot read {path}: {error}.") from error
 

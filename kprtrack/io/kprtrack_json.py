@@ -1,4 +1,4 @@
-"""Our own JSON: everything a run knows, one frame a line inside one valid document (docs/formats.md)."""
+"""The format `kprtrack`: all data of a run in one JSON document, one frame per line (docs/formats.md)."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,13 +30,13 @@ from kprtrack.io.text_writer import (
 
 
 def open_json(path: Path, header: RunHeader) -> TracksWriter:
-    """A writer of `.json`. Memory: about 24 bytes a frame and 8 bytes a person in a frame."""
+    """Open a writer of `.json`. Memory: about 24 bytes per frame and 8 bytes per person in a frame."""
     head = compact_json(header_to_json(header))[:-1] + b',"frames":[\n'
     return TextWriter(path, Layout(head, _array_frame, _footer))
 
 
 def frame_to_json(tracks: Tracks) -> dict[str, object]:
-    """One frame: pixels to 0.01, scores and distances to 0.0001, NaN as null."""
+    """Convert one frame to JSON values: pixels to 0.01, scores and distances to 0.0001, NaN to null."""
     keypoints = tracks.keypoints.astype(np.float64)
     keypoints[..., :2] = np.round(keypoints[..., :2], 2)
     keypoints[..., 2] = np.round(keypoints[..., 2], 4)
@@ -74,7 +74,7 @@ def frame_to_json(tracks: Tracks) -> dict[str, object]:
 
 
 def people_from_json(data: object, path: Path) -> PeopleFile:
-    """People of a `.json` document of ours."""
+    """Read the people of a document of this format. Raises: InputError."""
     header = header_from_json(data, path)
     frames = data.get("frames") if isinstance(data, dict) else None
     if not isinstance(frames, list):
@@ -86,9 +86,16 @@ def people_from_json(data: object, path: Path) -> PeopleFile:
 def people_from_frames(
     frames: Iterable[object], path: Path, header: RunHeader, *, complete: bool | None
 ) -> PeopleFile:
-    """People of the frame records of `.json` and `.jsonl`.
+    """Read the people of the frame records of `.json` and `.jsonl`.
 
-    Raises: InputError naming the frame, the person and what is wrong.
+    Args:
+        frames: The records.
+        path: The file, for messages.
+        header: Its header.
+        complete: Whether the run was complete; None if unknown.
+
+    Raises:
+        InputError: Names the frame, the person and what is wrong.
     """
     columns = _Columns(path)
     for index, frame in enumerate(frames):
@@ -109,7 +116,7 @@ def people_from_frames(
 
 
 class _Columns:
-    """Frame records on their way into columns; only flat lists, for speed."""
+    """Collects frame records as columns; in flat lists, for speed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -126,7 +133,7 @@ class _Columns:
         self._prompted: list[bool] = []
 
     def add_frame(self, index: int, frame: object) -> None:
-        """Take one frame record, the `index`-th of the file."""
+        """Add one frame record, the `index`-th of the file."""
         number = frame.get("frame") if isinstance(frame, dict) else None
         if not isinstance(frame, dict) or not _is_int(number) or not 0 <= number < LAST_FRAME:
             raise InputError(f'{self.path}, frame record {index}: it needs "frame", a number from 0 on.')
@@ -147,7 +154,7 @@ class _Columns:
             self._add_person(number, person, f"{self.path}, frame {number}, person {order}")
 
     def people(self) -> People:
-        """All people, as arrays."""
+        """Return all people as arrays."""
         scalars = numbers(self._scalars, 3, self._full_place)
         keypoints = numbers(self._keypoints, KEYPOINT_NUMBERS, self._full_place)
         box = numbers(self._boxes, 4, self._full_place)
@@ -167,7 +174,7 @@ class _Columns:
         )
 
     def place(self, row: int) -> str:
-        """Frame and person of a row."""
+        """Return frame and person of a row, for messages."""
         return f"frame {self._frame[row]}, person {row - self._frame.index(self._frame[row])}"
 
     def _full_place(self, row: int) -> str:
@@ -195,9 +202,10 @@ class _Columns:
 
 
 def flat_list(value: object, width: int, name: str, place: str) -> Sequence[object]:
-    """`value` if it is a list of `width`; if it is missing, no box (nulls) or unknown keypoints (zeros).
+    """Return a list of `width` values; a missing box becomes nulls, missing keypoints zeros.
 
-    Raises: InputError about a list of another length.
+    Raises:
+        InputError: The list has another length.
     """
     if value is None:
         return [None if name == "bbox" else 0.0] * width
@@ -227,7 +235,7 @@ def _is_int(value: object) -> TypeGuard[int]:
 
 
 def _or_null(values: np.ndarray) -> list[float | None]:
-    """Numbers to 0.0001; null for NaN (nothing compared) and infinity (no shared part)."""
+    """Round to 0.0001; null for NaN (nothing compared) and infinity (no common visible part)."""
     rounded = np.round(values.astype(np.float64), 4).tolist()
     return [value if np.isfinite(value) else None for value in rounded]
 
@@ -241,5 +249,5 @@ def _footer(log: FrameLog, ending: Footer) -> bytes:
 
 
 def ending_to_json(log: FrameLog, ending: Footer) -> dict[str, object]:
-    """What stands at the end of `.json` and `.jsonl`."""
+    """Return the end of `.json` and `.jsonl`: a summary of the tracks, and whether the run was complete."""
     return {"tracks": log.summary(ending.kept), "complete": ending.complete, "note": ending.note}

@@ -1,4 +1,4 @@
-"""PoseTrack21 results as the official evaluation takes them, and COCO's joints as PoseTrack's."""
+"""The format `posetrack21` of the official evaluation; conversion between COCO's and PoseTrack's joints."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,24 +26,28 @@ NOSE, LEFT_EAR, RIGHT_EAR, LEFT_SHOULDER, RIGHT_SHOULDER = (
 HEAD_BOTTOM, HEAD_TOP, *EARS = (
     POSETRACK_KEYPOINTS.index(name) for name in ("head_bottom", "head_top", "left_ear", "right_ear")
 )
-# Where the joints that COCO lacks lie, as shares of the way from mid-shoulders. Fitted to people
-# of LSP Extended with PP-TinyPose's keypoints by tools/fit_head_joints.py, and tried on others there and in
-# PoseTrack18.
+# Positions of the joints that COCO lacks, as fractions of the way from the middle of the shoulders. Fitted to
+# people of LSP Extended with PP-TinyPose's keypoints by tools/fit_head_joints.py, and validated on others
+# there and in PoseTrack18.
 NECK_TO_NOSE = 0.28
 TOP_TO_EARS = 1.66
-TOP_TO_NOSE = 1.40  # where both ears are unknown
+TOP_TO_NOSE = 1.40  # if both ears are unknown
 _NEVER_ZERO = 1e-12
 Image = Mapping[str, object]
 
 
 def open_posetrack(path: Path, header: RunHeader, *, images: Sequence[Image] | None = None) -> TracksWriter:
-    """A writer of a PoseTrack21 pose result, one file per sequence.
+    """Open a writer of a PoseTrack21 pose result, one file per sequence.
 
-    images: the `images` of the ground truth file. Frame i is its i-th image, and all of them stand in the
-        result in the same order, as the official evaluation demands. None makes ids from frame numbers and
-        the digits that the name of the file begins with: "000001_bonn_train.json" is video 1.
-    Keypoints: `to_posetrack`, unless the header says that they are PoseTrack's. person_id is track_id: unique
-        in this file only.
+    Keypoints are converted by `to_posetrack`, unless the header has PoseTrack's skeleton. person_id is the
+    track ID, unique in this file only.
+
+    Args:
+        path: The file.
+        header: Its header.
+        images: The `images` of the ground truth file. Frame i is its i-th image, and the result lists all
+            of them in the same order, as the official evaluation requires. None: image IDs are made from
+            frame numbers and the digits at the start of the file name: "000001_bonn_train.json" is video 1.
     """
     keep_rows = header.skeleton == POSETRACK_SKELETON
     leading = re.match(r"\d+", path.name)
@@ -82,45 +86,52 @@ def open_posetrack(path: Path, header: RunHeader, *, images: Sequence[Image] | N
 
 
 def to_posetrack(keypoints: np.ndarray) -> np.ndarray:
-    """[N, 17, 3] in PoseTrack's order of [N, 17, 3] in COCO's.
+    """Convert keypoints from COCO's order to PoseTrack's.
 
-    Neck (head_bottom) lies a little above the middle of the shoulders, towards the nose or, if that is
-    unknown, the ears; the top of the head on the line from there through the ears, or else the nose. Each
-    has the least confidence of what it was made from, of the ears the surer counts. Without shoulders both
-    are zero, with nothing of the face the top. Eyes are left out; ears are zero, because PoseTrack does not
-    label them.
+    The neck (head_bottom) is slightly above the middle of the shoulders, towards the nose or, if that is
+    unknown, the ears; the top of the head is on the line from there through the ears, or else the nose. Each
+    has the lowest score of the keypoints it is made from; of the ears the higher one counts. Without
+    shoulders both are zero; without any keypoint of the face the top is zero. Eyes are dropped; ears are
+    zero, because PoseTrack does not label them.
+
+    Args:
+        keypoints: [N, 17, 3] x y score, in COCO's order.
+
+    Returns:
+        [N, 17, 3] x y score, in PoseTrack's order; unknown joints are zero.
+
     Source: docs/reference/tracking_and_evaluation.md 1.
     """
     nose, left, right = (keypoints[:, row] for row in (NOSE, LEFT_SHOULDER, RIGHT_SHOULDER))
     shoulders = (left + right) / 2
     shoulders[:, 2] = np.minimum(left[:, 2], right[:, 2])
     ears = keypoints[:, [LEFT_EAR, RIGHT_EAR]]
-    sureness = ears[..., 2].max(axis=1)
+    ear_score = ears[..., 2].max(axis=1)
     middle = (ears * ears[..., 2:]).sum(axis=1) / np.maximum(ears[..., 2:].sum(axis=1), _NEVER_ZERO)
-    middle[:, 2] = sureness
-    knows_ears, knows_nose = sureness[:, None] > 0, nose[:, 2:] > 0
+    middle[:, 2] = ear_score
+    has_ears, has_nose = ear_score[:, None] > 0, nose[:, 2:] > 0
     through_ears, through_nose = (
         _beyond(shoulders, middle, TOP_TO_EARS),
         _beyond(shoulders, nose, TOP_TO_NOSE),
     )
-    towards = np.where(knows_nose, nose, np.where(knows_ears, middle, shoulders))
+    towards = np.where(has_nose, nose, np.where(has_ears, middle, shoulders))
     result = keypoints.copy()
     result[:, HEAD_BOTTOM] = _beyond(shoulders, towards, NECK_TO_NOSE)
-    result[:, HEAD_TOP] = np.where(knows_ears, through_ears, through_nose)
+    result[:, HEAD_TOP] = np.where(has_ears, through_ears, through_nose)
     result[:, EARS] = 0
     result[result[..., 2] <= 0] = 0
     return result
 
 
 def _beyond(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
-    """[N, 3] the point at that share of the way between two, with the lesser confidence."""
+    """[N, 3] the point at this fraction of the way between two points, with the lower score."""
     point: np.ndarray = start + share * (end - start)
     point[:, 2] = np.minimum(start[:, 2], end[:, 2])
     return point
 
 
 def from_posetrack(keypoints: np.ndarray) -> np.ndarray:
-    """[N, 17, 3] in COCO's order of [N, 17, 3] in PoseTrack's: the eyes are unknown, so zero."""
+    """Convert keypoints [N, 17, 3] from PoseTrack's order to COCO's; the eyes are unknown and zero."""
     result = keypoints.copy()
     result[:, [HEAD_BOTTOM, HEAD_TOP]] = 0
     return result

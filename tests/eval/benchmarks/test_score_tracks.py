@@ -196,5 +196,5 @@ def test_a_repeated_id_in_a_frame_is_rejected_with_its_place(tmp_path: Path) -> 
     ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", frame(0, 1, 2))
     tracks.write_text(tracks.read_text().replace('"track_id":2', '"track_id":1'))
-    with pytest.raises(InputError, match=r"b\.json, frame 0, person 1: track id 1 stands twice"):
+    with pytest.raises(InputError, match=r"b\.json, frame 0, person 1: track id 1 occurs twice"):
         score_tracks(ground_truth, tracks)
