@@ -3,7 +3,7 @@
     kprtrack train configs/detector/posetrack21_yolox_m.py data.train=POSETRACK21/posetrack_data/train \
         data.val=POSETRACK21/posetrack_data/val out=runs/detector
 
-The paper fine-tunes YOLOX and gives no recipe. This one is ByteTrack's, scaled down
+The paper fine-tunes YOLOX and does not give the settings. These are ByteTrack's, scaled down
 (docs/reference/detector_and_pose.md 1.9, PoseTrack21); PoseTrack21's ignore regions are neither person nor
 background. No score of ours yet.
 """

@@ -5,7 +5,7 @@
 distil.teacher=FILE (a YOLOX of any size, distil.teacher_size) also teaches every cell of every example what
 a trained detector sees there, which takes a third more time and is worth many epochs at the beginning.
 
-Written for processors: small pictures, little rotation, worse cameras than the training pictures' own.
+Written for processors: small images, little rotation, degraded images.
 """
 
 task = "detector"

@@ -1,6 +1,6 @@
 """The small pose network, from random weights, on labelled people and on those a teacher has labelled.
 
-Give the pictures with data.train=FILE.json (or a list of files with shares) and data.val=FILE.json.
+Set the images by data.train=FILE.json (or a list of files with shares) and data.val=FILE.json.
 """
 
 task = "pose"

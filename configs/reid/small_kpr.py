@@ -7,5 +7,5 @@ Not of the paper. data.root is what tools/make_small_kpr_data.py put together; b
 _base_ = "./cuhk03_small.py"
 
 data = dict(name="folder")
-loss = dict(part_prediction=2)  # with the published 0.35 beside a teacher the feet are not learnt
+loss = dict(part_prediction=2)  # with the published 0.35 beside a teacher the feet are not learned
 schedule = dict(epochs=16)

@@ -1,4 +1,4 @@
-"""ByteTrack with its official settings: boxes alone decide who is who; poses pass through, no encoder runs.
+"""ByteTrack with its official settings: association by boxes only; poses are passed through, no encoder runs.
 
 Source: Zhang et al., ByteTrack, ECCV 2022. The baseline for everything that looks at people.
 """
