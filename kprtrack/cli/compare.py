@@ -45,7 +45,8 @@ def run_compare(options: argparse.Namespace) -> int:
     images = [Path(image).expanduser() for image in options.images]
     out = _validate_options(images, options)
     from kprtrack.core.atomic_file import write_file
-    from kprtrack.reid_encoders.crops import at_precision, known_vectors, open_kpr
+    from kprtrack.inference.compile import autocast
+    from kprtrack.reid_encoders.crops import known_vectors, open_kpr
     from reid.evaluation.report.crop_overlay import take_portraits
     from reid.evaluation.report.similarity_plot import draw_similarities, validate_too_many
     from reid.evaluation.similarity import compare_crops, similarity_json
@@ -54,7 +55,7 @@ def run_compare(options: argparse.Namespace) -> int:
     vectors, compute = known_vectors(options.vectors), compute_config_from(options)
     crops = _prompted_crops(images, options)
     kpr = open_kpr(options.weights, assignments(options.set, "image_height=384"), compute)
-    with at_precision(compute):
+    with autocast(compute):
         overlays = take_portraits(kpr.model, crops, prompts=kpr.prompts)
         similarities = compare_crops(kpr.model, crops, prompts=kpr.prompts, vectors=vectors)
     names = _short_names(images)

@@ -1,4 +1,4 @@
-"""People from a file instead of a network, in any format that kprtrack.io reads."""
+"""Boxes from a file instead of a network, in any format of kprtrack.io."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,12 @@ class FileConfig:
 
 
 class FileDetector(Detector):
-    """Boxes from a file by frame number, best score first; a frame that the file lacks has no detections."""
+    """Returns the boxes of a file by frame number; a frame without record has no detections."""
 
     weights_from = "path"
 
     def __init__(self, config: FileConfig, weights: Path, compute: Any = None) -> None:
-        """Read the file; identities are ignored, a missing score is 1.
+        """Read the file; track IDs are ignored, a missing score is 1.
 
         Args:
             config: How the file is read.
@@ -33,8 +33,7 @@ class FileDetector(Detector):
             compute: Not used.
 
         Raises:
-            InputError: Names file and place of a box that is missing, empty or not finite, or of a score
-                outside [0, 1].
+            InputError: A box is missing, empty or not finite, or a score is outside [0, 1].
         """
         file = checked_people(read_people(weights, config.format))
         order = best_first(file)
@@ -43,7 +42,7 @@ class FileDetector(Detector):
         self._frames = file.people.frame[order].copy()  # [N] int64, ascending
 
     def __call__(self, frames: list[Frame]) -> list[Detections]:
-        """Detections of each frame, by its 0-based number in the source."""
+        """Return the detections of each frame by its number in the source, best score first."""
         numbers = [frame.number for frame in frames]
         starts = np.searchsorted(self._frames, numbers, side="left")
         ends = np.searchsorted(self._frames, numbers, side="right")
@@ -51,7 +50,7 @@ class FileDetector(Detector):
 
 
 def checked_people(file: PeopleFile) -> PeopleFile:
-    """`file`, if a detector could have found its people. Raises: as FileDetector."""
+    """Validate boxes and scores. Raises: as FileDetector."""
     validate_numbers(file)
     sizes = file.people.boxes[:, 2:] - file.people.boxes[:, :2]
     reject(
@@ -68,10 +67,10 @@ def checked_people(file: PeopleFile) -> PeopleFile:
 
 
 def filled_scores(file: PeopleFile) -> np.ndarray:
-    """[N] float32; a missing score is 1."""
+    """Return the scores [N] float32; a missing score is 1."""
     return np.nan_to_num(file.people.scores, nan=1).astype(np.float32)
 
 
 def best_first(file: PeopleFile) -> np.ndarray:
-    """[N] rows ordered by frame, within a frame by score, equal ones as in the file."""
+    """Sort the rows [N] by frame, then by score; equal scores keep the order of the file."""
     return np.lexsort((-filled_scores(file), file.people.frame))

@@ -1,4 +1,4 @@
-"""Pictures of any size -> the canvas a YOLOX network reads.
+"""Scales images of any size to the canvas that a YOLOX network reads.
 
 Source: `docs/reference/detector_and_pose.md 1.5 and 1.8`, equal to the published code byte for byte.
 """
@@ -13,34 +13,37 @@ from torch import Tensor
 Preprocess = Literal["megvii", "legacy"]
 
 PADDING_GREY = 114
-# RGB mean and deviation of ImageNet for pixels in [0, 1]: what legacy and ByteTrack weights were trained with
+# RGB mean and deviation of ImageNet for pixels in [0, 1], of legacy and ByteTrack weights
 LEGACY_MEAN = (0.485, 0.456, 0.406)
 LEGACY_STD = (0.229, 0.224, 0.225)
 
 
 def letterbox_ratio(image_hw: tuple[int, int], height: int, width: int) -> float:
-    """Canvas pixels per picture pixel when the picture just fits; above 1 for small pictures."""
+    """Canvas pixels per image pixel so that the image just fits; above 1 for small images."""
     return min(height / image_hw[0], width / image_hw[1])
 
 
 def resized_hw(image_hw: tuple[int, int], height: int, width: int) -> tuple[int, int]:
-    """Height and width of the picture on the canvas, at least one pixel each."""
+    """Height and width of the image on the canvas, at least one pixel each."""
     ratio = letterbox_ratio(image_hw, height, width)
-    # Cut off, never rounded: the published code does so, and a row more or less moves every box.
+    # Truncated, not rounded, as in the published code; another size would move every box.
     return max(int(image_hw[0] * ratio), 1), max(int(image_hw[1] * ratio), 1)
 
 
 def trimmed_hw(image_hw: tuple[int, int], height: int, width: int, multiple_px: int) -> tuple[int, int]:
-    """The smallest canvas, in whole multiples, that holds the picture at its scale on the full canvas."""
+    """Height and width, multiples of `multiple_px`, of the smallest canvas for the scaled image."""
     inner = resized_hw(image_hw, height, width)
     rows, columns = (-(-side // multiple_px) * multiple_px for side in inner)
     return rows, columns
 
 
 def letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """[height, width, 3] uint8: the picture, scaled to fit, in the top-left corner of a grey canvas.
+    """Scale an image to fit into the top-left corner of a grey canvas.
 
-    A point of the canvas divided by `letterbox_ratio` is the point of the picture.
+    A point of the canvas divided by `letterbox_ratio` is the point of the image.
+
+    Returns:
+        [height, width, 3] uint8.
     """
     rows, columns = resized_hw(image.shape[:2], height, width)
     canvas = np.full((height, width, 3), PADDING_GREY, np.uint8)
@@ -49,16 +52,21 @@ def letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def to_network(canvases: Tensor, preprocess: Preprocess) -> Tensor:
-    """[B, 3, H, W] float32 as the weights expect it, from canvases [B, H, W, 3] uint8 RGB on any device.
+    """Convert canvases to the input of the network.
 
-    megvii: BGR in 0..255, for the weights of YOLOX 0.1.1rc0 and later and for mmdet's.
-    legacy: RGB normalised with ImageNet's mean and deviation, padding too, for older YOLOX weights and for
-    ByteTrack's.
+    Args:
+        canvases: [B, H, W, 3] uint8 RGB, on any device.
+        preprocess: "megvii": BGR in 0..255, for weights of YOLOX 0.1.1rc0 and later and of mmdet. "legacy":
+            RGB normalised by ImageNet's mean and deviation, including the padding, for older weights and
+            ByteTrack's.
+
+    Returns:
+        [B, 3, H, W] float32.
     """
     images = canvases.permute(0, 3, 1, 2)
     if preprocess == "megvii":
         return images.flip(1).float()
-    # Scaled to 0..255 beforehand: one rounding less than dividing every pixel by 255 first.
+    # Mean and deviation are scaled to 0..255: one rounding less than dividing each pixel by 255.
     mean, std = (
         torch.tensor([255 * value for value in values], device=canvases.device)[:, None, None]
         for values in (LEGACY_MEAN, LEGACY_STD)

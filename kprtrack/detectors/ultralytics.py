@@ -1,6 +1,6 @@
-"""People by any YOLO of the user's own `ultralytics` installation.
+"""Detects people with a YOLO of the `ultralytics` package.
 
-That package is under AGPL-3.0 and no part of KPRTrack: it is imported only when this detector is asked for.
+That package is under AGPL-3.0 and not part of KPRTrack; it is imported only when this detector is used.
 """
 
 import os
@@ -12,23 +12,23 @@ import numpy as np
 
 from kprtrack.core.datatypes import Detections, Frame, empty_detections
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.detectors.validation import check_image, sound_detections
+from kprtrack.detectors.validation import check_image, valid_detections
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import Detector
 
 TASKS_WITH_BOXES = ("detect", "segment", "pose")
-_MOST_PEOPLE = 1000  # in one image; the package's own limit of 300 would cut crowds
+_MAX_DETECTIONS = 1000  # per image; the package's default of 300 is too low for crowds
 
 
 @dataclass(frozen=True)
 class UltralyticsConfig:
-    """How an ultralytics YOLO sees a picture, and which boxes count."""
+    """Input size and thresholds of an ultralytics YOLO."""
 
     input_px: int = 640  # longer side of the network's input, multiple of 32
     min_score: float = 0.1
-    nms_iou: float = 0.7  # the package's own; networks without suppression, such as YOLO26, do not read it
-    # Open files that can run code: any but .onnx, and .pt where the package cannot restrict pickles.
-    # Only for files you made yourself.
+    nms_iou: float = 0.7  # the package's default; not used by networks without suppression, such as YOLO26
+    # Open files that can execute code: all but .onnx, and .pt where the package cannot restrict pickles.
+    # Only for files that you made yourself.
     trust_file: bool = False
 
     def __post_init__(self) -> None:
@@ -36,11 +36,11 @@ class UltralyticsConfig:
             raise UserError(f"input_px is {self.input_px}, but must be a multiple of 32, e.g. 640.")
         for option, value in (("min_score", self.min_score), ("nms_iou", self.nms_iou)):
             if not 0 <= value <= 1:
-                raise UserError(f"{option} is {value}, but must lie in 0..1.")
+                raise UserError(f"{option} is {value}, but must be in 0..1.")
 
 
 class UltralyticsDetector(Detector):
-    """Finds people with an ultralytics YOLO. The package clips boxes to the picture."""
+    """Detects people with an ultralytics YOLO, which clips boxes to the image."""
 
     def __init__(self, config: UltralyticsConfig, weights: Path | Any, compute: ComputeConfig) -> None:
         """Load any file that `ultralytics.YOLO` opens (.pt, .onnx, ...), or use an opened one.
@@ -62,7 +62,7 @@ class UltralyticsDetector(Detector):
             "conf": config.min_score,
             "iou": config.nms_iou,
             "classes": [_person_class(model.names, weights)],
-            "max_det": _MOST_PEOPLE,
+            "max_det": _MAX_DETECTIONS,
             "device": "cuda:0" if compute.device == "cuda" else compute.device,
             "verbose": False,
         }
@@ -70,9 +70,13 @@ class UltralyticsDetector(Detector):
             self._options["half"] = True
 
     def __call__(self, frames: list[Frame]) -> list[Detections]:
-        """People of each frame, best score first, boxes in pixels of that frame.
+        """Detect the people in each frame.
 
-        Raises: UserError if an image is empty or not [H, W, 3] uint8.
+        Returns:
+            Detections of each frame, best score first, boxes in pixels of that frame.
+
+        Raises:
+            UserError: An image is empty or not [H, W, 3] uint8.
         """
         images = [frame.image for frame in frames]
         for image in images:
@@ -89,25 +93,23 @@ def _people(boxes: Any) -> Detections:
         return empty_detections()
     corners, scores = boxes.xyxy.cpu().numpy(), boxes.conf.cpu().numpy()
     best_first = np.argsort(-scores, kind="stable")
-    return sound_detections(corners[best_first], scores[best_first])
+    return valid_detections(corners[best_first], scores[best_first])
 
 
 def _load(config: UltralyticsConfig, weights: Path, compute: ComputeConfig) -> Any:
     if compute.precision == "bf16":
-        raise UserError("ultralytics networks compute in fp32 or fp16, asked was bf16.")
+        raise UserError("ultralytics networks compute in fp32 or fp16, not bf16. Choose --precision fp32.")
     if not weights.is_file():
-        # Left to the package, a missing file would be fetched from the internet.
+        # The package would download a missing file.
         raise WeightsError(f"No weights at {weights}.")
     model = _open(weights, trust_file=config.trust_file)
     if model.task not in TASKS_WITH_BOXES:
-        raise WeightsError(
-            f"{weights} is for '{model.task}', but finding people needs one of {TASKS_WITH_BOXES}."
-        )
+        raise WeightsError(f"{weights} is for '{model.task}', but detection needs one of {TASKS_WITH_BOXES}.")
     return model
 
 
 def _open(weights: Path, *, trust_file: bool) -> Any:
-    # The package reads both at its first import: install nothing unasked, unpickle known classes only.
+    # Read by the package at its first import: no automatic installation, no unpickling of unknown classes.
     os.environ.setdefault("YOLO_AUTOINSTALL", "False")
     if not trust_file:
         os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "True")
@@ -116,30 +118,30 @@ def _open(weights: Path, *, trust_file: bool) -> Any:
     except ModuleNotFoundError as error:
         raise UserError(
             "The detector 'ultralytics' needs the package ultralytics, which is under AGPL-3.0; its terms "
-            'reach programs built on it. If you accept them: pip install "kprtrack[ultralytics]". '
-            "Otherwise use the detector 'yolox' (Apache-2.0)."
+            'apply to programs that use it. If you accept them: pip install "kprtrack[ultralytics]". '
+            "Otherwise use a YOLOX detector, such as --detector small."
         ) from error
-    if not (trust_file or _is_harmless(weights, ultralytics)):
+    if not (trust_file or _is_safe(weights, ultralytics)):
         raise WeightsError(
-            f"{weights} could run code when opened: it is no .onnx, and ultralytics "
+            f"{weights} could execute code when opened: it is not .onnx, and ultralytics "
             f"{ultralytics.__version__} does not restrict it. Use a .pt with a newer ultralytics, not under "
             "ULTRALYTICS_SAFE_LOAD=0, or export to .onnx, or set trust_file=True for a file of your own."
         )
     try:
         return ultralytics.YOLO(weights)
-    # The package raises whatever its reader of the moment raises; the file is at fault.
+    # The package passes on any exception of its reader; all of them concern the file.
     except Exception as error:
         raise WeightsError(f"ultralytics cannot open {weights} ({type(error).__name__}: {error}).") from error
 
 
-def _is_harmless(weights: Path, ultralytics: Any) -> bool:
-    """Whether opening the file runs no code of its own: .onnx is data, a .pt may be restricted."""
+def _is_safe(weights: Path, ultralytics: Any) -> bool:
+    """Whether opening the file executes none of its code: .onnx is data, .pt may be restricted."""
     restricted = getattr(ultralytics.utils, "SAFE_LOAD", False)
     return weights.suffix == ".onnx" or (weights.suffix == ".pt" and restricted)
 
 
 def _person_class(names: dict[int, str], weights: object) -> int:
-    """The class called person, or the only class there is."""
+    """Find the class called person, or the only class."""
     people = [index for index, name in names.items() if name.lower() in ("person", "pedestrian", "people")]
     if len(people) == 1:
         return people[0]

@@ -1,4 +1,4 @@
-"""People by YOLOX: pictures in, boxes and scores out.
+"""Detects people with YOLOX.
 
 Source: `docs/reference/detector_and_pose.md 1.4-1.6`.
 """
@@ -15,7 +15,7 @@ from torchvision.ops import batched_nms, nms
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.detectors.letterbox import Preprocess, letterbox, letterbox_ratio, to_network, trimmed_hw
-from kprtrack.detectors.validation import check_image, sound_detections
+from kprtrack.detectors.validation import check_image, valid_detections
 from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, SHAPES, Yolox, YoloxSize, decode
 from kprtrack.detectors.yolox_weights import PERSON_CLASS, load_yolox_weights, stored_input_px
 from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
@@ -23,23 +23,23 @@ from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import Detector
 
 Padding = Literal["trimmed", "full"]
-_EXAMPLE_HW = (96, 128)  # any canvas will do: the network takes all
+_EXAMPLE_HW = (96, 128)  # the network accepts canvases of any size
 
 
 @dataclass(frozen=True)
 class YoloxConfig:
-    """Which YOLOX, how it sees a picture, and which boxes count."""
+    """Size, input and thresholds of a YOLOX detector."""
 
     size: YoloxSize = "x"
     # Canvas in pixels, multiples of 32. One None: square; both None: the size's own, 416 or 640 square.
     input_height: int | None = None
     input_width: int | None = None
-    # trimmed: the canvas ends where the picture does (next multiple of 32), so 16:9 video on a square canvas
-    # costs 40 % less; people keep their scale, boxes move a little. full: all of it, as in published figures.
+    # trimmed: without padding beyond the next multiple of 32, which saves 40 % for 16:9 video on a square
+    # canvas; the scale is the same, boxes change slightly. full: all padding, as in the published figures.
     padding: Padding = "trimmed"
     preprocess: Preprocess = "megvii"  # "legacy" for ByteTrack's weights and YOLOX weights before 0.1.1rc0
     min_score: float = 0.1  # object x person probability
-    nms_iou: float = 0.65  # of two boxes that overlap more, the weaker is dropped; 0.65: YOLOX's evaluation
+    nms_iou: float = 0.65  # boxes that overlap a better one by more are suppressed; 0.65: YOLOX's evaluation
 
     def __post_init__(self) -> None:
         for kind, name, known in (
@@ -55,7 +55,7 @@ class YoloxConfig:
                 raise UserError(f"{side} is {pixels}, but must be a multiple of 32. Nearest: {nearest}.")
         for option, value in (("min_score", self.min_score), ("nms_iou", self.nms_iou)):
             if not 0 <= value <= 1:
-                raise UserError(f"{option} is {value}, but must lie in 0..1.")
+                raise UserError(f"{option} is {value}, but must be in 0..1.")
 
     @property
     def canvas_hw(self) -> tuple[int, int]:
@@ -66,7 +66,7 @@ class YoloxConfig:
 
 
 class YoloxDetector(Detector):
-    """Finds people with a YOLOX network. Boxes may reach outside the picture: people do, too."""
+    """Detects people with YOLOX (Ge et al., 2021). Boxes are not clipped to the image."""
 
     def __init__(self, config: YoloxConfig, weights: Path | Yolox, compute: ComputeConfig) -> None:
         """Load the network, or copy one; of several classes only the first, person, is read.
@@ -92,13 +92,17 @@ class YoloxDetector(Detector):
         self._config, self._compute = config, compute
 
     def __call__(self, frames: list[Frame]) -> list[Detections]:
-        """People of each frame, best score first, boxes in pixels of that frame, not clipped to it.
+        """Detect the people in each frame.
 
-        Boxes without area or with numbers that are not finite are dropped.
-        Raises: UserError if an image is empty or not [H, W, 3] uint8.
+        Returns:
+            Detections of each frame, best score first, boxes in pixels of that frame. Boxes without area or
+            with numbers that are not finite are dropped.
+
+        Raises:
+            UserError: An image is empty or not [H, W, 3] uint8.
         """
         images = [frame.image for frame in frames]
-        groups: dict[tuple[int, int], list[int]] = {}  # images by canvas: one canvas size a forward pass
+        groups: dict[tuple[int, int], list[int]] = {}  # images by canvas size, which a batch must share
         for i, image in enumerate(images):
             check_image(image)
             groups.setdefault(self._canvas_hw(image), []).append(i)
@@ -118,7 +122,7 @@ class YoloxDetector(Detector):
     @torch.inference_mode()
     def _detect(self, images: list[np.ndarray], canvas_hw: tuple[int, int]) -> list[Detections]:
         rows, columns = canvas_hw
-        # Scaled for the full canvas, then cut: trimming removes padding and changes no other pixel.
+        # Scaled for the full canvas, then cut: trimming removes padding only.
         canvases = np.stack([letterbox(image, *self._config.canvas_hw)[:rows, :columns] for image in images])
         pixels = to_network(torch.from_numpy(canvases).to(self._compute.device), self._config.preprocess)
         (raw,) = self._network.run(pixels.to(self._dtype))
@@ -129,14 +133,20 @@ class YoloxDetector(Detector):
         height, width = image.shape[:2]
         kept = suppress(decoded, self._config.min_score, self._config.nms_iou).cpu().numpy()
         boxes = kept[:, :4] / np.float32(letterbox_ratio((height, width), *self._config.canvas_hw))
-        return sound_detections(boxes, kept[:, 4] * kept[:, 5])
+        return valid_detections(boxes, kept[:, 4] * kept[:, 5])
 
 
 def suppress(decoded: Tensor, min_score: float, nms_iou: float, *, per_class: bool = False) -> Tensor:
-    """[K, 7] x1 y1 x2 y2 object class-probability class of the boxes that remain, best score first.
+    """Select boxes by score and non-maximum suppression.
 
-    decoded: [A, 5 + C] of one image, from `decode`.
-    per_class: overlapping boxes of different classes both stay, as in YOLOX's evaluation.
+    Args:
+        decoded: [A, 5 + C] of one image, from `decode`.
+        min_score: Lowest objectness × class probability.
+        nms_iou: Boxes that overlap a better one by more are suppressed.
+        per_class: Keep overlapping boxes of different classes, as in YOLOX's evaluation.
+
+    Returns:
+        [K, 7] x1 y1 x2 y2 objectness class-probability class, best score first.
     """
     probability, category = decoded[:, 5:].max(dim=1, keepdim=True)
     kept = decoded[:, 4] * probability[:, 0] >= min_score

@@ -1,4 +1,4 @@
-"""The layers YOLOX is built of, with the state-dict names of the published weights.
+"""Layers of YOLOX, with the state-dict names of the published weights.
 
 Source: YOLOX (Ge et al., 2021, arXiv 2107.08430); `docs/reference/detector_and_pose.md 1.2`.
 """
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-BN_EPS = 1e-3  # torch's own 1e-5 breaks the published weights without an error
+BN_EPS = 1e-3  # with torch's default of 1e-5 the published weights give wrong results without an error
 BN_MOMENTUM = 0.03
 
 
@@ -24,7 +24,7 @@ class ConvBnAct(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """A convolution within each channel, then a 1x1 across channels (nano)."""
+    """Depthwise separable convolution: within each channel, then 1x1 across channels (nano)."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> None:
         super().__init__()
@@ -36,14 +36,14 @@ class DepthwiseConv(nn.Module):
 
 
 def conv3x3(inputs: int, outputs: int, *, depthwise: bool, stride: int = 1) -> nn.Module:
-    """A 3x3 convolution, plain or depthwise."""
+    """Make a 3x3 convolution, plain or depthwise separable."""
     if depthwise:
         return DepthwiseConv(inputs, outputs, 3, stride=stride)
     return ConvBnAct(inputs, outputs, 3, stride=stride)
 
 
 class Bottleneck(nn.Module):
-    """1x1 then 3x3 convolution, with or without the input added."""
+    """A 1x1 and a 3x3 convolution, with or without residual connection."""
 
     def __init__(self, channels: int, *, shortcut: bool, depthwise: bool) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Bottleneck(nn.Module):
 
 
 class CspLayer(nn.Module):
-    """Half of the channels through bottlenecks, half around them, joined by a 1x1 convolution."""
+    """Cross-stage partial layer: half of the channels pass the bottlenecks, half bypass them."""
 
     def __init__(self, inputs: int, outputs: int, count: int, *, shortcut: bool, depthwise: bool) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class CspLayer(nn.Module):
 
 
 class SpatialPyramid(nn.Module):
-    """The input beside its maxima over 5, 9 and 13 cells, so that one cell sees far."""
+    """Spatial pyramid pooling: the input and its maxima over 5, 9 and 13 cells, concatenated."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -88,13 +88,13 @@ class SpatialPyramid(nn.Module):
 
 
 class Focus(nn.Module):
-    """Every 2x2 block of pixels becomes one cell of 12 channels, then a 3x3 convolution."""
+    """Makes one cell of 12 channels of each 2x2 block of pixels, then a 3x3 convolution."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
         self.conv = ConvBnAct(12, outputs, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Top-left, bottom-left, top-right, bottom-right: not the order of pixel_unshuffle.
+        # Top-left, bottom-left, top-right, bottom-right, which is not the order of pixel_unshuffle.
         corners = [x[..., row::2, column::2] for column in (0, 1) for row in (0, 1)]
         return self.conv(torch.cat(corners, dim=1))

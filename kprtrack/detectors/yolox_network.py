@@ -16,11 +16,11 @@ YoloxSize = Literal["nano", "tiny", "s", "m", "l", "x"]
 
 STRIDES = (8, 16, 32)  # network pixels per cell of the three levels
 CANVAS_MULTIPLE_PX = 32  # the coarsest stride: canvas sides must be multiples of it
-OBJECT_PRIOR = 0.01  # first guess of a cell's object and class probability when training starts
+OBJECT_PRIOR = 0.01  # initial object and class probability of every cell in training
 
 
 class Shape(NamedTuple):
-    """What makes one size differ from another."""
+    """Parameters of a YOLOX size."""
 
     depth: float
     width: float
@@ -39,7 +39,7 @@ SHAPES: dict[str, Shape] = {
 
 
 class CspDarknet(nn.Module):
-    """Image -> features at strides 8, 16, 32."""
+    """Backbone: image -> features at strides 8, 16, 32."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class CspDarknet(nn.Module):
 
 
 class Pafpn(nn.Module):
-    """Features of three strides, mixed from coarse to fine and back."""
+    """Path aggregation network: features of three strides, fused from coarse to fine and back."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -91,19 +91,19 @@ class Pafpn(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         stride8, stride16, stride32 = self.backbone(images)
         f0 = self.lateral_conv0(stride32)
-        f1 = self.reduce_conv1(self.C3_p4(torch.cat((_twice_as_large(f0), stride16), dim=1)))
-        p3 = self.C3_p3(torch.cat((_twice_as_large(f1), stride8), dim=1))
+        f1 = self.reduce_conv1(self.C3_p4(torch.cat((_upsampled(f0), stride16), dim=1)))
+        p3 = self.C3_p3(torch.cat((_upsampled(f1), stride8), dim=1))
         p4 = self.C3_n3(torch.cat((self.bu_conv2(p3), f1), dim=1))
         p5 = self.C3_n4(torch.cat((self.bu_conv1(p4), f0), dim=1))
         return p3, p4, p5
 
 
-def _twice_as_large(x: Tensor) -> Tensor:
+def _upsampled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class DecoupledHead(nn.Module):
-    """Features -> box, object and class predictions of every cell, classes apart from boxes."""
+    """Head with separate branches: features -> box, object and class predictions of every cell."""
 
     def __init__(self, shape: Shape, num_classes: int) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class DecoupledHead(nn.Module):
         self.reg_preds = nn.ModuleList(nn.Conv2d(width, 4, 1) for _ in STRIDES)
         self.obj_preds = nn.ModuleList(nn.Conv2d(width, 1, 1) for _ in STRIDES)
         self.stems = nn.ModuleList(ConvBnAct(int(c * shape.width), width, 1) for c in (256, 512, 1024))
-        # Start from "almost no cell holds anybody": otherwise background drowns the first steps.
+        # A low initial probability: otherwise the many background cells dominate the first steps.
         for prediction in (*self.cls_preds, *self.obj_preds):
             nn.init.constant_(prediction.bias, -math.log((1 - OBJECT_PRIOR) / OBJECT_PRIOR))
 
@@ -134,7 +134,7 @@ class DecoupledHead(nn.Module):
 
 
 class Yolox(nn.Module):
-    """YOLOX of one size. Trainable as made; `state_dict()` has the names of the published weights."""
+    """YOLOX of one size; `state_dict()` has the names of the published weights."""
 
     def __init__(self, size: YoloxSize, num_classes: int) -> None:
         super().__init__()
@@ -143,21 +143,25 @@ class Yolox(nn.Module):
         self.head = DecoupledHead(SHAPES[size], num_classes)
 
     def logits(self, images: Tensor) -> Tensor:
-        """[B, A, 5 + C] before any sigmoid: what the losses of training want. `images` as in `forward`."""
+        """Compute [B, A, 5 + C] before the sigmoid, for the training losses; `images` as in `forward`."""
         return self.head(self.backbone(images))
 
     def forward(self, images: Tensor) -> Tensor:
-        """[B, A, 5 + C] float32: four raw box numbers, object and class probabilities of every cell.
+        """Compute raw boxes, object and class probabilities of every cell.
 
-        images: [B, 3, H, W], made by `letterbox.to_network`, H and W multiples of 32. Cells go row by row,
-        stride 8 first. Half-precision networks give float32 too: half-precision sigmoids merge close scores.
+        Args:
+            images: [B, 3, H, W] from `letterbox.to_network`, H and W multiples of 32.
+
+        Returns:
+            [B, A, 5 + C], cells by row, stride 8 first. Always float32, because sigmoids in half precision
+            make close scores equal.
         """
         raw = self.logits(images).float()
         return torch.cat((raw[..., :4], raw[..., 4:].sigmoid()), dim=-1)
 
 
 def cells(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """[A, 3] float32: column, row and stride in pixels of every cell of a canvas, in order of output."""
+    """Make column, row and stride in pixels of every cell of a canvas, [A, 3] float32, in output order."""
     levels = []
     for stride in STRIDES:
         rows, columns = torch.meshgrid(
@@ -170,7 +174,7 @@ def cells(height: int, width: int, device: torch.device | str = "cpu") -> Tensor
 
 
 def decode(raw: Tensor, height: int, width: int) -> Tensor:
-    """[B, A, 5 + C] with the box numbers turned into centre x, centre y, width, height in canvas pixels."""
+    """Convert raw boxes [B, A, 5 + C] to centre x, centre y, width, height in canvas pixels."""
     grid = cells(height, width, raw.device)
     corner, stride = grid[:, :2], grid[:, 2:]
     return torch.cat(((raw[..., :2] + corner) * stride, raw[..., 2:4].exp() * stride, raw[..., 4:]), dim=-1)

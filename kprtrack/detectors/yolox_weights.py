@@ -1,4 +1,4 @@
-"""Reads YOLOX weights of every known origin into our network, strictly.
+"""Loads YOLOX weights of Megvii, ByteTrack, mmdet and this project, strictly.
 
 Source: `docs/reference/detector_and_pose.md 1.6 (person row), 1.7-1.8 (files), 1.10 (mmdet names)`.
 """
@@ -15,7 +15,7 @@ from kprtrack.core.errors import WeightsError
 from kprtrack.detectors.yolox_network import SHAPES, Yolox, YoloxSize
 from reid.model.tensors import read_tensors
 
-STORED_SETTINGS = "yolox"  # in the header of our own files: JSON of size, input_px and preprocess
+STORED_SETTINGS = "yolox"  # header of this project's files: JSON with size, input_px and preprocess
 COCO_CLASSES = 80
 PERSON_CLASS = 0  # row of "person" in a COCO head
 
@@ -25,7 +25,7 @@ _CLASS_ROWS = re.compile(r"head\.cls_preds\.\d\.(weight|bias)")
 _COUNT = ".num_batches_tracked"
 _SHOWN = 3  # names listed in a message
 
-# mmdet's names, renamed in this order: first where a part sits, then what its layers are called.
+# Replacements for mmdet's names, in this order: first the position of a module, then its layers.
 _MMDET_RULES: tuple[tuple[str, str], ...] = (
     (r"^backbone\.(stem|stage\d)\.", r"backbone.backbone.\1."),
     *((rf"\.stage{number}\.", f".dark{number + 1}.") for number in (1, 2, 3, 4)),
@@ -50,11 +50,20 @@ _MMDET_RULES: tuple[tuple[str, str], ...] = (
 
 
 def load_yolox_weights(path: Path, size: YoloxSize, num_classes: int = 1) -> Yolox:
-    """The network with the weights of a file: evaluation mode, on the CPU, batch norm unfolded (trainable).
+    """Load a YOLOX network from a file of Megvii, ByteTrack, mmdet or this project.
 
-    Reads what Megvii, ByteTrack and mmdet published and our own safetensors. Of a COCO head only the person
-    row is kept when one class is asked. The file cannot tell its preprocessing: see `letterbox.to_network`.
-    Raises: WeightsError if the file is unreadable, incomplete, damaged, or no YOLOX of this size and head.
+    The file does not store its preprocessing; see `letterbox.to_network`.
+
+    Args:
+        path: The checkpoint.
+        size: Expected size.
+        num_classes: Classes of the head; for 1 the person class of a COCO head is selected.
+
+    Returns:
+        The network in evaluation mode, on the CPU, batch norm not folded.
+
+    Raises:
+        WeightsError: The file is unreadable, incomplete, damaged, or not a YOLOX of this size and head.
     """
     tensors = megvii_names(read_tensors(path))
     _check_size(tensors, size, path)
@@ -67,17 +76,17 @@ def load_yolox_weights(path: Path, size: YoloxSize, num_classes: int = 1) -> Yol
 
 
 def stored_input_px(path: Path) -> int | None:
-    """Side of the canvas that the weights were trained for, where the file says so: our own files do."""
+    """Read the canvas side that the weights were trained for, stored in this project's files, else None."""
     try:
         with safe_open(path, framework="np") as file:
-            told = json.loads((file.metadata() or {})[STORED_SETTINGS])
-            return int(told["input_px"])
+            stored = json.loads((file.metadata() or {})[STORED_SETTINGS])
+            return int(stored["input_px"])
     except (SafetensorError, KeyError, TypeError, ValueError, OSError):
-        return None  # another program's file; whether it is sound is for load_yolox_weights to say
+        return None  # a file of another program; load_yolox_weights validates it
 
 
 def megvii_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under Megvii's names; mmdet's are renamed, others left as they are."""
+    """Rename the tensors of mmdet to Megvii's names; others are returned unchanged."""
     if not any(name.startswith("bbox_head.") for name in tensors):
         return tensors
     return {_renamed(name): tensor for name, tensor in tensors.items()}
@@ -92,56 +101,58 @@ def _renamed(name: str) -> str:
 def _check_size(tensors: dict[str, Tensor], size: YoloxSize, path: Path) -> None:
     if _STEM not in tensors or tensors[_STEM].ndim != 4:
         raise WeightsError(
-            f"{path} holds no YOLOX weights: it has no '{_STEM}' but {_some(tensors)}. "
-            "Name a YOLOX file of Megvii, ByteTrack or mmdet."
+            f"{path} contains no YOLOX weights: it has no '{_STEM}' but {_some(tensors)}. "
+            "Use a YOLOX file of Megvii, ByteTrack or mmdet."
         )
-    seen = _size_of(tensors)
-    if seen is None:
+    found = _size_of(tensors)
+    if found is None:
         raise WeightsError(
-            f"{path} holds a YOLOX of no known size (stem with {tensors[_STEM].shape[0]} channels); "
+            f"{path} contains a YOLOX of unknown size (stem with {tensors[_STEM].shape[0]} channels); "
             f"known: {', '.join(SHAPES)}."
         )
-    if seen != size:
-        raise WeightsError(
-            f"{path} looks like YOLOX-{seen}, asked was YOLOX-{size}. Use --detector yolox-{seen}."
-        )
+    if found != size:
+        raise WeightsError(f"{path} contains YOLOX-{found}, not YOLOX-{size}. Use --detector yolox-{found}.")
 
 
 def _size_of(tensors: dict[str, Tensor]) -> str | None:
-    """The size whose stem width and kind of convolution the tensors have."""
-    seen = (tensors[_STEM].shape[0], _DEPTHWISE in tensors)
-    return next((n for n, shape in SHAPES.items() if (int(64 * shape.width), shape.depthwise) == seen), None)
+    """Find the size by the width of the stem and the kind of convolution."""
+    found = (tensors[_STEM].shape[0], _DEPTHWISE in tensors)
+    return next((n for n, shape in SHAPES.items() if (int(64 * shape.width), shape.depthwise) == found), None)
 
 
 def _fit_head(tensors: dict[str, Tensor], num_classes: int, path: Path) -> dict[str, Tensor]:
-    """The tensors with as many class rows as asked: all of the file's, or the person row of a COCO head."""
+    """Keep all class rows of the head, or select the person row of a COCO head."""
     rows = tensors.get("head.cls_preds.0.weight")
     if rows is None or rows.ndim == 0 or rows.shape[0] == num_classes:
         return tensors
     if num_classes != 1 or rows.shape[0] != COCO_CLASSES:
         raise WeightsError(
-            f"{path} tells {rows.shape[0]} classes apart, asked was {num_classes}. "
-            f"Only from the {COCO_CLASSES} classes of COCO is the person class known."
+            f"{path} has {rows.shape[0]} classes, expected {num_classes}. "
+            f"The person class is known for the {COCO_CLASSES} classes of COCO only."
         )
     person = slice(PERSON_CLASS, PERSON_CLASS + 1)
     return {k: v[person].clone() if _CLASS_ROWS.fullmatch(k) else v for k, v in tensors.items()}
 
 
-def _complete(tensors: dict[str, Tensor], wanted: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Exactly the tensors of the network, in its number formats. Raises: WeightsError if they differ."""
-    # Files of old torch versions do not count batches; nothing reads the count at a fixed momentum.
-    counts = {name: torch.zeros((), dtype=torch.int64) for name in wanted if name.endswith(_COUNT)}
+def _complete(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Convert the tensors to the types of the network. Raises: WeightsError if names or shapes differ."""
+    # Files of old torch versions have no batch counts, which are not used with a fixed momentum.
+    counts = {name: torch.zeros((), dtype=torch.int64) for name in expected if name.endswith(_COUNT)}
     tensors = counts | tensors
-    missing = [name for name in wanted if name not in tensors]
-    foreign = [name for name in tensors if name not in wanted]
-    shapes = [k for k in wanted if k in tensors and tensors[k].shape != wanted[k].shape]
-    for problem, names in (("lacks", missing), ("has foreign", foreign), ("has other shapes in", shapes)):
+    missing = [name for name in expected if name not in tensors]
+    unexpected = [name for name in tensors if name not in expected]
+    shapes = [k for k in expected if k in tensors and tensors[k].shape != expected[k].shape]
+    for problem, names in (
+        ("lacks", missing),
+        ("has unexpected", unexpected),
+        ("has other shapes in", shapes),
+    ):
         if names:
             raise WeightsError(f"{path} does not fit: it {problem} {_some(names)} ({len(names)} in all).")
-    broken = [name for name in wanted if not torch.isfinite(tensors[name]).all()]
+    broken = [name for name in expected if not torch.isfinite(tensors[name]).all()]
     if broken:
-        raise WeightsError(f"{path} is damaged: {_some(broken)} hold infinite or undefined numbers.")
-    return {name: tensors[name].to(like.dtype) for name, like in wanted.items()}
+        raise WeightsError(f"{path} is damaged: {_some(broken)} contain infinite or undefined numbers.")
+    return {name: tensors[name].to(like.dtype) for name, like in expected.items()}
 
 
 def _some(names: list[str] | dict[str, Tensor]) -> str:

@@ -94,6 +94,13 @@ def compile_model(
     return CompiledNetwork(run_torch, f"torch {torch.__version__}")
 
 
+def autocast(compute: ComputeConfig) -> torch.autocast:
+    """Make the context in which torch modules compute in the configured precision."""
+    enabled = compute.precision != "fp32"
+    dtype = TORCH_TYPES[compute.precision] if enabled else None
+    return torch.autocast(torch.device(compute.device).type, dtype, enabled=enabled)
+
+
 def noise(*shape: int) -> Tensor:
     """Make an example input: numbers in [0, 1), the same in every call."""
     return torch.rand(*shape, generator=torch.Generator().manual_seed(0))

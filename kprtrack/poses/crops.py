@@ -1,4 +1,4 @@
-"""From boxes to network crops, and from network pixels back to the frame.
+"""Maps boxes to crops for a network, and points of a crop back to the frame.
 
 A *window* is the part of the frame that fills the network's input: a row `cx cy w h` in frame pixels with
 the input's aspect ratio. It may reach beyond the frame; what lies outside is black.
@@ -10,10 +10,19 @@ import numpy as np
 
 
 def pose_windows(boxes: np.ndarray, input_width: int, input_height: int, *, padding: float) -> np.ndarray:
-    """Windows around the boxes, `padding` times as large, grown on one side to the input's aspect ratio.
+    """Enlarge boxes by `padding`, then one side of each to the aspect ratio of the input.
 
-    Returns: [N, 4] float32, cx cy w h, frame pixels.
-    Raises: ValueError for a box without area or with a number that is not finite.
+    Args:
+        boxes: [N, 4] x1 y1 x2 y2, frame pixels.
+        input_width: Width of the network's input in pixels.
+        input_height: Its height.
+        padding: Factor of both sides, above 0.
+
+    Returns:
+        Windows [N, 4] float32, cx cy w h, frame pixels.
+
+    Raises:
+        ValueError: A box has no area or is not finite.
     """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     centres = (boxes[:, :2] + boxes[:, 2:]) * 0.5
@@ -22,7 +31,7 @@ def pose_windows(boxes: np.ndarray, input_width: int, input_height: int, *, padd
     if len(bad):
         raise ValueError(
             f"Box {bad[0]} is {boxes[bad[0]].tolist()}; a pose needs x1 < x2 and y1 < y2. "
-            "Drop such boxes first."
+            "Remove such boxes first."
         )
     aspect = input_width / input_height
     wide = sizes[:, 0] > aspect * sizes[:, 1]
@@ -32,9 +41,10 @@ def pose_windows(boxes: np.ndarray, input_width: int, input_height: int, *, padd
 
 
 def standard_matrices(windows: np.ndarray, input_width: int, input_height: int) -> np.ndarray:
-    """Affine maps from frame pixels to input pixels: one factor for both axes, centre on centre.
+    """Make affine maps from frame pixels to input pixels, with one scale for both axes.
 
-    Returns: [N, 2, 3] float64.
+    Returns:
+        [N, 2, 3] float64.
     """
     cx, cy, w, _ = np.asarray(windows, np.float64).T
     scale = input_width / w
@@ -42,9 +52,11 @@ def standard_matrices(windows: np.ndarray, input_width: int, input_height: int) 
 
 
 def udp_matrices(windows: np.ndarray, input_width: int, input_height: int) -> np.ndarray:
-    """Affine maps from frame pixels to input pixels that measure sizes between pixel centres.
+    """Make affine maps from frame pixels to input pixels that measure sizes between pixel centres.
 
-    Returns: [N, 2, 3] float64.
+    Returns:
+        [N, 2, 3] float64.
+
     Source: UDP (Huang et al., CVPR 2020); docs/reference/detector_and_pose.md 2.3.
     """
     cx, cy, w, h = np.asarray(windows, np.float64).T
@@ -53,12 +65,13 @@ def udp_matrices(windows: np.ndarray, input_width: int, input_height: int) -> np
 
 
 def cut_crops(image: np.ndarray, matrices: np.ndarray, input_width: int, input_height: int) -> np.ndarray:
-    """The people of one image as network inputs, bilinear, black outside of the image.
+    """Cut people out of an image by bilinear interpolation; black outside of the image.
 
-    OpenCV 4 and 5 interpolate differently: up to 7 grey levels on noisy pictures
+    OpenCV 4 and 5 interpolate differently: by up to 7 grey levels on noisy images
     (docs/reference/detector_and_pose.md 2.3).
 
-    Returns: [N, H, W, 3] uint8, channels as in the image.
+    Returns:
+        [N, H, W, 3] uint8, channels as in the image.
     """
     image = np.ascontiguousarray(image)
     crops = np.empty((len(matrices), input_height, input_width, 3), np.uint8)
@@ -68,11 +81,18 @@ def cut_crops(image: np.ndarray, matrices: np.ndarray, input_width: int, input_h
 
 
 def to_frame(points: np.ndarray, windows: np.ndarray, input_width: int, input_height: int) -> np.ndarray:
-    """Input pixels as frame pixels; the same formula for every decoding.
+    """Map points from input pixels to frame pixels; the same formula for every decoding.
+
+    Args:
+        points: [N, K, 2], input pixels.
+        windows: [N, 4], from `pose_windows`.
+        input_width: Width of the network's input in pixels.
+        input_height: Its height.
+
+    Returns:
+        [N, K, 2], frame pixels.
 
     Source: docs/reference/detector_and_pose.md 2.4.
-    Args: points [N, K, 2], windows [N, 4].
-    Returns: [N, K, 2].
     """
     centres, sizes = windows[:, None, :2], windows[:, None, 2:]
     return points / np.array([input_width, input_height]) * sizes + centres - sizes / 2

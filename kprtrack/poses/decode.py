@@ -1,7 +1,7 @@
-"""From heatmaps to keypoints: the three decodings of HRNet's published weights, all people at once.
+"""Decodes heatmaps to keypoints, in the three ways of HRNet's published weights.
 
-Heatmaps are [N, K, h, w]; points come in input pixels, scores are the raw maximum (not clipped: it may exceed
-1 or be negative). A map without a positive value has its point at cell -1 -1.
+Heatmaps are [N, K, h, w]. Points are in input pixels; scores are the maximum of each map, not clipped: they
+may exceed 1 or be negative. A map without a positive value has its point at cell -1 -1.
 Source: docs/reference/detector_and_pose.md 2.4.
 """
 
@@ -15,11 +15,11 @@ Decode = Literal["msra", "dark", "udp"]
 Decoded = tuple[np.ndarray, np.ndarray]  # points [N, K, 2] float32, input pixels; scores [N, K] float32
 
 _BLUR_TAPS = 11
-_BLUR_SIGMA = 2.0  # OpenCV's own choice for 11 taps: 0.3 * ((11 - 1) / 2 - 1) + 0.8
+_BLUR_SIGMA = 2.0  # OpenCV's default for 11 taps: 0.3 * ((11 - 1) / 2 - 1) + 0.8
 
 
 def decode_msra(heatmaps: np.ndarray, input_width: int, input_height: int) -> Decoded:
-    """The highest cell, moved a quarter cell towards its higher neighbour.
+    """Take the highest cell, moved a quarter cell towards its higher neighbour.
 
     Source: Simple Baselines (Xiao et al., ECCV 2018).
     """
@@ -27,7 +27,7 @@ def decode_msra(heatmaps: np.ndarray, input_width: int, input_height: int) -> De
     h, w = heatmaps.shape[-2:]
     x, y = cells[..., 0], cells[..., 1]
     patches = _patches(heatmaps, cells, reach=1)
-    # Lopsided limits (cell 1 does not move, row 0 stops a move along x): the weights were evaluated so.
+    # Asymmetric limits (cell 1 does not move, row 0 prevents a move along x), as in the published evaluation.
     move_x = np.sign(patches[..., 1, 2] - patches[..., 1, 0]) * ((x > 1) & (x < w - 1) & (y > 0))
     move_y = np.sign(patches[..., 2, 1] - patches[..., 0, 1]) * ((y > 1) & (y < h - 1) & (x > 0))
     points = cells + np.stack((move_x, move_y), axis=-1) * 0.25
@@ -35,7 +35,7 @@ def decode_msra(heatmaps: np.ndarray, input_width: int, input_height: int) -> De
 
 
 def decode_dark(heatmaps: np.ndarray, input_width: int, input_height: int) -> Decoded:
-    """The highest cell plus one Taylor step on the logarithm of the blurred map.
+    """Take the highest cell plus one Taylor step on the logarithm of the blurred map.
 
     Source: DARK (Zhang et al., CVPR 2020).
     """
@@ -53,9 +53,9 @@ def decode_dark(heatmaps: np.ndarray, input_width: int, input_height: int) -> De
 
 
 def decode_udp(heatmaps: np.ndarray, input_width: int, input_height: int) -> Decoded:
-    """The highest cell plus one Newton step, unbounded, between pixel centres.
+    """Take the highest cell plus one unbounded Newton step between pixel centres.
 
-    Where a map holds no positive value the official program divides 0 by 0; here the step is left out.
+    Without a positive value the official program divides 0 by 0; here there is no step.
     Source: UDP (Huang et al., CVPR 2020).
     """
     cells, scores = _peaks(heatmaps)
@@ -79,9 +79,9 @@ DECODERS: dict[Decode, Callable[[np.ndarray, int, int], Decoded]] = {
 
 
 def unmirror(heatmaps: np.ndarray, mirror: tuple[int, ...], decode: Decode) -> np.ndarray:
-    """Heatmaps of mirrored crops laid over those of the crops themselves.
+    """Flip the heatmaps of mirrored crops back, so that they align with those of the crops.
 
-    Except for UDP they move one column right, which undoes the half pixel that mirroring costs
+    Except for UDP they are shifted one column to the right, which compensates for the shift by mirroring
     (docs/reference/detector_and_pose.md 2.4).
     """
     upright = heatmaps[:, mirror, :, ::-1]
@@ -91,7 +91,7 @@ def unmirror(heatmaps: np.ndarray, mirror: tuple[int, ...], decode: Decode) -> n
 
 
 def _peaks(heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First highest cell, x y, [N, K, 2] int64 (-1 -1 where nothing is positive), and its value [N, K]."""
+    """Find the first highest cell x y [N, K, 2] int64, -1 -1 without a positive value, and its value."""
     count, channels, h, w = heatmaps.shape
     flat = heatmaps.reshape(count, channels, h * w)
     best = flat.argmax(axis=-1)
@@ -101,7 +101,7 @@ def _peaks(heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _patches(heatmaps: np.ndarray, cells: np.ndarray, reach: int) -> np.ndarray:
-    """The cells around each peak, [N, K, 2*reach+1, 2*reach+1], the map's edge repeated; row first."""
+    """Cut the cells around each peak, [N, K, 2*reach+1, 2*reach+1], row first; edges are repeated."""
     side = 2 * reach + 1
     padded = np.pad(heatmaps, ((0, 0), (0, 0), (reach, reach), (reach, reach)), mode="edge")
     views = sliding_window_view(padded, (side, side), axis=(-2, -1))
@@ -111,17 +111,17 @@ def _patches(heatmaps: np.ndarray, cells: np.ndarray, reach: int) -> np.ndarray:
 
 
 def _blur(heatmaps: np.ndarray, peaks: np.ndarray) -> np.ndarray:
-    """Gaussian blur with zeros around the map, stretched so that the old maximum is kept."""
+    """Blur with zero padding and scale each map to its former maximum."""
     h, w = heatmaps.shape[-2:]
     blurred = _blur_matrix(h) @ heatmaps @ _blur_matrix(w)
     highest = blurred.max(axis=(-2, -1))
-    # 0 stays 0: an empty map has no maximum to keep.
-    stretch = np.divide(peaks, highest, out=np.ones_like(peaks), where=highest != 0)
-    return blurred * stretch[..., None, None]
+    # An empty map stays 0.
+    scale = np.divide(peaks, highest, out=np.ones_like(peaks), where=highest != 0)
+    return blurred * scale[..., None, None]
 
 
 def _blur_matrix(length: int) -> np.ndarray:
-    """[length, length] float32, symmetric: row i holds the blur's weights for cell i (a band)."""
+    """Make the band matrix [length, length] float32 of a Gaussian blur."""
     distance = np.abs(np.subtract.outer(np.arange(length), np.arange(length)))
     taps = np.exp(-(np.arange(-(_BLUR_TAPS // 2), _BLUR_TAPS // 2 + 1) ** 2) / (2 * _BLUR_SIGMA**2))
     weights = np.exp(-(distance**2) / (2 * _BLUR_SIGMA**2)) / taps.sum()
@@ -129,7 +129,7 @@ def _blur_matrix(length: int) -> np.ndarray:
 
 
 def _newton_step(gradient: np.ndarray, dxx: np.ndarray, dxy: np.ndarray, dyy: np.ndarray) -> np.ndarray:
-    """-H^-1 g, [N, K, 2]; 0 where the Hessian cannot be inverted."""
+    """Compute -H^-1 g, [N, K, 2]; 0 where the Hessian is singular."""
     determinant = dxx * dyy - dxy**2
     gx, gy = gradient[..., 0], gradient[..., 1]
     step = np.stack((dxy * gy - dyy * gx, dxy * gx - dxx * gy), axis=-1)

@@ -1,4 +1,4 @@
-"""Poses from a file instead of a network: each detected person gets the given pose whose box fits best."""
+"""Poses from a file instead of a network: each box gets the stored pose whose box overlaps it most."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from kprtrack.io.columns import PeopleFile, coco_keypoints, reject
 from kprtrack.pipeline import PoseEstimator
 
 MIN_IOU = 0.5
-_MAX_COST = 1 - MIN_IOU + 1e-6  # pair() wants costs below its limit; an IoU of exactly 0.5 still fits
+_MAX_COST = 1 - MIN_IOU + 1e-6  # pair() needs costs below its limit; an IoU of exactly 0.5 is accepted
 
 
 class FilePose(PoseEstimator):
@@ -25,7 +25,7 @@ class FilePose(PoseEstimator):
     weights_from = "path"
 
     def __init__(self, config: FileConfig, weights: Path, compute: Any = None) -> None:
-        """Read a file of any format but MOT; a missing box is put around the keypoints.
+        """Read a file of any format but MOT; a missing box becomes the extent of the keypoints.
 
         Args:
             config: How the file is read.
@@ -33,13 +33,11 @@ class FilePose(PoseEstimator):
             compute: Not used.
 
         Raises:
-            InputError: Names file and place of a wrong keypoint or box, or says that there are no keypoints.
+            InputError: A keypoint or box is not valid, or there are no keypoints.
         """
         file = read_people(weights, config.format)
         if len(file.people) and not file.has_keypoints:
-            raise InputError(
-                f"{weights} has no keypoints. Give a file with poses, or choose a network for them."
-            )
+            raise InputError(f"{weights} has no keypoints. Use a file with poses, or choose a pose network.")
         file = checked_people(_with_boxes(file))
         keypoints = coco_keypoints(file)
         reject(
@@ -54,7 +52,7 @@ class FilePose(PoseEstimator):
         self._frames = file.people.frame[order].copy()  # [N] int64, ascending
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
-        """Poses of each frame, row i for box i; all zero where no box has an IoU of 0.5 or more."""
+        """Return the poses of each frame, row i for box i; zeros without a stored box of IoU 0.5 or more."""
         return [
             self._match(frame.number, found.boxes) for frame, found in zip(frames, detections, strict=True)
         ]
@@ -63,7 +61,7 @@ class FilePose(PoseEstimator):
         start = np.searchsorted(self._frames, frame_number, side="left")
         end = np.searchsorted(self._frames, frame_number, side="right")
         own = self.boxes[start:end]
-        # The same file gave both: row by row, because two people may share one box.
+        # Boxes from the same file are matched by row, because two people may have equal boxes.
         if np.array_equal(own, boxes):
             return Poses(self.keypoints[start:end])
         poses = empty_poses(len(boxes))
@@ -73,7 +71,7 @@ class FilePose(PoseEstimator):
 
 
 def _with_boxes(file: PeopleFile) -> PeopleFile:
-    """`file` with the extent of the known keypoints for every missing box."""
+    """Replace missing boxes by the extent of the known keypoints."""
     people = file.people
     known = people.keypoints[..., 2:] > 0  # [N, 17, 1]
     missing = np.isnan(people.boxes).all(axis=1) & known.any(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""Any top-down heatmap network that comes as ONNX or OpenVINO file, such as PP-TinyPose."""
+"""Top-down heatmap networks from ONNX and OpenVINO files, such as PP-TinyPose."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,13 +19,17 @@ from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
 
 @dataclass(frozen=True)
 class HeatmapConfig:
-    """What a heatmap network expects; its input size is read from the file. The defaults suit PP-TinyPose."""
+    """Input and output of a heatmap network; its input size is read from the file. Defaults: PP-TinyPose."""
 
     decode: Decode = "msra"
     skeleton: Skeleton = "coco"
-    flip_test: bool = True  # mirrored crop averaged in: steadier keypoints for twice the time
+    flip_test: bool = True  # average with the mirrored crop: more stable keypoints for twice the time
     box_padding: float = 1.25  # crop size relative to the box
-    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)  # in the order of `channels`, of 0..255
+    mean: tuple[float, float, float] = (
+        123.675,
+        116.28,
+        103.53,
+    )  # in the order of `channels`, for pixels in 0..255
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     channels: Literal["rgb", "bgr"] = "rgb"
 
@@ -37,7 +41,7 @@ class HeatmapConfig:
         self.layout(192, 256)
 
     def layout(self, input_width: int, input_height: int) -> TopDown:
-        """The same settings as the shared top-down code wants them; raises UserError for an unknown name."""
+        """Return the settings of top-down estimation. Raises: UserError for an unknown name."""
         return TopDown(
             input_width,
             input_height,
@@ -49,7 +53,7 @@ class HeatmapConfig:
 
 
 class HeatmapPose(PoseEstimator):
-    """Places 17 keypoints on every detected person."""
+    """Estimates 17 keypoints of every detected person with a network from a file."""
 
     def __init__(self, config: HeatmapConfig, weights: Path, compute: ComputeConfig) -> None:
         """Load the network of an .onnx file, or of an OpenVINO .xml with its .bin.
@@ -79,7 +83,11 @@ class HeatmapPose(PoseEstimator):
         return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
 
     def heatmaps(self, crops: np.ndarray) -> np.ndarray:
-        """Crops [N, H, W, 3] uint8 RGB -> heatmaps [N, 17, h, w] float32. N: at most the batch."""
+        """Run the network on at most one batch of crops, [N, H, W, 3] uint8 RGB.
+
+        Returns:
+            [N, 17, h, w] float32.
+        """
         pixels = crops[..., ::-1] if self._bgr else crops
         images = ((pixels - self._mean) / self._std).transpose(0, 3, 1, 2)
         if self._fixed_batch is not None and len(images) < self._fixed_batch:

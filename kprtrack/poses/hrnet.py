@@ -1,4 +1,4 @@
-"""HRNet heatmap networks (W32, W48) on timm's trunk, with the weights mmpose publishes.
+"""HRNet pose networks (W32, W48) with timm's backbone, for the weights that mmpose publishes.
 
 Source: Sun et al., CVPR 2019; docs/reference/detector_and_pose.md 2.
 """
@@ -29,9 +29,9 @@ _HEAD_KEY = "head.final_layer.weight"
 
 @dataclass(frozen=True)
 class HrnetConfig:
-    """Which HRNet, at which size, and how its weights were trained to be read.
+    """Width, input size and decoding of an HRNet.
 
-    A file of weights tells only its width: the other settings go with the published name (…_dark-…_384x288).
+    A file of weights stores its width only; the rest is in its published name (…_dark-…_384x288).
     """
 
     width: int = 32  # 32 or 48, channels of the finest branch
@@ -39,7 +39,7 @@ class HrnetConfig:
     input_width: int = 192
     decode: Decode = "msra"
     skeleton: Skeleton = "coco"
-    flip_test: bool = True  # mirrored crop averaged in: about 1 AP for twice the time
+    flip_test: bool = True  # average with the mirrored crop: about 1 AP for twice the time
     box_padding: float = 1.25  # crop size relative to the box
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class HrnetConfig:
         self.layout()
 
     def layout(self) -> TopDown:
-        """The same settings as the shared top-down code wants them; raises UserError for an unknown name."""
+        """Return the settings of top-down estimation. Raises: UserError for an unknown name."""
         return TopDown(
             self.input_width,
             self.input_height,
@@ -65,7 +65,7 @@ class HrnetConfig:
 
 
 class Hrnet(nn.Module):
-    """HRNet with one heatmap per keypoint, a quarter of the input's size. Keys are named as in mmpose."""
+    """HRNet with one heatmap per keypoint, of a quarter of the input size; state-dict names of mmpose."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Hrnet(nn.Module):
         trunk: Any = timm.create_model(
             f"hrnet_w{width}", pretrained=False, features_only=True, feature_location="", out_indices=(1,)
         )
-        # Only that branch is read; the three others of the last fusion would be computed for nothing.
+        # Only that branch is used; the last fusion need not compute the others.
         last = trunk.stage4[-1]
         last.fuse_layers = nn.ModuleList([last.fuse_layers[0]])
         self.backbone = trunk
@@ -86,13 +86,13 @@ class Hrnet(nn.Module):
         self.head = nn.ModuleDict({"final_layer": final})
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images [N, 3, H, W], normalised RGB -> heatmaps [N, 17, H/4, W/4], about 0..1, not clipped."""
+        """Compute heatmaps [N, 17, H/4, W/4], about 0..1, of normalised RGB images [N, 3, H, W]."""
         (features,) = self.backbone(images)
         return self.head["final_layer"](features)
 
 
 class HrnetPose(PoseEstimator):
-    """Places 17 keypoints on every detected person."""
+    """Estimates 17 keypoints of every detected person with HRNet."""
 
     def __init__(self, config: HrnetConfig, weights: Path | Hrnet, compute: ComputeConfig) -> None:
         """Load published weights of mmpose 1.x (COCO) or 0.x (PoseTrack18), or our own; or copy a network.
@@ -126,7 +126,11 @@ class HrnetPose(PoseEstimator):
 
     @torch.inference_mode()
     def heatmaps(self, crops: np.ndarray) -> np.ndarray:
-        """Crops [N, H, W, 3] uint8 RGB -> heatmaps [N, 17, H/4, W/4] float32."""
+        """Run the network on crops [N, H, W, 3] uint8 RGB.
+
+        Returns:
+            [N, 17, H/4, W/4] float32.
+        """
         pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
         images = ((pixels.float() - self._mean) / self._std).to(self._dtype)
         (found,) = self._network.run(images)
@@ -134,29 +138,35 @@ class HrnetPose(PoseEstimator):
 
 
 def load_hrnet_weights(network: Hrnet, width: int, weights: Path) -> None:
-    """Copy a file's weights into the network; every tensor must have its place and its size.
+    """Load a file of weights into the network, strictly.
 
-    Raises: WeightsError that says what the file seems to be.
+    Args:
+        network: Changed in place.
+        width: Its width, for messages.
+        weights: Weights of mmpose 1.x (COCO) or 0.x (PoseTrack18), or of this project.
+
+    Raises:
+        WeightsError: A tensor is missing, unexpected or of another shape; says what the file seems to be.
     """
     tensors = _renamed(read_tensors(weights))
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    # The counters matter to nobody but a resumed training, and some exporters leave them out.
-    missing = [name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")]
-    strange = [name for name in tensors if name not in wanted]
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    # Counters are needed to resume a training only, and some exporters leave them out.
+    missing = [name for name in expected if name not in tensors and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in tensors if name not in expected]
     misfits = [
-        name for name, shape in wanted.items() if name in tensors and tuple(tensors[name].shape) != shape
+        name for name, shape in expected.items() if name in tensors and tuple(tensors[name].shape) != shape
     ]
-    if missing or strange or misfits:
+    if missing or unexpected or misfits:
         raise WeightsError(
             f"{weights} is not for hrnet-w{width}: {_seems(tensors, width)}. "
-            f"Of {len(wanted)} tensors {len(missing)} are missing and {len(misfits)} have another size; "
-            f"{len(strange)} have no place (first: {(missing + misfits + strange)[0]})."
+            f"Of {len(expected)} tensors {len(missing)} are missing and {len(misfits)} have another size; "
+            f"{len(unexpected)} are unexpected (first: {(missing + misfits + unexpected)[0]})."
         )
     network.load_state_dict(tensors, strict=False)
 
 
 def _renamed(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """mmpose 0.x calls the head keypoint_head; mmpose 1.x may store the image mean and std as well."""
+    """Rename keypoint_head of mmpose 0.x; drop the image mean and std that mmpose 1.x may store."""
     return {
         "head." + name.removeprefix("keypoint_head.") if name.startswith("keypoint_head.") else name: tensor
         for name, tensor in tensors.items()
@@ -165,13 +175,13 @@ def _renamed(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _seems(tensors: dict[str, torch.Tensor], width: int) -> str:
-    """What a file that does not fit looks like, in words."""
+    """Describe what a file that does not fit seems to be."""
     if any(".stems." in name or "neck.out_convs" in name for name in tensors):
         return "it looks like a YOLOX detector"
     if "stage2.0.branches.0.0.conv1.weight" in tensors:
-        return "it looks like an HRNet without pose head or with another naming, such as ImageNet weights"
+        return "it looks like an HRNet without pose head or with other names, such as ImageNet weights"
     if _WIDTH_KEY not in tensors:
-        return f"it looks like no HRNet (it starts with {next(iter(tensors), 'nothing')})"
+        return f"it does not look like an HRNet (it starts with {next(iter(tensors), 'nothing')})"
     found = tensors[_WIDTH_KEY].shape[0]
     if found != width:
         return f"it looks like hrnet-w{found}; choose --pose hrnet-w{found}"

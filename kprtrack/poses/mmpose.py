@@ -1,7 +1,7 @@
-"""Any top-down pose model of mmpose, through mmpose itself; docs/mmpose.md tells how to install it.
+"""Top-down pose models of mmpose, run by mmpose itself; docs/mmpose.md describes its installation.
 
 mmpose imports compiled operators (mmcv), a detector library (mmdet) and COCO's evaluation (xtcocotools) that
-no top-down model needs to run. What is not installed is stood in for while mmpose is imported, and only then.
+no top-down model needs. Stub modules replace those that are not installed while mmpose is imported.
 """
 
 import contextlib
@@ -21,25 +21,26 @@ import torch
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
-from kprtrack.inference.devices import ComputeConfig, Precision
+from kprtrack.inference.compile import autocast
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import PoseEstimator
 from reid.model.tensors import read_tensors
 
-# Module -> what stands in for it when it cannot be imported.
-_REPLACEABLE = {
+# Module -> names of its stubs when it cannot be imported.
+_STUBBED = {
     "mmcv._ext": ("mmcv._ext",),
     "mmdet": ("mmdet", "mmdet.utils"),
     "xtcocotools.mask": ("xtcocotools", "xtcocotools.mask", "xtcocotools.coco", "xtcocotools.cocoeval"),
 }
-_AUTOCAST: dict[Precision, torch.dtype | None] = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 _EARS = (KEYPOINTS.index("left_ear"), KEYPOINTS.index("right_ear"))
 
 
 @dataclass(frozen=True)
 class MmposeConfig:
-    """Which of mmpose's models; crop, flip test and decoding are as its configuration file says."""
+    """The model's configuration file, which also defines crop, flip test and decoding."""
 
-    config_file: str | Path = ""  # of mmpose 1.x, top-down; must be named. It is Python: it runs when read
+    # Of mmpose 1.x, top-down; required. A Python file, which is executed when read.
+    config_file: str | Path = ""
 
     def __post_init__(self) -> None:
         if not str(self.config_file):
@@ -49,7 +50,7 @@ class MmposeConfig:
 
 
 class MmposePose(PoseEstimator):
-    """Places 17 keypoints on every detected person."""
+    """Estimates 17 keypoints of every detected person."""
 
     def __init__(self, config: MmposeConfig, weights: Path, compute: ComputeConfig) -> None:
         """Build the model that an mmpose configuration describes, with the tensors of a weights file.
@@ -108,9 +109,7 @@ class MmposePose(PoseEstimator):
             )
             for owner, box in zip(owners, np.asarray(boxes, np.float32), strict=True)
         ]
-        number_type = _AUTOCAST[self._compute.precision]
-        device = torch.device(self._compute.device).type
-        with torch.inference_mode(), torch.autocast(device, number_type, enabled=number_type is not None):
+        with torch.inference_mode(), autocast(self._compute):
             found = [sample.pred_instances for sample in self._model.test_step(pseudo_collate(crops))]
         points = np.concatenate([one.keypoints for one in found])
         scores = np.concatenate([one.keypoint_scores for one in found])
@@ -121,9 +120,9 @@ class MmposePose(PoseEstimator):
 
 
 def import_mmpose() -> None:
-    """Import mmpose and register its parts. Raises: UserError with the way to install it."""
-    with _stand_ins(), warnings.catch_warnings():
-        # mmpose and mmcv warn of their own renamed parts; nobody here can mend that.
+    """Import mmpose and register its modules. Raises: UserError that says how to install it."""
+    with _stub_modules(), warnings.catch_warnings():
+        # mmpose and mmcv warn about their own deprecations, which users cannot fix.
         warnings.simplefilter("ignore")
         try:
             importlib.import_module("mmpose")
@@ -141,7 +140,7 @@ def _build(settings: Any, weights: Path) -> Any:
 
     tensors = read_tensors(weights)
     if "backbone" in settings.model:
-        settings.model.backbone.init_cfg = None  # everything comes from the weights; fetch nothing
+        settings.model.backbone.init_cfg = None  # all tensors come from the file; download nothing
     try:
         model = build_pose_estimator(settings.model)
     except KeyError as error:  # a part of mmpretrain or mmdet that the registry does not know
@@ -151,29 +150,29 @@ def _build(settings: Any, weights: Path) -> Any:
     except RuntimeError as error:  # a tensor of another size
         raise WeightsError(f"{weights} is not for this mmpose model: {error}") from error
     missing = [name for name in report.missing_keys if not name.startswith("data_preprocessor.")]
-    strange = [name for name in report.unexpected_keys if not name.startswith("data_preprocessor.")]
-    if missing or strange:
+    unexpected = [name for name in report.unexpected_keys if not name.startswith("data_preprocessor.")]
+    if missing or unexpected:
         raise WeightsError(
-            f"{weights} is not for this mmpose model: {len(missing)} tensors are missing, {len(strange)} "
-            f"have no place (first: {(missing + strange)[0]})."
+            f"{weights} is not for this mmpose model: {len(missing)} tensors are missing, {len(unexpected)} "
+            f"are unexpected (first: {(missing + unexpected)[0]})."
         )
     return model
 
 
 def _dataset_description(settings: Any, config_file: Path) -> dict[str, Any]:
-    """mmpose's names and mirror pairs of the keypoints. Raises: UserError if they are not 17 we know."""
+    """Read the names and mirror pairs of the keypoints. Raises: UserError if they are unknown."""
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
     from mmpose.registry import DATASETS
 
     if "test_dataloader" not in settings:
         raise InputError(
-            f"{config_file} has no test_dataloader; name a complete top-down mmpose configuration."
+            f"{config_file} has no test_dataloader; use a complete top-down configuration of mmpose."
         )
-    wanted = settings.test_dataloader.dataset
-    # A configuration may describe its keypoints itself; otherwise its dataset class does.
-    metainfo = wanted.get("metainfo") or DATASETS.get(wanted.type).METAINFO
+    dataset = settings.test_dataloader.dataset
+    # The keypoints are described in the configuration or by the dataset class.
+    metainfo = dataset.get("metainfo") or DATASETS.get(dataset.type).METAINFO
     with warnings.catch_warnings():
-        # mmpose warns whenever it takes its own copy of a file named relative to its source folder.
+        # mmpose warns when it uses its own copy of a file given relative to its source folder.
         warnings.simplefilter("ignore", UserWarning)
         description = parse_pose_metainfo(dict(metainfo))
     names = _keypoint_names(description)
@@ -190,12 +189,12 @@ def _keypoint_names(description: dict[str, Any]) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _stand_ins() -> Iterator[None]:
-    """Modules in the place of those that cannot be imported; gone again at the end."""
-    absent = [name for probe, names in _REPLACEABLE.items() if not _importable(probe) for name in names]
+def _stub_modules() -> Iterator[None]:
+    """Replace the modules that cannot be imported by stubs, within the context only."""
+    absent = [name for probe, names in _STUBBED.items() if not _importable(probe) for name in names]
     before = {name: sys.modules.get(name) for name in absent}
     for name in absent:
-        sys.modules[name] = _StandIn(name)
+        sys.modules[name] = _Stub(name)
     try:
         yield
     finally:
@@ -214,8 +213,8 @@ def _importable(name: str) -> bool:
     return True
 
 
-class _StandIn(ModuleType):
-    """A module that has every public name; each is a class that cannot be made."""
+class _Stub(ModuleType):
+    """A module in which every public name is a class that cannot be instantiated."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

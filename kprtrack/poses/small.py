@@ -1,9 +1,9 @@
-"""A light heatmap network of our own: learns and runs on processors, about 6 MB in half precision.
+"""A light heatmap network of this project that trains and runs on CPUs, about 6 MB in half precision.
 
-Plain 3x3 convolutions in few channels: separable ones need less arithmetic, yet twice the time in training
-and no less in use. Residual blocks as in ResNet (He et al., CVPR 2016), a pyramid that adds coarse maps to
-fine ones (FPN, Lin et al., CVPR 2017), and heatmaps of a quarter of the input from features of an eighth,
-each cell split into four (Shi et al., CVPR 2016).
+Plain 3x3 convolutions with few channels: depthwise separable ones take twice the time in training and no less
+in inference. Residual blocks as in ResNet (He et al., CVPR 2016), a feature pyramid (FPN, Lin et al., CVPR
+2017), and heatmaps of a quarter of the input from features of an eighth, each cell split into four (Shi et
+al., CVPR 2016).
 """
 
 import json
@@ -29,7 +29,7 @@ from kprtrack.poses.topdown import TopDown, estimate_poses
 from reid.model.backbone_small import ConvNorm, ResidualBlock
 from reid.model.tensors import tensors_of
 
-DECODE: Decode = "dark"  # how its heatmaps are drawn in training and read in use
+DECODE: Decode = "dark"  # how its heatmaps are encoded in training and decoded in inference
 _MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
 _STD = (58.395, 57.12, 57.375)
 _HEADER = "small_pose"
@@ -40,7 +40,7 @@ _SPLIT = 2  # heatmap cells per feature cell, along each side
 
 @dataclass(frozen=True)
 class SmallPoseShape:
-    """What a file of weights says of its network."""
+    """Architecture of the network, stored in its file of weights."""
 
     input_height: int = 256  # pixels
     input_width: int = 192
@@ -64,13 +64,13 @@ class SmallPoseShape:
 
 @dataclass(frozen=True)
 class SmallPoseConfig:
-    """How the network is used; its size is told by the weights."""
+    """How the network is applied; its input size is stored in the weights."""
 
-    flip_test: bool = True  # mirrored crop averaged in: steadier keypoints for twice the time
+    flip_test: bool = True  # average with the mirrored crop: more stable keypoints for twice the time
     box_padding: float = 1.25  # crop size relative to the box
 
     def layout(self, shape: SmallPoseShape) -> TopDown:
-        """The same settings as the shared top-down code wants them."""
+        """Return the settings of top-down estimation."""
         return TopDown(
             shape.input_width,
             shape.input_height,
@@ -82,7 +82,7 @@ class SmallPoseConfig:
 
 
 class SmallPose(nn.Module):
-    """One heatmap per keypoint, a quarter of the input's size."""
+    """Network with one heatmap per keypoint, of a quarter of the input size."""
 
     def __init__(self, shape: SmallPoseShape) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class SmallPose(nn.Module):
             )
             for before, width, blocks in zip(inputs, shape.stage_widths, shape.stage_blocks, strict=True)
         )
-        # The first stage is too fine to pay for: its maps serve the second only.
+        # The first stage would cost too much: its maps feed the second stage only.
         self.laterals = nn.ModuleList(
             ConvNorm(width, shape.neck_width, 1, stride=1) for width in shape.stage_widths[1:]
         )
@@ -109,7 +109,7 @@ class SmallPose(nn.Module):
         self.head = head
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images [N, 3, H, W], normalised RGB -> heatmaps [N, 17, H/4, W/4], about 0..1, not clipped."""
+        """Compute heatmaps [N, 17, H/4, W/4], about 0..1, of normalised RGB images [N, 3, H, W]."""
         features, sides = self.stages[0](self.stem(images)), []
         for stage, lateral in zip(list(self.stages)[1:], self.laterals, strict=True):
             features = stage(features)
@@ -125,7 +125,7 @@ def _conv_relu(before: int, width: int, *, stride: int) -> nn.Sequential:
 
 
 class SmallPoseEstimator(PoseEstimator):
-    """Places 17 keypoints on every detected person."""
+    """Estimates 17 keypoints of every detected person with the small pose network."""
 
     def __init__(self, config: SmallPoseConfig, weights: Path | SmallPose, compute: ComputeConfig) -> None:
         """Load weights of `small_pose_file`, or use a network, which stays as it is.
@@ -153,55 +153,71 @@ class SmallPoseEstimator(PoseEstimator):
 
     @torch.inference_mode()
     def heatmaps(self, crops: np.ndarray) -> np.ndarray:
-        """Crops [N, H, W, 3] uint8 RGB -> heatmaps [N, 17, H/4, W/4] float32."""
+        """Run the network on crops [N, H, W, 3] uint8 RGB.
+
+        Returns:
+            [N, 17, H/4, W/4] float32.
+        """
         images = normalised(torch.from_numpy(crops).to(self._device)).to(self._dtype)
         (found,) = self._network.run(images)
         return found.float().cpu().numpy()
 
 
 def normalised(crops: torch.Tensor) -> torch.Tensor:
-    """Crops [N, H, W, 3] uint8 RGB as images [N, 3, H, W] float32 of ImageNet's mean and deviation."""
+    """Normalise crops [N, H, W, 3] uint8 RGB by ImageNet's mean and deviation, [N, 3, H, W] float32."""
     mean, std = (torch.tensor(values, device=crops.device) for values in (_MEAN, _STD))
     return ((crops.float() - mean) / std).permute(0, 3, 1, 2)
 
 
 def small_pose_file(network: SmallPose, *, dtype: torch.dtype = torch.float32) -> bytes:
-    """The weights as a safetensors file that tells the network's shape. dtype: of the tensors in the file."""
+    """Serialise the weights as safetensors with the architecture in the header.
+
+    Args:
+        network: The network.
+        dtype: Type of the stored tensors.
+
+    Returns:
+        Content of the file, the same for the same weights.
+    """
     tensors = {
         name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
-    # One entry alone: safetensors writes several in an order of chance, and no file would be made twice.
+    # One entry only: safetensors writes several in random order, and the file would not be reproducible.
     return serialise(tensors, {_HEADER: json.dumps(asdict(network.shape))})
 
 
 def load_small_pose(weights: Path) -> SmallPose:
-    """The network in a file of `small_pose_file`: evaluation mode, float32, on the CPU.
+    """Load a file of `small_pose_file`.
 
-    Raises: WeightsError if the file is missing, damaged or for another network.
+    Returns:
+        The network in evaluation mode, float32, on the CPU.
+
+    Raises:
+        WeightsError: The file is missing, damaged or for another network.
     """
     checkpoint = read_checkpoint(weights)
-    told = header_json(checkpoint, _HEADER)
-    if told is None:
+    stored = header_json(checkpoint, _HEADER)
+    if stored is None:
         raise WeightsError(
-            f"{weights} is not for --pose small: it does not tell the shape of a small pose network "
+            f"{weights} is not for --pose small: its header does not describe a small pose network "
             f"(it starts with {next(iter(checkpoint.tensors), 'nothing')})."
         )
-    network = SmallPose(_shape(told, weights))
+    network = SmallPose(_shape(stored, weights))
     try:
         network.load_state_dict(tensors_of(checkpoint))
     except RuntimeError as error:
         raise WeightsError(
-            f"{weights} does not hold the small pose network it tells of: {str(error)[:300]}"
+            f"{weights} does not contain the small pose network that its header describes: {str(error)[:300]}"
         ) from error
     return network.eval()
 
 
-def _shape(told: dict[str, Any], weights: Path) -> SmallPoseShape:
-    if strange := sorted(set(told) - {field.name for field in fields(SmallPoseShape)}):
-        raise WeightsError(f"{weights} was written by a newer version: unknown {strange}.")
-    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}
+def _shape(stored: dict[str, Any], weights: Path) -> SmallPoseShape:
+    if unknown := sorted(set(stored) - {field.name for field in fields(SmallPoseShape)}):
+        raise WeightsError(f"{weights} was written by a newer version: unknown {unknown}.")
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
     try:
         return SmallPoseShape(**values)
     except (TypeError, UserError) as error:
-        raise WeightsError(f"{weights} tells of an impossible network: {error}") from error
+        raise WeightsError(f"{weights} describes a network that is not possible: {error}") from error

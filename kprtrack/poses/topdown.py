@@ -1,4 +1,4 @@
-"""The road every heatmap network shares: boxes -> crops -> heatmaps -> keypoints in the frame."""
+"""Top-down pose estimation with heatmap networks: boxes -> crops -> heatmaps -> keypoints in the frame."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ _EARS = (KEYPOINTS.index("left_ear"), KEYPOINTS.index("right_ear"))
 
 @dataclass(frozen=True)
 class TopDown:
-    """How crops for a network are cut and how its heatmaps are read."""
+    """How crops for a network are cut and how its heatmaps are decoded."""
 
     input_width: int  # pixels
     input_height: int
     decode: Decode
     skeleton: Skeleton  # posetrack18: rows 1 and 2 are head_bottom and head_top, the ears are unknown
-    flip_test: bool  # also look at the mirrored crop and average
+    flip_test: bool  # average with the heatmaps of the mirrored crop
     box_padding: float  # crop size relative to the box
 
     def __post_init__(self) -> None:
@@ -40,10 +40,22 @@ class TopDown:
 def estimate_poses(
     frames: list[Frame], detections: list[Detections], heatmaps: Heatmaps, layout: TopDown, batch: int
 ) -> list[Poses]:
-    """Poses of each frame, row i for box i; the people of all frames share the batches.
+    """Estimate the pose in each box; the people of all frames share batches.
 
-    Confidence is the heatmap's maximum clipped to [0, 1]; the ears of posetrack18 have 0.
-    Raises: ValueError for a box without area; UserError if the network gives numbers that are not finite.
+    Args:
+        frames: Any number of frames.
+        detections: Those of each frame.
+        heatmaps: The network.
+        layout: Crops, decoding and flip test.
+        batch: Largest number of crops in a call of the network.
+
+    Returns:
+        Poses of each frame, row i for box i. The confidence is the maximum of the heatmap clipped to [0, 1];
+        it is 0 for the ears of posetrack18.
+
+    Raises:
+        ValueError: A box has no area.
+        UserError: The network gives numbers that are not finite.
     """
     images = [frame.image for frame in frames]
     owners = np.repeat(np.arange(len(images)), [len(found) for found in detections])
@@ -61,12 +73,12 @@ def estimate_poses(
         keypoints[rows, :, :2] = to_frame(points, windows[rows], layout.input_width, layout.input_height)
         keypoints[rows, :, 2] = np.clip(scores, 0, 1)
     if layout.skeleton == "posetrack18":
-        keypoints[:, _EARS, 2] = 0  # PoseTrack has no labels for ears: these channels never learned anything
+        keypoints[:, _EARS, 2] = 0  # not annotated in PoseTrack, so these channels are untrained
     return [Poses(keypoints[owners == number]) for number in range(len(images))]
 
 
 def _crops(images: list[np.ndarray], owners: np.ndarray, windows: np.ndarray, layout: TopDown) -> np.ndarray:
-    """[N, H, W, 3] uint8; the owners are sorted, so the crops keep their order."""
+    """Cut the crops [N, H, W, 3] uint8; `owners`, the frame of each, are sorted."""
     make_matrices = udp_matrices if layout.decode == "udp" else standard_matrices
     matrices = make_matrices(windows, layout.input_width, layout.input_height)
     return np.concatenate(

@@ -1,11 +1,10 @@
-"""Weights -> an encoder of single crops, to be scored on a ReID dataset: KPR, or any that tracks."""
+"""Opens ReID encoders for single crops, as needed to evaluate them on ReID data sets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
-import torch
 
 from kprtrack.build import build_reid_encoder, check_name, options_of, takes_prompts, weights_of
 from kprtrack.config import ComponentConfig, configure
@@ -13,6 +12,7 @@ from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.hub.store import ModelFile
+from kprtrack.inference.compile import autocast
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import ReidEncoder
 from reid.crop import Crop
@@ -23,30 +23,28 @@ from reid.evaluation.metrics import Embedded
 from reid.evaluation.report.crop_overlay import CropOverlay, plain_portrait, take_portraits
 from reid.model.kpr import Kpr, Vectors
 from reid.model.prompts import PromptConfig
-from reid.model.weights import InputSpec, load
 
-KPR = "kpr"
-_TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
-OnCrops = Callable[[int], None]  # hears how many more are done
+_KPR = "kpr"
+OnCrops = Callable[[int], None]  # called with the number of crops finished since the last call
 
 
 @dataclass(frozen=True)
 class CropEncoder:
-    """What scores and pictures need of an encoder."""
+    """A ReID encoder as the evaluation needs it."""
 
     name: str  # of its weights
-    parts: int  # it tells apart; 0: none
+    parts: int  # number of body parts; 0: one embedding per crop
     encode: Callable[[Sequence[ReidSample], OnCrops], Embedded]
     take_portraits: Callable[[Sequence[ReidSample]], list[CropOverlay]]
 
 
 @dataclass(frozen=True)
 class OpenKpr:
-    """A KPR with its weights."""
+    """KPR with its weights and prompts."""
 
     name: str  # of the weights
     model: Kpr
-    prompts: PromptConfig  # what of the prompts it is shown
+    prompts: PromptConfig
 
 
 def open_encoder(
@@ -58,47 +56,51 @@ def open_encoder(
     vectors: str | None = None,
     workers: int = 0,
 ) -> CropEncoder:
-    """The encoder of that name, ready for crops.
+    """Open a ReID encoder for crops.
 
-    settings: fields of its config dataclass. vectors: what of KPR is compared; None: the published choice.
-    workers: processes that read and draw crops for KPR beside this one.
-    Raises: UserError for an unknown name or setting, WeightsError for weights that are missing or do not fit.
+    Args:
+        name: Key of REID_ENCODERS.
+        weights: A file, or a name of the model store.
+        settings: Fields of the encoder's config dataclass.
+        compute: Device, precision and batch size.
+        vectors: Embeddings of KPR to compare; None: foreground and parts.
+        workers: Additional processes that read and draw crops for KPR.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        UserError: The name or a setting is unknown.
+        WeightsError: The weights are missing or do not fit.
     """
     if takes_prompts(name):
         compared = known_vectors(vectors)
-        return _kpr(open_kpr(weights, settings, compute), compute, vectors=compared, workers=workers)
+        return _kpr_encoder(open_kpr(weights, settings, compute), compute, vectors=compared, workers=workers)
     part = ComponentConfig(name, weights, settings)
     check_name("reid", part)
     if vectors:
-        raise UserError(f"--vectors chooses among the features of KPR; --reid {name} has one alone.")
+        raise UserError(f"--vectors chooses embeddings of KPR; --reid {name} has a single one.")
     file = weights_of("reid", part)
-    return _any(file.path.name if file else name, build_reid_encoder(part, compute), compute)
+    return _global_encoder(file.path.name if file else name, build_reid_encoder(part, compute), compute)
 
 
 def open_kpr(weights: str, settings: Mapping[str, Any], compute: ComputeConfig) -> OpenKpr:
-    """A KPR from a file or the model store. Raises: as open_encoder."""
-    from kprtrack.reid_encoders.kpr import KprEncoderConfig
+    """Open KPR for crops. Raises: as open_encoder."""
+    from kprtrack.reid_encoders.kpr import KprEncoderConfig, load_kpr
 
     for key in ("prompts", "negatives", "vectors"):
         if key in settings:
-            raise UserError(f"{key} is no setting here. Use the option --{key}.")
-    file, options = _found(KPR, weights, settings)
+            raise UserError(f"{key} is not a setting here. Use the option --{key}.")
+    file, options = _weights_and_options(weights, settings)
     config = configure(KprEncoderConfig, options)
-    view = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
-    model = load(file.path, compute.device, spec=view)
+    model = load_kpr(config, file.path, compute)
     return OpenKpr(
         file.path.name, model, replace(model.config.prompts(), min_confidence=config.min_confidence)
     )
 
 
-def at_precision(compute: ComputeConfig) -> torch.autocast:
-    """Within it networks compute in the backend's number format."""
-    kind, precision = torch.device(compute.device).type, compute.precision
-    return torch.autocast(kind, _TYPES.get(precision), enabled=precision in _TYPES)
-
-
 def known_vectors(name: str | None) -> Vectors:
-    """What of KPR is compared; None: the published choice. Raises: UserError."""
+    """Validate the name of the embeddings of KPR to compare; None: the default. Raises: UserError."""
     known: tuple[Vectors, ...] = get_args(Vectors)
     for one in known:
         if one == (name or "foreground+parts"):
@@ -106,16 +108,16 @@ def known_vectors(name: str | None) -> Vectors:
     raise unknown_name("choice of vectors", str(name), known)
 
 
-def _found(name: str, weights: str, settings: Mapping[str, Any]) -> tuple[ModelFile, Mapping[str, Any]]:
-    part = ComponentConfig(name, weights, settings)
+def _weights_and_options(weights: str, settings: Mapping[str, Any]) -> tuple[ModelFile, Mapping[str, Any]]:
+    part = ComponentConfig(_KPR, weights, settings)
     file = weights_of("reid", part)
-    assert file is not None  # only `none` has no weights
+    assert file is not None  # KPR always has weights
     return file, options_of(part, file)
 
 
-def _kpr(kpr: OpenKpr, compute: ComputeConfig, *, vectors: Vectors, workers: int) -> CropEncoder:
+def _kpr_encoder(kpr: OpenKpr, compute: ComputeConfig, *, vectors: Vectors, workers: int) -> CropEncoder:
     def encode(samples: Sequence[ReidSample], on_crops: OnCrops) -> Embedded:
-        with at_precision(compute):
+        with autocast(compute):
             return embed_samples(
                 kpr.model,
                 samples,
@@ -129,21 +131,21 @@ def _kpr(kpr: OpenKpr, compute: ComputeConfig, *, vectors: Vectors, workers: int
     def portraits(samples: Sequence[ReidSample]) -> list[CropOverlay]:
         crops = [read_crop(sample, None) for sample in samples]
         cameras = [sample.camera for sample in samples] if kpr.model.config.cameras else None
-        with at_precision(compute):
+        with autocast(compute):
             return take_portraits(kpr.model, crops, prompts=kpr.prompts, cameras=cameras)
 
     return CropEncoder(kpr.name, kpr.model.config.parts, encode, portraits)
 
 
-def _any(name: str, reid_encoder: ReidEncoder, compute: ComputeConfig) -> CropEncoder:
+def _global_encoder(name: str, reid_encoder: ReidEncoder, compute: ComputeConfig) -> CropEncoder:
     def encode(samples: Sequence[ReidSample], on_crops: OnCrops) -> Embedded:
         embeddings = []
         for start in range(0, len(samples), compute.batch):
             crops = [read_crop(sample, None) for sample in samples[start : start + compute.batch]]
-            embeddings += _look(reid_encoder, crops)
+            embeddings += _embed_crops(reid_encoder, crops)
             on_crops(len(crops))
         features, visible = (
-            np.concatenate([getattr(look, name) for look in embeddings]) for name in ("features", "visible")
+            np.concatenate([getattr(one, name) for one in embeddings]) for name in ("features", "visible")
         )
         return Embedded(features, visible, labels_of(samples))
 
@@ -153,8 +155,8 @@ def _any(name: str, reid_encoder: ReidEncoder, compute: ComputeConfig) -> CropEn
     return CropEncoder(name, 0, encode, portraits)
 
 
-def _look(reid_encoder: ReidEncoder, crops: Sequence[Crop]) -> list[Appearance]:
-    """Looks of crops, each a picture with one box that fills it."""
+def _embed_crops(reid_encoder: ReidEncoder, crops: Sequence[Crop]) -> list[Appearance]:
+    """Embed crops, each as an image with one box that fills it."""
     boxes = [np.array([[0, 0, crop.image.shape[1], crop.image.shape[0]]], np.float32) for crop in crops]
     people = [Detections(box, np.ones(1, np.float32)) for box in boxes]
     poses = [Poses(crop.keypoints[:1].astype(np.float32)) for crop in crops]

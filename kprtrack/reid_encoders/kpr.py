@@ -1,4 +1,4 @@
-"""KPR as an embedder: prompts from everybody's keypoints, part features from the encoder."""
+"""KPR as a ReID encoder: keypoints become prompts, the network gives one embedding for each body part."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,35 +13,35 @@ from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError
 from kprtrack.core.geometry import oks
-from kprtrack.inference.compile import compile_model, noise
+from kprtrack.inference.compile import autocast, compile_model, noise
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import ReidEncoder
 from reid.model.kpr import Kpr
 from reid.model.prompts import Prompts, make_prompts
 from reid.model.weights import InputSpec, load
 
-SAME_POSE = 0.85  # object keypoint similarity that two people, however close, do not reach
-_TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
+DUPLICATE_OKS = 0.85  # object keypoint similarity of duplicate detections; two people stay below it
 Triple = tuple[float, float, float]
 Described = Literal["foreground+parts", "parts", "foreground"]
 
 
 @dataclass(frozen=True)
 class KprEncoderConfig:
-    """How people are shown to the encoder, and what is told about its weights."""
+    """Prompts, compared embeddings, and what the checkpoint does not store."""
 
-    prompts: bool = True  # tell the encoder whom to look at by the person's keypoints
-    negatives: bool = True  # and whom not, by the keypoints of others inside the box
-    min_confidence: float = 0.3  # keypoints at or below it are not drawn; the weights were trained with 0.3
-    # The published distance; "parts" is the paper's eq. 2, "foreground" one feature of the whole person.
+    prompts: bool = True  # positive prompts: the keypoints of the person
+    negatives: bool = True  # negative prompts: keypoints of other people inside the box
+    min_confidence: float = 0.3  # keypoints above it are drawn, in [0, 1]; 0.3 was used in training
+    # Embeddings to compare: "foreground+parts" is the published distance, "parts" equation 2 of the paper,
+    # "foreground" one embedding of the whole person.
     vectors: Described = "foreground+parts"
-    # What published checkpoints do not tell. None: as the file or its name says.
+    # What published checkpoints do not store; None: from the file, its name or the catalogue.
     image_height: int | None = None  # pixels of the crop
     image_width: int | None = None
     mean: Triple | None = None  # of RGB in [0, 1]
     std: Triple | None = None
     semantic_weight: float | None = None  # SOLIDER only
-    # What the weights must agree with, if said.
+    # Expected properties of the weights; None: any.
     parts: int | None = None
     prompt_groups: str | None = None  # in kprtrack.core.skeleton.PROMPT_GROUPS
 
@@ -69,7 +69,7 @@ class KprEncoder(ReidEncoder):
             WeightsError: The weights are missing, damaged or for another network.
             UserError: An option contradicts them or is missing.
         """
-        model = _load(config, weights, compute) if isinstance(weights, Path) else weights
+        model = load_kpr(config, weights, compute) if isinstance(weights, Path) else weights
         self._config = model.config
         self._vectors = config.vectors
         self._prompts = replace(
@@ -87,22 +87,25 @@ class KprEncoder(ReidEncoder):
     def __call__(
         self, frames: list[Frame], detections: list[Detections], poses: list[Poses]
     ) -> list[Appearance]:
-        """Embeddings of each frame, row i for box i; features [N, P, D] of unit length.
+        """Embed the person in each box; the people of all frames share batches.
 
-        Who has no usable keypoint is described without a prompt, `prompted` False. Weights trained with
-        several cameras run without their camera term, as the published demo does (docs/reference/kpr.md 1.5).
+        A person without a keypoint above `min_confidence` is embedded without prompt. Weights trained with
+        camera embeddings run without them, as in the published demo (docs/reference/kpr.md 1.5).
+
+        Returns:
+            Embeddings of each frame, row i for box i: features [N, P, D] of unit length.
         """
         images = [frame.image for frame in frames]
         counts = [len(found) for found in detections]
         features, visible, prompted = [], [], []
         for prompts in self._batches(images, detections, poses, counts):
-            described = self._embed(prompts)
-            # Leave the results on the device: the next prompts are drawn while it computes.
-            features.append(described[0])
-            visible.append(described[1])
+            embedded = self._embed(prompts)
+            # The results stay on the device, so that the next prompts are drawn while it computes.
+            features.append(embedded[0])
+            visible.append(embedded[1])
             prompted.append(prompts.prompted)
         if not features:
-            return [self._nobody() for _ in images]
+            return [self._empty() for _ in images]
         all_features = torch.cat(features).float().cpu().numpy()
         all_visible = torch.cat(visible).cpu().numpy()
         ends = np.cumsum(counts)[:-1]
@@ -119,7 +122,7 @@ class KprEncoder(ReidEncoder):
     def _batches(
         self, images: list[np.ndarray], detections: list[Detections], poses: list[Poses], counts: list[int]
     ) -> Iterator[Prompts]:
-        """Prompts of at most compute.batch people at a time, whatever frame they are of."""
+        """Draw the prompts of at most compute.batch people at a time, of any frames."""
         frames = np.repeat(np.arange(len(images)), counts)
         rows = np.concatenate([np.arange(count) for count in counts]) if counts else np.zeros(0, int)
         for start in range(0, len(rows), self._compute.batch):
@@ -131,12 +134,14 @@ class KprEncoder(ReidEncoder):
                     poses[frame].keypoints,
                     self._prompts,
                     rows[chunk][frames[chunk] == frame],
-                    _doubles(detections[frame].boxes, poses[frame].keypoints, self._prompts.min_confidence),
+                    _duplicates(
+                        detections[frame].boxes, poses[frame].keypoints, self._prompts.min_confidence
+                    ),
                 )
                 for frame in np.unique(frames[chunk])
             ]
             if len(drawn) == 1:
-                yield drawn[0]  # a copy would cost as much as the drawing
+                yield drawn[0]  # no copy
                 continue
             yield Prompts(
                 torch.cat([one.crops for one in drawn]),
@@ -145,23 +150,19 @@ class KprEncoder(ReidEncoder):
             )
 
     def _embed(self, prompts: Prompts) -> tuple[torch.Tensor, torch.Tensor]:
-        device, precision = self._compute.device, self._compute.precision
-        kind = torch.device(device).type
-        with (
-            torch.inference_mode(),
-            torch.autocast(kind, _TYPES.get(precision), enabled=precision in _TYPES),
-        ):
+        device = self._compute.device
+        with torch.inference_mode(), autocast(self._compute):
             features, visible = self._network.run(prompts.crops.to(device), prompts.heatmaps.to(device))
         return features, visible
 
-    def _nobody(self) -> Appearance:
+    def _empty(self) -> Appearance:
         shape = self._config
         counts = {"foreground+parts": shape.parts + 1, "parts": shape.parts, "foreground": 1}
         return empty_appearance(0, counts[self._vectors], shape.dimensions)
 
 
 class PartVectors(nn.Module):
-    """Crops and heatmaps -> the vectors that are compared, and which of them are visible."""
+    """KPR as a function from crops and prompts to the embeddings to compare and their visibility."""
 
     def __init__(self, model: Kpr, vectors: Described) -> None:
         super().__init__()
@@ -175,17 +176,31 @@ class PartVectors(nn.Module):
         return features[:, :last], visible[:, :last]
 
 
-def _doubles(boxes: np.ndarray, keypoints: np.ndarray, min_confidence: float) -> np.ndarray:
-    """[N, N] bool: detections with one and the same pose, which a detector left of one person."""
+def _duplicates(boxes: np.ndarray, keypoints: np.ndarray, min_confidence: float) -> np.ndarray:
+    """Find duplicate detections of a person by their equal poses, [N, N] bool."""
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    return oks(keypoints, keypoints, areas, min_confidence) > SAME_POSE
+    return oks(keypoints, keypoints, areas, min_confidence) > DUPLICATE_OKS
 
 
-def _load(config: KprEncoderConfig, weights: Path, compute: ComputeConfig) -> Kpr:
-    view = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
-    model = load(weights, compute.device, spec=view)
+def load_kpr(config: KprEncoderConfig, weights: Path, compute: ComputeConfig) -> Kpr:
+    """Load KPR from a file.
+
+    Args:
+        config: What the file does not store, and what it must agree with.
+        weights: A .safetensors file of this project or a published .pth.tar.
+        compute: Device of the model.
+
+    Returns:
+        The model in evaluation mode.
+
+    Raises:
+        WeightsError: The weights are missing, damaged or for another network.
+        UserError: An option contradicts them or is missing.
+    """
+    spec = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
+    model = load(weights, compute.device, spec=spec)
     for name in ("parts", "prompt_groups"):
-        wanted, found = getattr(config, name), getattr(model.config, name)
-        if wanted is not None and wanted != found:
-            raise UserError(f"{weights} has {name} = {found}, not {wanted}. Leave the option out.")
+        expected, found = getattr(config, name), getattr(model.config, name)
+        if expected is not None and expected != found:
+            raise UserError(f"{weights} has {name} = {found}, not {expected}. Leave the option out.")
     return model

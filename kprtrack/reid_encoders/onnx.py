@@ -1,4 +1,4 @@
-"""Any ReID network that comes as an ONNX file: one feature per person, no parts, no prompts."""
+"""ReID networks from ONNX files: one embedding per person, without parts and prompts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +18,16 @@ _SMALLEST_NORM = 1e-12
 
 @dataclass(frozen=True)
 class OnnxConfig:
-    """What the network expects to see."""
+    """Input of the network."""
 
-    height: int | None = None  # pixels of the crop; None: as the file says
+    height: int | None = None  # pixels of the crop; None: as stored in the file
     width: int | None = None
     mean: tuple[float, float, float] = IMAGENET_MEAN  # of RGB in [0, 1]
     std: tuple[float, float, float] = IMAGENET_STD
 
 
 class OnnxEncoder(ReidEncoder):
-    """Describes people by one feature of the whole crop, always visible."""
+    """Embeds the crop of each person with an ONNX network."""
 
     def __init__(self, config: OnnxConfig, weights: Path, compute: ComputeConfig) -> None:
         """Load the network and run it once on blank crops.
@@ -38,28 +38,32 @@ class OnnxEncoder(ReidEncoder):
             compute: Device and batch size.
 
         Raises:
-            WeightsError: The file is missing, damaged or gives no feature per person.
+            WeightsError: The file is missing, damaged or gives no embedding per person.
             UserError: onnxruntime is not installed, or the size of the crop is neither in the file nor among
                 the options.
         """
         self._network = open_network_file(weights, compute)
         height, width = _crop_size(config, weights, self._network.input_shape)
-        self._view = PromptConfig(height, width, mean=config.mean, std=config.std)
+        self._input = PromptConfig(height, width, mean=config.mean, std=config.std)
         self._fixed_batch = self._network.input_shape[0]
         self._batch = self._fixed_batch or compute.batch
         blank = np.zeros((self._fixed_batch or 2, 3, height, width), np.float32)
-        tried = self._network.run(blank)[0]
-        # More than one place per person, as a detector's or a pose network's output has, is no feature.
-        if len(tried) != len(blank) or tried.ndim < 2 or np.prod(tried.shape[2:]) != 1:
+        output = self._network.run(blank)[0]
+        # Detectors and pose networks have an output with several positions per image.
+        if len(output) != len(blank) or output.ndim < 2 or np.prod(output.shape[2:]) != 1:
             raise WeightsError(
-                f"{weights} gives an output of shape {list(tried.shape)}, not one feature per person."
+                f"{weights} gives an output of shape {list(output.shape)}, not one embedding per person."
             )
-        self._dimensions = tried.shape[1]
+        self._dimensions = output.shape[1]
 
     def __call__(
         self, frames: list[Frame], detections: list[Detections], poses: list[Poses]
     ) -> list[Appearance]:
-        """Embeddings of each frame, row i for box i; features [N, 1, D] of unit length."""
+        """Embed the person in each box.
+
+        Returns:
+            Embeddings of each frame, row i for box i: features [N, 1, D] of unit length, never prompted.
+        """
         images = [frame.image for frame in frames]
         counts = [len(found) for found in detections]
         owners = np.repeat(np.arange(len(images)), counts)
@@ -75,16 +79,16 @@ class OnnxEncoder(ReidEncoder):
         ]
 
     def _crops(self, images: list[np.ndarray], owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """The people in `boxes` of the images `owners` (sorted), [K, 3, h, w] float32, normalised."""
+        """Crop the boxes of the images `owners`, which are sorted: [K, 3, h, w] float32, normalised."""
         crops = []
         for owner in np.unique(owners):
             image = images[owner]
             corners = whole_pixel_boxes(boxes[owners == owner], image.shape[0], image.shape[1])
-            crops.append(cut_crops(image, corners, self._view).numpy())
+            crops.append(cut_crops(image, corners, self._input).numpy())
         return crops[0] if len(crops) == 1 else np.concatenate(crops)
 
     def _run(self, crops: np.ndarray) -> np.ndarray:
-        """Features [N, D], not normalised; a network of fixed batch size gets blank images to fill it."""
+        """Embed crops, [N, D] not normalised; a batch of fixed size is filled up with blank crops."""
         count = len(crops)
         if self._fixed_batch:
             crops = np.pad(crops, ((0, self._fixed_batch - count), (0, 0), (0, 0), (0, 0)))
@@ -94,14 +98,14 @@ class OnnxEncoder(ReidEncoder):
 def _crop_size(config: OnnxConfig, weights: Path, shape: tuple[int | None, ...]) -> tuple[int, int]:
     """Height and width of the crops in pixels, by the file or else by the options."""
     if len(shape) != 4 or shape[1] not in (3, None):
-        raise WeightsError(f"{weights} wants input {shape}, not images [N, 3, height, width].")
+        raise WeightsError(f"{weights} has the input {shape}, not images [N, 3, height, width].")
     size = []
     for name, asked, fixed in zip(("height", "width"), (config.height, config.width), shape[2:], strict=True):
         if asked and fixed and asked != fixed:
             raise UserError(f"{weights} takes crops of {name} {fixed}, not {asked}. Leave the option out.")
         if not (asked or fixed):
             raise UserError(
-                f"{weights} takes crops of any size: say the option {name} (256 by 128 is usual)."
+                f"{weights} takes crops of any size: set the option {name} (256 by 128 is usual)."
             )
         size.append(asked or fixed or 0)
     return size[0], size[1]

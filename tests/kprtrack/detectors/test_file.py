@@ -35,7 +35,7 @@ def person(left: float, score: float | None = None, **more: object) -> dict[str,
 
 
 def json_file(folder: Path, *people: dict[str, object], names: tuple[str, ...] = KEYPOINTS) -> Path:
-    path = folder / "given.json"
+    path = folder / "people.json"
     frames = [{"frame": 2, "people": list(people)}]
     path.write_text(
         json.dumps({"format": "kprtrack", "version": 1, "skeleton": {"names": names}, "frames": frames})
@@ -43,20 +43,20 @@ def json_file(folder: Path, *people: dict[str, object], names: tuple[str, ...] =
     return path
 
 
-def test_boxes_come_by_frame_number_best_first(tmp_path: Path) -> None:
-    given = boxes_in(json_file(tmp_path, person(5, 0.4), person(100, 0.8)))
-    nobody, found = given(frames([0, 2]))
-    assert len(nobody) == 0
+def test_boxes_are_returned_by_frame_number_and_sorted_by_score(tmp_path: Path) -> None:
+    stored = boxes_in(json_file(tmp_path, person(5, 0.4), person(100, 0.8)))
+    no_people, found = stored(frames([0, 2]))
+    assert len(no_people) == 0
     np.testing.assert_allclose(found.boxes, [[100, 40, 120, 100], [5, 40, 25, 100]])
     np.testing.assert_allclose(found.scores, [0.8, 0.4])
 
 
 def test_a_missing_score_is_one(tmp_path: Path) -> None:
-    given = boxes_in(json_file(tmp_path, person(5)))
-    assert given(frames([2]))[0].scores.tolist() == [1]
+    stored = boxes_in(json_file(tmp_path, person(5)))
+    assert stored(frames([2]))[0].scores.tolist() == [1]
 
 
-def test_mot_detections_need_no_identities(tmp_path: Path) -> None:
+def test_mot_detections_need_no_track_ids(tmp_path: Path) -> None:
     (tmp_path / "det.txt").write_text("3,-1,10,20,30,40,0.5\n1,-1,1,2,3,4,1\n")
     found = boxes_in(tmp_path / "det.txt")(frames([0, 1, 2]))
     assert [len(people) for people in found] == [1, 0, 1]
@@ -86,13 +86,13 @@ def test_the_image_id_of_coco_results_is_the_frame_number(tmp_path: Path) -> Non
         ("1,-1,10,20,5,40,-0.1", "line 2: a score outside 0 to 1"),
     ],
 )
-def test_boxes_that_no_detector_gives_are_refused(tmp_path: Path, line: str, message: str) -> None:
+def test_invalid_boxes_are_errors(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "det.txt").write_text(f"1,-1,1,2,3,4,1\n{line}\n")
     with pytest.raises(InputError, match=message):
         boxes_in(tmp_path / "det.txt")
 
 
-def test_poses_and_boxes_of_one_file_belong_together_row_by_row(tmp_path: Path) -> None:
+def test_poses_and_boxes_of_one_file_are_matched_by_row(tmp_path: Path) -> None:
     path = json_file(tmp_path, person(5, 0.4), person(5, 0.8, keypoints=[7.0] * 51))  # two people, one box
     people = boxes_in(path)(frames([2]))
     poses = poses_in(path)(frames([2]), people)[0]
@@ -100,54 +100,54 @@ def test_poses_and_boxes_of_one_file_belong_together_row_by_row(tmp_path: Path) 
     np.testing.assert_allclose(poses.keypoints[1, 0], [5, 50, 0.9])
 
 
-def test_poses_find_the_box_they_overlap_most(tmp_path: Path) -> None:
-    given = poses_in(json_file(tmp_path, person(5), person(100)))
+def test_poses_are_matched_to_the_box_they_overlap_most(tmp_path: Path) -> None:
+    stored = poses_in(json_file(tmp_path, person(5), person(100)))
     boxes = np.array([[101, 42, 121, 101], [300, 40, 320, 100], [4, 40, 24, 100]], np.float32)
-    poses = given(frames([2]), [Detections(boxes, np.ones(3, np.float32))])[0]
+    poses = stored(frames([2]), [Detections(boxes, np.ones(3, np.float32))])[0]
     np.testing.assert_allclose(poses.keypoints[:, 0, 0], [100, 0, 5])
     assert not poses.keypoints[1].any()
 
 
 def test_an_overlap_of_exactly_half_is_enough(tmp_path: Path) -> None:
-    given = poses_in(json_file(tmp_path, person(0)))
+    stored = poses_in(json_file(tmp_path, person(0)))
     boxes = np.array([[0, 40, 40, 100]], np.float32)
-    assert given(frames([2]), [Detections(boxes, np.ones(1, np.float32))])[0].keypoints.any()
+    assert stored(frames([2]), [Detections(boxes, np.ones(1, np.float32))])[0].keypoints.any()
 
 
-def test_a_frame_without_given_poses_has_unknown_keypoints(tmp_path: Path) -> None:
-    given = poses_in(json_file(tmp_path, person(5)))
+def test_a_frame_without_stored_poses_has_unknown_keypoints(tmp_path: Path) -> None:
+    stored = poses_in(json_file(tmp_path, person(5)))
     people = Detections(np.array([[5, 40, 25, 100]], np.float32), np.ones(1, np.float32))
-    assert not given(frames([0]), [people])[0].keypoints.any()
+    assert not stored(frames([0]), [people])[0].keypoints.any()
 
 
 def test_poses_without_boxes_get_the_extent_of_their_keypoints(tmp_path: Path) -> None:
-    given = poses_in(json_file(tmp_path, person(5, bbox=None)))
-    np.testing.assert_allclose(given.boxes, [[5, 50, 21, 66]])
+    stored = poses_in(json_file(tmp_path, person(5, bbox=None)))
+    np.testing.assert_allclose(stored.boxes, [[5, 50, 21, 66]])
 
 
-def test_posetracks_skeleton_is_understood_and_its_head_joints_are_no_eyes(tmp_path: Path) -> None:
-    given = poses_in(json_file(tmp_path, person(5), names=POSETRACK_KEYPOINTS))
-    assert not given.keypoints[0, 1:3].any()
-    assert given.keypoints[0, 3:].all()
+def test_head_joints_of_posetracks_skeleton_are_not_read_as_eyes(tmp_path: Path) -> None:
+    stored = poses_in(json_file(tmp_path, person(5), names=POSETRACK_KEYPOINTS))
+    assert not stored.keypoints[0, 1:3].any()
+    assert stored.keypoints[0, 3:].all()
 
 
-def test_another_number_of_keypoints_is_refused(tmp_path: Path) -> None:
+def test_another_number_of_keypoints_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"frame 2, person 0.*15 keypoints"):
         poses_in(json_file(tmp_path, person(5, keypoints=[1.0] * 45)))
 
 
-def test_another_order_of_keypoints_is_named(tmp_path: Path) -> None:
+def test_another_order_of_keypoints_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="keypoint 1 is called 'right_eye'"):
         poses_in(json_file(tmp_path, person(5), names=("nose", "right_eye", "left_eye", *KEYPOINTS[3:])))
 
 
-def test_a_file_of_boxes_gives_no_poses(tmp_path: Path) -> None:
+def test_a_file_without_keypoints_is_an_error_for_poses(tmp_path: Path) -> None:
     (tmp_path / "det.txt").write_text("1,-1,1,2,3,4,1\n")
     with pytest.raises(InputError, match="no keypoints"):
         poses_in(tmp_path / "det.txt")
 
 
-def test_a_negative_keypoint_score_is_refused(tmp_path: Path) -> None:
+def test_a_negative_keypoint_score_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="negative score"):
         poses_in(json_file(tmp_path, person(5, keypoints=[1.0, 1.0, -1.0] * 17)))
 
@@ -155,12 +155,12 @@ def test_a_negative_keypoint_score_is_refused(tmp_path: Path) -> None:
 def test_a_hundred_thousand_boxes_are_read(tmp_path: Path) -> None:
     lines = [f"{row // 10 + 1},-1,{row % 10 * 30},20.5,25,80,0.75" for row in range(100_000)]
     (tmp_path / "det.txt").write_text("\n".join(lines))
-    given = boxes_in(tmp_path / "det.txt")
-    assert len(given(frames([9_999]))[0]) == 10
+    stored = boxes_in(tmp_path / "det.txt")
+    assert len(stored(frames([9_999]))[0]) == 10
 
 
 @needs_shared
-def test_real_mot17_detections_and_truth_are_read() -> None:
+def test_real_mot17_detections_and_ground_truth_are_read() -> None:
     for folder in sorted((SHARED / "real" / "tracking" / "MOT17-mini" / "train").iterdir()):
         for name in ("det/det.txt", "gt/gt.txt"):
             lines = [line for line in (folder / name).read_text().splitlines() if line]

@@ -15,7 +15,7 @@ def canvas_of(case: dict) -> np.ndarray:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "x".join(map(str, case["image_hw"])))
-def test_the_test_pictures_are_the_ones_of_the_published_code(case):
+def test_the_test_images_are_those_of_the_golden_values(case):
     assert zlib.crc32(pattern_image_bgr(*case["image_hw"], case["seed"]).tobytes()) == case["image_crc32"]
 
 
@@ -27,7 +27,7 @@ def test_the_canvas_has_the_bytes_of_the_published_code(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "x".join(map(str, case["image_hw"])))
-def test_the_scale_cuts_off_and_does_not_round(case):
+def test_the_scaled_size_is_truncated_and_not_rounded(case):
     assert letterbox_ratio(case["image_hw"], *case["test_size"]) == case["ratio"]
     assert list(resized_hw(case["image_hw"], *case["test_size"])) == case["resized_hw"]
 
@@ -39,7 +39,7 @@ def test_legacy_preprocessing_has_the_sums_of_the_published_code(case):
     assert float(pixels.abs().sum()) == pytest.approx(case["legacy_abs"], rel=1e-6)
 
 
-def test_legacy_preprocessing_is_bytetracks():
+def test_legacy_preprocessing_equals_bytetracks():
     pixels = to_network(torch.from_numpy(canvas_of(CASES[0]))[None], "legacy")[0].numpy()
     golden = np.load(GOLDEN / "yolox_outputs.npz")["bytetrack_97x61"]
     assert np.abs(pixels[:, ::4, ::4] - golden).max() <= 2.5e-7
@@ -47,12 +47,12 @@ def test_legacy_preprocessing_is_bytetracks():
 
 @pytest.mark.skipif(not FIXTURES.exists(), reason="needs ../shared")
 @pytest.mark.parametrize(("number", "index"), [(1, 0), (6, 5)])
-def test_legacy_preprocessing_is_bytetracks_in_every_pixel(number, index):
+def test_legacy_preprocessing_equals_bytetracks_in_every_pixel(number, index):
     pixels = to_network(torch.from_numpy(canvas_of(CASES[index]))[None], "legacy")[0].numpy()
     assert np.abs(pixels - np.load(FIXTURES / "preprocess.npz")[f"bytetrack{number}"]).max() <= 2.5e-7
 
 
-def test_a_line_of_pixels_still_gets_a_row_on_the_canvas():
+def test_an_image_of_one_line_has_a_row_on_the_canvas():
     assert resized_hw((1, 4000), 416, 416) == (1, 416)
     assert letterbox(np.zeros((1, 4000, 3), np.uint8), 416, 416)[1:].min() == 114
 
@@ -60,5 +60,5 @@ def test_a_line_of_pixels_still_gets_a_row_on_the_canvas():
 @pytest.mark.parametrize(
     ("image_hw", "canvas"), [((720, 1280), (256, 416)), ((1280, 720), (416, 256)), ((416, 416), (416, 416))]
 )
-def test_a_trimmed_canvas_holds_the_picture_in_whole_cells(image_hw, canvas):
+def test_a_trimmed_canvas_contains_the_image_in_whole_cells(image_hw, canvas):
     assert trimmed_hw(image_hw, 416, 416, 32) == canvas

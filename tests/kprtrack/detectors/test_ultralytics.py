@@ -13,7 +13,7 @@ INSTALLED = importlib.util.find_spec("ultralytics") is not None
 
 
 class FakeBoxes:
-    """What ultralytics answers for one picture."""
+    """The result of ultralytics for one image."""
 
     def __init__(self, rows: list[list[float]]) -> None:
         table = torch.tensor(rows).reshape(-1, 5)
@@ -49,7 +49,7 @@ def image(value: int = 0) -> np.ndarray:
     return np.full((20, 30, 3), (value, 0, 0), np.uint8)
 
 
-def test_people_come_best_first():
+def test_detections_are_sorted_by_score():
     people = detector(FakeModel([[1, 2, 3, 4, 0.2], [5, 6, 7, 8, 0.9]]))(frames_of([image()]))[0]
     assert people.boxes.tolist() == [[5, 6, 7, 8], [1, 2, 3, 4]]
     assert people.scores.tolist() == pytest.approx([0.9, 0.2])
@@ -59,47 +59,47 @@ def test_boxes_without_area_are_dropped():
     assert len(detector(FakeModel([[1, 2, 1, 4, 0.9]]))(frames_of([image()]))[0]) == 0
 
 
-def test_nobody_gives_an_empty_list_of_people():
+def test_an_image_without_people_has_no_detections():
     assert detector(FakeModel([]))(frames_of([image()]))[0].boxes.shape == (0, 4)
 
 
-def test_images_go_in_batches_blue_first():
+def test_images_are_passed_in_batches_as_bgr():
     model = FakeModel([])
     assert len(detector(model, batch=2)(frames_of([image(200)] * 3))) == 3
     assert [len(images) for images, _ in model.asked] == [2, 1]
     assert model.asked[0][0][0][0, 0].tolist() == [0, 0, 200]
 
 
-def test_only_people_are_asked_for():
+def test_only_the_person_class_is_requested():
     model = FakeModel([])
     detector(model)(frames_of([image()]))
     options = model.asked[0][1]
     assert (options["classes"], options["conf"], options["device"]) == ([0], 0.1, "cpu")
 
 
-def test_an_empty_image_is_refused():
+def test_an_empty_image_is_an_error():
     with pytest.raises(UserError, match="expected uint8"):
         detector(FakeModel([]))(frames_of([np.zeros((0, 0, 3), np.uint8)]))
 
 
-def test_missing_weights_are_never_fetched(tmp_path):
+def test_missing_weights_are_not_downloaded(tmp_path):
     with pytest.raises(WeightsError, match=r"yolo11n\.pt"):
         UltralyticsDetector(UltralyticsConfig(), tmp_path / "yolo11n.pt", ComputeConfig())
 
 
-def test_a_precision_the_package_lacks_is_refused(tmp_path):
+def test_bf16_is_an_error(tmp_path):
     with pytest.raises(UserError, match="bf16"):
         UltralyticsDetector(UltralyticsConfig(), tmp_path / "yolo11n.pt", ComputeConfig(precision="bf16"))
 
 
 @pytest.mark.parametrize("options", [{"input_px": 600}, {"min_score": 2.0}, {"nms_iou": -1.0}])
-def test_a_wrong_option_is_refused(options):
+def test_an_invalid_option_is_an_error(options):
     with pytest.raises(UserError, match=next(iter(options))):
         UltralyticsConfig(**options)
 
 
 @pytest.mark.skipif(INSTALLED, reason="ultralytics is installed")
-def test_without_the_package_the_user_learns_how_to_get_it_and_its_licence(tmp_path, monkeypatch):
+def test_the_error_for_the_absent_package_names_its_licence(tmp_path, monkeypatch):
     monkeypatch.setenv("YOLO_AUTOINSTALL", "False")
     monkeypatch.setenv("ULTRALYTICS_SAFE_LOAD", "True")
     (tmp_path / "yolo.pt").write_bytes(b"x")

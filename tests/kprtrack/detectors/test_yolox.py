@@ -45,19 +45,19 @@ def boxes_in(rows: list[list[float]]) -> torch.Tensor:
 
 
 def golden_cells() -> tuple[torch.Tensor, dict]:
-    """The decoded cells of a picture, and the published code's results."""
+    """The decoded cells of a image, and the published code's results."""
     golden = np.load(GOLDEN / "yolox_outputs.npz")
     cells = torch.from_numpy(golden["nms_cells"])  # [A, 7] box, object, best probability, its class
     classes = torch.zeros(len(cells), 80).scatter(1, cells[:, 6:].long(), cells[:, 5:6])
     return torch.cat((cells[:, :5], classes), dim=1), golden
 
 
-def test_boxes_remain_in_the_published_order_without_classes():
+def test_suppression_across_classes_equals_the_published_code():
     cells, golden = golden_cells()
     np.testing.assert_array_equal(suppress(cells, 0.3, 0.45).numpy(), golden["nms_agnostic"])
 
 
-def test_boxes_remain_in_the_published_order_within_classes():
+def test_suppression_per_class_equals_the_published_code():
     cells, golden = golden_cells()
     rows = suppress(cells, 0.1, 0.65, per_class=True).numpy()
     assert len(rows) == 1353
@@ -66,7 +66,7 @@ def test_boxes_remain_in_the_published_order_within_classes():
 
 @needs_fixtures
 @pytest.mark.parametrize("size", ["nano", "tiny", "s"])
-def test_all_boxes_of_the_published_code_remain(size):
+def test_suppression_keeps_all_boxes_of_the_published_code(size):
     golden = np.load(FIXTURES / f"yolox_{size}.npz")
     cells = torch.from_numpy(np.concatenate((golden["decoded_boxes"], golden["raw"][:, 4:]), axis=1))
     agnostic, per_class = golden["det_conf0.3_nms0.45_agnostic"], golden["det_conf0.1_nms0.65_perclass"]
@@ -74,12 +74,12 @@ def test_all_boxes_of_the_published_code_remain(size):
     np.testing.assert_array_equal(suppress(cells, 0.1, 0.65, per_class=True).numpy(), per_class)
 
 
-def test_of_two_overlapping_boxes_the_weaker_goes():
+def test_the_lower_scored_of_two_overlapping_boxes_is_suppressed():
     cells = boxes_in([[50, 50, 20, 40, 0.5, 0.9], [51, 50, 20, 40, 0.9, 0.9], [90, 50, 20, 40, 0.6, 0.9]])
     assert suppress(cells, 0.1, 0.65)[:, 0].tolist() == [41, 80]
 
 
-def test_overlapping_boxes_of_two_classes_both_stay_when_asked():
+def test_overlapping_boxes_of_two_classes_are_kept_per_class():
     cells = boxes_in([[50, 50, 20, 40, 0.5, 0.9, 0.0], [51, 50, 20, 40, 0.9, 0.0, 0.9]])
     assert len(suppress(cells, 0.1, 0.65, per_class=True)) == 2
     assert len(suppress(cells, 0.1, 0.65)) == 1
@@ -88,7 +88,7 @@ def test_overlapping_boxes_of_two_classes_both_stay_when_asked():
 # --- the configuration
 
 
-def test_the_canvas_is_the_published_square_unless_told():
+def test_the_default_canvas_is_the_published_square():
     assert YoloxConfig(size="nano").canvas_hw == (416, 416)
     assert YoloxConfig(size="x").canvas_hw == (640, 640)
     assert YoloxConfig(input_width=832).canvas_hw == (832, 832)
@@ -107,7 +107,7 @@ def test_the_canvas_is_the_published_square_unless_told():
         ({"nms_iou": -0.1}, "nms_iou is -0.1"),
     ],
 )
-def test_a_wrong_option_is_refused_with_advice(options, message):
+def test_an_invalid_option_is_an_error_with_advice(options, message):
     with pytest.raises(UserError, match=message):
         YoloxConfig(**options)
 
@@ -115,7 +115,7 @@ def test_a_wrong_option_is_refused_with_advice(options, message):
 # --- the detector
 
 
-def test_every_image_of_a_mixed_batch_gets_its_own_people(network):
+def test_images_of_different_sizes_in_a_batch_have_their_own_detections(network):
     images = [
         pattern_image(h, w, i) for i, (h, w) in enumerate([(72, 128), (128, 72), (72, 128), (200, 200)])
     ]
@@ -125,7 +125,7 @@ def test_every_image_of_a_mixed_batch_gets_its_own_people(network):
     assert all(same(a, b) for a, b in zip(alone, together, strict=True))
 
 
-def test_people_come_best_first_in_pixels_of_the_image(network):
+def test_detections_are_sorted_by_score_in_pixels_of_the_image(network):
     image = pattern_image(128, 128, 0)
     small = detector(network)(frames_of([image]))[0]
     large = detector(network)(frames_of([np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)]))[0]
@@ -139,29 +139,29 @@ def test_boxes_are_not_clipped_to_the_image(network):
     assert boxes.min() < 0 or boxes.max() > 128
 
 
-def test_nobody_gives_an_empty_list_of_people(network):
+def test_an_image_without_people_has_no_detections(network):
     people = detector(network, min_score=1.0)(frames_of([pattern_image(72, 128, 0)]))[0]
     assert len(people) == 0
     assert people.boxes.shape == (0, 4)
     assert detector(network)(frames_of([])) == []
 
 
-@pytest.mark.parametrize("shape", [(0, 0, 3), (0, 20, 3), (20, 20), (20, 20, 4)])
-def test_an_image_of_another_shape_is_refused(shape, network):
+@pytest.mark.parametrize("shape", [(0, 0, 3), (0, 20, 3)])
+def test_an_empty_image_is_an_error(shape, network):
     with pytest.raises(UserError, match="expected uint8"):
         detector(network)(frames_of([np.zeros(shape, np.uint8)]))
 
 
-def test_an_image_of_floats_is_refused(network):
+def test_an_image_of_floats_is_an_error(network):
     with pytest.raises(UserError, match="float32"):
         detector(network)(frames_of([np.zeros((20, 20, 3), np.float32)]))
 
 
-def test_a_single_pixel_is_an_image(network):
+def test_an_image_of_one_pixel_is_accepted(network):
     assert len(detector(network)(frames_of([np.zeros((1, 1, 3), np.uint8)]))) == 1
 
 
-def test_only_the_first_of_several_classes_is_read(network):
+def test_only_the_first_of_several_classes_is_detected(network):
     person = Yolox("nano", 1)
     rows = {k: v[:1] if "cls_preds" in k else v for k, v in network.state_dict().items()}
     person.load_state_dict(rows)
@@ -171,14 +171,14 @@ def test_only_the_first_of_several_classes_is_read(network):
     assert same(people, detector(network)(frames_of([image]))[0])
 
 
-def test_making_a_detector_leaves_the_network_trainable(network):
+def test_building_a_detector_leaves_the_network_trainable(network):
     detector(network, ComputeConfig(precision="bf16"))
     assert any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
     assert {p.dtype for p in network.parameters()} == {torch.float32}
 
 
 class Broken(Yolox):
-    """Says of every cell that somebody of endless or no size is there."""
+    """Detects a person of infinite or no size in every cell."""
 
     def __init__(self, raw_size: float) -> None:
         super().__init__("nano", 1)
@@ -191,11 +191,11 @@ class Broken(Yolox):
 
 
 @pytest.mark.parametrize("raw_size", [1000.0, -1000.0, float("nan")])
-def test_boxes_without_a_sound_size_are_dropped(raw_size):
+def test_boxes_without_a_valid_size_are_dropped(raw_size):
     assert len(detector(Broken(raw_size), padding="full")(frames_of([pattern_image(128, 128, 0)]))[0]) == 0
 
 
-def test_legacy_weights_see_other_pixels(network):
+def test_legacy_preprocessing_changes_the_detections(network):
     image = pattern_image(72, 128, 0)
     assert not same(
         detector(network, preprocess="legacy")(frames_of([image]))[0],
@@ -204,7 +204,7 @@ def test_legacy_weights_see_other_pixels(network):
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_half_precision_finds_about_the_same_boxes(precision, network):
+def test_half_precision_gives_similar_boxes(precision, network):
     image = pattern_image(128, 128, 0)
     half = detector(network, ComputeConfig(precision=precision))(frames_of([image]))[0]
     single = detector(network)(frames_of([image]))[0]
@@ -213,7 +213,7 @@ def test_half_precision_finds_about_the_same_boxes(precision, network):
     assert abs(half.scores[:10] - single.scores[:10]).max() < 0.05
 
 
-def test_missing_weights_are_named(tmp_path):
+def test_missing_weights_are_an_error_that_names_them(tmp_path):
     with pytest.raises(WeightsError, match=r"none\.pth"):
         YoloxDetector(YoloxConfig(size="nano"), tmp_path / "none.pth", ComputeConfig())
 
@@ -233,7 +233,7 @@ def first_frames(count: int) -> list[np.ndarray]:
 
 @pytest.mark.weights
 @needs_weights
-def test_real_weights_find_the_people_found_before():
+def test_real_weights_give_the_stored_detections():
     numbers = (0, 5, 60, 120)
     frames = first_frames(121)
     known = json.loads(gzip.decompress(CACHE.read_bytes()))["frames"]
@@ -244,7 +244,7 @@ def test_real_weights_find_the_people_found_before():
     for number, people in zip(numbers, found, strict=True):
         boxes, scores = np.array(known[number]["boxes"]), np.array(known[number]["scores"])
         assert people.boxes.shape == boxes.shape
-        # The stored boxes are clipped to the picture and rounded to 0.1 pixel, the scores to 0.001.
+        # The stored boxes are clipped to the image and rounded to 0.1 pixel, the scores to 0.001.
         inside = people.boxes.clip(0, (1280, 720, 1280, 720))
         assert np.abs(inside - boxes).max() <= 0.051
         assert np.abs(people.scores - scores).max() <= 0.00051
@@ -252,7 +252,7 @@ def test_real_weights_find_the_people_found_before():
 
 @pytest.mark.weights
 @needs_weights
-def test_trimming_the_padding_keeps_the_clear_people():
+def test_trimming_the_padding_keeps_people_with_high_scores():
     frames = first_frames(4)
     full = YoloxDetector(YoloxConfig(size="nano", padding="full"), WEIGHTS, ComputeConfig())(
         frames_of(frames)
@@ -268,7 +268,7 @@ def test_trimming_the_padding_keeps_the_clear_people():
 @pytest.mark.gpu
 @needs_gpu
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
-def test_a_gpu_finds_the_same_people(precision, network):
+def test_a_gpu_gives_the_same_detections(precision, network):
     image = pattern_image(128, 128, 0)
     # TensorFloat-32, cuDNN's default for fp32, alone moves scores by 3e-3.
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):

@@ -53,14 +53,14 @@ def test_batch_norm_has_the_published_constants():
     assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.03)}
 
 
-def test_training_starts_from_cells_that_hold_nobody():
+def test_initial_object_probabilities_are_low():
     head = Yolox("nano", 2).head
     for prediction in (*head.cls_preds, *head.obj_preds):
         assert torch.allclose(prediction.bias, torch.tensor(-math.log(99.0)))
 
 
 @pytest.mark.parametrize("size", ["nano", "tiny"])
-def test_the_test_parameters_are_the_ones_of_the_golden_values(size):
+def test_the_test_parameters_are_those_of_the_golden_values(size):
     stem = filled_network(size).state_dict()["backbone.backbone.stem.conv.conv.weight"]
     assert zlib.crc32(stem.numpy().tobytes()) == FACTS["models"][size]["param_crc32_first"]
 
@@ -92,7 +92,7 @@ def test_every_cell_and_feature_is_that_of_the_published_network(size, outputs):
     )
 
 
-def test_folding_batch_norm_keeps_the_output(outputs):
+def test_folding_batch_norm_does_not_change_the_output(outputs):
     network = folded(filled_network("nano"))
     assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
     with torch.inference_mode():
@@ -101,7 +101,7 @@ def test_folding_batch_norm_keeps_the_output(outputs):
     assert (found - wanted).abs().max() <= 1e-4 * wanted.abs().max()
 
 
-def test_cells_go_row_by_row_from_fine_to_coarse():
+def test_cells_are_ordered_by_stride_then_row_by_row():
     grid = cells(32, 64)
     assert grid.shape == (4 * 8 + 2 * 4 + 1 * 2, 3)
     assert grid[[0, 1, 8, 32, 40, 41]].tolist() == [
@@ -114,14 +114,14 @@ def test_cells_go_row_by_row_from_fine_to_coarse():
     ]
 
 
-def test_decoding_places_a_box_by_its_cell_and_stride():
+def test_a_decoded_box_is_relative_to_its_cell_and_stride():
     raw = torch.zeros(1, 42, 6)
     raw[0, 41] = torch.tensor([0.5, 0.25, math.log(2), 0, 0.9, 0.8])
     expected = torch.tensor([48.0, 8.0, 64.0, 32.0, 0.9, 0.8])
     torch.testing.assert_close(decode(raw, 32, 64)[0, 41], expected)
 
 
-def test_a_training_step_moves_every_parameter():
+def test_a_training_step_changes_every_parameter():
     network = Yolox("nano", 1).train()
     network.logits(torch.rand(2, 3, 64, 64) * 255).square().mean().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())

@@ -112,23 +112,23 @@ def test_a_file_without_batch_counts_is_read(tensors, tmp_path):
     assert same(load_yolox_weights(tmp_path / "old.safetensors", "nano", 80), tensors)
 
 
-def test_another_size_is_named_beside_the_one_asked(tensors, tmp_path):
+def test_weights_of_another_size_are_an_error_that_names_both(tensors, tmp_path):
     save_file(tensors, tmp_path / "nano.safetensors")
-    with pytest.raises(WeightsError, match=r"asked was YOLOX-s\. Use --detector yolox-nano"):
+    with pytest.raises(WeightsError, match=r"contains YOLOX-nano, not YOLOX-s\. Use --detector yolox-nano"):
         load_yolox_weights(tmp_path / "nano.safetensors", "s")
 
 
-def test_weights_of_another_model_are_refused(tmp_path):
+def test_weights_of_another_model_are_an_error(tmp_path):
     save_file({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "resnet.safetensors")
-    with pytest.raises(WeightsError, match=r"holds no YOLOX weights.*'conv1\.weight'"):
+    with pytest.raises(WeightsError, match=r"contains no YOLOX weights.*'conv1\.weight'"):
         load_yolox_weights(tmp_path / "resnet.safetensors", "s")
 
 
-def test_an_unknown_stem_width_is_refused(tmp_path):
+def test_an_unknown_stem_width_is_an_error(tmp_path):
     save_file(
         {"backbone.backbone.stem.conv.conv.weight": torch.zeros(20, 12, 3, 3)}, tmp_path / "odd.safetensors"
     )
-    with pytest.raises(WeightsError, match="no known size"):
+    with pytest.raises(WeightsError, match="unknown size"):
         load_yolox_weights(tmp_path / "odd.safetensors", "s")
 
 
@@ -139,12 +139,12 @@ LAST = "head.reg_preds.2.bias"
     ("change", "message"),
     [
         (lambda t: t.pop(LAST), f"lacks '{LAST}'"),
-        (lambda t: t.update(extra=torch.zeros(1)), "has foreign 'extra'"),
+        (lambda t: t.update(extra=torch.zeros(1)), "has unexpected 'extra'"),
         (lambda t: t.update({LAST: torch.zeros(5)}), f"has other shapes in '{LAST}'"),
         (lambda t: t.update({LAST: torch.full((4,), torch.nan)}), f"is damaged: '{LAST}'"),
     ],
 )
-def test_a_file_that_does_not_fit_exactly_is_refused(change, message, tensors, tmp_path):
+def test_a_file_that_does_not_fit_exactly_is_an_error(change, message, tensors, tmp_path):
     changed = dict(tensors)
     change(changed)
     save_file(changed, tmp_path / "changed.safetensors")
@@ -152,8 +152,8 @@ def test_a_file_that_does_not_fit_exactly_is_refused(change, message, tensors, t
         load_yolox_weights(tmp_path / "changed.safetensors", "nano")
 
 
-def test_a_head_of_other_classes_is_refused(tensors, tmp_path):
+def test_a_head_with_other_classes_is_an_error(tensors, tmp_path):
     rows = {k: v[:7].clone() if "cls_preds" in k else v for k, v in tensors.items()}
     save_file(rows, tmp_path / "seven.safetensors")
-    with pytest.raises(WeightsError, match="tells 7 classes apart, asked was 1"):
+    with pytest.raises(WeightsError, match="has 7 classes, expected 1"):
         load_yolox_weights(tmp_path / "seven.safetensors", "nano")

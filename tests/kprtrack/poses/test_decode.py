@@ -39,14 +39,14 @@ def test_decoding_agrees_with_mmpose_on_all_maps(decode):
 
 @DECODES
 @pytest.mark.parametrize("value", [0.0, -0.5])
-def test_an_empty_map_has_no_score_above_zero_and_a_finite_place(decode, value):
+def test_an_empty_map_has_score_zero_and_a_finite_point(decode, value):
     points, scores = DECODERS[decode](np.full((2, 17, 64, 48), value, np.float32), 192, 256)
     assert np.isfinite(points).all()
     assert (scores == value).all()
 
 
 @DECODES
-def test_a_map_whose_blur_is_nowhere_positive_has_a_finite_place(decode):
+def test_a_map_whose_blur_is_not_positive_has_a_finite_point(decode):
     heatmaps = np.full((1, 17, 64, 48), -1.0, np.float32)
     heatmaps[:, :, 30, 20] = 0.1
     points, _ = DECODERS[decode](heatmaps, 192, 256)
@@ -54,7 +54,7 @@ def test_a_map_whose_blur_is_nowhere_positive_has_a_finite_place(decode):
 
 
 @DECODES
-def test_a_person_is_decoded_alike_alone_and_in_company(decode):
+def test_decoding_does_not_depend_on_the_other_people(decode):
     heatmaps = np.random.default_rng(3).random((3, 17, 64, 48), dtype=np.float32)
     together, _ = DECODERS[decode](heatmaps, 192, 256)
     alone, _ = DECODERS[decode](heatmaps[1:2], 192, 256)
@@ -63,13 +63,13 @@ def test_a_person_is_decoded_alike_alone_and_in_company(decode):
 
 
 @DECODES
-def test_no_people_give_no_points(decode):
+def test_no_heatmaps_give_no_points(decode):
     points, scores = DECODERS[decode](np.zeros((0, 17, 64, 48), np.float32), 192, 256)
     assert points.shape == (0, 17, 2)
     assert scores.shape == (0, 17)
 
 
-def test_unmirroring_swaps_left_and_right_and_moves_one_column():
+def test_unmirroring_swaps_left_and_right_and_shifts_one_column():
     heatmaps = np.zeros((1, 17, 64, 48), np.float32)
     heatmaps[0, 5, 10, 40] = 1  # left shoulder of the mirrored person
     (_, row, y, x), *more = np.argwhere(unmirror(heatmaps, FLIP, "msra"))
@@ -77,6 +77,6 @@ def test_unmirroring_swaps_left_and_right_and_moves_one_column():
     assert not more
 
 
-def test_unmirroring_for_udp_moves_nothing():
+def test_unmirroring_for_udp_does_not_shift():
     heatmaps = np.random.default_rng(4).random((1, 17, 64, 48), dtype=np.float32)
     np.testing.assert_array_equal(unmirror(heatmaps, FLIP, "udp"), heatmaps[:, FLIP, :, ::-1])

@@ -41,7 +41,7 @@ def someone(count: int = 1) -> Detections:
 
 @SUFFIXES
 @BATCHES
-def test_keypoints_are_found_whatever_the_batch_size_in_the_file(tmp_path, suffix, batch):
+def test_keypoints_are_found_with_any_batch_size_of_the_file(tmp_path, suffix, batch):
     estimate = HeatmapPose(
         PLAIN, write_heatmap_network(tmp_path, suffix, batch=batch), ComputeConfig(threads=1, batch=3)
     )
@@ -66,10 +66,10 @@ def test_colour_order_is_that_of_the_configuration(tmp_path, suffix):
 
 
 def test_both_backends_agree(tmp_path):
-    images, seen = [spot(50, 100)], [someone()]
+    images, detections = [spot(50, 100)], [someone()]
     found = [
         HeatmapPose(PLAIN, write_heatmap_network(tmp_path, suffix), ComputeConfig(threads=1))(
-            frames_of(images), seen
+            frames_of(images), detections
         )[0].keypoints
         for suffix in (".onnx", ".xml")
     ]
@@ -80,13 +80,13 @@ def test_both_backends_agree(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"), [({"channels": 16}, r"\[1, 16, 64, 48\]"), ({"rank": 2}, "52224")]
 )
-def test_a_network_without_17_heatmaps_is_refused_with_its_shape(tmp_path, suffix, options, words):
+def test_a_network_without_17_heatmaps_is_an_error(tmp_path, suffix, options, words):
     with pytest.raises(WeightsError, match=words):
         HeatmapPose(PLAIN, write_heatmap_network(tmp_path, suffix, **options), ComputeConfig(threads=1))
 
 
 @pytest.mark.parametrize("name", ["broken.onnx", "broken.xml"])
-def test_a_damaged_file_is_refused(tmp_path, name):
+def test_a_damaged_file_is_an_error(tmp_path, name):
     pytest.importorskip("onnxruntime" if name.endswith("onnx") else "openvino")
     (tmp_path / name).write_bytes(b"nothing of use")
     (tmp_path / "broken.bin").write_bytes(b"")
@@ -94,7 +94,7 @@ def test_a_damaged_file_is_refused(tmp_path, name):
         HeatmapPose(PLAIN, tmp_path / name, ComputeConfig())
 
 
-def test_a_missing_file_and_a_strange_suffix_are_refused(tmp_path):
+def test_a_missing_file_and_an_unknown_suffix_are_errors(tmp_path):
     with pytest.raises(WeightsError, match="No weights at"):
         HeatmapPose(PLAIN, tmp_path / "none.onnx", ComputeConfig())
     (tmp_path / "net.tflite").write_bytes(b"x")
@@ -102,7 +102,7 @@ def test_a_missing_file_and_a_strange_suffix_are_refused(tmp_path):
         HeatmapPose(PLAIN, tmp_path / "net.tflite", ComputeConfig())
 
 
-def test_an_openvino_model_without_its_bin_is_refused(tmp_path):
+def test_an_openvino_model_without_its_bin_is_an_error(tmp_path):
     path = write_heatmap_network(tmp_path, ".xml")
     path.with_suffix(".bin").unlink()
     with pytest.raises(WeightsError, match=r"toy\.bin beside it"):
@@ -112,21 +112,21 @@ def test_an_openvino_model_without_its_bin_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "module", "extra"), [("a.onnx", "onnxruntime", "onnx"), ("a.xml", "openvino", "openvino")]
 )
-def test_a_missing_backend_is_named_with_its_extra(tmp_path, monkeypatch, name, module, extra):
+def test_an_absent_backend_is_an_error_that_names_its_extra(tmp_path, monkeypatch, name, module, extra):
     (tmp_path / name).write_bytes(b"x")
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UserError, match=rf"pip install \"kprtrack\[{extra}\]\""):
         HeatmapPose(PLAIN, tmp_path / name, ComputeConfig())
 
 
-def test_onnx_on_a_device_its_backend_lacks_is_refused(tmp_path):
+def test_a_device_that_onnxruntime_does_not_support_is_an_error(tmp_path):
     path = write_heatmap_network(tmp_path, ".onnx")
-    with pytest.raises(UserError, match="cannot compute on 'mps'"):
+    with pytest.raises(UserError, match="does not support 'mps'"):
         HeatmapPose(PLAIN, path, ComputeConfig(device="mps"))
 
 
 @pytest.mark.parametrize("wrong", [{"channels": "rbg"}, {"std": (1.0, 0.0, 1.0)}, {"skeleton": "coco18"}])
-def test_impossible_settings_are_refused(wrong):
+def test_invalid_settings_are_errors(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         HeatmapConfig(**wrong)
 
@@ -154,7 +154,7 @@ def cached_frames(count: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @pytest.mark.weights
-def test_tinypose_reproduces_the_cached_keypoints_read_the_cached_way(tinypose):
+def test_tinypose_gives_the_cached_keypoints_when_decoded_as_for_the_cache(tinypose):
     """The cache averaged the mirrored maps without the column shift and added half a cell; so do we here."""
     off_cells, off_score = [], []
     for image, boxes, cached in cached_frames(6):
@@ -163,8 +163,8 @@ def test_tinypose_reproduces_the_cached_keypoints_read_the_cached_way(tinypose):
         crops = cut_crops(image, matrices, 192, 256)
         mirrored = unmirror(tinypose.heatmaps(np.ascontiguousarray(crops[:, :, ::-1])), FLIP, "udp")
         points, scores = decode_msra((tinypose.heatmaps(crops) + mirrored) / np.float32(2), 192, 256)
-        wanted = np.einsum("nij,nkj->nki", matrices[:, :, :2], cached[..., :2]) + matrices[:, None, :, 2]
-        off_cells.append(np.abs((points + 2 - wanted) / 4).max(axis=-1))
+        expected = np.einsum("nij,nkj->nki", matrices[:, :, :2], cached[..., :2]) + matrices[:, None, :, 2]
+        off_cells.append(np.abs((points + 2 - expected) / 4).max(axis=-1))
         off_score.append(np.abs(scores - cached[..., 2]))
     # The cache was computed in bfloat16 and rounded: one keypoint in ten takes another quarter cell.
     assert np.median(np.concatenate(off_cells)) < 0.02
@@ -174,9 +174,9 @@ def test_tinypose_reproduces_the_cached_keypoints_read_the_cached_way(tinypose):
 
 
 @pytest.mark.weights
-def test_tinypose_lies_within_one_cell_of_the_cached_keypoints(tinypose):
+def test_tinypose_is_within_one_cell_of_the_cached_keypoints(tinypose):
     for image, boxes, cached in cached_frames(6):
-        (poses,) = tinypose([image], [Detections(boxes, np.ones(len(boxes), np.float32))])
+        (poses,) = tinypose(frames_of([image]), [Detections(boxes, np.ones(len(boxes), np.float32))])
         cell_px = pose_windows(boxes, 192, 256, padding=1.25)[:, 3] / 64
         off = (poses.keypoints[..., :2] - cached[..., :2]) / cell_px[:, None, None]
         assert np.abs(off).max() <= 1.3

@@ -39,7 +39,7 @@ def people() -> Detections:
     return Detections(GOLDEN["boxes"], np.ones(3, np.float32))
 
 
-def picture() -> np.ndarray:
+def sample_image() -> np.ndarray:
     return pattern_image(311, 273, seed=21)[..., ::-1]
 
 
@@ -69,14 +69,14 @@ def test_sizes_are_those_of_mmpose(network):
 
 @pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 def test_names_and_shapes_are_those_of_mmpose(network):
-    wanted = json.loads((SHARED / "fixtures" / "detpose" / "keys_mmpose_hrnet_w32.json").read_text())
-    assert {name: list(one.shape) for name, one in network.state_dict().items()} == wanted
+    expected = json.loads((SHARED / "fixtures" / "detpose" / "keys_mmpose_hrnet_w32.json").read_text())
+    assert {name: list(one.shape) for name, one in network.state_dict().items()} == expected
 
 
 @pytest.mark.parametrize("flip", ["flip", "noflip"])
 def test_keypoints_from_boxes_agree_with_mmpose(network, flip):
     config = HrnetConfig(flip_test=flip == "flip")
-    (poses,) = HrnetPose(config, network, ComputeConfig(batch=2))(frames_of([picture()]), [people()])
+    (poses,) = HrnetPose(config, network, ComputeConfig(batch=2))(frames_of([sample_image()]), [people()])
     # One of the 51 sits on a numerical tie; OpenCV 4 crops differently and moves more of them.
     safe = GOLDEN[f"td_msra_{flip}_safe"]
     off_px = np.abs(poses.keypoints[..., :2] - GOLDEN[f"td_msra_{flip}_kpts"]).max(axis=-1)
@@ -99,13 +99,13 @@ def test_the_larger_input_gives_larger_heatmaps(network):
     assert found.shape == (1, 17, 96, 72)
 
 
-def test_a_new_network_learns_everywhere():
+def test_every_parameter_of_a_new_network_has_a_gradient():
     made = Hrnet(32).train()
     made(torch.randn(2, 3, 64, 64)).square().mean().backward()
     assert [name for name, one in made.named_parameters() if one.grad is None] == []
 
 
-def test_old_mmpose_names_and_stored_image_means_are_understood(network, tmp_path):
+def test_names_of_mmpose_0_and_stored_image_means_are_read(network, tmp_path):
     tensors = {
         name.replace("head.", "keypoint_head.", 1) if name.startswith("head.") else name: one
         for name, one in network.state_dict().items()
@@ -113,15 +113,15 @@ def test_old_mmpose_names_and_stored_image_means_are_understood(network, tmp_pat
     tensors["data_preprocessor.mean"] = torch.zeros(3)
     path = save(tmp_path, tensors)
     config = HrnetConfig(skeleton="posetrack18", flip_test=False)
-    (poses,) = HrnetPose(config, path, ComputeConfig())(frames_of([picture()]), [people()])
+    (poses,) = HrnetPose(config, path, ComputeConfig())(frames_of([sample_image()]), [people()])
     assert (poses.keypoints[:, 3:5, 2] == 0).all()
     coco = HrnetPose(HrnetConfig(flip_test=False), network, ComputeConfig())(
-        frames_of([picture()]), [people()]
+        frames_of([sample_image()]), [people()]
     )[0]
     np.testing.assert_allclose(poses.keypoints[..., :2], coco.keypoints[..., :2], atol=1e-4)
 
 
-def test_weights_without_batch_counters_are_taken(network, tmp_path):
+def test_weights_without_batch_counters_are_loaded(network, tmp_path):
     tensors = {n: t for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")}
     load_hrnet_weights(Hrnet(32), 32, save(tmp_path, tensors))
 
@@ -135,7 +135,7 @@ def test_weights_without_batch_counters_are_taken(network, tmp_path):
         ),
         ({"head.stems.0.conv.weight": (64, 64, 1, 1)}, "a YOLOX detector"),
         ({"stage2.0.branches.0.0.conv1.weight": (32, 32, 3, 3)}, "without pose head"),
-        ({"blocks.0.attn.qkv.weight": (12, 4)}, "no HRNet"),
+        ({"blocks.0.attn.qkv.weight": (12, 4)}, "does not look like an HRNet"),
         ({"backbone.stage2.0.branches.0.0.conv1.weight": (32, 32, 3, 3)}, "without the 1x1 heatmap head"),
         (
             {
@@ -146,12 +146,12 @@ def test_weights_without_batch_counters_are_taken(network, tmp_path):
         ),
     ],
 )
-def test_a_file_for_something_else_is_named(network, tmp_path, shapes, words):
+def test_the_error_for_other_weights_says_what_they_are(network, tmp_path, shapes, words):
     with pytest.raises(WeightsError, match=words):
         load_hrnet_weights(network, 32, save(tmp_path, formula_weights(shapes)))
 
 
-def test_a_refused_file_leaves_the_network_as_it_was(network, tmp_path):
+def test_a_file_that_does_not_fit_leaves_the_network_unchanged(network, tmp_path):
     before = network.head["final_layer"].bias.clone()
     with pytest.raises(WeightsError, match="1461 are missing"):
         load_hrnet_weights(network, 32, save(tmp_path, {"head.final_layer.bias": torch.full((17,), 9.0)}))
@@ -161,6 +161,6 @@ def test_a_refused_file_leaves_the_network_as_it_was(network, tmp_path):
 @pytest.mark.parametrize(
     "wrong", [{"width": 40}, {"input_height": 250}, {"box_padding": 0.0}, {"decode": "best"}]
 )
-def test_impossible_settings_are_refused_with_their_value(wrong):
+def test_invalid_settings_are_errors(wrong):
     with pytest.raises(UserError, match=str(next(iter(wrong.values())))):
         HrnetConfig(**wrong)

@@ -55,17 +55,17 @@ def people(count: int = 3) -> Detections:
     return Detections(GOLDEN["boxes"][:count], np.ones(count, np.float32))
 
 
-def picture() -> np.ndarray:
+def sample_image() -> np.ndarray:
     return pattern_image(311, 273, seed=21)[..., ::-1]
 
 
 @pytest.mark.skipif(INSTALLED, reason="needs mmpose to be absent")
-def test_without_mmpose_the_recipe_is_named():
+def test_the_error_for_absent_mmpose_says_how_to_install_it():
     with pytest.raises(UserError, match=r"pip install --no-deps mmpose==1\.3\.2"):
         import_mmpose()
 
 
-def test_stand_ins_are_gone_after_the_import():
+def test_stub_modules_are_removed_after_the_import():
     before = {name for name in ("mmcv._ext", "mmdet", "mmdet.utils", "xtcocotools") if name in sys.modules}
     try:
         import_mmpose()
@@ -78,11 +78,11 @@ def test_stand_ins_are_gone_after_the_import():
 @needs_mmpose
 @pytest.mark.parametrize("decode", ["msra", "dark", "udp"])
 def test_our_hrnet_gives_the_keypoints_of_mmpose(weights, decode):
-    theirs = MmposePose(config(decode), weights, ComputeConfig(batch=2))(frames_of([picture()]), [people()])[
-        0
-    ].keypoints
+    theirs = MmposePose(config(decode), weights, ComputeConfig(batch=2))(
+        frames_of([sample_image()]), [people()]
+    )[0].keypoints
     ours = HrnetPose(HrnetConfig(decode=decode), weights, ComputeConfig(batch=2))(
-        frames_of([picture()]), [people()]
+        frames_of([sample_image()]), [people()]
     )[0].keypoints
     off_px = np.abs(theirs - ours)[..., :2].max(axis=-1)
     # The last step of dark and udp is ill-conditioned on maps of random weights: a few keypoints run away.
@@ -91,12 +91,12 @@ def test_our_hrnet_gives_the_keypoints_of_mmpose(weights, decode):
 
 
 @needs_mmpose
-def test_posetrack_models_know_no_ears(weights):
-    theirs = MmposePose(config("posetrack18"), weights, ComputeConfig())(frames_of([picture()]), [people()])[
-        0
-    ].keypoints
+def test_posetrack_models_have_no_ears(weights):
+    theirs = MmposePose(config("posetrack18"), weights, ComputeConfig())(
+        frames_of([sample_image()]), [people()]
+    )[0].keypoints
     ours = HrnetPose(HrnetConfig(skeleton="posetrack18"), weights, ComputeConfig())(
-        frames_of([picture()]), [people()]
+        frames_of([sample_image()]), [people()]
     )[0].keypoints
     assert (theirs[:, 3:5, 2] == 0).all()
     off_px = np.abs(theirs - ours)[..., :2].max(axis=-1)
@@ -105,15 +105,15 @@ def test_posetrack_models_know_no_ears(weights):
 
 
 @needs_mmpose
-def test_frames_without_people_keep_their_place(weights):
+def test_frames_without_people_have_no_poses(weights):
     estimate = MmposePose(config("msra"), weights, ComputeConfig(batch=2))
-    seen = [people(0), people(2), people(0), people(1)]
-    assert [len(poses) for poses in estimate(frames_of([picture()] * 4), seen)] == [0, 2, 0, 1]
+    detections = [people(0), people(2), people(0), people(1)]
+    assert [len(poses) for poses in estimate(frames_of([sample_image()] * 4), detections)] == [0, 2, 0, 1]
 
 
 @needs_mmpose
 @pytest.mark.parametrize("name", ["blocks.0.weight", "backbone.conv1.weight"])
-def test_weights_for_another_model_are_refused(tmp_path, name):
+def test_weights_of_another_model_are_an_error(tmp_path, name):
     path = tmp_path / "other.pth"
     torch.save({name: torch.zeros(2)}, path)
     with pytest.raises(WeightsError, match="is not for this mmpose model"):
@@ -121,7 +121,7 @@ def test_weights_for_another_model_are_refused(tmp_path, name):
 
 
 @needs_mmpose
-def test_a_model_with_other_keypoints_is_refused(weights):
+def test_a_model_with_other_keypoints_is_an_error(weights):
     with pytest.raises(UserError, match="has the keypoints right_ankle"):
         MmposePose(config("mpii"), weights, ComputeConfig())
 
@@ -130,17 +130,17 @@ def test_a_model_with_other_keypoints_is_refused(weights):
 @pytest.mark.skipif(
     importlib.util.find_spec("mmpretrain") is not None, reason="needs mmpretrain to be absent"
 )
-def test_a_model_with_a_part_that_is_not_installed_is_refused_with_its_name(weights):
+def test_a_module_that_is_not_installed_is_an_error_that_names_it(weights):
     with pytest.raises(UserError, match=r"mmpretrain\.VisionTransformer"):
         MmposePose(config("vit"), weights, ComputeConfig())
 
 
-def test_mmpose_asks_for_its_configuration_file():
+def test_a_missing_option_config_file_is_an_error():
     with pytest.raises(UserError, match=r"--set pose\.config_file=FILE"):
         MmposeConfig()
 
 
 @needs_mmpose
-def test_a_missing_configuration_is_refused(weights, tmp_path):
+def test_a_missing_configuration_is_an_error(weights, tmp_path):
     with pytest.raises(InputError, match="No mmpose configuration at"):
         MmposePose(MmposeConfig(tmp_path / "none.py"), weights, ComputeConfig())

@@ -53,20 +53,20 @@ def test_crops_of_the_two_opencv_generations_stay_close(kind):
 
 
 @KINDS
-def test_what_lies_outside_of_the_image_is_black(kind):
+def test_crops_are_black_outside_of_the_image(kind):
     windows = windows_of(np.array([[-50.0, 0.0, 50.0, 100.0]]))
     (crop,) = cut_crops(np.full((100, 100, 3), 200, np.uint8), MATRICES[kind](windows, 192, 256), 192, 256)
     assert crop[:, :90].max() == 0
     assert crop[128, 150].tolist() == [200, 200, 200]
 
 
-def test_a_window_keeps_the_shape_of_the_input():
+def test_a_window_has_the_aspect_ratio_of_the_input():
     windows = windows_of(np.array([[0.0, 0.0, 300.0, 100.0], [0.0, 0.0, 10.0, 100.0]]))
     np.testing.assert_allclose(windows[:, 2] / windows[:, 3], 192 / 256, rtol=1e-6)
     assert windows[:, 2:].min(axis=1).tolist() == [375.0, 93.75]
 
 
-def test_standard_crop_pixels_go_back_to_where_they_came_from():
+def test_points_of_standard_crops_map_back_to_the_frame():
     windows = windows_of(np.array([[40.5, 30.0, 140.25, 290.0]]))
     points = np.array([[[60.0, 100.0], [130.0, 250.0]]])
     (matrix,) = standard_matrices(windows, 192, 256)
@@ -75,7 +75,7 @@ def test_standard_crop_pixels_go_back_to_where_they_came_from():
 
 
 @pytest.mark.parametrize("box", [[5, 5, 5, 9], [5, 9, 8, 9], [9, 5, 8, 9], [5, 5, float("nan"), 9]])
-def test_a_box_without_area_is_refused_with_its_numbers(box):
+def test_a_box_without_area_is_an_error(box):
     with pytest.raises(ValueError, match=r"Box 1 is \["):
         windows_of(np.array([[0, 0, 10, 20], box], np.float32))
 

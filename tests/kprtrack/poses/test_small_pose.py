@@ -28,7 +28,7 @@ TINY = SmallPoseShape(64, 64, 4, (4, 6, 8, 8), (0, 1, 1, 0), 8)
 
 
 def tiny() -> SmallPose:
-    """A network whose batch norms have seen something, so that folding them in changes numbers."""
+    """A network whose batch norms are not the identity, so that folding them matters."""
     torch.manual_seed(3)
     network = SmallPose(TINY)
     torch.nn.init.normal_(network.head.weight, std=0.3)
@@ -57,29 +57,29 @@ def test_heatmaps_have_a_quarter_of_the_inputs_size(height, width):
     assert found.shape == (2, 17, height // 4, width // 4)
 
 
-def test_the_network_of_default_shape_is_light():
+def test_the_default_network_has_3_million_parameters():
     network = SmallPose(SmallPoseShape())
     assert sum(one.numel() for one in network.parameters()) < 3_000_000
     assert len(small_pose_file(network, dtype=torch.float16)) < 6_000_000
 
 
-def test_a_new_network_learns_everywhere():
+def test_every_parameter_of_a_new_network_has_a_gradient():
     network = SmallPose(TINY).train()
     torch.nn.init.normal_(network.head.weight)
     network(torch.randn(2, 3, 64, 64)).square().mean().backward()
     assert [name for name, one in network.named_parameters() if one.grad is None] == []
 
 
-def test_a_picture_moved_by_one_coarsest_cell_moves_its_heatmaps_by_eight_cells():
+def test_shifting_an_image_by_one_coarsest_cell_shifts_its_heatmaps_by_eight():
     image = torch.zeros(1, 3, 512, 512)
     image[..., 224:256, 224:256] = torch.randn(1, 3, 32, 32)
-    here, there = (tiny()(picture) for picture in (image, image.roll(32, dims=3)))
+    here, there = (tiny()(image) for image in (image, image.roll(32, dims=3)))
     # The middle rows and columns, which no border reaches.
     torch.testing.assert_close(there[..., 56:64, 64:72], here[..., 56:64, 56:64], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_a_file_tells_the_shape_and_gives_the_same_network(tmp_path, dtype):
+def test_a_stored_network_is_loaded_unchanged(tmp_path, dtype):
     network = tiny()
     path = write(tmp_path, small_pose_file(network, dtype=dtype))
     again = load_small_pose(path)
@@ -94,25 +94,25 @@ def test_the_estimator_gives_the_heatmaps_of_the_network_it_copied():
     network, crops = tiny(), np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     found = SmallPoseEstimator(SmallPoseConfig(), network, ComputeConfig()).heatmaps(crops)
     with torch.inference_mode():
-        wanted = network(normalised(torch.from_numpy(crops))).numpy()
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
-    assert np.abs(wanted).max() > 0.1
+        expected = network(normalised(torch.from_numpy(crops))).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.abs(expected).max() > 0.1
 
 
 @pytest.mark.parametrize("flip_test", [True, False])
-def test_people_get_17_keypoints_each_through_the_table(tmp_path, flip_test):
+def test_every_person_has_17_keypoints(tmp_path, flip_test):
     path = write(tmp_path, small_pose_file(tiny()))
     estimate = build_pose_estimator(
         ComponentConfig("small", str(path), {"flip_test": flip_test}), ComputeConfig(batch=2)
     )
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     people = Detections(np.array([[10, 5, 50, 80], [60, 20, 100, 90]], np.float32), np.ones(2, np.float32))
-    nobody = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-    poses = estimate(frames_of([image, image]), [people, nobody])
+    no_people = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    poses = estimate(frames_of([image, image]), [people, no_people])
     assert [one.keypoints.shape for one in poses] == [(2, 17, 3), (0, 17, 3)]
 
 
-def test_a_file_without_shape_is_refused(tmp_path):
+def test_a_file_without_architecture_is_an_error(tmp_path):
     path = write(tmp_path, save({"backbone.stem.weight": torch.zeros(3)}))
     with pytest.raises(WeightsError, match=r"not for --pose small.*starts with backbone\.stem"):
         load_small_pose(path)
@@ -121,30 +121,30 @@ def test_a_file_without_shape_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"neck_width": 16}, "does not hold the small pose network it tells of.*size mismatch"),
-        ({"stage_blocks": (1, 1, 1, 0)}, "does not hold.*Missing key"),
-        ({"input_width": 100}, "impossible network.*input_width is 100"),
-        ({"stem_width": "wide"}, "impossible network"),
+        ({"neck_width": 16}, "does not contain the small pose network.*size mismatch"),
+        ({"stage_blocks": (1, 1, 1, 0)}, "does not contain.*Missing key"),
+        ({"input_width": 100}, "a network that is not possible.*input_width is 100"),
+        ({"stem_width": "wide"}, "a network that is not possible"),
         ({"attention": 1}, r"newer version: unknown \['attention'\]"),
     ],
 )
-def test_a_file_that_tells_another_shape_is_refused(tmp_path, changes, words):
+def test_a_file_with_a_wrong_architecture_is_an_error(tmp_path, changes, words):
     path = write(tmp_path, changed_header(small_pose_file(tiny()), **changes))
     with pytest.raises(WeightsError, match=f"(?s){words}"):
         load_small_pose(path)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_an_error_that_names_it(tmp_path):
     with pytest.raises(WeightsError, match=r"gone\.safetensors"):
         load_small_pose(tmp_path / "gone.safetensors")
 
 
 @pytest.mark.parametrize("wrong", [{"input_height": 250}, {"stem_width": 0}, {"stage_blocks": (1, 1, 1, -1)}])
-def test_impossible_shapes_are_refused_with_their_value(wrong):
+def test_invalid_architectures_are_errors(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         SmallPoseShape(**wrong)
 
 
-def test_impossible_padding_is_refused():
+def test_invalid_box_padding_is_an_error():
     with pytest.raises(UserError, match=r"box_padding is 0\.0"):
         SmallPoseConfig(box_padding=0.0).layout(TINY)

@@ -1,4 +1,4 @@
-"""The road from boxes to keypoints, with a network that sees one bright spot."""
+"""Top-down estimation from boxes to keypoints, with a network whose heatmaps are the brightness."""
 
 import numpy as np
 import pytest
@@ -42,20 +42,22 @@ def people(boxes: np.ndarray) -> Detections:
 
 @pytest.mark.parametrize("flip_test", [True, False])
 @pytest.mark.parametrize("decode", ["msra", "dark", "udp"])
-def test_keypoints_lie_on_the_spot_of_each_box(decode, flip_test):
+def test_keypoints_are_at_the_spot_in_each_box(decode, flip_test):
     network = brightness_between_centres if decode == "udp" else brightness
     (poses,) = estimate_poses(
-        [image_with_spots()], [people(BOXES)], network, layout(decode, flip_test=flip_test), 16
+        frames_of([image_with_spots()]), [people(BOXES)], network, layout(decode, flip_test=flip_test), 16
     )
     # A heatmap cell is about 3 pixels of this frame.
     assert np.abs(poses.keypoints[:, :, :2] - np.array(SPOTS)[:, None]).max() < 2
 
 
-def test_frames_without_people_keep_their_place():
+def test_frames_without_people_have_no_poses():
     images = [image_with_spots()] * 4
-    nobody = people(np.zeros((0, 4), np.float32))
-    seen = [nobody, people(BOXES[:1]), nobody, people(BOXES)]
-    assert [len(poses) for poses in estimate_poses(frames_of(images), seen, brightness, layout(), 16)] == [
+    no_people = people(np.zeros((0, 4), np.float32))
+    detections = [no_people, people(BOXES[:1]), no_people, people(BOXES)]
+    assert [
+        len(poses) for poses in estimate_poses(frames_of(images), detections, brightness, layout(), 16)
+    ] == [
         0,
         1,
         0,
@@ -63,9 +65,9 @@ def test_frames_without_people_keep_their_place():
     ]
 
 
-def test_no_people_at_all_ask_nothing_of_the_network():
-    nobody = people(np.zeros((0, 4), np.float32))
-    (poses,) = estimate_poses(frames_of([image_with_spots()]), [nobody], lambda crops: 1 / 0, layout(), 16)
+def test_the_network_is_not_run_without_people():
+    no_people = people(np.zeros((0, 4), np.float32))
+    (poses,) = estimate_poses(frames_of([image_with_spots()]), [no_people], lambda crops: 1 / 0, layout(), 16)
     assert len(poses) == 0
 
 
@@ -82,17 +84,17 @@ def test_people_of_several_frames_share_batches_of_the_given_size():
     assert sizes == [4, 2]
 
 
-def test_people_get_the_same_keypoints_in_any_batch():
+def test_batch_size_does_not_change_the_keypoints():
     images = [image_with_spots(), image_with_spots()[::-1]]
-    seen = [people(BOXES), people(BOXES[::-1])]
-    alone = estimate_poses(frames_of(images), seen, brightness, layout(), 1)
-    together = estimate_poses(frames_of(images), seen, brightness, layout(), 16)
+    detections = [people(BOXES), people(BOXES[::-1])]
+    alone = estimate_poses(frames_of(images), detections, brightness, layout(), 1)
+    together = estimate_poses(frames_of(images), detections, brightness, layout(), 16)
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_allclose(one.keypoints, other.keypoints, atol=1e-5)
 
 
 def test_confidence_is_the_maximum_clipped_to_one():
-    for factor, wanted in ((3.0, 1.0), (0.5, 0.5), (-1.0, 0.0)):
+    for factor, expected in ((3.0, 1.0), (0.5, 0.5), (-1.0, 0.0)):
         (poses,) = estimate_poses(
             frames_of([np.full((200, 240, 3), 255, np.uint8)]),
             [people(BOXES)],
@@ -100,25 +102,29 @@ def test_confidence_is_the_maximum_clipped_to_one():
             layout(),
             16,
         )
-        assert (poses.keypoints[..., 2] == np.float32(wanted)).all()
+        assert (poses.keypoints[..., 2] == np.float32(expected)).all()
         assert np.isfinite(poses.keypoints).all()
 
 
-def test_ears_of_posetrack_are_unknown():
+def test_ears_of_posetrack_have_confidence_zero():
     (poses,) = estimate_poses(
-        [image_with_spots()], [people(BOXES)], brightness, layout(skeleton="posetrack18"), 16
+        frames_of([image_with_spots()]), [people(BOXES)], brightness, layout(skeleton="posetrack18"), 16
     )
     assert (poses.keypoints[:, 3:5, 2] == 0).all()
     assert (poses.keypoints[:, [0, 1, 2, 5], 2] > 0.5).all()
 
 
-def test_a_network_that_gives_nan_is_refused():
+def test_a_network_output_of_nan_is_an_error():
     with pytest.raises(UserError, match="not finite"):
         estimate_poses(
-            [image_with_spots()], [people(BOXES)], lambda crops: brightness(crops) * np.nan, layout(), 16
+            frames_of([image_with_spots()]),
+            [people(BOXES)],
+            lambda crops: brightness(crops) * np.nan,
+            layout(),
+            16,
         )
 
 
-def test_an_unknown_decoding_is_refused():
+def test_an_unknown_decoding_is_an_error():
     with pytest.raises(UserError, match="decode is 'mrsa'; known: msra, dark, udp"):
         layout("mrsa")

@@ -1,4 +1,4 @@
-"""KPR as the tracker's embedder: batches over frames, prompts, options."""
+"""KPR as ReID encoder: batches over frames, prompts, options."""
 
 from pathlib import Path
 
@@ -66,63 +66,63 @@ def test_features_have_unit_length() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4])
-def test_batch_size_does_not_change_the_looks(batch: int) -> None:
+def test_batch_size_does_not_change_the_embeddings(batch: int) -> None:
     for ours, theirs in zip(embeddings(batch), embeddings(), strict=True):
         assert np.abs(ours.features - theirs.features).max(initial=0) < 1e-5
         assert (ours.visible == theirs.visible).all()
 
 
-def test_looks_are_those_of_the_encoder_with_prompts_of_the_same_frame() -> None:
+def test_embeddings_equal_those_of_the_model_with_prompts_of_the_same_frame() -> None:
     images, people, poses = scene()
     encoder = model()
-    prompts = make_prompts(images[0], people[0].boxes, poses[0].keypoints, MINI.prompts())
+    prompts = make_prompts(images[0].image, people[0].boxes, poses[0].keypoints, MINI.prompts())
     with torch.inference_mode():
         features, visible = encoder.embed(prompts.crops, prompts.heatmaps)
     assert np.abs(embeddings()[0].features - features.numpy()).max() < 1e-5
     assert (embeddings()[0].visible == visible.numpy()).all()
 
 
-def test_switched_off_prompts_leave_everybody_unprompted() -> None:
+def test_without_prompts_nobody_is_prompted() -> None:
     off = embeddings(prompts=False)
     assert not any(one.prompted.any() for one in off)
     assert np.abs(off[0].features - embeddings()[0].features).max() > 1e-3
     images, people, poses = scene()
     with torch.inference_mode():
-        crops = make_prompts(images[0], people[0].boxes, poses[0].keypoints, MINI.prompts()).crops
+        crops = make_prompts(images[0].image, people[0].boxes, poses[0].keypoints, MINI.prompts()).crops
         assert np.abs(off[0].features - model().embed(crops)[0].numpy()).max() < 1e-5
 
 
-def test_negatives_matter_only_where_people_overlap() -> None:
+def test_negative_prompts_affect_overlapping_people_only() -> None:
     first = np.abs(embeddings(negatives=False)[0].features - embeddings()[0].features).max(axis=(1, 2))
     assert (first[:2] > 1e-4).all()
     assert first[2] < 1e-5
 
 
-def test_unsure_keypoints_leave_a_person_unprompted() -> None:
+def test_keypoints_of_low_confidence_prompt_nobody() -> None:
     images, people, poses = scene()
     poses[0].keypoints[1, :, 2] = 0.4
     embed = KprEncoder(KprEncoderConfig(min_confidence=0.5), model(), ComputeConfig())
     assert embed(images, people, poses)[0].prompted.tolist() == [True, False, True]
 
 
-def test_mixed_batch_leaves_the_unprompted_as_without_prompts() -> None:
+def test_unprompted_people_of_a_mixed_batch_are_embedded_without_prompts() -> None:
     images, people, poses = scene()
     poses[0].keypoints[1] = 0
     mixed = KprEncoder(KprEncoderConfig(), model(), ComputeConfig())(images, people, poses)[0]
     assert np.abs(mixed.features[1] - embeddings(prompts=False)[0].features[1]).max() < 1e-5
 
 
-def test_parts_alone_leave_out_the_foreground() -> None:
+def test_parts_have_no_foreground_embedding() -> None:
     assert np.allclose(embeddings(vectors="parts")[0].features, embeddings()[0].features[:, 1:], atol=1e-6)
 
 
-def test_the_foreground_alone_is_one_feature_a_person() -> None:
+def test_the_foreground_is_one_embedding_per_person() -> None:
     for one, whole in zip(embeddings(vectors="foreground"), embeddings(), strict=True):
         assert one.features.shape == (len(whole), 1, 8)
         assert (one.features == whole.features[:, :1]).all() and one.visible.all()
 
 
-def test_frames_without_people_give_looks_of_nobody() -> None:
+def test_frames_without_people_have_no_embeddings() -> None:
     images = scene()[0]
     embed = KprEncoder(KprEncoderConfig(), model(), ComputeConfig())
     found = embed(images, [empty_detections()] * 3, [empty_poses()] * 3)
@@ -130,7 +130,7 @@ def test_frames_without_people_give_looks_of_nobody() -> None:
     assert embed([], [], []) == []
 
 
-def test_half_precision_stays_close() -> None:
+def test_half_precision_gives_similar_embeddings() -> None:
     embed = KprEncoder(KprEncoderConfig(), model(), ComputeConfig(precision="bf16"))
     for half, whole in zip(embed(*scene()), embeddings(), strict=True):
         assert half.features.dtype == np.float32
@@ -141,7 +141,7 @@ def test_half_precision_stays_close() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
-def test_gpu_sees_what_the_cpu_sees(precision: str) -> None:
+def test_a_gpu_gives_the_embeddings_of_the_cpu(precision: str) -> None:
     embed = KprEncoder(KprEncoderConfig(), model(), ComputeConfig("cuda", precision))
     for gpu, cpu in zip(embed(*scene()), embeddings(), strict=True):
         if len(gpu):
@@ -149,14 +149,14 @@ def test_gpu_sees_what_the_cpu_sees(precision: str) -> None:
             assert (gpu.features * cpu.features).sum(axis=2).min() > least
 
 
-def test_weights_file_makes_an_embedder(tmp_path: Path) -> None:
+def test_an_encoder_is_built_from_a_file(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", model())
     options = KprEncoderConfig(parts=5, prompt_groups="cck6", image_height=64, image_width=32)
     found = KprEncoder(options, tmp_path / "w.safetensors", ComputeConfig())(*scene())
     assert np.abs(found[0].features - embeddings()[0].features).max() < 1e-6
 
 
-def test_options_that_contradict_the_weights_are_refused(tmp_path: Path) -> None:
+def test_options_that_contradict_the_weights_are_errors(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", model())
     with pytest.raises(UserError, match="has parts = 5, not 8"):
         KprEncoder(KprEncoderConfig(parts=8), tmp_path / "w.safetensors", ComputeConfig())
@@ -165,12 +165,12 @@ def test_options_that_contradict_the_weights_are_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("options", [{"min_confidence": 1.5}, {"vectors": "all"}])
-def test_impossible_options_are_refused(options: dict[str, object]) -> None:
+def test_invalid_options_are_errors(options: dict[str, object]) -> None:
     with pytest.raises(UserError, match=r"min_confidence|vectors"):
         KprEncoderConfig(**options)
 
 
-def test_a_double_of_a_person_is_not_a_negative_of_that_person() -> None:
+def test_a_duplicate_detection_is_not_a_negative_prompt_of_its_person() -> None:
     images, people, poses = scene()
     boxes, keypoints = people[0].boxes[:1], poses[0].keypoints[:1]
     twice = Detections(np.repeat(boxes, 2, 0), np.ones(2, np.float32))

@@ -36,7 +36,9 @@ def scene() -> tuple[list[Frame], list[Detections]]:
 
 @pytest.mark.parametrize("flat", [True, False])
 @pytest.mark.parametrize("batch", ["N", 1, 2, 4])
-def test_dynamic_and_fixed_batches_give_the_same_looks(tmp_path: Path, batch: int | str, flat: bool) -> None:
+def test_free_and_fixed_batch_sizes_give_the_same_embeddings(
+    tmp_path: Path, batch: int | str, flat: bool
+) -> None:
     embed = OnnxEncoder(
         OnnxConfig(),
         write_embedding_network(tmp_path / "n.onnx", (batch, 3, 64, 32), flat=flat),
@@ -51,7 +53,7 @@ def test_dynamic_and_fixed_batches_give_the_same_looks(tmp_path: Path, batch: in
     assert [one.features.shape for one in found] == [(2, 1, 3), (1, 1, 3)]
 
 
-def test_one_part_is_always_visible_and_never_prompted(tmp_path: Path) -> None:
+def test_embeddings_are_visible_and_not_prompted(tmp_path: Path) -> None:
     images, people = scene()
     embed = OnnxEncoder(
         OnnxConfig(), write_embedding_network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig()
@@ -61,7 +63,7 @@ def test_one_part_is_always_visible_and_never_prompted(tmp_path: Path) -> None:
         assert not one.prompted.any()
 
 
-def test_frames_without_people_give_looks_of_nobody(tmp_path: Path) -> None:
+def test_frames_without_people_have_no_embeddings(tmp_path: Path) -> None:
     embed = OnnxEncoder(
         OnnxConfig(), write_embedding_network(tmp_path / "n.onnx", ("N", 3, 64, 32)), ComputeConfig()
     )
@@ -69,10 +71,10 @@ def test_frames_without_people_give_looks_of_nobody(tmp_path: Path) -> None:
     assert [one.features.shape for one in found] == [(0, 1, 3)] * 2
 
 
-def test_crop_size_comes_from_the_file_or_is_asked_for(tmp_path: Path) -> None:
+def test_the_crop_size_is_in_the_file_or_a_required_option(tmp_path: Path) -> None:
     free = write_embedding_network(tmp_path / "free.onnx", ("N", 3, "h", "w"))
     fixed = write_embedding_network(tmp_path / "fixed.onnx", ("N", 3, 64, 32))
-    with pytest.raises(UserError, match="say the option height"):
+    with pytest.raises(UserError, match="set the option height"):
         OnnxEncoder(OnnxConfig(), free, ComputeConfig())
     with pytest.raises(UserError, match="height 64, not 256"):
         OnnxEncoder(OnnxConfig(height=256), fixed, ComputeConfig())
@@ -83,7 +85,7 @@ def test_crop_size_comes_from_the_file_or_is_asked_for(tmp_path: Path) -> None:
     assert len(found[0]) == 2
 
 
-def test_files_that_are_no_reid_network_are_refused(tmp_path: Path) -> None:
+def test_files_of_other_networks_are_errors(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("not a network")
     with pytest.raises(WeightsError):
         OnnxEncoder(OnnxConfig(), tmp_path / "text.onnx", ComputeConfig())
@@ -98,7 +100,7 @@ def test_files_that_are_no_reid_network_are_refused(tmp_path: Path) -> None:
 @pytest.mark.weights
 @pytest.mark.slow
 @pytest.mark.skipif(not OSNET.exists(), reason="no ../shared/real")
-def test_real_network_knows_the_same_person_from_the_other_camera() -> None:
+def test_a_real_network_re_identifies_a_person_in_the_other_camera() -> None:
     with zipfile.ZipFile(REAL / "reid" / "cuhk03_train.zip") as archive:
         names = sorted(name for name in archive.namelist() if re.search(r"_0[05]\.jpg$", name))
         people = sorted({Path(name).name[:4] for name in names})
@@ -111,9 +113,9 @@ def test_real_network_knows_the_same_person_from_the_other_camera() -> None:
         }
     embed = OnnxEncoder(OnnxConfig(), OSNET, ComputeConfig(threads=1))
     views = []
-    for pictures in raw.values():
+    for images in raw.values():
         images = [
-            cv2.imdecode(np.frombuffer(p, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].copy() for p in pictures
+            cv2.imdecode(np.frombuffer(p, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].copy() for p in images
         ]
         whole = [
             Detections(np.array([[0, 0, i.shape[1], i.shape[0]]], np.float32), np.ones(1)) for i in images
