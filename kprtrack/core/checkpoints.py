@@ -9,8 +9,15 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from kprtrack.core.errors import WeightsError
-from kprtrack.core.pickle_stubs import Inert, NumpyArray, NumpyType, bfloat16_to_float32
-from kprtrack.core.safe_unpickle import ZIP_MAGIC, unpickle_legacy, unpickle_zip
+from kprtrack.core.safe_unpickle import (
+    ZIP_MAGIC,
+    Inert,
+    NumpyArray,
+    NumpyType,
+    bfloat16_to_float32,
+    unpickle_legacy,
+    unpickle_zip,
+)
 
 _PICKLE_MAGIC = b"\x80"
 _LONGEST_HEADER = 100_000_000  # bytes of a safetensors file, as its own readers have it

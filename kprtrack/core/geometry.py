@@ -32,7 +32,7 @@ def iou_inclusive(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _iou(a: np.ndarray, b: np.ndarray, extra_px: int) -> np.ndarray:
     left, top, right, bottom = a.T[:, :, None]  # each [A, 1]
     left_b, top_b, right_b, bottom_b = b.T  # each [B]
-    overlap = np.minimum(right, right_b)
+    overlap: np.ndarray = np.minimum(right, right_b)
     overlap -= np.maximum(left, left_b)
     height = np.minimum(bottom, bottom_b)
     height -= np.maximum(top, top_b)

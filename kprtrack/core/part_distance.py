@@ -47,7 +47,8 @@ def prepare(features: np.ndarray, visible: np.ndarray, metric: Metric) -> Parts:
 
 def squared_lengths(features: np.ndarray) -> np.ndarray:
     """[N, P] of features [N, P, D]; not finite where a feature is not."""
-    return np.einsum("npd,npd->np", features, features)
+    squares: np.ndarray = np.einsum("npd,npd->np", features, features)
+    return squares
 
 
 def compare(a: Parts, b: Parts, *, metric: Metric, combine: Combine = "mean") -> np.ndarray:
@@ -62,7 +63,9 @@ def compare(a: Parts, b: Parts, *, metric: Metric, combine: Combine = "mean") ->
         return _worst_part(a, b, metric)
     shared = a.weights @ b.weights.T  # [A, B]; of bool visibility: the number of shared parts
     total = _cosine_sum(a, b, shared) if metric == "cosine" else _euclidean_sum(a, b)
-    return np.divide(total, shared, out=np.full(shared.shape, NO_SHARED_PART), where=shared > 0)
+    mean = np.full(shared.shape, NO_SHARED_PART)
+    np.divide(total, shared, out=mean, where=shared > 0)
+    return mean
 
 
 def part_distances(a: Parts, b: Parts, metric: Metric) -> np.ndarray:
@@ -121,7 +124,8 @@ def _cosine_sum(a: Parts, b: Parts, shared: np.ndarray) -> np.ndarray:
     flat_a = _weighted_features(a).reshape(len(a), length)
     flat_b = _weighted_features(b).reshape(len(b), length)
     # float32 rounding makes the product of two equal unit vectors a little more than 1.
-    return np.clip(shared - flat_a @ flat_b.T, 0, 2 * shared)
+    total: np.ndarray = np.clip(shared - flat_a @ flat_b.T, 0, 2 * shared)
+    return total
 
 
 def _weighted_features(parts: Parts) -> np.ndarray:

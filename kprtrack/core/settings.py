@@ -128,7 +128,8 @@ def read_settings(config: str | Path, *folders: str) -> dict[str, Any]:
     from mmengine.config import Config
 
     try:
-        return Config.fromfile(str(path), lazy_import=False).to_dict()
+        values: dict[str, Any] = Config.fromfile(str(path), lazy_import=False).to_dict()
+        return values
     except (Exception, SystemExit) as error:  # mmengine passes on whatever the file's own code raises
         raise InputError(f"Cannot read the config file {path}: {error}") from error
 

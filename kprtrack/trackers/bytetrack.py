@@ -100,7 +100,8 @@ class ByteTrack:
     @property
     def kalman_boxes(self) -> np.ndarray:
         """[M, 4] float64 x1 y1 x2 y2, filtered boxes of the last tracks: the official program's output."""
-        return self._motion.boxes[self._output_rows()]
+        boxes: np.ndarray = self._motion.boxes[self._output_rows()]
+        return boxes
 
     def update(self, observation: Observation) -> Tracks:
         """Associate the next observation; one call is one frame, whatever its time.
@@ -148,13 +149,15 @@ class ByteTrack:
         left = left[~self._tracks["lost"][left]]
         found_low = self._match(left, boxes, low, None, max_cost=_LOW_MAX_COST)
         self._tracks["lost"][left[found_low.unmatched_rows]] = True
-        return high[found.unmatched_columns]
+        unmatched: np.ndarray = high[found.unmatched_columns]
+        return unmatched
 
     def _match_unconfirmed(self, boxes: np.ndarray, scores: np.ndarray, left: np.ndarray) -> np.ndarray:
         """Stage 3; the high detections still unmatched."""
         unconfirmed = np.flatnonzero(~self._tracks["confirmed"])
         found = self._match(unconfirmed, boxes, left, scores, max_cost=_UNCONFIRMED_MAX_COST)
-        return left[found.unmatched_columns]
+        unmatched: np.ndarray = left[found.unmatched_columns]
+        return unmatched
 
     def _match(
         self,

@@ -78,7 +78,8 @@ class PairCost:
         just_updated = self._tracks.last_seen_s == last_s
         limits = np.where(just_updated[:, None] & unambiguous(overlap), UNAMBIGUOUS_FACTOR * limit, limit)
         has_embedding = self._tracks.updates > 0
-        return has_embedding[:, None] & unoccluded & np.isfinite(distance) & (distance > limits)
+        comparable: np.ndarray = has_embedding[:, None] & unoccluded & np.isfinite(distance)
+        return comparable & (distance > limits)
 
     def _blocks(
         self, rows: np.ndarray, boxes: np.ndarray, detected: np.ndarray
@@ -129,4 +130,6 @@ def _weighted_mean(cues: list[tuple[float, np.ndarray]]) -> np.ndarray:
         known = np.isfinite(cue)
         total += cue_weight * np.where(known, cue, 0)  # inf times a weight of 0 is no number
         weight += cue_weight * known
-    return np.divide(total, weight, out=np.full(total.shape, np.inf, np.float32), where=weight > 0)
+    mean = np.full(total.shape, np.inf, np.float32)
+    np.divide(total, weight, out=mean, where=weight > 0)
+    return mean

@@ -75,4 +75,5 @@ class DistanceScale:
 def unambiguous(overlap: np.ndarray) -> np.ndarray:
     """[T, N] bool: by position alone the detection is the track's. overlap: IoU with predicted boxes."""
     near = overlap > _CERTAIN_IOU
-    return near & (near.sum(0) == 1) & (near.sum(1) == 1)[:, None]
+    certain: np.ndarray = near & (near.sum(0) == 1) & (near.sum(1) == 1)[:, None]
+    return certain

@@ -220,7 +220,8 @@ class KprTracker:
             self._rename(row, store.ids[former], time_s)
             store.first_seen_s[row] = store.first_seen_s[former]
             store.reid_until_s[row] = -np.inf
-        return lost[found.columns]
+        replaced: np.ndarray = lost[found.columns]
+        return replaced
 
     def _rename(self, row: int, number: int, time_s: float) -> None:
         self._corrector.rename(int(self._tracks.ids[row]), int(number), time_s)

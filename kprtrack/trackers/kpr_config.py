@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from kprtrack.core.appearance import Metric
 from kprtrack.core.errors import UserError
+from kprtrack.core.part_distance import Metric
 
 
 @dataclass(frozen=True)
