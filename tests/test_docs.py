@@ -11,18 +11,24 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support import paths
 
+from kprtrack import build, run
 from kprtrack.cli.demo import CLIP
 from kprtrack.cli.main import SUBCOMMANDS, main
-from kprtrack.config import PRESETS
+from kprtrack.config import PRESETS, TrackConfig
+from kprtrack.core.appearance import Appearance
+from kprtrack.core.datatypes import Detections, Poses
 from kprtrack.core.settings import find_config
 from kprtrack.detectors import DETECTORS
 from kprtrack.hub.catalog import CATALOGUE
+from kprtrack.pipeline import Networks
 from kprtrack.poses import POSES
 from kprtrack.reid_encoders import REID_ENCODERS
 from kprtrack.trackers import TRACKERS
@@ -42,7 +48,8 @@ ONLY_PARSED = {
     r"--device cuda": "needs a GPU",
     r"^demo": "tests/kprtrack/cli/test_demo.py runs it",
     r"^(train|data|tune|bench|eval (mot|posetrack21|reid))\b": "needs a data set",
-    r"my_\w+\.|--weights runs/|--config best\.json": "needs a file of the reader's own",
+    r"my_\w+\.|weights runs/|--config best\.json|kpr\.safetensors": "needs a file of the reader's own",
+    r"--start 1:30": "needs a longer video",
     r"--pose mmpose": "needs mmpose",
     r"yolox_nano\.pth|tinypose": "needs weights to be downloaded",
     r"<|…|FILE|KEY=VALUE|NAME|DIR|SUBCOMMAND|OBS": "stands for many commands",
@@ -187,8 +194,6 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with VideoWriter(folder / "video.mp4", width, height, 25.0) as writer:
         for number, image in enumerate(images):
             writer.write(image, number / 25)
-    from PIL import Image
-
     (folder / "frames").mkdir()
     for number, image in enumerate(images[:3]):
         Image.fromarray(image).save(folder / "frames" / f"{number:03d}.png")
@@ -211,14 +216,10 @@ class Functions:
     """Networks that find the same two people in every frame, without weights."""
 
     def detect(self, frames):
-        from kprtrack.core.datatypes import Detections
-
         boxes = np.float32([[100, 60, 160, 220], [300, 80, 350, 230]])
         return [Detections(boxes + frame.number, np.float32([0.95, 0.9])) for frame in frames]
 
     def estimate_poses(self, frames, detections):
-        from kprtrack.core.datatypes import Poses
-
         return [Poses(np.stack([self._pose(box) for box in found.boxes])) for found in detections]
 
     def _pose(self, box):
@@ -226,21 +227,15 @@ class Functions:
         return np.concatenate([place, np.full((17, 1), 0.8)], axis=1).astype(np.float32)
 
     def embed(self, frames, detections, poses):
-        from kprtrack.core.appearance import Appearance
-
         features = np.eye(2, 4, dtype=np.float32)[:, None].repeat(3, axis=1)
         return [Appearance(features, np.ones((2, 3), bool), np.ones(2, bool)) for _ in frames]
 
 
 def write_results(functions: Functions) -> None:
     """Write tracks.json and obs.npz of video.mp4 into the working folder."""
-    from kprtrack.config import TrackConfig
-    from kprtrack.pipeline import Networks
-    from kprtrack.run import observe_video, track_video
-
     networks = Networks(functions.detect, functions.estimate_poses, functions.embed)
-    track_video("video.mp4", "tracks.json", TrackConfig(), networks=networks, quiet=True)
-    observe_video("video.mp4", "obs.npz", TrackConfig(), networks=networks, quiet=True)
+    run.track_video("video.mp4", "tracks.json", TrackConfig(), networks=networks, quiet=True)
+    run.observe_video("video.mp4", "obs.npz", TrackConfig(), networks=networks, quiet=True)
 
 
 @pytest.fixture
@@ -252,7 +247,25 @@ def folder(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return place
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.fixture
+def loaded_once(monkeypatch: pytest.MonkeyPatch, networks: dict[str, Networks]) -> None:
+    """Commands with the same networks share them; loading is what takes the time here."""
+
+    def build_once(config: TrackConfig) -> Networks:
+        key = repr(replace(config, tracker=TrackConfig().tracker))
+        if key not in networks:
+            networks[key] = build.build_networks(config)
+        return networks[key]
+
+    monkeypatch.setattr(run, "build_networks", build_once)
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, Networks]:
+    return {}
+
+
+@pytest.mark.usefixtures("folder", "loaded_once")
 @pytest.mark.parametrize("command", [mark(command) for command in commands() if is_run(command)])
 def test_commands_run_and_write_what_they_name(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
