@@ -94,7 +94,7 @@ def open_container(source: str, timeout_s: float) -> tuple[InputContainer, Video
 
 
 def timed_out(asked: float, timeout_s: float) -> bool:
-    """Whether an error since `asked` (time.monotonic) is a timeout, which FFmpeg's codes do not tell."""
+    """Whether an error since `asked` (time.monotonic) is a timeout; FFmpeg's codes do not distinguish it."""
     return time.monotonic() - asked > 0.95 * timeout_s
 
 

@@ -1,4 +1,4 @@
-"""The program as a stranger meets it: help, exit codes, and what stops it."""
+"""The program from the command line: help, exit codes, errors and interrupts."""
 
 import argparse
 import os
@@ -37,20 +37,22 @@ def program(*words: str, before: str = "") -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command_and_exit_code(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert all(f"\n  {verb} " in text for verb in SUBCOMMANDS)
+    assert all(f"\n  {subcommand} " in text for subcommand in SUBCOMMANDS)
     assert all(f"{code} " in text for code in (0, 1, 2, 3, 4, 5, 130))
 
 
-@pytest.mark.parametrize("verb", SUBCOMMANDS)
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
 def test_every_command_explains_itself_and_every_option(
-    verb: str, capsys: pytest.CaptureFixture[str]
+    subcommand: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main([verb, "--help"])
+        main([subcommand, "--help"])
     assert ended.value.code == 0
-    assert f"usage: kprtrack {verb}" in capsys.readouterr().out
+    assert f"usage: kprtrack {subcommand}" in capsys.readouterr().out
     unexplained = [
-        a.dest for a in SUBCOMMANDS[verb][0]()._actions if not a.help and not a.dest.endswith("_weights")
+        a.dest
+        for a in SUBCOMMANDS[subcommand][0]()._actions
+        if not a.help and not a.dest.endswith("_weights")
     ]
     assert unexplained in ([], ["action"])
 
@@ -78,12 +80,12 @@ def test_follow_loads_no_torch(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "False\n")
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("kprtrack 0.")
 
 
-def test_a_misspelt_option_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelt_option_gives_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["a.mp4", "--precison", "fp16"]) == 2
     assert "Unknown option '--precison'. Did you mean '--precision'?" in capsys.readouterr().err
 
@@ -102,10 +104,10 @@ def test_a_wrong_use_points_to_the_help(words: list[str], capsys: pytest.Capture
 
 
 def test_videos_may_stand_before_and_after_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    replace_track(monkeypatch, lambda options: seen.append(options.sources) or 0)
+    sources = []
+    replace_track(monkeypatch, lambda options: sources.append(options.sources) or 0)
     assert main(["a.mp4", "--out", "t", "b.mp4", "--quiet", "c.mp4"]) == 0
-    assert seen == [["a.mp4", "b.mp4", "c.mp4"]]
+    assert sources == [["a.mp4", "b.mp4", "c.mp4"]]
 
 
 def replace_track(monkeypatch: pytest.MonkeyPatch, run: Callable[[argparse.Namespace], int]) -> None:
@@ -122,7 +124,7 @@ def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (UserError("wrong."), 2, "kprtrack: wrong.\n"),
         (WeightsError("none."), 4, "kprtrack: none.\n"),
@@ -139,11 +141,11 @@ def test_every_error_is_one_line_and_an_exit_code(
     capsys: pytest.CaptureFixture[str],
     error: BaseException,
     code: int,
-    said: str,
+    message: str,
 ) -> None:
     replace_track(monkeypatch, raising(error))
     assert main(["a.mp4", "--out", "t.json"]) == code
-    assert capsys.readouterr() == ("", said)
+    assert capsys.readouterr() == ("", message)
 
 
 def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +154,7 @@ def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) 
         main(["a.mp4", "--out", "t.json", "--debug"])
 
 
-def test_a_reader_who_leaves_early_is_no_error() -> None:
+def test_a_closed_pipe_is_no_error() -> None:
     with subprocess.Popen(
         [*PROGRAM, "models", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -173,7 +175,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, hidden: str, words: list[str],
     fake_run.make_video(tmp_path / "a.mp4", 2)
     (tmp_path / "w.onnx").write_bytes(b"x")
     (tmp_path / "p.json").write_text("[]")
-    given = [
+    from_files = [
         "--detector",
         "file",
         "--detector-weights",
@@ -187,7 +189,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, hidden: str, words: list[str],
         "a.mp4",
         "--out",
         "t.json",
-        *given,
+        *from_files,
         "--reid",
         "none",
         "--device",
@@ -232,7 +234,7 @@ def test_real_people_are_tracked_the_same_way_twice(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_weights
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-def test_ctrl_c_on_a_real_run_leaves_a_whole_result(tmp_path: Path) -> None:
+def test_ctrl_c_on_a_real_run_leaves_a_valid_result(tmp_path: Path) -> None:
     import signal
 
     from kprtrack.io import read_tracks
@@ -251,9 +253,9 @@ def test_ctrl_c_on_a_real_run_leaves_a_whole_result(tmp_path: Path) -> None:
         time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
-        said = process.stderr.read()
+        message = process.stderr.read()
     assert process.returncode == INTERRUPTED
-    assert "interrupted" in said and "Traceback" not in said
+    assert "interrupted" in message and "Traceback" not in message
     tracks = read_tracks(tmp_path / "t.json")
     assert tracks.complete is False and len(tracks.frames) > 0
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["d.mkv", "t.json"]
@@ -261,7 +263,7 @@ def test_ctrl_c_on_a_real_run_leaves_a_whole_result(tmp_path: Path) -> None:
 
 @pytest.mark.weights
 @needs_weights
-def test_weights_of_another_kind_are_refused_for_every_role(
+def test_weights_of_another_kind_are_rejected_for_every_role(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake_run.make_video(tmp_path / "a.mp4", 2)

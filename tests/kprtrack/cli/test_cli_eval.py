@@ -1,4 +1,4 @@
-"""eval, bench and tune as a stranger meets them; the scoring itself is handed in."""
+"""eval, bench and tune from the command line; the scoring itself is replaced."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ ACTIONS = [
 
 
 class Calls(list):  # type: ignore[type-arg]
-    """Notes what a function is called with, and gives back what it is told to."""
+    """Records the arguments of a function and returns a given value."""
 
     def gives(self, value: object) -> object:
         def function(*arguments: object, **options: object) -> object:
@@ -33,9 +33,9 @@ class Calls(list):  # type: ignore[type-arg]
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """A folder with truth/, results/ and two files; scoring is replaced by functions that note their call."""
+    """A folder with gt/, results/ and two files; scoring is replaced by functions that record their call."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("truth", "results", "boxes"):
+    for folder in ("gt", "results", "boxes"):
         (tmp_path / folder).mkdir()
     for file in ("a.json", "b.json"):
         (tmp_path / file).write_text("{}")
@@ -57,35 +57,35 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
     return noted
 
 
-EVAL = ["eval", "posetrack21", "--ground-truth", "truth", "--results", "results"]
-BENCH = ["bench", "posetrack21", "--root", "truth", "--out", "run"]
-TUNE = ["tune", "results", "--ground-truth", "truth", "--out", "best.json"]
+EVAL = ["eval", "posetrack21", "--ground-truth", "gt", "--results", "results"]
+BENCH = ["bench", "posetrack21", "--root", "gt", "--out", "run"]
+TUNE = ["tune", "results", "--ground-truth", "gt", "--out", "best.json"]
 
 
-@pytest.mark.parametrize(("verb", "action"), ACTIONS)
+@pytest.mark.parametrize(("subcommand", "action"), ACTIONS)
 def test_every_action_explains_every_option(
-    verb: str, action: str, capsys: pytest.CaptureFixture[str]
+    subcommand: str, action: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main([verb, action, "--help"])
+        main([subcommand, action, "--help"])
     assert ended.value.code == 0
-    assert f"usage: kprtrack {verb} {action}" in capsys.readouterr().out
-    parser = next(a for a in SUBCOMMANDS[verb][0]()._actions if a.dest == "action").choices[action]  # type: ignore[index]
+    assert f"usage: kprtrack {subcommand} {action}" in capsys.readouterr().out
+    parser = next(a for a in SUBCOMMANDS[subcommand][0]()._actions if a.dest == "action").choices[action]  # type: ignore[index]
     assert not [a.dest for a in parser._actions if not a.help and not a.dest.endswith("_weights")]
 
 
 def test_posetrack21_gets_every_option(calls: Calls) -> None:
     assert main([*EVAL, "--box-results", "boxes", "--split", "train", "--processes", "3", "-q"]) == 0
     ((arguments, options),) = calls
-    assert arguments == (Path("truth"), Path("results"))
+    assert arguments == (Path("gt"), Path("results"))
     assert options == {"split": "train", "box_results": Path("boxes"), "processes": 3, "on_sequence": None}
 
 
 def test_the_table_is_printed(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(EVAL) == 0
-    said = capsys.readouterr()
-    assert said.out.startswith("ground truth  data/posetrack21\ntracks        runs/kpr\n\nTracking\n")
-    assert said.err == ""
+    message = capsys.readouterr()
+    assert message.out.startswith("ground truth  data/posetrack21\ntracks        runs/kpr\n\nTracking\n")
+    assert message.err == ""
 
 
 def test_a_terminal_shows_the_sequence_at_work(
@@ -100,7 +100,7 @@ def test_a_terminal_shows_the_sequence_at_work(
 @pytest.mark.parametrize(
     "words",
     [
-        ["eval", "mot", "--ground-truth", "truth", "--results", "results"],
+        ["eval", "mot", "--ground-truth", "gt", "--results", "results"],
         ["eval", "tracks", "a.json", "b.json"],
     ],
 )
@@ -127,34 +127,34 @@ def test_json_may_go_to_standard_output_in_place_of_the_table(
     assert json.loads(capsys.readouterr().out)["format"] == "kprtrack-evaluation"
 
 
-@pytest.mark.parametrize("verb", [EVAL, BENCH])
+@pytest.mark.parametrize("subcommand", [EVAL, BENCH])
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--json", "no/s.json"], "--json no/s.json: there is no folder no."),
         (["--html", "no/s.html"], "--html no/s.html: there is no folder no."),
-        (["--html", "truth"], "--html truth is a folder."),
+        (["--html", "gt"], "--html gt is a folder."),
         (["--plots", "a.json"], "--plots a.json: a.json is a file, not a folder."),
         (["--plots", "a.json/x"], "is a file, not a folder."),
     ],
 )
-def test_a_report_that_cannot_be_written_is_told_before_the_work(
-    verb: list[str], words: list[str], said: str, calls: Calls, capsys: pytest.CaptureFixture[str]
+def test_a_report_that_cannot_be_written_is_reported_before_the_work(
+    subcommand: list[str], words: list[str], message: str, calls: Calls, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*verb, *words]) == 5
-    assert said in capsys.readouterr().err
+    assert main([*subcommand, *words]) == 5
+    assert message in capsys.readouterr().err
     assert not calls
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         (
             ["eval", "posetrack21", "--results", "results"],
             2,
             "Missing ground truth: add --ground-truth PATH.",
         ),
-        (["eval", "mot", "--ground-truth", "truth"], 2, "Missing tracks to score: add --results PATH."),
+        (["eval", "mot", "--ground-truth", "gt"], 2, "Missing tracks to score: add --results PATH."),
         ([*EVAL[:-1], "a.json"], 3, "a.json is a file. Name the folder"),
         (["eval", "mot", "--ground-truth", "no", "--results", "results"], 3, "There is no no."),
         (["eval", "tracks", "a.json", "no.json"], 3, "There is no no.json."),
@@ -162,29 +162,29 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(
         ([*EVAL, "--processes", "0"], 2, "--processes is 0. Give 1 or more."),
         ([*EVAL, "--json", "s", "--html", "s"], 2, "--html s is also the file of --json."),
         (["eval", "tracks", "a.json", "b.json", "--json", "b.json"], 2, "--json b.json is an input."),
-        (["bench", "posetrack21", "--root", "truth"], 2, "Missing output folder: add --out DIR."),
+        (["bench", "posetrack21", "--root", "gt"], 2, "Missing output folder: add --out DIR."),
         (["bench", "posetrack21", "--out", "o"], 2, "Missing folder of the benchmark: add --root DIR."),
         ([*BENCH, "--tracker", "kpr", "--set", "colour=1"], 2, "Unknown setting 'colour'."),
         ([*TUNE, "--processes", "0"], 2, "--processes is 0."),
         (["tune", "results", "--out", "best.json"], 2, "Missing ground truth: add --ground-truth PATH."),
-        (["tune", "no", "--ground-truth", "truth", "--out", "b"], 3, "There is no no."),
+        (["tune", "no", "--ground-truth", "gt", "--out", "b"], 3, "There is no no."),
         (["eval"], 2, "`kprtrack eval --help` lists the options."),
         (["eval", "mott"], 2, "`kprtrack eval --help` lists the options."),
     ],
 )
 def test_wrong_use_is_one_line_before_the_work(
-    words: list[str], code: int, said: str, calls: Calls, capsys: pytest.CaptureFixture[str]
+    words: list[str], code: int, message: str, calls: Calls, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == code
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1
     assert not calls
 
 
 @pytest.mark.parametrize(
     ("words", "nearest"),
     [
-        (["eval", "posetrack21", "--thruth", "truth"], "--ground-truth"),
+        (["eval", "posetrack21", "--thruth", "gt"], "--ground-truth"),
         (["eval", "mot", "--jsn", "x"], "--json"),
         (["bench", "posetrack21", "--ablat", "prompts"], "--ablate"),
         (["bench", "synthetic", "--sequence", "3"], "--sequences"),
@@ -192,7 +192,7 @@ def test_wrong_use_is_one_line_before_the_work(
         (["models", "get", "a", "--quite"], "--quiet"),
     ],
 )
-def test_a_misspelt_option_is_told_with_the_nearest(
+def test_a_misspelt_option_gives_the_nearest_one(
     words: list[str], nearest: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == 2
@@ -221,7 +221,7 @@ def test_bench_gets_the_settings_of_track(calls: Calls) -> None:
     ]
     assert main([*BENCH, *words, "--quiet"]) == 0
     ((arguments, options),) = calls
-    assert arguments[:2] == (Path("truth"), Path("run"))
+    assert arguments[:2] == (Path("gt"), Path("run"))
     assert arguments[2].detector.name == "file" and arguments[2].tracker.options == {"high_score": 0.5}
     assert options == {
         "split": "val",
@@ -239,17 +239,17 @@ def test_bench_prints_one_row_a_run(calls: Calls, capsys: pytest.CaptureFixture[
     assert "\nwithout prompts | 50.00 (+0.00)  55.00 (+0.00)" in out
 
 
-def test_the_synthetic_benchmark_is_drawn_and_then_tracked(calls: Calls) -> None:
+def test_the_synthetic_benchmark_is_rendered_and_then_tracked(calls: Calls) -> None:
     assert main(["bench", "synthetic", "--out", "run", "--sequences", "2", "--seed", "7", "-q"]) == 0
-    (drawn, _), (tracked, _) = calls
-    assert drawn == (Path("run/benchmark"), {"sequences": 2, "seed": 7})
+    (rendered, _), (tracked, _) = calls
+    assert rendered == (Path("run/benchmark"), {"sequences": 2, "seed": 7})
     assert tracked[:2] == (Path("run/benchmark"), Path("run"))
 
 
-def test_tune_searches_and_tells(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tune_searches_and_prints_the_table(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*TUNE, "--trials", "9", "--seed", "4", "--metric", "idf1", "--tracker", "bytetrack"]) == 0
     ((arguments, options),) = calls
-    assert arguments[:2] == (Path("results"), Path("truth"))
+    assert arguments[:2] == (Path("results"), Path("gt"))
     assert arguments[2].tracker.name == "bytetrack"
     assert options == {
         "trials": 9,
@@ -272,15 +272,15 @@ def test_files_are_scored_from_end_to_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "truth/walk/gt").mkdir(parents=True)
+    (tmp_path / "gt/walk/gt").mkdir(parents=True)
     (tmp_path / "results").mkdir()
     line = "{},{},{},10,20,40,1,-1,-1,-1\n"
     ground_truth = [line.format(frame, person, 100 * person) for frame in range(1, 9) for person in (1, 2)]
     # The first person's track changes its name in the middle; the second person is never found.
     tracks = [line.format(frame, 7 if frame < 5 else 8, 100) for frame in range(1, 9)]
-    (tmp_path / "truth/walk/gt/gt.txt").write_text("".join(ground_truth))
+    (tmp_path / "gt/walk/gt/gt.txt").write_text("".join(ground_truth))
     (tmp_path / "results/walk.txt").write_text("".join(tracks))
-    assert main(["eval", "mot", "--ground-truth", "truth", "--results", "results", "--html", "s.html"]) == 0
+    assert main(["eval", "mot", "--ground-truth", "gt", "--results", "results", "--html", "s.html"]) == 0
     # DetA 8 / 16, AssA 4 / 8; MOTA 1 - (8 misses + 1 switch) / 16
     out = capsys.readouterr().out
     assert "\nCOMBINED | 50.00  50.00  50.00    1\n" in out

@@ -1,4 +1,4 @@
-"""eval reid and compare as a stranger meets them, with a small untrained encoder on drawn crops."""
+"""eval reid and compare from the command line, with a small untrained encoder on synthetic crops."""
 
 import argparse
 import json
@@ -50,13 +50,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kpr: Path) -> Path:
     return tmp_path
 
 
-def parsed(verb: str, words: list[str]) -> argparse.Namespace:
-    parser, _ = SUBCOMMANDS[verb]
-    return parser().parse_args(["reid", *words] if verb == "eval" else words)
+def parsed(subcommand: str, words: list[str]) -> argparse.Namespace:
+    parser, _ = SUBCOMMANDS[subcommand]
+    return parser().parse_args(["reid", *words] if subcommand == "eval" else words)
 
 
-def run(verb: str, words: list[str]) -> int:
-    return SUBCOMMANDS[verb][1](parsed(verb, words))
+def run(subcommand: str, words: list[str]) -> int:
+    return SUBCOMMANDS[subcommand][1](parsed(subcommand, words))
 
 
 def crops() -> list[str]:
@@ -65,13 +65,13 @@ def crops() -> list[str]:
 
 def test_the_table_shows_the_encoder_with_and_without_prompts(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("eval", EVAL) == 0
-    said = capsys.readouterr()
-    assert "cuhk03: 3 queries, 3 gallery images, protocol default\nencoder kpr.safetensors" in said.out
-    assert [line.split()[0] for line in said.out.splitlines()[4:7]] == ["prompts", "no", "gain"]
-    assert said.err == ""
+    printed = capsys.readouterr()
+    assert "cuhk03: 3 queries, 3 gallery images, protocol default\nencoder kpr.safetensors" in printed.out
+    assert [line.split()[0] for line in printed.out.splitlines()[4:7]] == ["prompts", "no", "gain"]
+    assert printed.err == ""
 
 
-def test_everything_at_once_fills_the_folder_of_pictures() -> None:
+def test_all_options_together_fill_the_folder_of_plots() -> None:
     words = ["--occlusion", "--robustness", "--rerank", "--ranking", "2", "--plots", "plots", "-q"]
     assert run("eval", [*EVAL, *words, "--json", "scores.json"]) == 0
     made = sorted(path.name for path in Path("plots").iterdir())
@@ -86,14 +86,14 @@ def test_json_on_standard_output_stands_alone(capsys: pytest.CaptureFixture[str]
     assert json.loads(capsys.readouterr().out)["encoder"] == "kpr.safetensors"
 
 
-def test_a_query_can_be_pictured_by_its_name() -> None:
+def test_a_query_can_be_plotted_by_its_name() -> None:
     words = ["--queries", "0005_00.jpg", "--plots", "plots", "--columns", "2", "-q"]
     assert run("eval", [*EVAL, "--prompts", "off", *words]) == 0
     assert [path.name for path in Path("plots").glob("ranking*")] == ["ranking_00001_0005_00.png"]
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (["cuhk03", *ROOT], "--weights"),
         (["cuhk03", "--weights", "kpr.safetensors"], "--root"),
@@ -113,13 +113,13 @@ def test_a_query_can_be_pictured_by_its_name() -> None:
         ([*EVAL, "--json", "nowhere/scores.json"], "no folder nowhere"),
     ],
 )
-def test_a_wrong_option_of_eval_reid_is_told(words: list[str], says: str) -> None:
-    with pytest.raises(UserError, match=says):
+def test_a_wrong_option_of_eval_reid_is_an_error(words: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         run("eval", words)
 
 
 def test_a_damaged_crop_is_named() -> None:
-    Path("crops/0005_05.jpg").write_bytes(b"no picture")
+    Path("crops/0005_05.jpg").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"0005_05\.jpg"):
         run("eval", EVAL)
 
@@ -138,36 +138,36 @@ def test_another_encoder_is_scored_by_the_same_table(
     assert len(list(Path("plots").glob("ranking*"))) == 1
 
 
-def test_compare_draws_the_matrix_and_says_who_was_prompted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_plots_the_matrix_and_counts_prompted_crops(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--keypoints", "crops/external_annotation/kprtrack", "--json", "matrix.json"]
     assert run("compare", [*crops(), *words, *COMPARE]) == 0
     assert "6 crops, 6 prompted" in capsys.readouterr().err
     assert Path("matrix.png").read_bytes().startswith(b"\x89PNG")
-    told = json.loads(Path("matrix.json").read_text())
-    assert np.allclose(np.diag(told["similarity"]), 1)
-    assert np.shape(told["part_distance"]) == (6, 6, 9)
+    stored = json.loads(Path("matrix.json").read_text())
+    assert np.allclose(np.diag(stored["similarity"]), 1)
+    assert np.shape(stored["part_distance"]) == (6, 6, 9)
 
 
 def test_keypoint_files_belong_to_crops_in_their_order() -> None:
     files = sorted(map(str, Path("crops/external_annotation/kprtrack").iterdir()))
     both = {}
-    for name, given in (("files", files[:2]), ("folder", ["crops/external_annotation/kprtrack"])):
-        words = ["--keypoints", *given, "--json", f"{name}.json"]
+    for name, places in (("files", files[:2]), ("folder", ["crops/external_annotation/kprtrack"])):
+        words = ["--keypoints", *places, "--json", f"{name}.json"]
         assert run("compare", [*crops()[:2], *words, *COMPARE, "-q"]) == 0
         both[name] = Path(f"{name}.json").read_text()
     assert both["files"] == both["folder"]
 
 
-def test_compare_says_which_crops_had_no_prompt(capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_names_the_crops_without_a_prompt(capsys: pytest.CaptureFixture[str]) -> None:
     Path("crops/external_annotation/kprtrack/0003_00.jpg_keypoints.json").unlink()
     words = ["--keypoints", "crops/external_annotation/kprtrack"]
     assert run("compare", [*crops(), *words, *COMPARE]) == 0
-    said = capsys.readouterr().err.splitlines()
-    assert said[0] == "compared without a prompt, because they have no keypoints: 0003_00.jpg"
-    assert "5 prompted" in said[1]
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[0] == "compared without a prompt, because they have no keypoints: 0003_00.jpg"
+    assert "5 prompted" in printed[1]
 
 
-def test_crops_of_one_name_are_told_apart_by_their_folders() -> None:
+def test_crops_of_one_name_are_distinguished_by_their_folders() -> None:
     Path("more").mkdir()
     Path("more/0003_00.jpg").write_bytes(Path("crops/0003_00.jpg").read_bytes())
     images = ["crops/0003_00.jpg", "more/0003_00.jpg"]
@@ -175,7 +175,7 @@ def test_crops_of_one_name_are_told_apart_by_their_folders() -> None:
     assert [one["name"] for one in json.loads(Path("m.json").read_text())["crops"]] == images
 
 
-def test_compare_asks_a_pose_estimator_about_the_whole_crop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare_runs_the_pose_estimator_on_the_whole_crop(monkeypatch: pytest.MonkeyPatch) -> None:
     from kprtrack.core.datatypes import Detections, Frame, Poses
     from kprtrack.pipeline import PoseEstimator
     from kprtrack.poses import POSES
@@ -199,7 +199,7 @@ def test_compare_asks_a_pose_estimator_about_the_whole_crop(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (["crops/0003_00.jpg", *COMPARE], "Name two or more"),
         (["crops/0003_00.jpg"] * 41 + COMPARE, "at most 40"),
@@ -212,21 +212,21 @@ def test_compare_asks_a_pose_estimator_about_the_whole_crop(monkeypatch: pytest.
         (["a.jpg", "b.jpg", *COMPARE, "--keypoints", "kpr.safetensors"], "1 files for 2 images"),
     ],
 )
-def test_a_wrong_option_of_compare_is_told(words: list[str], says: str) -> None:
+def test_a_wrong_option_of_compare_is_an_error(words: list[str], message: str) -> None:
     Path("a.jpg").write_bytes(Path("crops/0003_00.jpg").read_bytes())
     Path("b.jpg").write_bytes(Path("crops/0005_00.jpg").read_bytes())
-    with pytest.raises(UserError, match=says):
+    with pytest.raises(UserError, match=message):
         run("compare", words)
     assert not Path("matrix.png").exists()
 
 
 @pytest.mark.parametrize("wrong", ["gone.jpg", "kpr.safetensors"])
-def test_a_picture_that_cannot_be_read_is_named(wrong: str) -> None:
+def test_an_image_that_cannot_be_read_is_named(wrong: str) -> None:
     with pytest.raises(InputError, match=wrong):
         run("compare", ["crops/0003_00.jpg", wrong, *COMPARE])
 
 
-def test_weights_of_another_kind_are_refused() -> None:
+def test_weights_of_another_kind_are_rejected() -> None:
     from safetensors.torch import save_file
 
     save_file({"conv0.weight": torch.zeros(1)}, "other.safetensors")
@@ -234,11 +234,11 @@ def test_weights_of_another_kind_are_refused() -> None:
         run("compare", [*crops(), "--weights", "other.safetensors", "--out", "m.png"])
 
 
-@pytest.mark.parametrize("verb", ["eval", "compare"])
-def test_every_option_is_explained(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("subcommand", ["eval", "compare"])
+def test_every_option_is_explained(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        parsed(verb, ["--help"])
+        parsed(subcommand, ["--help"])
     assert ended.value.code == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for option in ("--weights", "--set", "--vectors", "--device", "--precision", "--batch", "--json"):
-        assert option in said
+        assert option in printed

@@ -1,4 +1,4 @@
-"""What each verb does and says, with weights that need no network: given boxes and keypoints."""
+"""What each subcommand does and says, with weights that need no network: given boxes and keypoints."""
 
 import json
 from pathlib import Path
@@ -45,14 +45,14 @@ def run(*words: str) -> int:
     return main([*words, *FILE])
 
 
-def test_track_writes_tracks_and_video_and_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_track_writes_tracks_and_video_and_logs_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("a.mp4", "--out", "t.json", "--video", "d.mp4") == 0
     assert "t.json: 6 frames, 2 people, " in capsys.readouterr().err
     assert len(read_tracks(folder / "t.json").frames) == FRAMES
     assert (folder / "d.mp4").exists()
 
 
-def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("a.mp4", "--out", "t.json", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
 
@@ -72,13 +72,13 @@ def test_observe_counts_detections(capsys: pytest.CaptureFixture[str]) -> None:
 def test_draw_counts_frames_only(capsys: pytest.CaptureFixture[str]) -> None:
     run("a.mp4", "--out", "t.json", "-q")
     assert main(["draw", "t.json", "a.mp4", "--out", "d.mp4"]) == 0
-    said = capsys.readouterr().err
-    assert "d.mp4: 6 frames, " in said
-    assert "people" not in said and "nobody" not in said
+    printed = capsys.readouterr().err
+    assert "d.mp4: 6 frames, " in printed
+    assert "people" not in printed and "person" not in printed
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".txt"])
-def test_convert_goes_there_and_back(folder: Path, suffix: str) -> None:
+def test_converting_there_and_back_keeps_the_ids(folder: Path, suffix: str) -> None:
     run("a.mp4", "--out", "t.json", "-q")
     assert main(["convert", "t.json", f"t{suffix}"]) == 0
     assert main(["convert", f"t{suffix}", "back.json"]) == 0
@@ -97,25 +97,23 @@ def test_the_format_decides_the_suffix_in_a_folder(folder: Path) -> None:
     assert [path.name for path in (folder / "results").iterdir()] == ["a.txt"]
 
 
-def test_several_videos_can_be_drawn_without_result_files(folder: Path) -> None:
+def test_several_videos_can_be_annotated_without_result_files(folder: Path) -> None:
     fake_run.make_video(folder / "b.mp4", 2)
-    assert run("a.mp4", "b.mp4", "--video", "drawn", "-q") == 0
-    assert sorted(path.name for path in (folder / "drawn").iterdir()) == ["a.mp4", "b.mp4"]
+    assert run("a.mp4", "b.mp4", "--video", "annotated", "-q") == 0
+    assert sorted(path.name for path in (folder / "annotated").iterdir()) == ["a.mp4", "b.mp4"]
 
 
-def test_a_broken_video_does_not_keep_the_others_waiting(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_video_does_not_stop_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "b.mp4").write_text("no video")
     whole = fake_run.make_video(folder / "c.mkv", 60)
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     fake_run.make_video(folder / "d.mp4", 2)
     assert run("a.mp4", "b.mp4", "c.mkv", "d.mp4", "--out", "results") == InputError.exit_code
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert sorted(path.name for path in (folder / "results").iterdir()) == ["a.json", "c.json", "d.json"]
-    assert "'b.mp4' is not a video that FFmpeg can read" in said
-    assert "results/d.json: 2 frames, 2 people" in said
-    assert said.endswith("kprtrack: 2 of 4 videos could not be read completely, see above\n")
+    assert "'b.mp4' is not a video that FFmpeg can read" in printed
+    assert "results/d.json: 2 frames, 2 people" in printed
+    assert printed.endswith("kprtrack: 2 of 4 videos could not be read completely, see above\n")
 
 
 def test_an_interrupt_ends_the_run_of_several_videos(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,12 +180,17 @@ def test_an_existing_folder_or_file_without_suffix_is_a_source(folder: Path) -> 
     assert run("eva", "--out", "t.json", "-q") == 0
 
 
-def refused(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
-    """The one line that is said when the command is refused with this exit code."""
+def rejected(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
+    """The one line that is logged when the command fails with this exit code."""
     assert main(list(words)) == code
-    out, said = capsys.readouterr()
-    assert out == "" and said.startswith("kprtrack: ") and said.count("\n") == 1 and "Traceback" not in said
-    return said
+    out, printed = capsys.readouterr()
+    assert (
+        out == ""
+        and printed.startswith("kprtrack: ")
+        and printed.count("\n") == 1
+        and "Traceback" not in printed
+    )
+    return printed
 
 
 @pytest.mark.parametrize(
@@ -221,14 +224,14 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
         (5, "a.mp4 sub/b.mp4 --out people.json/x", "Cannot make the folder people.json/x"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(
+def test_an_error_is_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], code: int, words: str, message: str
 ) -> None:
     (folder / "sub").mkdir()
     fake_run.make_video(folder / "sub" / "a.mp4", 2)
     fake_run.make_video(folder / "sub" / "b.mp4", 2)
     before = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
-    assert message in refused(capsys, code, *words.split())
+    assert message in rejected(capsys, code, *words.split())
     after = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     assert {path: size for path, size in after.items() if "home" not in path.parts} == before
 
@@ -262,7 +265,7 @@ def test_models_list_where_and_import(folder: Path, capsys: pytest.CaptureFixtur
     assert any(line.split()[:2] == ["my-own", "yes"] for line in listed)
 
 
-def test_doctor_judges_stored_keypoints(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_assesses_stored_keypoints(capsys: pytest.CaptureFixture[str]) -> None:
     run("observe", "a.mp4", "--out", "o.npz", "-q")
     assert main(["doctor", "o.npz", *FILE]) == 0
     last = capsys.readouterr().out.splitlines()[-1]

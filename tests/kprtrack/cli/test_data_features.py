@@ -1,4 +1,4 @@
-"""data features and data paste from the command line, on drawn crops."""
+"""data features and data paste from the command line, on synthetic crops."""
 
 import argparse
 from pathlib import Path
@@ -71,8 +71,8 @@ def run(*words: str) -> int:
 def test_every_crop_gets_the_foreground_of_kpr(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*FEATURES, "--out", "f.safetensors") == 0
 
-    said = capsys.readouterr().out
-    assert said == "12 embeddings of 8 dimensions. Train with distil.teacher=f.safetensors\n"
+    printed = capsys.readouterr().out
+    assert printed == "12 embeddings of 8 dimensions. Train with distil.teacher=f.safetensors\n"
     samples = open_dataset("cuhk03", Path("crops"), OPTIONS).samples
     own = embed_samples(weights.load(Path("kpr.safetensors")), samples).features[:, 0]
     centred = own - own.mean(axis=0)
@@ -97,7 +97,7 @@ def test_the_whole_crop_is_another_feature() -> None:
     assert Path("foreground.safetensors").read_bytes() != Path("whole.safetensors").read_bytes()
 
 
-def test_any_encoder_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_encoder_can_be_the_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(REID_ENCODERS, "onnx", (MeanColour, OnnxConfig))
     assert run(*FEATURES, "--reid", "onnx", "--batch", "5", "--out", "f.safetensors", "-q") == 0
 
@@ -106,7 +106,7 @@ def test_any_encoder_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (FEATURES, "--out FILE"),
         ([*FEATURES, "--out", "f.npz"], r"f\.safetensors"),
@@ -123,30 +123,30 @@ def test_any_encoder_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
         (["paste", *SET, "--out", "p", "--option", "masks=none"], "masks=NAME"),
     ],
 )
-def test_a_wrong_option_is_told_and_nothing_written(words: list[str], says: str) -> None:
-    with pytest.raises(UserError, match=says):
+def test_a_wrong_option_is_an_error_and_nothing_is_written(words: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         run(*words)
     assert not {"f.safetensors", "f.npz", "p"} & {each.name for each in Path().iterdir()}
 
 
 def test_a_damaged_crop_leaves_no_file_of_features() -> None:
-    Path("crops/0005_05.jpg").write_bytes(b"no picture")
+    Path("crops/0005_05.jpg").write_bytes(b"no image")
 
     with pytest.raises(InputError, match=r"0005_05\.jpg"):
         run(*FEATURES, "--out", "f.safetensors")
     assert not Path("f.safetensors").exists()
 
 
-def shown(path: str) -> list[Crop]:
+def crops_of(path: str) -> list[Crop]:
     return [read_crop(each, None) for each in open_dataset("folder", Path(path)).query]
 
 
 def test_people_are_pasted_over_the_queries(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("paste", *SET, "--out", "pasted") == 0
 
-    said = capsys.readouterr().out
-    assert said == "8 crops written, 0 existed. Score on them: kprtrack eval reid folder --root pasted\n"
-    assert [len(crop.keypoints) for crop in shown("pasted")] == [2] * 4
+    printed = capsys.readouterr().out
+    assert printed == "8 crops written, 0 existed. Score on them: kprtrack eval reid folder --root pasted\n"
+    assert [len(crop.keypoints) for crop in crops_of("pasted")] == [2] * 4
 
     assert run("paste", *SET, "--out", "pasted") == 0
     assert capsys.readouterr().out.startswith("0 crops written, 8 existed.")
@@ -156,7 +156,7 @@ def test_the_seed_and_the_sets_can_be_chosen() -> None:
     run("paste", *SET, "--out", "plain", "--into", "none", "-q")
     run("paste", *SET, "--out", "other", "--seed", "3", "-q")
 
-    assert [len(crop.keypoints) for crop in shown("plain")] == [1] * 4
+    assert [len(crop.keypoints) for crop in crops_of("plain")] == [1] * 4
     with pytest.raises(OutputError, match="seed=3, not 0"):
         run("paste", *SET, "--out", "other")
 
@@ -166,7 +166,7 @@ def test_every_option_is_explained(action: str, capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as ended:
         parsed([action, "--help"])
     assert ended.value.code == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     own = {"features": ("--reid", "--weights", "--device", "--workers"), "paste": ("--into", "--seed")}
     for option in ("--root", "--option", "--out", *own[action]):
-        assert option in said
+        assert option in printed

@@ -1,4 +1,4 @@
-"""`kprtrack demo`: what it writes and says, and the clip it tracks."""
+"""`kprtrack demo`: what it writes and prints, and the clip it tracks."""
 
 import gzip
 import re
@@ -24,8 +24,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def given(folder: Path) -> list[str]:
-    """Options that put the truth in the place of the networks."""
+def file_options(folder: Path) -> list[str]:
+    """Options that use the ground truth instead of the networks."""
     file = folder / "people.json"
     file.write_bytes(gzip.decompress(GROUND_TRUTH.read_bytes()))
     boxes, poses = (("--" + role, "file", f"--{role}-weights", str(file)) for role in ("detector", "pose"))
@@ -39,25 +39,25 @@ def test_the_demo_tracks_draws_scores_and_leaves_other_files_alone(
     (folder / "demo").mkdir()
     (folder / "demo" / "mine.txt").write_text("mine")
     (folder / "demo" / "frame.png").write_text("of an earlier run")
-    assert main(["demo", *given(folder)]) == 0
-    said = capsys.readouterr().out
+    assert main(["demo", *file_options(folder)]) == 0
+    printed = capsys.readouterr().out
     assert sorted(path.name for path in (folder / "demo").iterdir()) == sorted([*FILES, "mine.txt"])
-    assert re.search(r"\d+ found, 7 in the clip", said)
-    scores = dict(re.findall(r"(IDF1|HOTA|HOTA of poses) (\d+\.\d)(?:,|\n)", said))
+    assert re.search(r"\d+ found, 7 in the clip", printed)
+    scores = dict(re.findall(r"(IDF1|HOTA|HOTA of poses) (\d+\.\d)(?:,|\n)", printed))
     assert len(scores) == 3 and all(80 < float(score) <= 100 for score in scores.values())
     assert (folder / "demo" / "frame.png").read_bytes().startswith(b"\x89PNG")
     assert len(read_tracks(folder / "demo" / "tracks.json").frames) == 300
-    again = re.search(r"kprtrack (eval tracks .*)", said)
+    again = re.search(r"kprtrack (eval tracks .*)", printed)
     assert again and main(again[1].split()) == 0
 
 
 @pytest.mark.slow
-def test_a_demo_that_finds_nobody_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = given(folder)
+def test_a_demo_without_detections_scores_zero(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = file_options(folder)
     (folder / "people.json").write_text("[]")
     assert main(["demo", *words]) == 0
-    said = capsys.readouterr().out
-    assert "0 found, 7 in the clip" in said and "IDF1 0.0" in said
+    printed = capsys.readouterr().out
+    assert "0 found, 7 in the clip" in printed and "IDF1 0.0" in printed
 
 
 def test_settings_are_shown_without_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,7 @@ def test_settings_are_shown_without_a_run(folder: Path, capsys: pytest.CaptureFi
         (4, "demo --preset balanced", "kprtrack models get yolox-m-coco"),
     ],
 )
-def test_what_cannot_run_is_told_and_leaves_nothing(
+def test_a_failed_demo_is_one_error_and_leaves_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], code: int, words: str, message: str
 ) -> None:
     (folder / "people.json").write_text("{}")
@@ -84,14 +84,14 @@ def test_what_cannot_run_is_told_and_leaves_nothing(
     assert not (folder / "demo").exists()
 
 
-def test_clip_and_truth_are_small() -> None:
+def test_clip_and_ground_truth_are_small() -> None:
     assert CLIP.stat().st_size + GROUND_TRUTH.stat().st_size < SHIPPED_BYTES
 
 
 def test_three_people_are_gone_for_half_a_second_or_more_and_come_back(folder: Path) -> None:
     (folder / "ground_truth.json").write_bytes(gzip.decompress(GROUND_TRUTH.read_bytes()))
     frames = read_tracks(folder / "ground_truth.json").frames
-    seen = {identity: [f.frame_number for f in frames if identity in f.ids] for identity in range(1, 8)}
-    gaps = [max(b - a for a, b in pairwise(at)) for at in seen.values()]
+    frames_of = {identity: [f.frame_number for f in frames if identity in f.ids] for identity in range(1, 8)}
+    gaps = [max(b - a for a, b in pairwise(at)) for at in frames_of.values()]
     assert sum(gap > 12 for gap in gaps) == 3
     assert len(frames[IMAGE_FRAME].ids) >= 5

@@ -1,4 +1,4 @@
-"""The doctor says what is missing, how to add it, and whether keypoint prompts can help."""
+"""doctor reports what is missing, how to add it, and whether keypoint prompts can help."""
 
 import tomllib
 from pathlib import Path
@@ -26,7 +26,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "models"
 
 
-def seen(boxes: list[list[float]], joints: list[int], confidence: float = 0.9) -> Observation:
+def observed(boxes: list[list[float]], joints: list[int], confidence: float = 0.9) -> Observation:
     """One frame; person i shows joints[i] joints."""
     keypoints = np.zeros((len(boxes), 17, 3), np.float32)
     for person, count in enumerate(joints):
@@ -60,19 +60,19 @@ def check(checks: list[Check], name: str) -> Check:
 
 
 def test_good_keypoints_on_crossing_people_let_prompts_help() -> None:
-    quality = prompt_quality([seen(CROSSING, [17, 17])])
+    quality = prompt_quality([observed(CROSSING, [17, 17])])
     assert quality.helps
     assert (quality.usable_share, quality.overlapped_share, quality.usable_overlapped_share) == (1, 1, 1)
 
 
 def test_poor_keypoints_on_crossing_people_are_called_too_poor() -> None:
-    quality = prompt_quality([seen(CROSSING, [2, 2])])
+    quality = prompt_quality([observed(CROSSING, [2, 2])])
     assert not quality.helps
     assert "too poor" in quality.verdict
 
 
 def test_only_the_keypoints_of_overlapping_people_decide() -> None:
-    frames = [seen(APART, [17, 17])] * 9 + [seen(CROSSING, [0, 2])]
+    frames = [observed(APART, [17, 17])] * 9 + [observed(CROSSING, [0, 2])]
     quality = prompt_quality(frames)
     assert quality.usable_share == 0.9
     assert quality.usable_overlapped_share == 0
@@ -80,14 +80,14 @@ def test_only_the_keypoints_of_overlapping_people_decide() -> None:
 
 
 def test_people_who_never_overlap_have_little_use_for_prompts() -> None:
-    quality = prompt_quality([seen(APART, [17, 17])])
+    quality = prompt_quality([observed(APART, [17, 17])])
     assert not quality.helps
     assert "change little" in quality.verdict
 
 
 def test_three_joints_are_enough_and_confidence_must_exceed_the_limit() -> None:
-    assert prompt_quality([seen(APART, [3, 2])]).usable_share == 0.5
-    assert prompt_quality([seen(APART, [17, 17], confidence=0.25)]).usable_share == 0
+    assert prompt_quality([observed(APART, [3, 2])]).usable_share == 0.5
+    assert prompt_quality([observed(APART, [17, 17], confidence=0.25)]).usable_share == 0
 
 
 def test_a_tenth_of_the_own_box_counts_as_overlap() -> None:
@@ -95,15 +95,15 @@ def test_a_tenth_of_the_own_box_counts_as_overlap() -> None:
         [0, 0, 100, 100],
         [0, 0, 9, 10],
     ]  # covers 0.9 % of the large one, itself wholly covered
-    assert prompt_quality([seen(small_before_large, [17, 17])]).overlapped_share == 0.5
+    assert prompt_quality([observed(small_before_large, [17, 17])]).overlapped_share == 0.5
 
 
-def test_tracks_are_judged_like_observations() -> None:
-    frame = seen(CROSSING, [17, 2])
+def test_tracks_are_assessed_like_observations() -> None:
+    frame = observed(CROSSING, [17, 2])
     assert prompt_quality([as_tracks(frame)]) == prompt_quality([frame])
 
 
-@pytest.mark.parametrize("frames", [[], [seen([], [])]])
+@pytest.mark.parametrize("frames", [[], [observed([], [])]])
 def test_an_empty_video_gives_no_verdict(frames: list[Observation]) -> None:
     quality = prompt_quality(frames)
     assert quality.people == 0
@@ -111,7 +111,7 @@ def test_an_empty_video_gives_no_verdict(frames: list[Observation]) -> None:
 
 
 def test_a_box_without_area_is_not_a_division_by_zero() -> None:
-    assert prompt_quality([seen([[5, 5, 5, 5], [0, 0, 10, 10]], [17, 17])]).overlapped_share == 0
+    assert prompt_quality([observed([[5, 5, 5, 5], [0, 0, 10, 10]], [17, 17])]).overlapped_share == 0
 
 
 def test_a_global_encoder_cannot_be_prompted() -> None:
@@ -163,13 +163,13 @@ def test_a_part_without_a_network_needs_no_weights() -> None:
     assert check(doctor.report(TrackConfig(reid=ComponentConfig("none"))), "reid").ok
 
 
-def test_a_missing_file_of_given_boxes_is_told() -> None:
+def test_a_missing_file_of_boxes_is_a_problem() -> None:
     assert not check(
         doctor.report(TrackConfig(detector=ComponentConfig("file", "nowhere.json"))), "detector"
     ).ok
 
 
-def test_a_device_that_is_not_there_is_told() -> None:
+def test_a_missing_device_is_a_problem() -> None:
     found = check(doctor.report(TrackConfig(device="cuda:99")), "device")
     assert not found.ok
     assert "'cuda:99' is not available" in found.detail
@@ -222,5 +222,5 @@ def test_the_text_marks_problems_and_sums_them_up() -> None:
     assert text.splitlines() == ["ok  good  1.0", "!!  bad   gone", "          -> fetch it", "1 problem: bad"]
 
 
-def test_the_text_of_a_healthy_machine_says_so() -> None:
+def test_the_text_without_problems_says_so() -> None:
     assert doctor.format_report([Check("good", True, "1.0")]).endswith("No problems found.")

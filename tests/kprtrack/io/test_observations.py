@@ -16,7 +16,7 @@ from kprtrack.io import RunHeader, open_observations_writer, read_observations, 
 HEADER = RunHeader(video={"path": "clip.mp4"}, models={"reid": {"name": "kpr"}})
 
 
-def seen_at(frame: int, people: int, dimensions: int = 8) -> Observation:
+def observation_at(frame: int, people: int, dimensions: int = 8) -> Observation:
     random = np.random.default_rng(frame)
     return Observation(
         frame_number=frame,
@@ -45,7 +45,7 @@ def assert_same(a: Observation, b: Observation) -> None:
 
 
 def test_observations_come_back_bit_by_bit(tmp_path: Path) -> None:
-    stored = [seen_at(frame, frame % 4) for frame in range(2300)]  # three chunks
+    stored = [observation_at(frame, frame % 4) for frame in range(2300)]  # three chunks
     write_observations(tmp_path / "o.npz", HEADER, stored)
     file = read_observations(tmp_path / "o.npz")
     assert (len(file), file.complete, file.header, file.chunks) == (2300, True, HEADER, 3)
@@ -54,31 +54,31 @@ def test_observations_come_back_bit_by_bit(tmp_path: Path) -> None:
 
 
 def test_a_file_can_be_read_twice(tmp_path: Path) -> None:
-    write_observations(tmp_path / "o.npz", HEADER, [seen_at(0, 2)])
+    write_observations(tmp_path / "o.npz", HEADER, [observation_at(0, 2)])
     file = read_observations(tmp_path / "o.npz")
     assert [len(list(file)), len(list(file))] == [1, 1]
 
 
 def test_a_file_without_people_is_fine(tmp_path: Path) -> None:
-    write_observations(tmp_path / "o.npz", HEADER, [seen_at(0, 0), seen_at(1, 0)])
-    assert [len(seen) for seen in read_observations(tmp_path / "o.npz")] == [0, 0]
+    write_observations(tmp_path / "o.npz", HEADER, [observation_at(0, 0), observation_at(1, 0)])
+    assert [len(observation) for observation in read_observations(tmp_path / "o.npz")] == [0, 0]
 
 
 def test_numpy_opens_the_file_without_pickle(tmp_path: Path) -> None:
-    write_observations(tmp_path / "o.npz", HEADER, [seen_at(0, 2)])
+    write_observations(tmp_path / "o.npz", HEADER, [observation_at(0, 2)])
     with np.load(tmp_path / "o.npz", allow_pickle=False) as arrays:
         assert arrays["chunk_00000/features"].shape == (2, 6, 8)
 
 
 def test_large_features_end_a_chunk_early(tmp_path: Path) -> None:
-    write_observations(tmp_path / "o.npz", HEADER, (seen_at(frame, 40, 16_384) for frame in range(5)))
+    write_observations(tmp_path / "o.npz", HEADER, (observation_at(frame, 40, 16_384) for frame in range(5)))
     assert read_observations(tmp_path / "o.npz").chunks == 2
 
 
 def test_an_interrupted_run_leaves_the_frames_so_far(tmp_path: Path) -> None:
     def interrupted() -> Iterator[Observation]:
-        yield seen_at(0, 1)
-        yield seen_at(1, 2)
+        yield observation_at(0, 1)
+        yield observation_at(1, 2)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -94,18 +94,20 @@ def test_a_full_disk_leaves_a_valid_file(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, hard))
     try:
         with pytest.raises(OutputError, match="frames are saved"):
-            write_observations(tmp_path / "o.npz", HEADER, (seen_at(frame, 2) for frame in range(20_000)))
+            write_observations(
+                tmp_path / "o.npz", HEADER, (observation_at(frame, 2) for frame in range(20_000))
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     file = read_observations(tmp_path / "o.npz")
     assert file.complete is False
     assert len(file) > 1000
-    for number, seen in enumerate(file):
-        assert_same(seen, seen_at(number, 2))
+    for number, observation in enumerate(file):
+        assert_same(observation, observation_at(number, 2))
     assert number == len(file) - 1
 
 
-def test_another_suffix_is_refused(tmp_path: Path) -> None:
+def test_another_suffix_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"o\.npz"):
         open_observations_writer(tmp_path / "o.json", HEADER)
 
@@ -127,8 +129,8 @@ def test_another_zip_is_no_observation_file(tmp_path: Path) -> None:
         read_observations(tmp_path / "o.npz")
 
 
-def test_a_cut_file_is_refused(tmp_path: Path) -> None:
-    write_observations(tmp_path / "o.npz", HEADER, [seen_at(0, 2)])
+def test_a_cut_file_is_rejected(tmp_path: Path) -> None:
+    write_observations(tmp_path / "o.npz", HEADER, [observation_at(0, 2)])
     data = (tmp_path / "o.npz").read_bytes()
     (tmp_path / "o.npz").write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError):
@@ -145,15 +147,15 @@ def rewritten(path: Path, name: str, data: bytes) -> None:
 
 
 def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
-    write_observations(tmp_path / "o.npz", HEADER, [seen_at(0, 2)])
+    write_observations(tmp_path / "o.npz", HEADER, [observation_at(0, 2)])
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
     rewritten(tmp_path / "o.npz", "chunk_00000/scores.npy", (tmp_path / "evil.npy").read_bytes())
     with pytest.raises(InputError, match="chunk_00000 is damaged"):
         list(read_observations(tmp_path / "o.npz"))
 
 
-def test_arrays_that_do_not_align_are_refused(tmp_path: Path) -> None:
-    write_observations(tmp_path / "o.npz", HEADER, [seen_at(0, 2)])
+def test_arrays_that_do_not_align_are_rejected(tmp_path: Path) -> None:
+    write_observations(tmp_path / "o.npz", HEADER, [observation_at(0, 2)])
     np.save(tmp_path / "short.npy", np.zeros(1, np.float32))
     rewritten(tmp_path / "o.npz", "chunk_00000/scores.npy", (tmp_path / "short.npy").read_bytes())
     with pytest.raises(InputError, match="do not align"):
@@ -161,7 +163,7 @@ def test_arrays_that_do_not_align_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_named(tmp_path: Path) -> None:
-    write_observations(tmp_path / "o.npz", HEADER, [seen_at(0, 2)])
+    write_observations(tmp_path / "o.npz", HEADER, [observation_at(0, 2)])
     header = {"format": "kprtrack", "version": 9, "kind": "kprtrack observations"}
     rewritten(tmp_path / "o.npz", "header.json", json.dumps(header).encode())
     with pytest.raises(InputError, match="version 9"):

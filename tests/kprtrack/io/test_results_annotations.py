@@ -63,8 +63,10 @@ def test_the_neck_lies_above_the_shoulders_towards_the_nose() -> None:
 
 
 def test_from_behind_the_neck_lies_towards_the_ears_or_between_the_shoulders() -> None:
-    seen = {"left_ear": (110, 50, 0.5), "right_ear": (90, 50, 0.5), "nose": (0, 0, 0)}
-    np.testing.assert_allclose(head_joint("head_bottom", **seen), [100, 80 - 0.28 * 30, 0.5], rtol=1e-6)
+    behind = {"left_ear": (110, 50, 0.5), "right_ear": (90, 50, 0.5), "nose": (0, 0, 0)}
+    np.testing.assert_allclose(
+        head_joint("head_bottom", **behind), [100, 80 - 0.28 * 30, 0.5], rtol=1e-6
+    )
     nothing = dict.fromkeys(("left_ear", "right_ear", "nose"), (0.0, 0.0, 0.0))
     np.testing.assert_allclose(head_joint("head_bottom", **nothing), [100, 80, 0.6])
 
@@ -143,7 +145,7 @@ def test_a_result_takes_ids_and_order_of_the_ground_truths_images(tmp_path: Path
     assert data["annotations"][0]["image_id"] == 10000010005
 
 
-def test_a_frame_without_an_image_in_the_ground_truth_is_refused(tmp_path: Path) -> None:
+def test_a_frame_without_an_image_in_the_ground_truth_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="frame 1 has no image"):
         written(tmp_path / "t.json", tracks_of(standing_person(), 1), "posetrack21", images=[{"id": 7}])
 
@@ -153,7 +155,7 @@ def test_images_are_for_posetrack_only(tmp_path: Path) -> None:
         open_writer(tmp_path / "t.json", RunHeader(), images=[{"id": 7}])
 
 
-def test_coco_says_hidden_for_low_confidence_and_counts_known_keypoints(tmp_path: Path) -> None:
+def test_coco_marks_low_confidence_as_hidden_and_counts_known_keypoints(tmp_path: Path) -> None:
     keypoints = standing_person()
     keypoints[0, :4, 2] = 0, 0.1, 0.3, 0.9
     annotation = written(tmp_path / "t.json", tracks_of(keypoints), "coco")["annotations"][0]

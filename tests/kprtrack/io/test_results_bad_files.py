@@ -1,4 +1,4 @@
-"""Files that cannot be tracks, and what the message says about them."""
+"""Invalid result files, and the messages about them."""
 
 import json
 from collections.abc import Callable
@@ -65,7 +65,7 @@ def read_json(folder: Path, data: object) -> None:
         ([{"image_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}], "annotation 0: no track id"),
     ],
 )
-def test_json_that_cannot_be_tracks_is_refused(tmp_path: Path, data: object, message: str) -> None:
+def test_json_that_cannot_be_tracks_is_rejected(tmp_path: Path, data: object, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         read_json(tmp_path, data)
     assert str(tmp_path / "t.json") in str(caught.value)
@@ -123,7 +123,7 @@ def test_json_that_cannot_be_tracks_is_refused(tmp_path: Path, data: object, mes
         ("t.json.part", "{}", "unfinished file"),
     ],
 )
-def test_text_that_cannot_be_tracks_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_text_that_cannot_be_tracks_is_rejected(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message) as caught:
         read_tracks(tmp_path / name)
@@ -137,7 +137,7 @@ def test_a_missing_file_or_a_folder_is_named(tmp_path: Path, make: Callable[[Pat
         read_tracks(tmp_path / "t.json")
 
 
-def test_binary_rubbish_is_refused_by_every_reader(tmp_path: Path) -> None:
+def test_random_bytes_are_rejected_by_every_reader(tmp_path: Path) -> None:
     for suffix in (".json", ".jsonl", ".csv", ".txt", ".parquet"):
         path = tmp_path / f"t{suffix}"
         path.write_bytes(bytes(range(256)) * 4)
@@ -145,6 +145,6 @@ def test_binary_rubbish_is_refused_by_every_reader(tmp_path: Path) -> None:
             read_tracks(path)
 
 
-def test_an_empty_mot_file_holds_nobody(tmp_path: Path) -> None:
+def test_an_empty_mot_file_has_no_people(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("")
     assert read_tracks(tmp_path / "t.txt").frames == []

@@ -106,20 +106,20 @@ def test_a_footer_larger_than_the_last_frames_pushes_them_out(tmp_path: Path) ->
     assert (tmp_path / "f").read_bytes() == b"head" + b"0123456789" * 2 + b"f" * 25
 
 
-def test_a_disk_without_room_for_a_header_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_disk_without_room_for_a_header_is_rejected_at_once(tmp_path: Path) -> None:
     with disk_of(10), pytest.raises(OutputError, match="Free some space"):
         open_writer(tmp_path / "t.json", RunHeader())
     assert not list(tmp_path.iterdir())
 
 
-def test_a_device_that_takes_nothing_is_refused_at_once() -> None:
+def test_a_device_that_takes_nothing_is_rejected_at_once() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     with pytest.raises(OutputError, match="No space left"):
         open_writer(Path("/dev/full"), RunHeader(), "jsonl")
 
 
-def test_a_device_is_refused_by_formats_that_need_a_file() -> None:
+def test_a_device_is_rejected_by_formats_that_need_a_file() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     with pytest.raises(OutputError, match="Only jsonl streams"):

@@ -109,14 +109,14 @@ def test_mot_loses_times_and_keypoints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["kprtrack", "jsonl", "parquet", "coco", "posetrack21"])
-def test_the_header_survives_where_there_is_room_for_it(tmp_path: Path, format: str) -> None:
+def test_formats_with_a_header_keep_it(tmp_path: Path, format: str) -> None:
     assert written(tmp_path, format).header == HEADER
 
 
 @pytest.mark.parametrize(
     ("format", "complete"), [(name, None if name in ("csv", "mot") else False) for name in FORMATS]
 )
-def test_an_interrupted_run_leaves_a_valid_file_that_says_so(
+def test_an_interrupted_run_leaves_a_valid_file_marked_as_incomplete(
     tmp_path: Path, format: str, complete: bool
 ) -> None:
     path = tmp_path / f"t{SUFFIX.get(format, '.' + format)}"
@@ -187,7 +187,7 @@ def test_a_setting_without_end_becomes_text_in_json(tmp_path: Path) -> None:
     }
 
 
-def test_every_line_of_jsonl_can_be_read_while_the_run_goes_on(tmp_path: Path) -> None:
+def test_every_line_of_jsonl_can_be_read_during_the_run(tmp_path: Path) -> None:
     writer = open_writer(tmp_path / "a.jsonl", HEADER)
     for count, tracks in enumerate(FRAMES, 1):
         writer.write(tracks)

@@ -1,4 +1,4 @@
-"""People drawn with stable colours, inside the picture, without touching the original."""
+"""People are annotated with stable colours, inside the image, on a copy."""
 
 import colorsys
 from itertools import combinations
@@ -43,7 +43,7 @@ def test_an_id_has_one_colour_for_ever():
     assert [colour_of(i) for i in range(1, 50)] == [colour_of(i) for i in range(1, 50)]
 
 
-def test_the_first_twelve_ids_are_told_apart():
+def test_the_first_twelve_ids_have_distinct_colours():
     distances = [
         np.linalg.norm(np.subtract(colour_of(a), colour_of(b))) for a, b in combinations(range(1, 13), 2)
     ]
@@ -62,32 +62,32 @@ def test_colours_are_strong():
 
 def test_the_original_stays_as_it_was():
     image = black()
-    drawn = draw_tracks(image, tracks_of([[50, 50, 120, 200]], [1]))
+    annotated = draw_tracks(image, tracks_of([[50, 50, 120, 200]], [1]))
     assert not image.any()
-    assert drawn.any()
-    assert drawn.shape == image.shape
-    assert drawn.dtype == np.uint8
+    assert annotated.any()
+    assert annotated.shape == image.shape
+    assert annotated.dtype == np.uint8
 
 
-def test_nobody_changes_nothing():
+def test_without_people_the_image_is_unchanged():
     image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
     assert np.array_equal(draw_tracks(image, tracks_of([], []), Trails()), image)
 
 
 def test_the_box_has_the_colour_of_the_id():
-    drawn = draw_tracks(black(), tracks_of([[50, 50, 120, 200]], [7]))
-    assert is_like(drawn[120, 50], colour_of(7))
-    assert not drawn[120, 80].any()  # nothing inside without keypoints
+    annotated = draw_tracks(black(), tracks_of([[50, 50, 120, 200]], [7]))
+    assert is_like(annotated[120, 50], colour_of(7))
+    assert not annotated[120, 80].any()  # nothing inside without keypoints
 
 
 @pytest.mark.parametrize(
     "box", [[0, 0, 60, 100], [280, 0, 400, 100], [-50, -80, 30, 20], [300, 220, 320, 240], [150, 2, 152, 4]]
 )
-def test_the_label_stays_inside_the_picture(box):
+def test_the_label_stays_inside_the_image(box):
     middle = draw_tracks(black(), tracks_of([[140, 80, 200, 180]], [8]))
     plate = count_of(middle[:79], colour_of(8))
-    drawn = draw_tracks(black(), tracks_of([box], [8]))
-    assert count_of(drawn, colour_of(8)) >= 0.8 * plate
+    annotated = draw_tracks(black(), tracks_of([box], [8]))
+    assert count_of(annotated, colour_of(8)) >= 0.8 * plate
 
 
 def test_labels_of_people_in_one_place_stand_beside_each_other():
@@ -109,8 +109,8 @@ def test_uncertain_keypoints_are_not_drawn():
 
 
 def test_the_nearer_person_is_on_top():
-    drawn = draw_tracks(black(), tracks_of([[40, 40, 120, 220], [80, 40, 160, 150]], [1, 2]))
-    assert is_like(drawn[150, 120], colour_of(1))
+    annotated = draw_tracks(black(), tracks_of([[40, 40, 120, 220], [80, 40, 160, 150]], [1, 2]))
+    assert is_like(annotated[150, 120], colour_of(1))
 
 
 def test_lines_grow_with_the_image():
@@ -144,7 +144,7 @@ def test_a_trail_ends_after_its_length():
     assert trails.path(5)[0, 0] >= 0.95 - 1e-6
 
 
-def test_people_who_left_are_forgotten():
+def test_trails_of_people_who_left_are_dropped():
     trails = Trails()
     walk(trails, [0.0, 0.1])
     trails.add(tracks_of([], [], time_s=9.0))
@@ -156,5 +156,5 @@ def test_boxes_far_outside_do_no_harm():
     assert draw_tracks(black(), tracks_of(boxes, [1, 123456789])).shape == (240, 320, 3)
 
 
-def test_tiny_pictures_are_drawn():
+def test_tiny_images_can_be_annotated():
     assert draw_tracks(black(8, 6), tracks_of([[1, 1, 6, 5]], [1])).shape == (6, 8, 3)

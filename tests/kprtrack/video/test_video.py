@@ -202,12 +202,12 @@ def test_a_stride_begins_at_the_start_and_keeps_numbers(tmp_path):
 @pytest.mark.parametrize(
     "span", [{"start_s": 2, "end_s": 1}, {"start_s": 1, "end_s": 1}, {"stride": 0}, {"start_s": -1}]
 )
-def test_a_senseless_span_is_refused(tmp_path, span):
+def test_an_empty_span_is_rejected(tmp_path, span):
     with pytest.raises(UserError):
         open_source(make_video(tmp_path / "clip.mp4", 5), **span)
 
 
-def test_a_start_beyond_the_end_says_how_long_the_video_is(tmp_path):
+def test_a_start_beyond_the_end_reports_the_duration(tmp_path):
     with pytest.raises(InputError, match=r"4\.00 s long"):
         open_source(make_video(tmp_path / "clip.mp4"), start_s=60)
     with pytest.raises(
@@ -242,7 +242,7 @@ TURNS = {  # matrix a b c d -> degrees clockwise, mirrored, colours of the corne
 
 
 @pytest.mark.parametrize("matrix", TURNS)
-def test_pictures_stand_upright_as_the_display_matrix_says(tmp_path, matrix):
+def test_images_are_turned_upright_by_the_display_matrix(tmp_path, matrix):
     rotation, mirrored, corners = TURNS[matrix]
     source = open_source(make_quarters(tmp_path / "turned.mp4", matrix))
     [first, *_] = source
@@ -251,7 +251,7 @@ def test_pictures_stand_upright_as_the_display_matrix_says(tmp_path, matrix):
     assert first.image.shape[:2] == (source.info.height, source.info.width)
 
 
-def test_a_slanted_picture_is_refused(tmp_path):
+def test_a_rotation_by_another_angle_is_rejected(tmp_path):
     with pytest.raises(InputError, match="no multiple of 90 degrees"):
         open_source(make_quarters(tmp_path / "slanted.mp4", (0.8, 0.6, -0.6, 0.8)))
 
@@ -276,7 +276,7 @@ def test_a_change_of_size_ends_the_video_with_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".webm"])
-def test_a_cut_video_gives_its_frames_and_then_says_so(tmp_path, suffix):
+def test_a_truncated_video_yields_its_frames_and_then_an_error(tmp_path, suffix):
     options = {"movflags": "+faststart"} if suffix == ".mp4" else {}
     source = open_source(cut(make_video(tmp_path / f"clip{suffix}", options=options)))
     frames, error = read_until_error(source)
@@ -349,7 +349,7 @@ def written(path, data):
         (lambda d: written(d / "broken.png", b"\x89PNG\r\n\x1a\n broken"), "broken.png' cannot be read"),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, make, message):
+def test_what_cannot_be_read_is_rejected_in_one_line(tmp_path, make, message):
     with pytest.raises(InputError, match=message) as caught:
         open_source(make(tmp_path))
     assert "\n" not in str(caught.value)
@@ -364,7 +364,7 @@ def test_a_missing_file_brings_the_nearest_name(tmp_path):
 @pytest.mark.skipif(
     os.name == "nt" or getattr(os, "geteuid", lambda: 1)() == 0, reason="root may read everything"
 )
-def test_a_forbidden_file_is_refused(tmp_path):
+def test_a_forbidden_file_is_rejected(tmp_path):
     path = make_video(tmp_path / "secret.mp4", 3)
     path.chmod(0)
     with pytest.raises(InputError, match="permission denied"):
@@ -519,7 +519,7 @@ def test_several_single_images_ask_for_their_folder(tmp_path):
         ("empty", "has no videos and no images"),
     ],
 )
-def test_names_without_anything_behind_them_are_refused(tmp_path, name, message):
+def test_names_without_anything_behind_them_are_rejected(tmp_path, name, message):
     (tmp_path / "clip.mp4").touch()
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=message):
@@ -536,7 +536,7 @@ def test_a_missing_folder_brings_the_nearest_folder(tmp_path):
 
 
 class FakeCapture:
-    """Stands in for a camera that gives five pictures, blue in OpenCV's order, and then fails."""
+    """Stands in for a camera that gives five images, blue in OpenCV's order, and then fails."""
 
     def __init__(self, number):
         self.left = 5 if number == 0 else 0
@@ -590,7 +590,7 @@ def test_standard_input_is_a_source(tmp_path):
     assert run.stdout == "[5, 6, 7]\n"
 
 
-def test_a_camera_that_is_not_there_is_named(monkeypatch):
+def test_a_missing_camera_is_named(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     with pytest.raises(InputError, match="Camera 7 sends no image"):
         open_source(7)
@@ -617,7 +617,7 @@ def test_a_video_is_read_over_http_once_and_its_secrets_are_not_shown(tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
-def test_a_silent_camera_says_so_after_the_timeout(scheme):
+def test_a_camera_that_sends_nothing_is_an_error_after_the_timeout(scheme):
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"{scheme}://anna:pw@127.0.0.1:{server.getsockname()[1]}/live"
         with pytest.raises(InputError, match=r"did not respond within 0\.5 s") as caught:
@@ -625,7 +625,7 @@ def test_a_silent_camera_says_so_after_the_timeout(scheme):
     assert "pw" not in str(caught.value)
 
 
-def test_a_refused_connection_says_so():
+def test_a_refused_connection_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(InputError, match="connection refused"):

@@ -141,20 +141,20 @@ def test_a_full_disk_keeps_the_frames_so_far(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
 
 
-def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path):
+def test_an_unknown_suffix_is_rejected_with_the_known_ones(tmp_path):
     with pytest.raises(UserError, match=r"\.mp4, \.mov, \.mkv, \.avi, \.webm, not '\.gif'"):
         VideoWriter(tmp_path / "out.gif", 64, 48, 10.0)
 
 
 @pytest.mark.parametrize("name", ["absent/out.mp4", "folder.mp4", "file.txt/out.mp4"])
-def test_an_unwritable_path_is_refused_before_any_frame(tmp_path, name):
+def test_an_unwritable_path_is_rejected_before_any_frame(tmp_path, name):
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "file.txt").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         VideoWriter(tmp_path / name, 64, 48, 10.0)
 
 
-def test_a_frame_of_another_size_is_refused(tmp_path):
+def test_a_frame_of_another_size_is_rejected(tmp_path):
     with (
         VideoWriter(tmp_path / "out.mp4", 64, 48, 10.0) as video,
         pytest.raises(ValueError, match="has shape"),
