@@ -70,7 +70,7 @@ def _detectors(options: argparse.Namespace, compute: ComputeConfig) -> None:
     print(f"| | canvas | AP50 | false positives | {' | '.join(sources)} |")
     print("|---" * (4 + len(sources)) + "|")
     for canvas in options.canvas:
-        for who, weights in _both(options, "small-detector"):
+        for network, weights in _both(options, "small-detector"):
             settings = {"min_score": 0.01, "input_height": canvas, "input_width": canvas, "padding": "full"}
             part = ComponentConfig("yolox-nano", weights, settings)
             detect = build_detector(part, compute)
@@ -82,8 +82,10 @@ def _detectors(options: argparse.Namespace, compute: ComputeConfig) -> None:
                 ap.append(average_precision([found[row] for row in rows], [images[row] for row in rows]))
             texts = [f"{100 * value:.1f}" for value in ap]
             texts.insert(1, f"{false:.3f}")
-            print(f"| {who} | {canvas} | {' | '.join(texts)} |", flush=True)
-            heights.append(f"| {who} | {canvas} | {' | '.join(_found_by_height(found, images, canvas))} |")
+            print(f"| {network} | {canvas} | {' | '.join(texts)} |", flush=True)
+            heights.append(
+                f"| {network} | {canvas} | {' | '.join(_found_by_height(found, images, canvas))} |"
+            )
     print(f"\nPeople found at a score of {_MIN_SCORE}, in percent, by their height on the canvas:\n")
     print(f"| | canvas | {' | '.join(f'from {least} px' for least in _HEIGHTS_PX)} |")
     print("|---" * (2 + len(_HEIGHTS_PX)) + "|", *heights, sep="\n")
@@ -115,8 +117,8 @@ def _poses(options: argparse.Namespace, compute: ComputeConfig) -> None:
     print("| | people | PCKh@0.5 | without the face | keypoints of similarity 0.5 | joints |")
     print("|---|---|---|---|---|---|")
     for name, people in groups.items():
-        for who, weights in _both(options, "small-pose"):
-            part = ComponentConfig("small" if who == "small" else "heatmap", weights)
+        for network, weights in _both(options, "small-pose"):
+            part = ComponentConfig("small" if network == "small" else "heatmap", weights)
             estimate = build_pose_estimator(part, compute)
             found = np.concatenate(list(_estimated(estimate, people)))
             ground_truth = np.stack([person.keypoints for person in people])
@@ -127,7 +129,7 @@ def _poses(options: argparse.Namespace, compute: ComputeConfig) -> None:
                 f"{joint} {100 * value:.0f}" for joint, value in scores.pckh_joints.items() if value == value
             )
             print(
-                f"| {name}: {who} | {scores.people} | {100 * scores.pckh:.1f} | {100 * body:.1f} "
+                f"| {name}: {network} | {scores.people} | {100 * scores.pckh:.1f} | {100 * body:.1f} "
                 f"| {100 * scores.pck_oks:.1f} | {joints} |",
                 flush=True,
             )

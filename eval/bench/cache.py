@@ -58,8 +58,8 @@ def bench_videos(root: Path, split: str) -> list[BenchVideo]:
     folder = root / "posetrack_data" / split
     files = sorted(folder.glob("*.json"))
     if not files:
-        there = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
-        known = f" Splits there: {', '.join(there)}." if there else ""
+        splits = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
+        known = f" Splits there: {', '.join(splits)}." if splits else ""
         raise InputError(
             f"No ground truth in {folder}: the root must hold images/, posetrack_data/ and posetrack_mot/."
             + known

@@ -77,13 +77,13 @@ def choose_scenarios(count: int, limits: SceneLimits, first: int) -> list[Person
     Each scenario has a depth of its own.
     """
     taken: list[Scenario] = []
-    free, turn = count, first
-    while free:
+    remaining, turn = count, first
+    while remaining:
         scenario, people = _SCENARIOS[turn % len(_SCENARIOS)]
         turn += 1
-        if people <= free:
+        if people <= remaining:
             taken.append(scenario)
-            free -= people
+            remaining -= people
     lanes = np.linspace(4.5, 8.2, max(len(taken), 2))[: len(taken)]
     limits.rng.shuffle(lanes)
     return [

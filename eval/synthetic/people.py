@@ -57,7 +57,7 @@ _PATTERNS = (
 _HAIR_STYLES = ("short", "short", "long", "ponytail", "bun", "receding", "bald", "curly")
 _LEG_STYLES = ("trousers", "trousers", "trousers", "shorts", "skirt", "dress")
 _EXTRAS = ("none", "none", "backpack", "shoulder bag", "cap", "beanie", "scarf")
-TEAM_EVERY = 4  # two of so many consecutive identities wear the kit of the same team
+TEAM_EVERY = 4  # two of TEAM_EVERY consecutive identities wear the same team kit
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def skeleton(box):
 
 
 class FakeTeachers:
-    """Finds nobody; places joints by the box."""
+    """A teacher without detections; joints are placed relative to the box."""
 
     def people(self, image, canvas_px):
         return np.zeros((0, 5), np.float32)
@@ -189,7 +189,7 @@ def oval():
 
 @pytest.fixture
 def context(tmp_path):
-    """Drawn pictures in the form of the real ones, each with a person of its own colour."""
+    """Make images in the layout of the real ones, each with a person in its own colour."""
     from person_data.reading import SourceContext
 
     rng = np.random.default_rng(0)

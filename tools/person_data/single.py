@@ -192,11 +192,13 @@ def _corrected(someone: Person, teacher: np.ndarray) -> Person:
 
 
 def _with_face(someone: Person, teacher: np.ndarray) -> Person:
-    """With the teacher's nose, eyes and ears where it is sure."""
+    """Add nose, eyes and ears of the teacher where it is confident."""
     face = np.arange(len(KEYPOINTS)) < _FACE
-    sure = face & (teacher[:, 2] >= VISIBLE_CONFIDENCE)
+    confident = face & (teacher[:, 2] >= VISIBLE_CONFIDENCE)
     keypoints = np.where(
-        sure[:, None], np.concatenate((teacher[:, :2], np.full_like(teacher[:, 2:], 2)), 1), someone.keypoints
+        confident[:, None],
+        np.concatenate((teacher[:, :2], np.full_like(teacher[:, 2:], 2)), 1),
+        someone.keypoints,
     )
-    scores = np.where(sure, teacher[:, 2], someone.keypoint_scores)
+    scores = np.where(confident, teacher[:, 2], someone.keypoint_scores)
     return replace(someone, keypoints=np.float32(keypoints), keypoint_scores=np.float32(scores))

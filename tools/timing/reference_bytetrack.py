@@ -22,7 +22,7 @@ class _Track:
         height = self.mean[3]
         still = [height / 10, height / 10, 1e-2, height / 10]
         self.covariance = np.diag(np.square([*still, height / 16, height / 16, 1e-5, height / 16]))
-        self.number, self.born, self.observation = number, frame, frame
+        self.number, self.first_frame, self.last_frame = number, frame, frame
         self.confirmed, self.lost, self.removed = frame == 1, False, False
         self.row = -1
 
@@ -39,7 +39,7 @@ class _Track:
         gain = scipy.linalg.cho_solve(factor, (self.covariance @ _READ.T).T, check_finite=False).T
         self.mean = self.mean + (_measured(box) - expected) @ gain.T
         self.covariance = self.covariance - np.linalg.multi_dot((gain, spread, gain.T))
-        self.row, self.observation, self.confirmed, self.lost = row, frame, True, False
+        self.row, self.last_frame, self.confirmed, self.lost = row, frame, True, False
 
 
 class ReferenceByteTrack:
@@ -65,14 +65,14 @@ class ReferenceByteTrack:
         missed, _ = self._stage([track for track in left if not track.lost], boxes, low, None, 0.5)
         for track in missed:
             track.lost = True
-        gone, high = self._stage(tentative, boxes, high, scores, 0.7)
-        born = []
+        removed_now, high = self._stage(tentative, boxes, high, scores, 0.7)
+        started_now = []
         for row in high:
             if scores[row] >= TRACK_THRESH + 0.1:
-                born.append(_Track(boxes[row], self.next_number, self.frame))
-                born[-1].row = row
+                started_now.append(_Track(boxes[row], self.next_number, self.frame))
+                started_now[-1].row = row
                 self.next_number += 1
-        self._sort(pool, tentative, gone, born, was_lost)
+        self._sort(pool, tentative, removed_now, started_now, was_lost)
         return {track.number: track.row for track in self.tracked if track.confirmed}
 
     def _stage(
@@ -102,20 +102,20 @@ class ReferenceByteTrack:
         self,
         pool: list[_Track],
         tentative: list[_Track],
-        gone: list[_Track],
-        born: list[_Track],
+        removed_now: list[_Track],
+        started_now: list[_Track],
         was_lost: set[int],
     ) -> None:
         """Update the lists of tracked and lost tracks; removal comes one frame late, as published."""
-        dead = {id(track) for track in gone} | {id(track) for track in pool if track.removed}
+        dead = {id(track) for track in removed_now} | {id(track) for track in pool if track.removed}
         for track in pool:
-            if id(track) in was_lost and track.lost and self.frame - track.observation > MAX_LOST_FRAMES:
+            if id(track) in was_lost and track.lost and self.frame - track.last_frame > MAX_LOST_FRAMES:
                 track.removed = True
         # In the published order: continued, new and re-found tracks.
         stayed = [track for track in [*pool, *tentative] if id(track) not in was_lost and not track.lost]
-        stayed = [track for track in stayed if id(track) not in {id(one) for one in gone}]
+        stayed = [track for track in stayed if id(track) not in {id(one) for one in removed_now}]
         found = [track for track in pool if id(track) in was_lost and not track.lost]
-        self.tracked = [*stayed, *born, *found]
+        self.tracked = [*stayed, *started_now, *found]
         lost = [track for track in pool if track.lost and id(track) not in dead]
         self.lost = sorted(lost, key=lambda track: id(track) not in was_lost)
         if not self.tracked or not self.lost:
@@ -127,7 +127,9 @@ class ReferenceByteTrack:
         for i, j in zip(*np.nonzero(1 - overlap < 0.15), strict=True):
             one, other = self.tracked[i], self.lost[j]
             duplicates.add(
-                id(other) if one.observation - one.born > other.observation - other.born else id(one)
+                id(other)
+                if one.last_frame - one.first_frame > other.last_frame - other.first_frame
+                else id(one)
             )
         self.tracked = [track for track in self.tracked if id(track) not in duplicates]
         self.lost = [track for track in self.lost if id(track) not in duplicates]
