@@ -14,7 +14,7 @@ from kprtrack.inference.backends import NetworkFile, open_network_file
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
-from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
+from kprtrack.poses.topdown import IMAGENET_MEAN, IMAGENET_STD, Skeleton, TopDown, estimate_poses
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,9 @@ class HeatmapConfig:
     skeleton: Skeleton = "coco"
     flip_test: bool = True  # average with the mirrored crop: more stable keypoints for twice the time
     box_padding: float = 1.25  # crop size relative to the box
-    mean: tuple[float, float, float] = (
-        123.675,
-        116.28,
-        103.53,
-    )  # in the order of `channels`, for pixels in 0..255
-    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    # For pixels in 0..255, in the order of `channels`.
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
     channels: Literal["rgb", "bgr"] = "rgb"
 
     def __post_init__(self) -> None:
@@ -79,7 +76,11 @@ class HeatmapPose(PoseEstimator):
         self._bgr = config.channels == "bgr"
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
-        """Poses of each frame, row i for box i, pixels of that frame."""
+        """Estimate the pose in each box.
+
+        Returns:
+            Poses of each frame, row i for box i, in pixels of that frame.
+        """
         return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
 
     def heatmaps(self, crops: np.ndarray) -> np.ndarray:

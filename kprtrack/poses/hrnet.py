@@ -7,22 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
+from kprtrack.poses.torch_heatmaps import TorchHeatmaps
 from reid.model.tensors import read_tensors
 
-_MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
-_STD = (58.395, 57.12, 57.375)
 _WIDTH_KEY = "backbone.stage2.0.branches.0.0.conv1.weight"
 _HEAD_KEY = "head.final_layer.weight"
 
@@ -95,7 +92,7 @@ class HrnetPose(PoseEstimator):
     """Estimates 17 keypoints of every detected person with HRNet."""
 
     def __init__(self, config: HrnetConfig, weights: Path | Hrnet, compute: ComputeConfig) -> None:
-        """Load published weights of mmpose 1.x (COCO) or 0.x (PoseTrack18), or our own; or copy a network.
+        """Load weights of mmpose 1.x (COCO) or 0.x (PoseTrack18) or of this project, or copy a network.
 
         Args:
             config: Width, input size and decoding.
@@ -110,31 +107,17 @@ class HrnetPose(PoseEstimator):
             load_hrnet_weights(network, config.width, weights)
         else:
             network = weights
-        self._device = torch.device(compute.device)
-        self._dtype = TORCH_TYPES[compute.precision]
-        self._batch = compute.batch
-        self._layout = config.layout()
-        example = [noise(2, 3, config.input_height, config.input_width)]
-        self._network = compile_model(network, example, compute, dtype=self._dtype)
-        self.backend = self._network.backend
-        self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1)
-        self._std = torch.tensor(_STD, device=self._device).view(1, 3, 1, 1)
+        self._batch, self._layout = compute.batch, config.layout()
+        self.heatmaps = TorchHeatmaps(network, config.input_height, config.input_width, compute)
+        self.backend = self.heatmaps.backend
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
-        """Poses of each frame, row i for box i, pixels of that frame."""
-        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
-
-    @torch.inference_mode()
-    def heatmaps(self, crops: np.ndarray) -> np.ndarray:
-        """Run the network on crops [N, H, W, 3] uint8 RGB.
+        """Estimate the pose in each box.
 
         Returns:
-            [N, 17, H/4, W/4] float32.
+            Poses of each frame, row i for box i, in pixels of that frame.
         """
-        pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
-        images = ((pixels.float() - self._mean) / self._std).to(self._dtype)
-        (found,) = self._network.run(images)
-        return found.float().cpu().numpy()
+        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
 
 
 def load_hrnet_weights(network: Hrnet, width: int, weights: Path) -> None:
@@ -177,17 +160,17 @@ def _renamed(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def _seems(tensors: dict[str, torch.Tensor], width: int) -> str:
     """Describe what a file that does not fit seems to be."""
     if any(".stems." in name or "neck.out_convs" in name for name in tensors):
-        return "it looks like a YOLOX detector"
+        return "it seems to be a YOLOX detector"
     if "stage2.0.branches.0.0.conv1.weight" in tensors:
-        return "it looks like an HRNet without pose head or with other names, such as ImageNet weights"
+        return "it seems to be an HRNet without pose head or with other names, such as ImageNet weights"
     if _WIDTH_KEY not in tensors:
-        return f"it does not look like an HRNet (it starts with {next(iter(tensors), 'nothing')})"
+        return f"it does not seem to be an HRNet (it starts with {next(iter(tensors), 'nothing')})"
     found = tensors[_WIDTH_KEY].shape[0]
     if found != width:
-        return f"it looks like hrnet-w{found}; choose --pose hrnet-w{found}"
+        return f"it seems to be hrnet-w{found}; choose --pose hrnet-w{found}"
     head = tensors.get(_HEAD_KEY)
     if head is None:
-        return f"it looks like hrnet-w{found} without the 1x1 heatmap head"
+        return f"it seems to be hrnet-w{found} without the 1x1 heatmap head"
     if head.shape[0] != len(KEYPOINTS):
-        return f"it looks like hrnet-w{found} for {head.shape[0]} keypoints instead of {len(KEYPOINTS)}"
-    return f"it looks like hrnet-w{found}, incomplete or changed"
+        return f"it seems to be hrnet-w{found} for {head.shape[0]} keypoints instead of {len(KEYPOINTS)}"
+    return f"it seems to be hrnet-w{found}, incomplete or changed"

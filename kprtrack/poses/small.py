@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save as serialise
@@ -21,17 +20,15 @@ from kprtrack.core.checkpoints import header_json, read_checkpoint
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import TopDown, estimate_poses
+from kprtrack.poses.torch_heatmaps import TorchHeatmaps
 from reid.model.backbone_small import ConvNorm, ResidualBlock
 from reid.model.tensors import tensors_of
 
 DECODE: Decode = "dark"  # how its heatmaps are encoded in training and decoded in inference
-_MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
-_STD = (58.395, 57.12, 57.375)
 _HEADER = "small_pose"
 _COARSEST = 32  # input pixels per cell of the last stage
 _STAGES = 4
@@ -139,34 +136,18 @@ class SmallPoseEstimator(PoseEstimator):
             WeightsError: The file is missing, damaged or for another network.
         """
         network = load_small_pose(weights) if isinstance(weights, Path) else weights
-        self._device = torch.device(compute.device)
-        self._dtype = TORCH_TYPES[compute.precision]
-        self._batch = compute.batch
-        self._layout = config.layout(network.shape)
-        example = noise(2, 3, network.shape.input_height, network.shape.input_width)
-        self._network = compile_model(network, [example], compute, dtype=self._dtype)
-        self.backend = self._network.backend
+        shape = network.shape
+        self._batch, self._layout = compute.batch, config.layout(shape)
+        self.heatmaps = TorchHeatmaps(network, shape.input_height, shape.input_width, compute)
+        self.backend = self.heatmaps.backend
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
-        """Poses of each frame, row i for box i, pixels of that frame."""
-        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
-
-    @torch.inference_mode()
-    def heatmaps(self, crops: np.ndarray) -> np.ndarray:
-        """Run the network on crops [N, H, W, 3] uint8 RGB.
+        """Estimate the pose in each box.
 
         Returns:
-            [N, 17, H/4, W/4] float32.
+            Poses of each frame, row i for box i, in pixels of that frame.
         """
-        images = normalised(torch.from_numpy(crops).to(self._device)).to(self._dtype)
-        (found,) = self._network.run(images)
-        return found.float().cpu().numpy()
-
-
-def normalised(crops: torch.Tensor) -> torch.Tensor:
-    """Normalise crops [N, H, W, 3] uint8 RGB by ImageNet's mean and deviation, [N, 3, H, W] float32."""
-    mean, std = (torch.tensor(values, device=crops.device) for values in (_MEAN, _STD))
-    return ((crops.float() - mean) / std).permute(0, 3, 1, 2)
+        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
 
 
 def small_pose_file(network: SmallPose, *, dtype: torch.dtype = torch.float32) -> bytes:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import UserError
-from kprtrack.poses.small import normalised
 from kprtrack.poses.topdown import estimate_poses
+from kprtrack.poses.torch_heatmaps import normalised
 from kprtrack.training.config import Source, resume_relevant_config, validate_sources
 from kprtrack.training.pose.config import PoseTrainConfig
 from kprtrack.training.pose.data import (

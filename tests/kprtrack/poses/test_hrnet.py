@@ -135,7 +135,7 @@ def test_weights_without_batch_counters_are_loaded(network, tmp_path):
         ),
         ({"head.stems.0.conv.weight": (64, 64, 1, 1)}, "a YOLOX detector"),
         ({"stage2.0.branches.0.0.conv1.weight": (32, 32, 3, 3)}, "without pose head"),
-        ({"blocks.0.attn.qkv.weight": (12, 4)}, "does not look like an HRNet"),
+        ({"blocks.0.attn.qkv.weight": (12, 4)}, "does not seem to be an HRNet"),
         ({"backbone.stage2.0.branches.0.0.conv1.weight": (32, 32, 3, 3)}, "without the 1x1 heatmap head"),
         (
             {

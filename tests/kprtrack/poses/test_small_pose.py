@@ -20,9 +20,9 @@ from kprtrack.poses.small import (
     SmallPoseEstimator,
     SmallPoseShape,
     load_small_pose,
-    normalised,
     small_pose_file,
 )
+from kprtrack.poses.torch_heatmaps import normalised
 
 TINY = SmallPoseShape(64, 64, 4, (4, 6, 8, 8), (0, 1, 1, 0), 8)
 
