@@ -230,11 +230,13 @@ class TestReidEncoder:
         embed = opened("reid", name, tmp_path, encoders).network
         assert embed([], [], []) == []
         frames, people, skeletons = demo_frames()[:2], demo_detections()[:2], demo_poses()[:2]
-        nobody, somebody = embed(frames, [empty_detections(), people[1]], [empty_poses(), skeletons[1]])
-        assert (len(nobody), len(somebody)) == (0, len(people[1]))
-        assert nobody.features.shape[1:] == somebody.features.shape[1:]
+        without_people, with_people = embed(
+            frames, [empty_detections(), people[1]], [empty_poses(), skeletons[1]]
+        )
+        assert (len(without_people), len(with_people)) == (0, len(people[1]))
+        assert without_people.features.shape[1:] == with_people.features.shape[1:]
         (alone,) = embed(frames[:1], [empty_detections()], [empty_poses()])
-        assert alone.features.shape == nobody.features.shape
+        assert alone.features.shape == without_people.features.shape
 
     def test_a_batch_gives_the_results_of_single_frames_in_any_order(self, name, tmp_path, encoders) -> None:
         embed = opened("reid", name, tmp_path, encoders).network
@@ -309,7 +311,7 @@ class TestTracker:
     def test_frames_without_people_have_no_tracks(self, name) -> None:
         tracker, config = TRACKERS[name]
         observations = two_people(5)
-        nobody = [
+        without_people = [
             type(one)(
                 one.frame_number,
                 one.time_s,
@@ -319,7 +321,7 @@ class TestTracker:
             )
             for one in observations
         ]
-        frames = list(track(nobody, tracker(configure(config, {}), 25.0)))
+        frames = list(track(without_people, tracker(configure(config, {}), 25.0)))
         assert [len(frame) for frame in frames] == [0] * 5
 
     def test_the_same_observations_give_the_same_tracks(self, name) -> None:

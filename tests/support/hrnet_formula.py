@@ -1,4 +1,4 @@
-"""Parameters and a picture made by formula: the golden numbers of tests/golden/hrnet_* belong to them."""
+"""Parameters and an image made by formula, for the golden values tests/golden/hrnet_*."""
 
 import re
 import zlib

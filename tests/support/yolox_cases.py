@@ -1,4 +1,4 @@
-"""The formulas that make the parameters and pictures of the YOLOX golden values."""
+"""The formulas that make the parameters and images of the YOLOX golden values."""
 
 import json
 import math
@@ -82,7 +82,7 @@ def filled_network(size: str) -> Yolox:
 
 
 def golden_input(size: str) -> Tensor:
-    """[1, 3, H, W]: the picture of the golden values as the network reads it."""
+    """[1, 3, H, W]: the image of the golden values as the network reads it."""
     case = FACTS["models"][size]
     image = pattern_image(*case["image_hw"], case["image_seed"])
     return to_network(torch.from_numpy(letterbox(image, *case["test_size"]))[None], "megvii")

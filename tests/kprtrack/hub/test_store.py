@@ -153,11 +153,11 @@ def test_an_installed_file_is_not_requested_again(site: Site) -> None:
 
 
 def test_progress_ends_at_the_full_size(site: Site) -> None:
-    seen: list[tuple[int, int | None]] = []
+    calls: list[tuple[int, int | None]] = []
     models.download(
-        entry_at(site), progress=lambda done, total: seen.append((done, total)), allow_localhost=True
+        entry_at(site), progress=lambda done, total: calls.append((done, total)), allow_localhost=True
     )
-    assert seen[-1] == (len(WEIGHTS), len(WEIGHTS))
+    assert calls[-1] == (len(WEIGHTS), len(WEIGHTS))
 
 
 def test_an_interrupted_download_is_resumed(site: Site, store: Path) -> None:

@@ -33,7 +33,7 @@ def spot(x: int, y: int) -> np.ndarray:
     return image
 
 
-def someone(count: int = 1) -> Detections:
+def people(count: int = 1) -> Detections:
     return Detections(
         np.tile(np.array([[20, 30, 80, 190]], np.float32), (count, 1)), np.ones(count, np.float32)
     )
@@ -46,7 +46,7 @@ def test_keypoints_are_found_with_any_batch_size_of_the_file(tmp_path, suffix, b
         PLAIN, write_heatmap_network(tmp_path, suffix, batch=batch), ComputeConfig(threads=1, batch=3)
     )
     images = [spot(50, 100), spot(60, 90), spot(40, 120)]
-    poses = estimate(frames_of(images), [someone(5), someone(0), someone(1)])
+    poses = estimate(frames_of(images), [people(5), people(0), people(1)])
     assert [len(one) for one in poses] == [5, 0, 1]
     # The toy's cell centre is 1.5 input pixels off; a cell is about 3 pixels of this frame.
     assert np.abs(poses[0].keypoints[..., :2] - (50, 100)).max() < 2.5
@@ -57,16 +57,16 @@ def test_keypoints_are_found_with_any_batch_size_of_the_file(tmp_path, suffix, b
 def test_colour_order_is_that_of_the_configuration(tmp_path, suffix):
     path = write_heatmap_network(tmp_path, suffix)
     config = HeatmapConfig(mean=PLAIN.mean, std=PLAIN.std, flip_test=False, channels="bgr")
-    (red,) = HeatmapPose(config, path, ComputeConfig(threads=1))(frames_of([spot(50, 100)]), [someone()])
+    (red,) = HeatmapPose(config, path, ComputeConfig(threads=1))(frames_of([spot(50, 100)]), [people()])
     (blue,) = HeatmapPose(config, path, ComputeConfig(threads=1))(
-        frames_of([spot(50, 100)[..., ::-1]]), [someone()]
+        frames_of([spot(50, 100)[..., ::-1]]), [people()]
     )
     assert red.keypoints[..., 2].max() == 0
     assert blue.keypoints[..., 2].min() > 0.5
 
 
 def test_both_backends_agree(tmp_path):
-    images, detections = [spot(50, 100)], [someone()]
+    images, detections = [spot(50, 100)], [people()]
     found = [
         HeatmapPose(PLAIN, write_heatmap_network(tmp_path, suffix), ComputeConfig(threads=1))(
             frames_of(images), detections
