@@ -56,11 +56,11 @@ def given(tmp_path: Path, **change: object) -> TrackConfig:
     )  # type: ignore[arg-type]
 
 
-def test_default_weights_are_all_in_the_catalogue() -> None:
+def test_default_weights_are_all_in_the_catalog() -> None:
     assert {name for names in DEFAULT_WEIGHTS.values() for name in names.values()} <= set(CATALOGUE)
 
 
-def test_python_and_the_command_line_have_the_same_default() -> None:
+def test_python_and_command_line_have_the_same_defaults() -> None:
     assert TrackConfig() == PRESETS[DEFAULT_PRESET]
 
 
@@ -72,7 +72,7 @@ def test_small_lies_in_the_package_and_the_other_presets_are_published(preset: s
         assert CATALOGUE[part.weights or DEFAULT_WEIGHTS[role][part.name]].in_package == (preset == "small")
 
 
-def test_given_boxes_and_keypoints_need_no_network(tmp_path: Path) -> None:
+def test_boxes_and_keypoints_from_a_file_need_no_network(tmp_path: Path) -> None:
     networks = build_networks(given(tmp_path))
     batch = [Frame(number, 0.0, np.zeros((8, 8, 3), np.uint8)) for number in (0, 1)]
     people = networks.detect(batch)
@@ -92,13 +92,13 @@ def test_given_boxes_and_keypoints_need_no_network(tmp_path: Path) -> None:
         ("reid", "kp", "Unknown ReID encoder 'kp'. Did you mean 'kpr'?"),
     ],
 )
-def test_an_unknown_name_is_told_with_the_nearest(role: str, name: str, hint: str) -> None:
+def test_an_unknown_name_is_an_error_with_the_nearest_name(role: str, name: str, hint: str) -> None:
     with pytest.raises(UserError) as caught:
         build_networks(TrackConfig(**{role: ComponentConfig(name)}))  # type: ignore[arg-type]
     assert str(caught.value).startswith(hint)
 
 
-def test_an_unknown_tracker_is_told_with_the_nearest() -> None:
+def test_an_unknown_tracker_is_an_error_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match=r"Unknown tracker 'bytetrac'. Did you mean 'bytetrack'\?"):
         build_tracker(ComponentConfig("bytetrac"), 25.0)
 
@@ -111,12 +111,12 @@ def test_trackers_are_built_with_their_options() -> None:
     assert isinstance(tracker, KprTracker) and tracker.config.momentum == 0.5
 
 
-def test_missing_published_weights_say_how_to_get_them() -> None:
+def test_the_error_for_missing_weights_names_the_download_command() -> None:
     with pytest.raises(WeightsError, match="kprtrack models get yolox-m-coco"):
         build_networks(PRESETS["balanced"])
 
 
-def test_missing_weights_of_the_last_part_are_told_before_the_first_is_loaded(
+def test_missing_weights_of_the_last_component_are_an_error_before_the_first_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "d.pth").write_bytes(b"damaged")
@@ -132,24 +132,24 @@ def test_missing_weights_of_the_last_part_are_told_before_the_first_is_loaded(
 @pytest.mark.parametrize(
     ("role", "name"), [("reid", "onnx"), ("pose", "heatmap"), ("detector", "ultralytics")]
 )
-def test_a_part_without_published_weights_asks_for_a_file(role: str, name: str) -> None:
+def test_a_component_without_default_weights_needs_a_file(role: str, name: str) -> None:
     with pytest.raises(UserError, match=f"--{role}-weights FILE"):
         weights_of(role, ComponentConfig(name))
 
 
 @pytest.mark.parametrize("role", ["detector", "pose"])
-def test_given_without_a_file_asks_for_one(role: str) -> None:
+def test_file_without_a_file_is_an_error(role: str) -> None:
     with pytest.raises(UserError, match=f"--{role} file needs a file: name one with --{role}-weights FILE"):
         weights_of(role, ComponentConfig("file"))
 
 
-def test_an_onnx_network_in_place_of_pytorch_weights_is_told(tmp_path: Path) -> None:
+def test_an_onnx_network_in_place_of_a_checkpoint_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "osnet.onnx").write_bytes(b"x")
     with pytest.raises(WeightsError, match="--reid onnx"):
         build_reid_encoder(ComponentConfig("kpr", str(tmp_path / "osnet.onnx")), ComputeConfig())
 
 
-def test_boxes_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_boxes_of_nan_are_an_error(tmp_path: Path) -> None:
     file = given_file(tmp_path, [1, 2, float("nan"), 4])
     with pytest.raises(InputError, match=r"given\.json"):
         build_networks(
@@ -175,7 +175,7 @@ def test_boxes_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
         ({"threads": 0}, "threads must be at least 1, not 0."),
     ],
 )
-def test_a_senseless_way_of_computing_is_refused(
+def test_an_impossible_compute_setting_is_an_error(
     tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UserError) as caught:
@@ -184,13 +184,13 @@ def test_a_senseless_way_of_computing_is_refused(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
-def test_a_gpu_that_is_not_there_is_told_and_nothing_falls_back(tmp_path: Path) -> None:
+def test_a_missing_gpu_is_an_error_without_fallback(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"this machine has no such device that torch can use. It has: cpu"):
         build_networks(given(tmp_path, device="cuda"))
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
-def test_full_memory_is_told_with_what_to_make_smaller(
+def test_full_memory_is_an_error_that_says_what_to_make_smaller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     class Full(Detector):
@@ -214,7 +214,7 @@ def test_full_memory_is_told_with_what_to_make_smaller(
         networks.detect([])
 
 
-def test_the_facts_say_which_file_each_part_runs_on(tmp_path: Path) -> None:
+def test_the_metadata_names_the_file_of_each_component(tmp_path: Path) -> None:
     metadata = build_networks(given(tmp_path)).metadata
     assert metadata["detector"]["file"] == "given.json"
     assert metadata["reid"] == {"name": "none"}

@@ -48,13 +48,15 @@ def test_values_of_the_right_type_are_taken() -> None:
         ({"mean": 5}, "mean must be 3 values in a row"),
     ],
 )
-def test_a_wrong_option_is_refused_in_words(options: dict[str, object], message: str) -> None:
+def test_a_wrong_option_is_an_error_that_says_what_is_expected(
+    options: dict[str, object], message: str
+) -> None:
     with pytest.raises(UserError) as caught:
         configure(Options, options)
     assert str(caught.value).startswith(message)
 
 
-def test_a_field_that_the_name_fixes_is_not_the_users_to_set() -> None:
+def test_a_field_fixed_by_the_name_is_no_option() -> None:
     with pytest.raises(UserError, match="Unknown option 'size'"):
         configure(partial(Options, size="x"), {"size": "s"})
 
@@ -82,13 +84,13 @@ def test_assignments_never_run_code() -> None:
 
 
 @pytest.mark.parametrize("text", ["high_score", "", "batch"])
-def test_an_assignment_without_equals_sign_is_refused(text: str) -> None:
+def test_an_assignment_without_equals_sign_is_an_error(text: str) -> None:
     with pytest.raises(UserError, match="not of the form key=value"):
         override(TrackConfig(), [text])
 
 
 @pytest.mark.parametrize("text", ["trackr.x=1", "=1", ".x=1", "bach=3"])
-def test_an_unknown_setting_is_refused(text: str) -> None:
+def test_an_unknown_setting_is_an_error(text: str) -> None:
     with pytest.raises(UserError, match="Unknown setting"):
         override(TrackConfig(), [text])
 
@@ -99,7 +101,7 @@ def test_later_assignments_win() -> None:
     assert config.tracker.options == {"a": 4, "b": 2}
 
 
-def test_options_go_when_the_part_is_exchanged_and_stay_when_it_is_named_again() -> None:
+def test_options_are_dropped_when_the_component_changes_and_kept_otherwise() -> None:
     config = TrackConfig(detector=ComponentConfig("yolox-m", "mine.pth", {"nms_iou": 0.6}))
     assert merge(config, {"detector": "yolox-s"}).detector == ComponentConfig("yolox-s")
     assert merge(config, {"detector": {"name": "yolox-m"}}).detector == config.detector
@@ -121,18 +123,18 @@ def test_a_config_file_changes_what_it_names(tmp_path: Path) -> None:
         ("a.txt", "device = 1", "Cannot read the config file"),
     ],
 )
-def test_a_broken_config_file_is_told(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_a_broken_config_file_is_an_error(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         load_config(tmp_path / name)
 
 
-def test_a_missing_config_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_config_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No config file at"):
         load_config(tmp_path / "none.py")
 
 
-def test_a_misspelt_key_in_a_config_file_is_told(tmp_path: Path) -> None:
+def test_a_misspelt_key_in_a_config_file_is_an_error_with_the_nearest_key(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("devise = 'cpu'\n")
     with pytest.raises(UserError, match=r"Unknown setting 'devise'. Did you mean 'device'\?"):
         load_config(tmp_path / "mine.py")

@@ -18,19 +18,19 @@ class LateTracker:
 
     output_delay_s = 0.3
 
-    def update(self, seen: Observation) -> Tracks:
-        [found] = [seen.detections]
+    def update(self, observation: Observation) -> Tracks:
+        [found] = [observation.detections]
         return Tracks(
-            seen.frame_number,
-            seen.time_s,
+            observation.frame_number,
+            observation.time_s,
             np.arange(len(found)) + 100,
             found.boxes,
             found.scores,
-            seen.poses.keypoints,
+            observation.poses.keypoints,
             np.full(len(found), np.nan, np.float32),
             np.full(len(found), np.nan, np.float32),
-            seen.embeddings.visible,
-            seen.embeddings.prompted,
+            observation.embeddings.visible,
+            observation.embeddings.prompted,
         )
 
     def finalize(self, tracks: Tracks) -> Tracks:
@@ -44,7 +44,7 @@ def test_every_frame_is_observed_once_in_order_whatever_the_batch(batch_size: in
     assert [one.detections.boxes[0, 0] for one in seen] == [2 + number for number in range(10)]
 
 
-def test_networks_never_see_more_frames_than_asked() -> None:
+def test_networks_get_at_most_batch_size_frames() -> None:
     sizes = []
 
     def detect(batch: list[Frame]) -> list[Detections]:
@@ -67,13 +67,13 @@ def test_frames_before_the_damage_are_observed() -> None:
     assert seen == [0, 1, 2]
 
 
-def test_a_network_that_forgets_a_frame_is_noticed() -> None:
+def test_a_network_that_omits_a_frame_is_an_error() -> None:
     forgetful = replace(fake_run.NETWORKS, detect=lambda batch: fake_run.detect(batch[1:]))
     with pytest.raises(ValueError, match="zip"):
         list(observe(fake_run.frames(3), forgetful, 3))
 
 
-def test_tracks_come_out_corrected_and_complete() -> None:
+def test_tracks_are_complete_and_corrected() -> None:
     tracks = list(track(observe(fake_run.frames(10), fake_run.NETWORKS), LateTracker()))
     assert [one.frame_number for one in tracks] == list(range(10))
     assert {tuple(one.ids.tolist()) for one in tracks} == {(1, 2)}
@@ -139,6 +139,6 @@ def test_two_walking_people_keep_their_identities() -> None:
     assert {tuple(one.ids.tolist()) for one in tracks} == {(1, 2)}
 
 
-def test_nobody_gives_empty_tracks() -> None:
+def test_frames_without_people_have_empty_tracks() -> None:
     tracks = list(track(observe(fake_run.frames(3), fake_run.NO_PEOPLE), KprTracker()))
     assert [len(one) for one in tracks] == [0, 0, 0]

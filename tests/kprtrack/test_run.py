@@ -62,7 +62,7 @@ def names(folder: Path) -> set[str]:
 ONE = TrackConfig(frames_at_once=1)
 
 
-def test_a_run_writes_every_frame_and_says_what_it_did(video: Path, tmp_path: Path) -> None:
+def test_a_run_writes_every_frame_and_counts_in_the_summary(video: Path, tmp_path: Path) -> None:
     out, drawn = tmp_path / "t.json", tmp_path / "d.mp4"
     summary = track_video(video, out, video_out=drawn, networks=fake_run.NETWORKS)
     tracks = read_tracks(out)
@@ -74,7 +74,7 @@ def test_a_run_writes_every_frame_and_says_what_it_did(video: Path, tmp_path: Pa
     assert (summary.out, summary.stopped) == (out, None)
 
 
-def test_the_result_says_who_was_prompted(video: Path, tmp_path: Path) -> None:
+def test_the_result_stores_which_detections_were_prompted(video: Path, tmp_path: Path) -> None:
     track_video(video, tmp_path / "t.json", networks=fake_run.NETWORKS)
     assert [frame.prompted.tolist() for frame in read_tracks(tmp_path / "t.json").frames] == [
         [True, False]
@@ -102,7 +102,7 @@ def test_frame_numbers_of_a_strided_span_are_those_of_the_video(video: Path, tmp
     assert [frame.frame_number for frame in read_tracks(tmp_path / "t.json").frames] == [3, 6, 9]
 
 
-def test_a_drawn_video_alone_is_enough(video: Path, tmp_path: Path) -> None:
+def test_an_annotated_video_alone_is_enough(video: Path, tmp_path: Path) -> None:
     summary = track_video(video, None, video_out=tmp_path / "d.mp4", networks=fake_run.NETWORKS)
     assert names(tmp_path) == {"walk.mp4", "d.mp4"}
     assert summary.out == tmp_path / "d.mp4"
@@ -207,7 +207,7 @@ def test_a_video_is_never_replaced_by_its_own_result(video: Path, tmp_path: Path
     assert names(tmp_path) == {"walk.mp4", "link.mp4"}
 
 
-def test_given_boxes_are_never_replaced_by_the_tracks_made_from_them(video: Path, tmp_path: Path) -> None:
+def test_a_file_of_boxes_is_never_replaced_by_its_tracks(video: Path, tmp_path: Path) -> None:
     boxes = tmp_path / "boxes.json"
     boxes.write_text("[]")
     config = TrackConfig(detector=ComponentConfig("file", str(boxes)))
@@ -216,7 +216,7 @@ def test_given_boxes_are_never_replaced_by_the_tracks_made_from_them(video: Path
     assert boxes.read_text() == "[]"
 
 
-def test_what_cannot_be_written_is_told_before_a_network_is_loaded(video: Path, tmp_path: Path) -> None:
+def test_unwritable_output_is_an_error_before_a_network_is_loaded(video: Path, tmp_path: Path) -> None:
     # No networks are handed in and the store is empty: loading would end with WeightsError.
     with pytest.raises(OutputError, match="there is no folder"):
         track_video(video, tmp_path / "no" / "t.json")
@@ -235,7 +235,7 @@ def test_what_cannot_be_written_is_told_before_a_network_is_loaded(video: Path, 
     assert names(tmp_path) == {"walk.mp4"}
 
 
-def test_a_missing_video_is_told_before_a_network_is_loaded(tmp_path: Path) -> None:
+def test_a_missing_video_is_an_error_before_a_network_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         track_video(tmp_path / "none.mp4", tmp_path / "t.json")
 

@@ -1,8 +1,8 @@
-"""Invented videos whose truth is known: who is in every box, for the tests of the trackers.
+"""Invented videos whose truth is known: track_ids is in every box, for the tests of the trackers.
 
 Run as a program it writes the golden scene again: `python tests/support/scenes.py`, from the root, with the
 project installed. The settings in the golden file are kept, so new defaults do not change it; a changed rule
-of pairing, learning, birth, hindsight or recognition may. Look at the difference before committing it.
+of pairing, learning, birth, corrector or recognition may. Look at the difference before committing it.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Film:
-    """A scene as the networks see it; actors[f][i] is who detection i of frame f shows."""
+    """A scene as the networks see it; actors[f][i] is track_ids detection i of frame f shows."""
 
     frames: list[Observation]
     actors: list[list[int]]
@@ -48,16 +48,18 @@ class Film:
         """Only every `step`-th frame, as with `--stride`."""
         return Film(self.frames[::step], self.actors[::step])
 
-    def without_looks(self) -> "Film":
+    def without_embeddings(self) -> "Film":
         """The same as it is with `reid none`."""
-        return self.with_looks(lambda one: np.zeros((len(one), 0, 0), np.float32))
+        return self.with_features(lambda one: np.zeros((len(one), 0, 0), np.float32))
 
-    def with_looks(self, features: Callable[[Observation], np.ndarray]) -> "Film":
+    def with_features(self, features: Callable[[Observation], np.ndarray]) -> "Film":
         """The same with an encoder that says features(frame) [N, P, D], all of it visible."""
         frames = []
         for one in self.frames:
-            seen = features(one)
-            embeddings = Appearance(seen, np.ones(seen.shape[:2], bool), one.embeddings.prompted)
+            observation = features(one)
+            embeddings = Appearance(
+                observation, np.ones(observation.shape[:2], bool), one.embeddings.prompted
+            )
             frames.append(Observation(one.frame_number, one.time_s, one.detections, one.poses, embeddings))
         return Film(frames, self.actors)
 
@@ -67,12 +69,12 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def strangers(count: int, seed: int = 0) -> np.ndarray:
-    """[count, P, D] looks of people who have nothing in common."""
+def random_embeddings(count: int, seed: int = 0) -> np.ndarray:
+    """[count, P, D] looks of people track_ids have nothing in common."""
     return unit(np.random.default_rng(seed).normal(size=(count, PARTS, DIMENSIONS)))
 
 
-def lookalike(embeddings: np.ndarray, distance: float, seed: int = 1) -> np.ndarray:
+def similar_embedding(embeddings: np.ndarray, distance: float, seed: int = 1) -> np.ndarray:
     """[P, D] looks at exactly this cosine distance from `looks` in every part."""
     other = np.random.default_rng(seed).normal(size=embeddings.shape)
     other = unit(other - (other * embeddings).sum(-1, keepdims=True) * embeddings)
@@ -98,7 +100,7 @@ def walk(
     return at
 
 
-def one_after_another(*paths: Way) -> Way:
+def first_visible(*paths: Way) -> Way:
     """The first of the paths that is in sight."""
     return lambda time_s: next((place for path in paths if (place := path(time_s)) is not None), None)
 
@@ -108,7 +110,7 @@ def film(
 ) -> Film:
     """The scene at `fps` frames per second; its seed is the actor and the time, whatever the frame rate.
 
-    noise: length of the error of every part. contaminated: who is hidden looks like who hides it.
+    noise: length of the error of every part. contaminated: track_ids is hidden looks like track_ids hides it.
     """
     frames, cast = [], []
     for number in range(round(duration_s * fps)):
@@ -160,7 +162,7 @@ def _pose(row: int, box: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _mixed(features: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Looks of who stands behind (feet higher up), mixed with those in front by what they hide."""
+    """Looks of track_ids stands behind (feet higher up), mixed with those in front by what they hide."""
     mixed = features.copy()
     for behind, front in np.argwhere(boxes[:, None, 3] < boxes[None, :, 3]):
         sides = np.minimum(boxes[behind, 2:], boxes[front, 2:]) - np.maximum(
@@ -183,14 +185,14 @@ def identities(film: Film, tracks: Iterable[Tracks]) -> dict[int, list[int]]:
     ids are positive and unique.
     """
     found: dict[int, list[int]] = {}
-    for seen, cast, said in zip(film.frames, film.actors, tracks, strict=True):
-        assert (said.frame_number, said.time_s) == (seen.frame_number, seen.time_s)
-        rows = [_row_of(box, seen.detections.boxes) for box in said.boxes]
+    for observation, cast, tracks_out in zip(film.frames, film.actors, tracks, strict=True):
+        assert (tracks_out.frame_number, tracks_out.time_s) == (observation.frame_number, observation.time_s)
+        rows = [_row_of(box, observation.detections.boxes) for box in tracks_out.boxes]
         assert len(set(rows)) == len(rows)
-        assert (said.ids > 0).all() and len(set(said.ids.tolist())) == len(said)
-        assert said.scores.tolist() == seen.detections.scores[rows].tolist()
-        assert np.array_equal(said.keypoints, seen.poses.keypoints[rows])
-        number_of = dict(zip(rows, said.ids.tolist(), strict=True))
+        assert (tracks_out.ids > 0).all() and len(set(tracks_out.ids.tolist())) == len(tracks_out)
+        assert tracks_out.scores.tolist() == observation.detections.scores[rows].tolist()
+        assert np.array_equal(tracks_out.keypoints, observation.poses.keypoints[rows])
+        number_of = dict(zip(rows, tracks_out.ids.tolist(), strict=True))
         for row, actor in enumerate(cast):
             found.setdefault(actor, []).append(number_of.get(row, 0))
     return found
@@ -201,15 +203,15 @@ def _row_of(box: np.ndarray, boxes: np.ndarray) -> int:
     return row
 
 
-def who(film: Film, config: KprTrackerConfig | None = None) -> dict[int, list[int]]:
+def track_ids(film: Film, config: KprTrackerConfig | None = None) -> dict[int, list[int]]:
     """`identities` of what `follow` says of the film."""
     return identities(film, run_tracker(film, config))
 
 
 def golden_film() -> Film:
-    """100 frames: a crossing, somebody who leaves and returns, a low score, hidden parts, a passer-by."""
-    embeddings = strangers(6, 7)
-    away = one_after_another(walk(900, 300, end_s=3), walk(500, 300, 20, start_s=6.5))
+    """100 frames: a crossing, somebody track_ids leaves and returns, a low score, hidden parts, a passer-by."""
+    embeddings = random_embeddings(6, 7)
+    away = first_visible(walk(900, 300, end_s=3), walk(500, 300, 20, start_s=6.5))
     half = (True, True, False, False, True)
     actors = [
         Actor(embeddings[0], walk(100, 95, 80)),
@@ -225,14 +227,16 @@ def golden_film() -> Film:
 
 
 def digest(tracks: Iterable[Tracks]) -> str:
-    """SHA-256 of all boxes, in the order in which they are said."""
-    return hashlib.sha256(b"".join(said.boxes.astype("<f4").tobytes() for said in tracks)).hexdigest()
+    """SHA-256 of all boxes, in the order in which they are tracks_out."""
+    return hashlib.sha256(
+        b"".join(tracks_out.boxes.astype("<f4").tobytes() for tracks_out in tracks)
+    ).hexdigest()
 
 
 def golden(config: KprTrackerConfig) -> dict[str, object]:
     """What the golden file holds."""
     tracks = run_tracker(golden_film(), config)
-    ids = [said.ids.tolist() for said in tracks]
+    ids = [tracks_out.ids.tolist() for tracks_out in tracks]
     return {"config": asdict(config), "boxes_sha256": digest(tracks), "ids": ids}
 
 

@@ -124,7 +124,7 @@ def test_a_pickle_cannot_alter_the_reader(tmp_path: Path) -> None:
     assert read_checkpoint(path).tensors["a"].tolist() == [1]
 
 
-def test_refusal_names_what_would_run(tmp_path: Path) -> None:
+def test_the_error_names_what_would_run(tmp_path: Path) -> None:
     path = write(tmp_path / "w.pth", {"state_dict": {}, "x": Runs(os.system, "true")})
     with pytest.raises(WeightsError, match=r"Refuses to open .*w\.pth: it would run (posix|nt)\.system"):
         read_checkpoint(path)

@@ -20,7 +20,7 @@ REAL = {
     "TUD-Stadtmitte": ("default", "low_thresh"),
     "ETH-Sunnyday": ("default", "low_thresh"),
 }
-WALL = (100, 100, 140, 200)  # a person who does not move
+WALL = (100, 100, 140, 200)  # a person track_ids does not move
 FAR = (500, 100, 540, 200)
 
 
@@ -93,7 +93,7 @@ def test_float32_detections_give_the_same_identities(synthetic: dict) -> None:
         assert tracks.ids.tolist() == [row[0] for row in official]
 
 
-def test_boxes_put_out_are_the_detectors_own(synthetic: dict) -> None:
+def test_output_boxes_are_those_of_the_detector(synthetic: dict) -> None:
     tracker = ByteTrack(ByteTrackConfig(), 30)
     for number, rows in enumerate(synthetic["detections_xyxy_score"]):
         tracks = tracker.update(observe(number, np.array(rows)))
@@ -102,7 +102,7 @@ def test_boxes_put_out_are_the_detectors_own(synthetic: dict) -> None:
 
 
 @pytest.mark.parametrize(("max_lost_frames", "last_gap"), [(30, 32), (5, 7), (1, 3), (0, 3)])
-def test_a_lost_person_is_found_again_up_to_two_frames_late(max_lost_frames: int, last_gap: int) -> None:
+def test_a_lost_track_is_matched_up_to_two_frames_late(max_lost_frames: int, last_gap: int) -> None:
     def after(gap: int) -> list[int]:
         tracker = ByteTrack(ByteTrackConfig(max_lost_s=max_lost_frames / 30), 30)
         seen = [person(WALL)]
@@ -112,7 +112,7 @@ def test_a_lost_person_is_found_again_up_to_two_frames_late(max_lost_frames: int
     assert after(last_gap + 1) == [2]
 
 
-def test_whoever_was_found_on_the_extra_frame_is_gone_at_the_next_miss() -> None:
+def test_a_track_matched_on_the_extra_frame_is_removed_when_next_unmatched() -> None:
     def after(gap: int) -> list[int]:
         seen = [person(WALL)]
         tracker = ByteTrack(ByteTrackConfig(max_lost_s=5 / 30), 30)
@@ -126,7 +126,7 @@ def test_whoever_was_found_on_the_extra_frame_is_gone_at_the_next_miss() -> None
     ("fps", "max_lost_s", "last_gap"),
     [(30, 1, 32), (15, 1, 17), (29.97, 1, 31), (100, 0.29, 31)],  # 100 × 0.29 is 28.999999999999996
 )
-def test_memory_is_counted_in_frames_of_the_source(fps: float, max_lost_s: float, last_gap: int) -> None:
+def test_max_lost_s_is_counted_in_frames_of_the_source(fps: float, max_lost_s: float, last_gap: int) -> None:
     seen = [person(WALL)]
     for gap, expected in ((last_gap, [1]), (last_gap + 1, [2])):
         frames = [seen, seen, *[[]] * (gap - 1), seen, seen]
@@ -165,9 +165,7 @@ def test_third_stage_needs_overlap_times_score_above_three_tenths(shift: int, ex
         (13, 4, [[2], [2]]),  # IoU 0.80, and not the 0.85 of a double
     ],
 )
-def test_of_two_in_one_place_the_longer_lived_stays(
-    born: int, nearest: int, expected: list[list[int]]
-) -> None:
+def test_of_two_duplicate_tracks_the_older_stays(born: int, nearest: int, expected: list[list[int]]) -> None:
     # Somebody stands until frame 8; a walker, 10 pixels a frame, is nearest to that place in frame 20.
     frames: list[list[tuple[float, ...]]] = [[] for _ in range(22)]
     for number in range(9):
@@ -177,17 +175,17 @@ def test_of_two_in_one_place_the_longer_lived_stays(
     assert ids(frames)[20:] == expected
 
 
-def test_newcomers_show_at_once_in_the_first_frame_and_later_only_when_seen_twice() -> None:
+def test_tracks_are_confirmed_at_once_in_the_first_frame_and_later_by_a_second_match() -> None:
     first, second = person(WALL), person(FAR)
     assert ids([[first], [first, second], [first, second]]) == [[1], [1], [1, 2]]
 
 
-def test_an_identity_is_spent_on_somebody_seen_only_once() -> None:
+def test_an_unconfirmed_track_uses_up_an_id() -> None:
     stays, ghost, late = person(WALL), person(FAR), person((800, 100, 840, 200))
     assert ids([[stays], [stays, ghost], [stays], [stays, late], [stays, late]])[-1] == [1, 3]
 
 
-def test_a_weak_detection_continues_somebody_but_starts_nobody() -> None:
+def test_a_low_score_continues_a_track_but_starts_none() -> None:
     strong, weak = person(WALL), person(WALL, 0.3)
     assert ids([[strong], [weak], [weak]]) == [[1], [1], [1]]
     assert ids([[weak], [weak], [weak]]) == [[], [], []]
@@ -199,11 +197,11 @@ def test_a_score_equal_to_a_threshold_or_below_the_lowest_is_no_detection(score:
 
 
 @pytest.mark.parametrize(("score", "expected"), [(0.71, [1]), (0.69, [])])
-def test_a_birth_needs_a_tenth_more_than_the_threshold(score: float, expected: list[int]) -> None:
+def test_a_new_track_needs_a_score_a_tenth_above_the_threshold(score: float, expected: list[int]) -> None:
     assert ids([[person(WALL, score)]]) == [expected]
 
 
-def test_a_lost_person_needs_a_strong_detection_to_come_back() -> None:
+def test_a_lost_track_is_matched_only_by_a_high_score() -> None:
     strong, weak = [person(WALL)], [person(WALL, 0.3)]
     assert ids([strong, strong, [], weak, strong]) == [[1], [1], [], [], [1]]
 
@@ -224,7 +222,7 @@ def test_boxes_without_area_are_ignored() -> None:
     assert ids([[person(flat), person(WALL), person(reversed_box)]] * 2) == [[1], [1]]
 
 
-def test_poses_and_looks_come_from_the_row_of_the_detection() -> None:
+def test_poses_and_visibilities_are_those_of_the_detection() -> None:
     rows = np.array([person(FAR, 0.05), person(FAR), person(WALL)], np.float32)
     keypoints = np.arange(3 * 17 * 3, dtype=np.float32).reshape(3, 17, 3)
     visible = np.array([[True, True], [True, False], [False, True]])
@@ -251,12 +249,12 @@ def test_tracks_handed_out_do_not_change_later() -> None:
 @pytest.mark.parametrize(
     "settings", [{"track_thresh": 1.2}, {"match_thresh": -0.1}, {"max_lost_s": -1}, {"max_lost_s": np.nan}]
 )
-def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
+def test_impossible_settings_are_errors(settings: dict[str, float]) -> None:
     with pytest.raises(UserError, match=f"{next(iter(settings))} is"):
         ByteTrackConfig(**settings)
 
 
 @pytest.mark.parametrize("fps", [0, -30, np.inf, np.nan])
-def test_an_impossible_frame_rate_is_refused(fps: float) -> None:
+def test_an_impossible_frame_rate_is_an_error(fps: float) -> None:
     with pytest.raises(UserError, match="frame rate"):
         ByteTrack(ByteTrackConfig(), fps)

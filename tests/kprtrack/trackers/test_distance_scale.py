@@ -1,4 +1,4 @@
-"""How far apart strangers are, learned from people seen at once."""
+"""How far apart random_embeddings are, learned from people observation at once."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from kprtrack.trackers.distance_scale import DistanceScale
 
 
 def frame(people: int, same: float, other: float) -> tuple[np.ndarray, np.ndarray]:
-    """Distances and overlaps of people who each stand where they were foreseen."""
+    """Distances and overlaps of people track_ids each stand where they were foreseen."""
     sure = np.eye(people, dtype=bool)
     return np.where(sure, same, other).astype(np.float32), sure.astype(np.float32)
 
@@ -37,22 +37,22 @@ def test_the_scale_of_an_encoder_is_found(same: float, other: float) -> None:
     assert scale.discriminability == pytest.approx(1 - same / other, abs=0.03)
 
 
-def test_an_encoder_that_tells_nobody_apart_is_not_trusted() -> None:
+def test_an_encoder_that_does_not_separate_people_has_no_discriminability() -> None:
     # The first guess still counts for 1 in 100 when learning ends.
     assert learned(4, 0.5, 0.5).discriminability < 0.05
 
 
-def test_an_encoder_that_is_worse_than_chance_is_not_trusted() -> None:
+def test_an_encoder_worse_than_chance_has_no_discriminability() -> None:
     assert learned(4, 0.6, 0.3).discriminability == 0
 
 
-def test_before_anything_is_seen_trust_and_scale_are_guesses_between_bounds() -> None:
+def test_the_prior_is_between_the_bounds() -> None:
     scale = DistanceScale()
     assert 0 < scale.intra_identity < scale.inter_identity_lower_bound <= scale.inter_identity < 2
     assert 0 < scale.discriminability < 1
 
 
-def test_a_few_pairs_move_the_guess_only_a_little() -> None:
+def test_a_few_pairs_change_the_prior_only_a_little() -> None:
     before, after = DistanceScale().inter_identity, learned(2, 0.08, 1.2, frames=1).inter_identity
     assert before < after < before + 0.1
 
@@ -63,14 +63,14 @@ def test_a_fixed_scale_is_used_as_it_is() -> None:
     assert numbers(scale) == (0, 0.7, 0.7, 1)
 
 
-def test_constant_looks_leave_the_scale_above_zero() -> None:
+def test_constant_embeddings_leave_the_scale_above_zero() -> None:
     scale = learned(4, 0.0, 0.0)
     assert scale.inter_identity > 0 and scale.inter_identity_lower_bound > 0
     assert np.isfinite(numbers(scale)).all()
 
 
 def test_with_one_person_at_a_time_the_bounds_enclose_the_unknown() -> None:
-    """A calm encoder may have strangers at 7 times its own noise or as far as it was first assumed."""
+    """A calm encoder may have random_embeddings at 7 times its own noise or as far as it was first assumed."""
     scale = learned(1, 0.01, 0.0)
     assert scale.inter_identity_lower_bound == pytest.approx(0.07, abs=0.01)
     assert scale.inter_identity == pytest.approx(0.55)
@@ -86,19 +86,19 @@ def test_with_one_person_at_a_time_the_bounds_enclose_the_unknown() -> None:
         np.full((2, 2), 0.6),
     ],
 )
-def test_nothing_is_learned_where_position_does_not_tell_who_is_who(overlap: np.ndarray) -> None:
+def test_pairs_with_ambiguous_position_are_left_out(overlap: np.ndarray) -> None:
     scale = DistanceScale()
     scale.update(np.full((2, 2), 0.9, np.float32), overlap.astype(np.float32))
     assert numbers(scale) == numbers(DistanceScale())
 
 
-def test_pairs_without_a_common_part_teach_nothing() -> None:
+def test_pairs_without_a_common_part_are_left_out() -> None:
     scale = DistanceScale()
     scale.update(np.full((3, 3), np.inf, np.float32), np.eye(3, dtype=np.float32))
     assert numbers(scale) == numbers(DistanceScale())
 
 
-def test_a_stranger_without_a_common_part_is_left_out_of_the_mean() -> None:
+def test_an_inter_identity_pair_without_a_common_part_is_left_out_of_the_mean() -> None:
     distance, overlap = frame(3, 0.1, 0.9)
     distance[0, 1] = np.inf
     scale = DistanceScale()
@@ -108,13 +108,13 @@ def test_a_stranger_without_a_common_part_is_left_out_of_the_mean() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 3)])
-def test_frames_without_people_teach_nothing(shape: tuple[int, int]) -> None:
+def test_frames_without_people_change_nothing(shape: tuple[int, int]) -> None:
     scale = DistanceScale()
     scale.update(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
     assert numbers(scale) == numbers(DistanceScale())
 
 
-def test_looks_do_not_decide_who_is_who() -> None:
-    """People who overlap with the place foreseen count as themselves, however they look."""
+def test_identity_is_decided_by_position_alone() -> None:
+    """People track_ids overlap with the place foreseen count as themselves, however they look."""
     scale = learned(3, 0.9, 0.1)
     assert scale.intra_identity == pytest.approx(0.9, abs=0.01)

@@ -19,7 +19,7 @@ def box(x: float, y: float, aspect: float, height: float) -> np.ndarray:
 
 
 def walkers(count: int = 3) -> BoxMotion:
-    """People with a speed: everyone was seen twice, a step apart."""
+    """People with a speed: everyone was observation twice, a step apart."""
     motion = BoxMotion()
     motion.add(np.concatenate([box(100.0 * i, 50, 0.4, 80 + i) for i in range(count)]))
     motion.predict()
@@ -53,7 +53,7 @@ def test_every_step_equals_the_official_filter(steps: list[dict]) -> None:
         np.testing.assert_allclose(full_covariance(motion), step["cov"], rtol=0, atol=1e-9)
 
 
-def test_a_new_person_is_where_it_was_detected() -> None:
+def test_a_new_track_is_at_its_detection() -> None:
     motion = BoxMotion()
     detected = np.array([[10, 20, 50, 120], [300, 40, 340.5, 90]], np.float32)
     motion.add(detected)
@@ -61,7 +61,7 @@ def test_a_new_person_is_where_it_was_detected() -> None:
     assert len(motion) == 2
 
 
-def test_somebody_who_walked_walks_on() -> None:
+def test_a_moving_track_keeps_its_velocity() -> None:
     motion = walkers(1)
     before = motion.boxes[0]
     motion.predict(10)
@@ -90,7 +90,7 @@ def test_uncertainty_grows_and_stays_a_covariance(frames: float) -> None:
 
 
 @pytest.mark.parametrize("rows", [np.array([2]), np.array([False, False, True])])
-def test_time_passes_for_the_named_people_only(rows: np.ndarray) -> None:
+def test_only_the_given_rows_are_predicted(rows: np.ndarray) -> None:
     motion, everybody, before = walkers(), walkers(), walkers()
     motion.predict(rows=rows)
     everybody.predict()
@@ -100,14 +100,14 @@ def test_time_passes_for_the_named_people_only(rows: np.ndarray) -> None:
     assert (motion.covariances[:2] == before.covariances[:2]).all()
 
 
-def test_a_correction_moves_its_own_person_only() -> None:
+def test_an_update_moves_its_own_track_only() -> None:
     motion, before = walkers(), walkers()
     motion.update(np.array([1]), box(130, 60, 0.4, 85))
     changed = (motion.means != before.means).any((1, 2))
     assert changed.tolist() == [False, True, False]
 
 
-def test_people_corrected_together_end_like_people_corrected_alone() -> None:
+def test_tracks_updated_together_equal_tracks_updated_alone() -> None:
     detected = np.concatenate((box(210, 50, 0.5, 90), box(7, 55, 0.4, 82)))
     together, alone = walkers(), walkers()
     together.update(np.array([2, 0]), detected)
@@ -117,7 +117,7 @@ def test_people_corrected_together_end_like_people_corrected_alone() -> None:
     assert (together.covariances == alone.covariances).all()
 
 
-def test_whoever_is_lost_does_not_grow() -> None:
+def test_a_lost_track_keeps_its_height() -> None:
     motion = BoxMotion()
     motion.add(box(0, 0, 0.4, 80))
     motion.predict()
@@ -128,7 +128,7 @@ def test_whoever_is_lost_does_not_grow() -> None:
     np.testing.assert_allclose(np.diff(motion.boxes[:, 1::2]), before)
 
 
-def test_kept_people_take_the_given_order() -> None:
+def test_kept_tracks_take_the_given_order() -> None:
     motion = walkers()
     before = motion.boxes
     motion.keep(np.array([2, 0]))
@@ -137,7 +137,7 @@ def test_kept_people_take_the_given_order() -> None:
     assert (motion.boxes == before[[0]]).all()
 
 
-def test_nobody_can_be_predicted_corrected_and_kept() -> None:
+def test_no_tracks_can_be_predicted_updated_and_kept() -> None:
     motion = BoxMotion()
     motion.add(np.zeros((0, 4), np.float32))
     motion.predict(3)
@@ -146,7 +146,7 @@ def test_nobody_can_be_predicted_corrected_and_kept() -> None:
     assert motion.boxes.shape == (0, 4)
 
 
-def test_looking_at_the_state_cannot_change_it() -> None:
+def test_returned_arrays_are_copies() -> None:
     motion = walkers()
     motion.means[:] = 0
     motion.covariances[:] = 0

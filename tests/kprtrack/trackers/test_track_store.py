@@ -3,13 +3,13 @@
 from dataclasses import fields
 
 import numpy as np
-from support.scenes import PARTS, Actor, film, strangers, walk
+from support.scenes import PARTS, Actor, film, random_embeddings, walk
 
 from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Observation
 from kprtrack.trackers.track_store import TrackStore
 
-LOOKS = strangers(4)
+EMBEDDINGS = random_embeddings(4)
 EVERYBODY = np.array([0, 1, 2])
 CLEAR = np.ones(3, bool)
 
@@ -18,9 +18,9 @@ def three_people(time_s: float = 0.0) -> Observation:
     """Three people; the part 0 of the second is hidden."""
     hidden = (False, *[True] * (PARTS - 1))
     actors = [
-        Actor(LOOKS[0], walk(100, speed=10), 0.5),
-        Actor(LOOKS[1], walk(300, speed=10), 0.6, hidden),
-        Actor(LOOKS[2], walk(500, speed=10), 0.7),
+        Actor(EMBEDDINGS[0], walk(100, speed=10), 0.5),
+        Actor(EMBEDDINGS[1], walk(300, speed=10), 0.6, hidden),
+        Actor(EMBEDDINGS[2], walk(500, speed=10), 0.7),
     ]
     return film(actors, 5, noise=0).frames[round(time_s * 10)]
 
@@ -32,31 +32,31 @@ def remembered(clear: np.ndarray = CLEAR) -> TrackStore:
 
 
 def embeddings(features: np.ndarray, visible: np.ndarray | None = None) -> Appearance:
-    seen = np.ones(features.shape[:2], bool) if visible is None else visible
-    return Appearance(features, seen, np.ones(len(features), bool))
+    observation = np.ones(features.shape[:2], bool) if visible is None else visible
+    return Appearance(features, observation, np.ones(len(features), bool))
 
 
-def test_nobody_is_remembered_at_first() -> None:
+def test_a_new_store_is_empty() -> None:
     assert len(TrackStore()) == 0
 
 
-def test_adding_nobody_changes_nothing() -> None:
+def test_adding_no_track_changes_nothing() -> None:
     people = TrackStore()
     people.add(three_people(), np.zeros(0, int), np.zeros(0, int), np.zeros(0, bool))
     assert len(people) == 0 and people.embeddings is None
 
 
-def test_the_rows_of_everything_belong_to_the_same_person() -> None:
-    people, seen = remembered(), three_people()
+def test_row_i_is_the_same_track_in_every_array() -> None:
+    people, observation = remembered(), three_people()
     assert people.ids.tolist() == [7, -8, 9]
-    assert people.best_scores.tolist() == seen.detections.scores.tolist()
-    assert np.array_equal(people.keypoints, seen.poses.keypoints)
-    assert np.array_equal(people.embeddings_of(EVERYBODY).visible, seen.embeddings.visible)
-    np.testing.assert_allclose(people.motion.boxes, seen.detections.boxes)
+    assert people.best_scores.tolist() == observation.detections.scores.tolist()
+    assert np.array_equal(people.keypoints, observation.poses.keypoints)
+    assert np.array_equal(people.embeddings_of(EVERYBODY).visible, observation.embeddings.visible)
+    np.testing.assert_allclose(people.motion.boxes, observation.detections.boxes)
 
 
-def test_forgetting_somebody_leaves_the_rows_of_the_others_together() -> None:
-    people, seen = remembered(), three_people()
+def test_removing_a_track_keeps_the_rows_of_the_others_together() -> None:
+    people, observation = remembered(), three_people()
     people.keep(np.array([False, True, True]))
     assert people.ids.tolist() == [-8, 9]
     arrays = [
@@ -65,12 +65,12 @@ def test_forgetting_somebody_leaves_the_rows_of_the_others_together() -> None:
     assert (
         {len(one) for one in arrays} == {2} == {len(people.embeddings_of(np.arange(2))), len(people.motion)}
     )
-    assert np.array_equal(people.keypoints, seen.poses.keypoints[1:])
-    assert np.array_equal(people.embeddings_of(np.arange(2)).features, seen.embeddings.features[1:])
-    np.testing.assert_allclose(people.motion.boxes, seen.detections.boxes[1:])
+    assert np.array_equal(people.keypoints, observation.poses.keypoints[1:])
+    assert np.array_equal(people.embeddings_of(np.arange(2)).features, observation.embeddings.features[1:])
+    np.testing.assert_allclose(people.motion.boxes, observation.detections.boxes[1:])
 
 
-def test_seeing_people_moves_them_and_leaves_their_looks_alone() -> None:
+def test_update_state_moves_tracks_and_keeps_their_embeddings() -> None:
     people, later = remembered(), three_people(1.0)
     before = people.embeddings_of(EVERYBODY)
     people.update_state(np.array([2, 0]), later, np.array([2, 0]))
@@ -90,8 +90,8 @@ def test_the_best_score_is_kept() -> None:
 def test_the_first_looks_count_as_much_as_the_second() -> None:
     """Until there is a past to weigh, the average is the plain mean."""
     people = remembered()
-    people.update_embedding(np.array([0]), embeddings(LOOKS[3:4]), 0.9)
-    mean = LOOKS[0] + LOOKS[3]
+    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4]), 0.9)
+    mean = EMBEDDINGS[0] + EMBEDDINGS[3]
     mean /= np.linalg.norm(mean, axis=-1, keepdims=True)
     np.testing.assert_allclose(people.embeddings_of(np.array([0])).features[0], mean, atol=1e-6)
     assert people.updates.tolist() == [2, 1, 1]
@@ -100,9 +100,9 @@ def test_the_first_looks_count_as_much_as_the_second() -> None:
 def test_the_past_weighs_no_more_than_the_momentum() -> None:
     people = remembered()
     for _ in range(30):
-        people.update_embedding(np.array([0]), embeddings(LOOKS[:1]), 0.9)
-    people.update_embedding(np.array([0]), embeddings(LOOKS[3:4]), 0.9)
-    mixed = 0.9 * LOOKS[0] + 0.1 * LOOKS[3]
+        people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[:1]), 0.9)
+    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4]), 0.9)
+    mixed = 0.9 * EMBEDDINGS[0] + 0.1 * EMBEDDINGS[3]
     mixed /= np.linalg.norm(mixed, axis=-1, keepdims=True)
     np.testing.assert_allclose(people.embeddings_of(np.array([0])).features[0], mixed, atol=1e-5)
 
@@ -110,32 +110,32 @@ def test_the_past_weighs_no_more_than_the_momentum() -> None:
 def test_a_hidden_part_is_not_learned_and_stays_known() -> None:
     people = remembered()
     visible = np.arange(PARTS)[None] > 1
-    people.update_embedding(np.array([0]), embeddings(LOOKS[3:4], visible), 0.9)
+    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4], visible), 0.9)
     learned = people.embeddings_of(np.array([0]))
-    assert np.array_equal(learned.features[0, :2], LOOKS[0, :2])
-    assert not np.allclose(learned.features[0, 2:], LOOKS[0, 2:])
+    assert np.array_equal(learned.features[0, :2], EMBEDDINGS[0, :2])
+    assert not np.allclose(learned.features[0, 2:], EMBEDDINGS[0, 2:])
     assert learned.visible.all()
 
 
 def test_a_part_seen_for_the_first_time_is_taken_as_it_is() -> None:
     people = remembered()
-    people.update_embedding(np.array([1]), embeddings(LOOKS[3:4]), 0.9)
+    people.update_embedding(np.array([1]), embeddings(EMBEDDINGS[3:4]), 0.9)
     learned = people.embeddings_of(np.array([1]))
-    np.testing.assert_allclose(learned.features[0, 0], LOOKS[3, 0], atol=1e-6)
+    np.testing.assert_allclose(learned.features[0, 0], EMBEDDINGS[3, 0], atol=1e-6)
     assert learned.visible.all()
 
 
 def test_looks_of_the_first_clear_sight_replace_those_of_a_covered_one() -> None:
     people = remembered(np.array([False, True, True]))
-    people.update_embedding(np.array([0]), embeddings(LOOKS[3:4]), 0.9)
-    np.testing.assert_allclose(people.embeddings_of(np.array([0])).features[0], LOOKS[3], atol=1e-6)
+    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4]), 0.9)
+    np.testing.assert_allclose(people.embeddings_of(np.array([0])).features[0], EMBEDDINGS[3], atol=1e-6)
     assert people.updates.tolist() == [1, 1, 1]
 
 
 def test_parts_seen_only_while_covered_are_forgotten_at_the_first_clear_sight() -> None:
     people = remembered(np.array([False, True, True]))
     visible = np.arange(PARTS)[None] > 1
-    people.update_embedding(np.array([0]), embeddings(LOOKS[3:4], visible), 0.9)
+    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4], visible), 0.9)
     assert np.array_equal(people.embeddings_of(np.array([0])).visible, visible)
 
 
@@ -146,9 +146,9 @@ def test_an_empty_frame_that_knows_no_size_of_looks_teaches_nothing() -> None:
 
 
 def test_people_without_looks_are_remembered() -> None:
-    seen = three_people()
+    observation = three_people()
     people = TrackStore()
-    bare = Observation(0, 0.0, seen.detections, seen.poses, empty_appearance(3))
+    bare = Observation(0, 0.0, observation.detections, observation.poses, empty_appearance(3))
     people.add(bare, EVERYBODY, np.array([1, 2, 3]), CLEAR)
     people.update_embedding(EVERYBODY, empty_appearance(3), 0.9)
     people.keep(np.array([True, False, True]))
