@@ -1,4 +1,4 @@
-"""The wiring: names, weights, devices, and what is refused before anything is loaded."""
+"""Building components: names, weights, devices, and errors before anything is loaded."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings: what is accepted, and what is said of what is not."""
+"""Configuration: accepted values, and errors for all others."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -48,9 +48,7 @@ def test_values_of_the_right_type_are_taken() -> None:
         ({"mean": 5}, "mean must be 3 values in a row"),
     ],
 )
-def test_a_wrong_option_is_an_error_that_says_what_is_expected(
-    options: dict[str, object], message: str
-) -> None:
+def test_a_wrong_option_is_an_error_in_words(options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError) as caught:
         configure(Options, options)
     assert str(caught.value).startswith(message)

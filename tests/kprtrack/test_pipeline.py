@@ -1,4 +1,4 @@
-"""observe and follow, with functions in place of networks."""
+"""observe and track, with functions in place of networks."""
 
 from collections.abc import Iterator
 from dataclasses import replace

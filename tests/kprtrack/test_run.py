@@ -1,4 +1,4 @@
-"""A run from video to files, with functions in place of networks: what is kept whatever happens."""
+"""A run from video to files, with functions in place of networks, also after interrupts and errors."""
 
 import json
 import os
@@ -124,7 +124,7 @@ def test_a_video_without_people_gives_a_whole_file(video: Path, tmp_path: Path) 
 
 @pytest.fixture(autouse=True)
 def heard_signals() -> Iterator[None]:
-    """Requests to stop raise KeyboardInterrupt, whatever the test runner has made of them."""
+    """Signals raise KeyboardInterrupt, whatever handlers the test runner has set."""
     usual = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
     yield
     for number, handler in usual.items():
@@ -217,7 +217,7 @@ def test_a_file_of_boxes_is_never_replaced_by_its_tracks(video: Path, tmp_path: 
 
 
 def test_unwritable_output_is_an_error_before_a_network_is_loaded(video: Path, tmp_path: Path) -> None:
-    # No networks are handed in and the store is empty: loading would end with WeightsError.
+    # There are no networks and the store is empty: loading would raise WeightsError.
     with pytest.raises(OutputError, match="there is no folder"):
         track_video(video, tmp_path / "no" / "t.json")
     with pytest.raises(OutputError, match="it is a folder"):

@@ -1,4 +1,4 @@
-"""The networks in the package are worth shipping: on the demo's clip, and on a video kept out of training."""
+"""Accuracy of the networks in the package: on the demo clip, and on a held-out video."""
 
 import json
 import re

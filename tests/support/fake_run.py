@@ -1,4 +1,4 @@
-"""A pipeline without weights: two people who walk, seen by networks that are functions."""
+"""A pipeline without weights: two people who walk, and functions in place of networks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +57,7 @@ def estimate_poses(batch: list[Frame], people: list[Detections]) -> list[Poses]:
 
 
 def embed(batch: list[Frame], people: list[Detections], poses: list[Poses]) -> list[Appearance]:
-    """The first is prompted, the second not; their looks have nothing in common."""
+    """The first is prompted, the second not; their embeddings are orthogonal."""
     return [
         Appearance(
             np.eye(2, 4, dtype=np.float32)[: len(found), None],

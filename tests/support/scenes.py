@@ -1,8 +1,8 @@
-"""Invented videos whose truth is known: track_ids is in every box, for the tests of the trackers.
+"""Synthetic observations with known ground truth, for the tests of the trackers.
 
 Run as a program it writes the golden scene again: `python tests/support/scenes.py`, from the root, with the
 project installed. The settings in the golden file are kept, so new defaults do not change it; a changed rule
-of pairing, learning, birth, corrector or recognition may. Look at the difference before committing it.
+of matching, confirmation, correction or re-identification may. Check the difference before committing it.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ PARTS, DIMENSIONS = 5, 32
 WIDTH, HEIGHT = 60, 160
 GOLDEN = paths.GOLDEN / "kpr_tracker_scene.json"
 
-Way = Callable[[float], tuple[float, float] | None]  # time -> left and top of the box; None: not in sight
+Way = Callable[[float], tuple[float, float] | None]  # time -> left and top of the box; None: not visible
 Number = Callable[[float], float]
 
 
@@ -39,7 +39,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Film:
-    """A scene as the networks see it; actors[f][i] is track_ids detection i of frame f shows."""
+    """The observations of a scene; actors[f][i] is the actor of detection i in frame f."""
 
     frames: list[Observation]
     actors: list[list[int]]
@@ -49,11 +49,11 @@ class Film:
         return Film(self.frames[::step], self.actors[::step])
 
     def without_embeddings(self) -> "Film":
-        """The same as it is with `reid none`."""
+        """The same as with `reid none`."""
         return self.with_features(lambda one: np.zeros((len(one), 0, 0), np.float32))
 
     def with_features(self, features: Callable[[Observation], np.ndarray]) -> "Film":
-        """The same with an encoder that says features(frame) [N, P, D], all of it visible."""
+        """The same with the embeddings features(frame) [N, P, D], all parts visible."""
         frames = []
         for one in self.frames:
             observation = features(one)
@@ -70,12 +70,12 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def random_embeddings(count: int, seed: int = 0) -> np.ndarray:
-    """[count, P, D] looks of people track_ids have nothing in common."""
+    """[count, P, D] random embeddings of as many people."""
     return unit(np.random.default_rng(seed).normal(size=(count, PARTS, DIMENSIONS)))
 
 
 def similar_embedding(embeddings: np.ndarray, distance: float, seed: int = 1) -> np.ndarray:
-    """[P, D] looks at exactly this cosine distance from `looks` in every part."""
+    """[P, D] an embedding at exactly this cosine distance from `embeddings` in every part."""
     other = np.random.default_rng(seed).normal(size=embeddings.shape)
     other = unit(other - (other * embeddings).sum(-1, keepdims=True) * embeddings)
     return unit((1 - distance) * embeddings + np.sqrt(1 - (1 - distance) ** 2) * other)
@@ -89,7 +89,7 @@ def walk(
     end_s: float = np.inf,
     rise: float = 0,
 ) -> Way:
-    """Straight on from (left, top) at start_s, pixels per second; in sight until just before end_s."""
+    """Straight on from (left, top) at start_s, pixels per second; visible until just before end_s."""
 
     def at(time_s: float) -> tuple[float, float] | None:
         # Frame times are sums of fractions: a thousandth decides no frame.
@@ -101,16 +101,17 @@ def walk(
 
 
 def first_visible(*paths: Way) -> Way:
-    """The first of the paths that is in sight."""
+    """The first of the paths that is visible."""
     return lambda time_s: next((place for path in paths if (place := path(time_s)) is not None), None)
 
 
 def film(
     actors: list[Actor], duration_s: float, fps: float = 10, noise: float = 0.05, contaminated: bool = False
 ) -> Film:
-    """The scene at `fps` frames per second; its seed is the actor and the time, whatever the frame rate.
+    """The scene at `fps` frames per second; its seed is the actor and the time, at any frame rate.
 
-    noise: length of the error of every part. contaminated: track_ids is hidden looks like track_ids hides it.
+    noise: length of the error of every part. contaminated: embeddings of occluded people
+    are mixed with those in front.
     """
     frames, cast = [], []
     for number in range(round(duration_s * fps)):
@@ -155,14 +156,14 @@ def _frame(
 
 
 def _pose(row: int, box: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """[17, 3] everybody holds the limbs in a way of one's own, and keypoints tremble by a pixel."""
+    """[17, 3] a posture of each actor's own, with noise of a pixel."""
     posture = np.random.default_rng([row, 17]).uniform(0.1, 0.9, (17, 2))
     places = box[:2] + posture * (box[2:] - box[:2]) + random.normal(0, 1, (17, 2))
     return np.concatenate([places, np.full((17, 1), 0.9)], 1)
 
 
 def _mixed(features: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Looks of track_ids stands behind (feet higher up), mixed with those in front by what they hide."""
+    """Embeddings of occluded people (feet higher up) mixed with those in front, by the occluded fraction."""
     mixed = features.copy()
     for behind, front in np.argwhere(boxes[:, None, 3] < boxes[None, :, 3]):
         sides = np.minimum(boxes[behind, 2:], boxes[front, 2:]) - np.maximum(
@@ -174,25 +175,25 @@ def _mixed(features: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def run_tracker(film: Film, config: KprTrackerConfig | None = None) -> list[Tracks]:
-    """What `follow` says of the film."""
+    """The output of `track` for the film."""
     return list(track(film.frames, KprTracker(config)))
 
 
 def identities(film: Film, tracks: Iterable[Tracks]) -> dict[int, list[int]]:
-    """For every actor the id in each frame where it is in sight; 0 where the tracker says nothing of it.
+    """For every actor the ID in each frame where it is visible; 0 where it is not tracked.
 
     Also checks what holds for every frame: boxes are the detector's, bit by bit and each at most once, and
     ids are positive and unique.
     """
     found: dict[int, list[int]] = {}
-    for observation, cast, tracks_out in zip(film.frames, film.actors, tracks, strict=True):
-        assert (tracks_out.frame_number, tracks_out.time_s) == (observation.frame_number, observation.time_s)
-        rows = [_row_of(box, observation.detections.boxes) for box in tracks_out.boxes]
+    for observation, cast, output in zip(film.frames, film.actors, tracks, strict=True):
+        assert (output.frame_number, output.time_s) == (observation.frame_number, observation.time_s)
+        rows = [_row_of(box, observation.detections.boxes) for box in output.boxes]
         assert len(set(rows)) == len(rows)
-        assert (tracks_out.ids > 0).all() and len(set(tracks_out.ids.tolist())) == len(tracks_out)
-        assert tracks_out.scores.tolist() == observation.detections.scores[rows].tolist()
-        assert np.array_equal(tracks_out.keypoints, observation.poses.keypoints[rows])
-        number_of = dict(zip(rows, tracks_out.ids.tolist(), strict=True))
+        assert (output.ids > 0).all() and len(set(output.ids.tolist())) == len(output)
+        assert output.scores.tolist() == observation.detections.scores[rows].tolist()
+        assert np.array_equal(output.keypoints, observation.poses.keypoints[rows])
+        number_of = dict(zip(rows, output.ids.tolist(), strict=True))
         for row, actor in enumerate(cast):
             found.setdefault(actor, []).append(number_of.get(row, 0))
     return found
@@ -204,12 +205,12 @@ def _row_of(box: np.ndarray, boxes: np.ndarray) -> int:
 
 
 def track_ids(film: Film, config: KprTrackerConfig | None = None) -> dict[int, list[int]]:
-    """`identities` of what `follow` says of the film."""
+    """`identities` of the output of `track` for the film."""
     return identities(film, run_tracker(film, config))
 
 
 def golden_film() -> Film:
-    """100 frames: a crossing, somebody track_ids leaves and returns, a low score, hidden parts, a passer-by."""
+    """100 frames: a crossing, a person who leaves and returns, a low score, occluded parts, a passer-by."""
     embeddings = random_embeddings(6, 7)
     away = first_visible(walk(900, 300, end_s=3), walk(500, 300, 20, start_s=6.5))
     half = (True, True, False, False, True)
@@ -227,16 +228,14 @@ def golden_film() -> Film:
 
 
 def digest(tracks: Iterable[Tracks]) -> str:
-    """SHA-256 of all boxes, in the order in which they are tracks_out."""
-    return hashlib.sha256(
-        b"".join(tracks_out.boxes.astype("<f4").tobytes() for tracks_out in tracks)
-    ).hexdigest()
+    """SHA-256 of all boxes in the order of the output."""
+    return hashlib.sha256(b"".join(found.boxes.astype("<f4").tobytes() for found in tracks)).hexdigest()
 
 
 def golden(config: KprTrackerConfig) -> dict[str, object]:
-    """What the golden file holds."""
+    """The contents of the golden file."""
     tracks = run_tracker(golden_film(), config)
-    ids = [tracks_out.ids.tolist() for tracks_out in tracks]
+    ids = [found.ids.tolist() for found in tracks]
     return {"config": asdict(config), "boxes_sha256": digest(tracks), "ids": ids}
 
 

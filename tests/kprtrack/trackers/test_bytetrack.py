@@ -20,7 +20,7 @@ REAL = {
     "TUD-Stadtmitte": ("default", "low_thresh"),
     "ETH-Sunnyday": ("default", "low_thresh"),
 }
-WALL = (100, 100, 140, 200)  # a person track_ids does not move
+WALL = (100, 100, 140, 200)  # a person who does not move
 FAR = (500, 100, 540, 200)
 
 
@@ -55,7 +55,7 @@ def official_tracker(settings: dict) -> ByteTrack:
 
 
 def check_equals_official(recording: dict, run: str) -> None:
-    """Identities and their order exact, filtered boxes within 1e-6 pixels, on every frame."""
+    """IDs and their order are exact, filtered boxes within 1e-6 pixels, on every frame."""
     tracker = official_tracker(recording["runs"][run]["args"])
     frames = zip(recording["detections_xyxy_score"], recording["runs"][run]["frames"], strict=True)
     for number, (detections, frame) in enumerate(frames):
@@ -159,14 +159,14 @@ def test_third_stage_needs_overlap_times_score_above_three_tenths(shift: int, ex
 @pytest.mark.parametrize(
     ("born", "nearest", "expected"),
     [
-        (10, 2, [[2], [2]]),  # in view for 10 frames, the lost one for 8: the lost one is forgotten
-        (12, 2, [[], [1]]),  # 8 frames each: the lost one stays, and takes the detection of the next frame
+        (10, 2, [[2], [2]]),  # visible for 10 frames, the lost one for 8: the lost one is removed
+        (12, 2, [[], [1]]),  # 8 frames each: the lost one stays and is matched in the next frame
         (13, 2, [[], [1]]),
-        (13, 4, [[2], [2]]),  # IoU 0.80, and not the 0.85 of a double
+        (13, 4, [[2], [2]]),  # IoU 0.80, below the 0.85 of a duplicate
     ],
 )
 def test_of_two_duplicate_tracks_the_older_stays(born: int, nearest: int, expected: list[list[int]]) -> None:
-    # Somebody stands until frame 8; a walker, 10 pixels a frame, is nearest to that place in frame 20.
+    # A person stands until frame 8; a walker, 10 pixels a frame, is nearest to that place in frame 20.
     frames: list[list[tuple[float, ...]]] = [[] for _ in range(22)]
     for number in range(9):
         frames[number].append(shifted(0))

@@ -1,4 +1,4 @@
-"""How far apart random_embeddings are, learned from people observation at once."""
+"""The scale of part distances, estimated from people visible at once."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from kprtrack.trackers.distance_scale import DistanceScale
 
 
 def frame(people: int, same: float, other: float) -> tuple[np.ndarray, np.ndarray]:
-    """Distances and overlaps of people track_ids each stand where they were foreseen."""
+    """Distances and overlaps of people who are all at their predicted boxes."""
     sure = np.eye(people, dtype=bool)
     return np.where(sure, same, other).astype(np.float32), sure.astype(np.float32)
 
@@ -38,7 +38,7 @@ def test_the_scale_of_an_encoder_is_found(same: float, other: float) -> None:
 
 
 def test_an_encoder_that_does_not_separate_people_has_no_discriminability() -> None:
-    # The first guess still counts for 1 in 100 when learning ends.
+    # The prior still counts for 1 in 100 when learning ends.
     assert learned(4, 0.5, 0.5).discriminability < 0.05
 
 
@@ -70,7 +70,7 @@ def test_constant_embeddings_leave_the_scale_above_zero() -> None:
 
 
 def test_with_one_person_at_a_time_the_bounds_enclose_the_unknown() -> None:
-    """A calm encoder may have random_embeddings at 7 times its own noise or as far as it was first assumed."""
+    """Inter-identity distances may be 7 times the noise of the encoder, or as large as the prior."""
     scale = learned(1, 0.01, 0.0)
     assert scale.inter_identity_lower_bound == pytest.approx(0.07, abs=0.01)
     assert scale.inter_identity == pytest.approx(0.55)
@@ -79,8 +79,8 @@ def test_with_one_person_at_a_time_the_bounds_enclose_the_unknown() -> None:
 @pytest.mark.parametrize(
     "overlap",
     [
-        np.zeros((2, 2)),  # nobody is where he was foreseen
-        np.full((2, 2), 0.9),  # everybody is at both places
+        np.zeros((2, 2)),  # no one is at the predicted box
+        np.full((2, 2), 0.9),  # everyone is at both boxes
         np.array([[0.9, 0.9], [0.0, 0.0]]),  # two boxes for one person
         np.array([[0.9, 0.0], [0.9, 0.0]]),  # one box for two people
         np.full((2, 2), 0.6),
@@ -115,6 +115,6 @@ def test_frames_without_people_change_nothing(shape: tuple[int, int]) -> None:
 
 
 def test_identity_is_decided_by_position_alone() -> None:
-    """People track_ids overlap with the place foreseen count as themselves, however they look."""
+    """People at their predicted boxes count as the same, whatever their embeddings."""
     scale = learned(3, 0.9, 0.1)
     assert scale.intra_identity == pytest.approx(0.9, abs=0.01)

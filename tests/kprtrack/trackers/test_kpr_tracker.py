@@ -1,4 +1,4 @@
-"""KPRTrack's own tracker in invented scenes: life cycle, two stages, crossings, encoders of all kinds."""
+"""The KPR tracker in synthetic scenes: life cycle, two stages, crossings, encoders of all kinds."""
 
 import json
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def test_motion_alone_keeps_the_ids_of_people_who_cross() -> None:
 
 
 def test_people_who_turn_round_where_they_meet_are_separated_by_appearance() -> None:
-    """They stand in each other's place after a gap, so that position speaks for the exchange."""
+    """After a gap each is in the other's place, so that position favours the exchange."""
     first = scenes.first_visible(walk(100, end_s=2), walk(140, start_s=2.5))
     second = scenes.first_visible(walk(140, end_s=2), walk(100, start_s=2.5))
     scene = film([Actor(EMBEDDINGS[0], first), Actor(EMBEDDINGS[1], second)], 5)
@@ -66,7 +66,7 @@ def test_people_who_turn_round_where_they_meet_are_separated_by_appearance() -> 
 
 
 def test_embeddings_are_not_updated_during_occlusion() -> None:
-    """Somebody hidden for a long time comes out with the distance that it had before."""
+    """After a long occlusion the distance is the one before it."""
     still = [
         Actor(EMBEDDINGS[0], walk(300, 100)),
         Actor(
@@ -130,7 +130,7 @@ def test_ids_are_kept_with_seconds_between_two_frames(interval_s: float) -> None
 
 
 def test_a_jump_in_time_does_not_undo_earlier_corrections() -> None:
-    """The newcomer's first frame is still held back when the next frame is 10 s later."""
+    """The new track's first frame is still held back when the next frame is 10 s later."""
     late = scenes.first_visible(walk(400, start_s=2.8))
     frames = film([Actor(EMBEDDINGS[0], walk(100)), Actor(EMBEDDINGS[1], late)], 3.5).frames
     last = film([Actor(EMBEDDINGS[2], walk(800)), Actor(EMBEDDINGS[0], walk(100))], 14).frames[-1]
@@ -158,7 +158,7 @@ def test_tracks_of_the_first_frame_are_confirmed_at_once() -> None:
 
 @pytest.mark.parametrize(("min_track_age_s", "doubtful"), [(0.0, 1), (0.1, 1), (0.2, 2), (0.25, 3), (0.3, 3)])
 def test_later_tracks_are_confirmed_after_min_track_age_s(min_track_age_s: float, doubtful: int) -> None:
-    """Ten frames a second; one more sight is needed at least."""
+    """Ten frames a second; at least one more detection is needed."""
     scene = film([Actor(EMBEDDINGS[0], walk(100)), Actor(EMBEDDINGS[1], walk(400, start_s=1))], 3)
     config = replace(AT_ONCE, min_track_age_s=min_track_age_s)
     assert track_ids(scene, config)[1] == [0] * doubtful + [2] * (20 - doubtful)
@@ -183,13 +183,13 @@ def test_a_detection_in_every_other_frame_is_no_track() -> None:
         (
             "match_cost",
             [1] + [0, 2] * 2,
-        ),  # nobody goes on, everybody track_ids begins is observation once more
+        ),  # no track continues; each new one is matched once as tentative
         ("low_match_cost", [1] * 5 + [0] * 5),
         ("tentative_match_cost", [0] * 10),
     ],
 )
 def test_every_stage_has_a_limit_of_its_own(limit: str, ids: list[int]) -> None:
-    """A stage with a limit that no pair meets pairs nobody; the others go on."""
+    """A stage whose limit no pair meets matches nothing; the others still match."""
     actors = {
         "match_cost": Actor(EMBEDDINGS[1], walk(400, end_s=0.5)),
         "low_match_cost": Actor(EMBEDDINGS[1], walk(400), score=lambda time_s: 0.9 if time_s < 0.5 else 0.5),
@@ -203,7 +203,7 @@ def test_every_stage_has_a_limit_of_its_own(limit: str, ids: list[int]) -> None:
 
 
 def test_people_walk_on_through_a_gap_between_two_frames() -> None:
-    """Motion goes by time, not by frames: 0.9 s without a frame, further than the person is wide."""
+    """Motion is by time, not by frames: 0.9 s without a frame, farther than the width of the person."""
     scene = film([Actor(EMBEDDINGS[0], walk(100, speed=100), has_keypoints=False)], 4).without_embeddings()
     kept = [row for row, one in enumerate(scene.frames) if not 2 < one.time_s < 2.85]
     cut = Film([scene.frames[row] for row in kept], [scene.actors[row] for row in kept])
@@ -227,7 +227,7 @@ def test_scores_at_or_below_low_score_are_ignored() -> None:
 
 
 def test_high_scores_are_matched_before_low_ones() -> None:
-    """The doubtful box fits better, the confident one well enough."""
+    """The box of low score overlaps more, the one of high score enough."""
     scene = film([Actor(EMBEDDINGS[0], walk(100), 0.9), Actor(EMBEDDINGS[0], walk(90, start_s=2), 0.9)], 2.1)
     last = scene.frames[-1]
     scores = np.array([0.5, 0.9], np.float32)
@@ -236,7 +236,7 @@ def test_high_scores_are_matched_before_low_ones() -> None:
 
 
 def test_embeddings_of_low_scores_are_not_averaged() -> None:
-    """The doubtful frames show somebody else's looks at the same place."""
+    """The frames of low score have the embedding of another person at the same place."""
     both = scenes.first_visible(walk(100, end_s=2), walk(100, start_s=4))
     actors = [Actor(EMBEDDINGS[0], both), Actor(EMBEDDINGS[1], walk(100, start_s=2, end_s=4), 0.5)]
     scene = film(actors, 5)
@@ -246,7 +246,7 @@ def test_embeddings_of_low_scores_are_not_averaged() -> None:
 
 
 def test_clearly_different_appearance_in_the_same_place_is_another_track() -> None:
-    """Somebody takes the very place, and the pose, of somebody else from one frame to the next."""
+    """From one frame to the next a person takes the place and pose of another one."""
     extra = Actor(EMBEDDINGS[2], walk(400))
     scene = film([Actor(EMBEDDINGS[0], walk(100)), extra], 4, noise=0.2)
     exchanged = scene.with_features(lambda one: exchange(one, 2.0))
@@ -266,7 +266,7 @@ def noise_of(one: Observation) -> np.ndarray:
 
 
 def dull(one: Observation) -> np.ndarray:
-    """Everybody looks alike, and as different from oneself as from others."""
+    """Intra-identity and inter-identity distances are the same."""
     return scenes.unit(EMBEDDINGS[:1] + 0.5 * noise_of(one))
 
 
@@ -288,7 +288,7 @@ def test_noise_changes_no_id_once_the_scale_is_learned() -> None:
 
 
 def test_noisy_embeddings_do_not_gate_a_match_by_position() -> None:
-    """A step of 25 px is too far if the noise has a say in the cost, and near enough if it has none."""
+    """A step of 25 px is too far if noise contributes to the cost, and near enough otherwise."""
     step = scenes.first_visible(walk(100, end_s=5), walk(125, start_s=5))
     others = [Actor(EMBEDDINGS[row], walk(200 * row + 200), has_keypoints=False) for row in range(1, 6)]
     ids = track_ids(
@@ -298,7 +298,7 @@ def test_noisy_embeddings_do_not_gate_a_match_by_position() -> None:
 
 
 def test_poses_move_with_the_predicted_box() -> None:
-    """In the end the person runs its own width between two frames, and only its pose is compared."""
+    """In the end the person moves by its own width between two frames, and only the pose is compared."""
     runner = Actor(EMBEDDINGS[0], lambda time_s: (100 + 60 * time_s**2, 100))
     alone = replace(AT_ONCE, appearance_weight=0.0, box_weight=0.0, pose_weight=1.0)
     assert track_ids(film([runner], 5).without_embeddings(), alone)[0] == [1] * 50
@@ -359,7 +359,7 @@ def test_without_embeddings_distances_are_nan() -> None:
 
 
 def test_an_encoder_whose_parts_never_meet_causes_no_warning() -> None:
-    """Pure noise earns no trust, and people with no part in common have no distance at all."""
+    """Noise has no discriminability, and people without a common part have no distance."""
     scene = crossing().with_features(noise_of)
     hidden = np.zeros((2, scenes.PARTS), bool)
     last = scene.frames[-1]
@@ -386,7 +386,7 @@ def test_values_outside_their_range_are_errors(wrong: dict[str, float]) -> None:
 
 
 def test_the_golden_scene_has_the_stored_tracks() -> None:
-    """Regenerate with `python tests/support/scenes.py`; its first lines say what may change it."""
+    """Regenerate with `python tests/support/scenes.py`; its docstring says what may change it."""
     stored = json.loads(scenes.GOLDEN.read_text("utf-8"))
     now = scenes.golden(KprTrackerConfig(**stored["config"]))
     assert now["ids"] == stored["ids"]

@@ -1,4 +1,4 @@
-"""configs/track/paper.py: the tracker of the paper, which looks at appearance alone."""
+"""configs/track/paper.py: the tracker of the paper, by appearance alone."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ def ids_of(scene: Film, config: KprTrackerConfig) -> dict[int, list[int]]:
 
 
 def changed_looks(distance: float) -> Film:
-    """Somebody stands still and from 2 s on looks different by `distance`."""
+    """A person stands still; from 2 s on the embedding is `distance` away."""
     other = similar_embedding(EMBEDDINGS[0], distance)
     scene = film([Actor(EMBEDDINGS[0], walk(100))], 4, noise=0)
     return scene.with_features(lambda one: (other if one.time_s >= 2 else EMBEDDINGS[0])[None])
@@ -94,7 +94,7 @@ def test_people_without_a_common_visible_part_are_never_matched(paper: KprTracke
 
 
 def test_only_common_parts_are_compared(paper: KprTrackerConfig) -> None:
-    """The parts that differ are hidden."""
+    """The parts that differ are occluded."""
     scene = film([Actor(EMBEDDINGS[0], walk(100))], 4, noise=0)
     upper = np.arange(PARTS) < 2
     other = np.where(upper[:, None], EMBEDDINGS[0], EMBEDDINGS[1])
@@ -108,7 +108,7 @@ def test_only_common_parts_are_compared(paper: KprTrackerConfig) -> None:
 
 
 def test_embeddings_of_occluded_parts_are_kept(paper: KprTrackerConfig) -> None:
-    """What an encoder writes into hidden parts for 2 s is not learned."""
+    """Embeddings of occluded parts do not change the moving average for 2 s."""
     scene = film([Actor(EMBEDDINGS[0], walk(100))], 4, noise=0)
     upper = np.arange(PARTS) < 2
     wrong = np.where(upper[:, None], EMBEDDINGS[0], EMBEDDINGS[1])
@@ -127,7 +127,7 @@ def test_embeddings_of_occluded_parts_are_kept(paper: KprTrackerConfig) -> None:
 
 
 def test_embeddings_move_by_a_tenth_per_frame(paper: KprTrackerConfig) -> None:
-    """After one changed frame the distance to it has shrunk as the moving average says."""
+    """After one changed frame the distance to it is that of the moving average."""
     scene = changed_looks(0.15)
     distances = [float(one.distances[0]) for one in run_tracker(scene, paper)[20:23]]
     old, new = EMBEDDINGS[0], similar_embedding(EMBEDDINGS[0], 0.15)

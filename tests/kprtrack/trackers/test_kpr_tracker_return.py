@@ -1,4 +1,4 @@
-"""People track_ids leave and return: recognised by their looks, only if nobody else may be meant."""
+"""Re-identification of people who leave and return."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ ALWAYS = Actor(EMBEDDINGS[9], walk(1200))
 
 
 def returns(after_s: float, left: float = 700, start_s: float = 3) -> Way:
-    """In sight for 3 s, away for after_s seconds, then for good somewhere else."""
+    """Visible for 3 s, away for after_s seconds, then visible elsewhere until the end."""
     return first_visible(walk(100, end_s=start_s), walk(left, 300, start_s=start_s + after_s))
 
 
@@ -47,7 +47,7 @@ def test_without_output_delay_a_return_is_reidentified_after_three_detections() 
 
 
 def test_a_return_after_an_hour_is_reidentified() -> None:
-    """A stride of nothing but the first and the last seconds of the hour."""
+    """Only the first and the last seconds of the hour."""
     scene = film([Actor(EMBEDDINGS[0], returns(3600)), ALWAYS], 3606, fps=4)
     kept = [row for row, one in enumerate(scene.frames) if not 4 < one.time_s < 3602]
     cut = Film([scene.frames[row] for row in kept], [scene.actors[row] for row in kept])
@@ -71,7 +71,7 @@ def test_another_person_is_not_reidentified() -> None:
 
 
 def two_lost_and_one_newcomer(difference: float) -> Film:
-    """The newcomer is like the first of the lost, and the second is `difference` away from it."""
+    """The new track equals the first lost one, and the second lost one is `difference` away."""
     actors = [
         Actor(EMBEDDINGS[0], walk(100, end_s=3)),
         Actor(similar_embedding(EMBEDDINGS[0], difference), walk(300, end_s=3)),
@@ -109,7 +109,7 @@ def test_two_people_who_leave_together_are_both_reidentified() -> None:
 
 
 def test_a_track_visible_beside_a_new_one_is_not_reidentified_as_that() -> None:
-    """The first leaves one frame after its double has surely become a person."""
+    """The first track ends one frame after the similar one is confirmed."""
     actors = [
         Actor(EMBEDDINGS[0], walk(100, end_s=3.3)),
         Actor(EMBEDDINGS[0], walk(700, start_s=3)),
@@ -120,7 +120,7 @@ def test_a_track_visible_beside_a_new_one_is_not_reidentified_as_that() -> None:
 
 @pytest.mark.parametrize("start_s", np.arange(2.6, 3.6, 0.1).round(1).tolist())
 def test_a_track_that_ends_when_a_new_one_is_confirmed_is_not_reidentified_as_that(start_s: float) -> None:
-    """Whatever the rounding of the times."""
+    """At any rounding of the times."""
     actors = [
         Actor(EMBEDDINGS[0], walk(100, end_s=round(start_s + 0.3, 1))),
         Actor(EMBEDDINGS[0], walk(700, start_s=start_s)),
@@ -130,9 +130,9 @@ def test_a_track_that_ends_when_a_new_one_is_confirmed_is_not_reidentified_as_th
 
 
 def test_a_track_older_than_reid_window_s_is_not_reidentified() -> None:
-    """It comes to look like the lost one only when it is no newcomer any more."""
+    """It resembles the lost track only after reid_window_s."""
     actors = [Actor(EMBEDDINGS[0], walk(100, end_s=3)), Actor(EMBEDDINGS[1], walk(700, start_s=4)), ALWAYS]
-    actors.append(Actor(EMBEDDINGS[2], walk(900, start_s=7)))  # a true newcomer meanwhile
+    actors.append(Actor(EMBEDDINGS[2], walk(900, start_s=7)))  # a new person meanwhile
     scene = film(actors, 12)
 
     def changed(one: Observation) -> np.ndarray:
@@ -157,7 +157,7 @@ def test_a_second_return_is_reidentified_too() -> None:
 
 
 def test_fewer_than_reid_min_updates_are_not_enough() -> None:
-    """Two clear sights before it was lost, where three are asked for."""
+    """Two unoccluded embeddings before it was lost, of three that are needed."""
     twice = first_visible(walk(100, end_s=0.2), walk(700, start_s=6))
     assert set(track_ids(film([Actor(EMBEDDINGS[0], twice), ALWAYS], 10))[0]) == {1, 3}
 
@@ -196,14 +196,14 @@ def test_tracks_are_held_back_for_output_delay_s() -> None:
 
 
 def passing_by(count: int) -> Film:
-    """One after the other, half a second each; nobody returns, and one is always there."""
+    """One after the other, half a second each; no one returns, and one is always visible."""
     actors = [ALWAYS]
     actors += [Actor(EMBEDDINGS[10 + row], walk(100, start_s=row, end_s=row + 0.5)) for row in range(count)]
     return film(actors, count, fps=10)
 
 
 def test_every_track_is_one_row() -> None:
-    """Nobody is forgotten, and doubts leave nothing behind."""
+    """Confirmed tracks are kept, tentative ones leave nothing behind."""
     scene = passing_by(60)
     tracker = KprTracker()
     ids: set[int] = set()

@@ -1,4 +1,4 @@
-"""The Kalman filter against ByteTrack's own numbers and against what time means."""
+"""The Kalman filter against ByteTrack's own numbers and for times between frames."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ def box(x: float, y: float, aspect: float, height: float) -> np.ndarray:
 
 
 def walkers(count: int = 3) -> BoxMotion:
-    """People with a speed: everyone was observation twice, a step apart."""
+    """Tracks with a velocity: each was updated twice, a step apart."""
     motion = BoxMotion()
     motion.add(np.concatenate([box(100.0 * i, 50, 0.4, 80 + i) for i in range(count)]))
     motion.predict()
@@ -31,7 +31,7 @@ def walkers(count: int = 3) -> BoxMotion:
 
 
 def full_covariance(motion: BoxMotion) -> np.ndarray:
-    """[8, 8] of the only person, in the official order."""
+    """[8, 8] of the only track, in the official order."""
     value, shared, velocity = motion.covariances[0].T
     return np.block([[np.diag(value), np.diag(shared)], [np.diag(shared), np.diag(velocity)]])
 

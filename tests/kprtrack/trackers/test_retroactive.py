@@ -1,4 +1,4 @@
-"""Corrections of earlier frames: track_ids was a person after all, and track_ids it was."""
+"""Corrections of earlier frames by confirmed and re-identified tracks."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from kprtrack.trackers.retroactive import RetroactiveCorrector
 
 
 def tracks(number: int, *ids: int, fps: float = 10) -> Tracks:
-    """The people `ids`; everything else in the row is told by the id."""
+    """The tracks `ids`; all other values of a row follow from its ID."""
     values = np.array(ids, np.float32)
     count = len(ids)
     return Tracks(
@@ -82,7 +82,7 @@ def test_a_reidentified_track_has_its_former_id_from_its_first_detection_on() ->
 
 
 def test_two_rows_with_one_id_become_one() -> None:
-    """The sure one stays, the one that was in doubt gives way."""
+    """The confirmed row stays, the tentative one is dropped."""
     corrector = RetroactiveCorrector(2.0)
     corrector.add_tentative(tracks(0, -1))
     corrector.rename(-1, 5, 0.1)
@@ -139,7 +139,7 @@ def test_memory_does_not_grow_with_the_video(finalizes: bool) -> None:
 
 
 def test_memory_of_tentative_tracks_does_not_grow_with_the_video() -> None:
-    """Something that never proves to be a person flickers all the time."""
+    """A detection flickers all the time and is never confirmed."""
     corrector = RetroactiveCorrector(2.0)
     for number in range(1000):
         corrector.add_tentative(tracks(number, -number - 1))
@@ -147,7 +147,7 @@ def test_memory_of_tentative_tracks_does_not_grow_with_the_video() -> None:
 
 
 def test_memory_of_renamed_ids_does_not_grow_with_the_video() -> None:
-    """A tracker that names everybody at once has no doubts that could make it forget."""
+    """A tracker that confirms at once adds no tentative tracks that would bound the memory."""
     corrector = RetroactiveCorrector(0.0)
     for number in range(1000):
         corrector.rename(-number - 1, number + 1, number / 10)

@@ -1,4 +1,4 @@
-"""The memory of people: rows stay together, looks are averaged part by part."""
+"""The track store: rows stay together, embeddings are averaged part by part."""
 
 from dataclasses import fields
 
@@ -15,7 +15,7 @@ CLEAR = np.ones(3, bool)
 
 
 def three_people(time_s: float = 0.0) -> Observation:
-    """Three people; the part 0 of the second is hidden."""
+    """Three people; part 0 of the second is occluded."""
     hidden = (False, *[True] * (PARTS - 1))
     actors = [
         Actor(EMBEDDINGS[0], walk(100, speed=10), 0.5),
@@ -88,7 +88,7 @@ def test_the_best_score_is_kept() -> None:
 
 
 def test_the_first_looks_count_as_much_as_the_second() -> None:
-    """Until there is a past to weigh, the average is the plain mean."""
+    """With few updates the average is the plain mean."""
     people = remembered()
     people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4]), 0.9)
     mean = EMBEDDINGS[0] + EMBEDDINGS[3]
