@@ -257,7 +257,7 @@ def track(observations: Iterable[Observation], tracker: Tracker) -> Iterator[Tra
             held.append(tracker.update(observation))
             while held and held[0].time_s <= observation.time_s - tracker.output_delay_s:
                 yield tracker.finalize(held.popleft())
-    except GeneratorExit:  # nobody takes the rest
+    except GeneratorExit:  # the consumer has stopped
         raise
     except BaseException as error:
         failure = error

@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Assignment(NamedTuple):
-    """Who goes with whom: rows[i] with columns[i]. All four are sorted, int64, columns by their row."""
+    """rows[i] is matched with columns[i]. All four are sorted, int64, columns by their row."""
 
     rows: np.ndarray  # [K]
     columns: np.ndarray  # [K]
@@ -16,21 +16,29 @@ class Assignment(NamedTuple):
 
 
 def pair(cost: np.ndarray, max_cost: float) -> Assignment:
-    """The one-to-one pairing with the greatest sum of (max_cost - cost), over pairs below `max_cost` only.
+    """Find the one-to-one assignment with the greatest sum of (max_cost - cost) over pairs below `max_cost`.
 
-    This is not "the cheapest pairing, then drop the dear pairs": a pair at the limit or above, infinite or
-    NaN takes nobody's place. The same matrix always gives the same pairing.
-    cost: [A, B]; A or B may be 0.
-    Raises: ValueError if max_cost is not finite or a cost is -inf.
+    This is not the cheapest assignment without its expensive pairs: a pair at the limit or above, infinite or
+    NaN never displaces another pair. The same matrix always gives the same assignment.
     Source: lap.lapjv with extend_cost and cost_limit (docs/reference/tracking_and_evaluation.md 4.3), in less
     time.
+
+    Args:
+        cost: [A, B]; A or B may be 0.
+        max_cost: Finite limit.
+
+    Returns:
+        Matched and unmatched rows and columns.
+
+    Raises:
+        ValueError: max_cost is not finite, or a cost is -inf.
     """
     count_a, count_b = cost.shape
     if not np.isfinite(max_cost):
         raise ValueError(f"max_cost must be finite, not {max_cost}")
     if not cost.size:
-        nobody = np.zeros(0, np.int64)
-        return Assignment(nobody, nobody, np.arange(count_a), np.arange(count_b))
+        none = np.zeros(0, np.int64)
+        return Assignment(none, none, np.arange(count_a), np.arange(count_b))
     gain = np.subtract(max_cost, cost, dtype=np.float64)
     np.fmax(gain, 0, out=gain)  # turns NaN to 0 too
     best = gain.argmax(1)
@@ -39,7 +47,7 @@ def pair(cost: np.ndarray, max_cost: float) -> Assignment:
         raise ValueError("a cost is -inf")
     rows = np.flatnonzero(best_gain)
     columns = best[rows]
-    # If nobody competes for a column, no pairing can gain more than everybody's best.
+    # If every row prefers another column, no assignment can gain more.
     if np.bincount(columns, minlength=1).max() > 1:
         solved, columns = _solve(gain[rows] / best_gain.max())
         rows = rows[solved]
@@ -47,7 +55,7 @@ def pair(cost: np.ndarray, max_cost: float) -> Assignment:
 
 
 def _solve(gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the pairing with the greatest sum; gain in [0, 1], pairs with 0 are left out."""
+    """Rows and columns of the assignment with the greatest sum; gain in [0, 1], pairs with 0 are left out."""
     live_columns = np.flatnonzero(gain.any(0))
     gain = gain[:, live_columns]
     _, column_of, _ = lap.lapjv(1 - gain, extend_cost=True)

@@ -6,23 +6,28 @@ from kprtrack.core.skeleton import OKS_SIGMAS
 
 # COCO divides a squared distance by 2 (2 sigma)² and the person's area; this is the root of the former.
 _OKS_SPREAD = (np.sqrt(8) * np.array(OKS_SIGMAS)).astype(np.float32)
-_NOWHERE = 1e15  # so far from its opposite that the similarity is 0, and its square still a float32
+_NOWHERE = 1e15  # so far from its negative that the similarity is 0, but its square is a float32
 _BLOCK = 65_536  # numbers
 _SMALLEST_AREA = 1e-12  # pixels²; keeps 0 / 0 of two empty boxes at 0
-_GRID = 8  # sample points per side of a box in `covered`
+_GRID = 8  # sample points per side of a box
 _GRID_STEPS = ((np.arange(_GRID, dtype=np.float32) + 0.5) / _GRID)[None, :]  # [1, G], cell centres
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of every box of `a` [A, 4] with every box of `b` [B, 4]; 0 for two empty boxes.
+    """Intersection over union of every pair of boxes.
 
-    Returns: [A, B] in [0, 1], float32 if both are.
+    Args:
+        a: [A, 4] x1 y1 x2 y2.
+        b: [B, 4].
+
+    Returns:
+        [A, B] in [0, 1], float32 if both are; 0 for two empty boxes.
     """
     return _iou(a, b, 0)
 
 
 def iou_inclusive(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """`iou` of boxes whose last pixel belongs to them: every side is one pixel longer.
+    """IoU of boxes that include their last pixel: every side is one pixel longer.
 
     Source: the convention of ByteTrack's cython_bbox (docs/reference/tracking_and_evaluation.md 4.3).
     """
@@ -52,13 +57,18 @@ def _iou(a: np.ndarray, b: np.ndarray, extra_px: int) -> np.ndarray:
 def oks(
     keypoints_a: np.ndarray, keypoints_b: np.ndarray, areas_a: np.ndarray, min_confidence: float
 ) -> np.ndarray:
-    """Object keypoint similarity over the keypoints confident in both; NaN where there is none.
+    """Object keypoint similarity over the keypoints confident in both.
 
-    keypoints: [A, 17, 3] and [B, 17, 3], x y confidence, pixels; a keypoint counts if its confidence is above
-    `min_confidence` on both sides.
-    areas_a: [A] pixels², the size of the people of `a` (their box areas); below one pixel counts as one.
-    Returns: [A, B] float32 in [0, 1], the mean of exp(-d² / (2 area (2 sigma)²)).
     Source: COCO's keypoint evaluation, its annotated keypoints replaced by the confident ones.
+
+    Args:
+        keypoints_a: [A, 17, 3] x y confidence, pixels.
+        keypoints_b: [B, 17, 3].
+        areas_a: [A] pixels², box areas of the people of `a`; below one pixel counts as one.
+        min_confidence: A keypoint counts if its confidence is above it on both sides.
+
+    Returns:
+        [A, B] float32 in [0, 1], the mean of exp(-d² / (2 area (2 sigma)²)); NaN without a common keypoint.
     """
     points_a, known_a = _scaled_keypoints(keypoints_a, min_confidence, _NOWHERE)
     points_b, known_b = _scaled_keypoints(keypoints_b, min_confidence, -_NOWHERE)
@@ -92,16 +102,20 @@ def _scaled_keypoints(
 
 
 def occluded_fraction(boxes: np.ndarray) -> np.ndarray:
-    """How much of each person is hidden behind the others, judged by boxes alone.
+    """Estimate by boxes alone how much of each person is occluded by the others.
 
-    The person whose feet (y2) are lower in the picture stands in front; of two whose feet are equally low, as
-    when the picture's edge cuts both, each may be in front, so each counts as covered by the other.
-    boxes: [N, 4].
-    Returns: [N] float32 in [0, 1], the fraction of the box under the union of all boxes in front of it,
-    sampled at 8 × 8 points.
+    The person whose feet (y2) are lower in the image is in front; of two whose feet are equally low, as where
+    the edge of the image cuts both, each counts as occluded by the other.
+
+    Args:
+        boxes: [N, 4] x1 y1 x2 y2.
+
+    Returns:
+        [N] float32 in [0, 1], the fraction of the box under the union of all boxes in front of it, sampled at
+        8 x 8 points.
     """
     left, top, right, bottom = boxes.T
-    # A box in front reaches the feet of the one behind, so only its left, top and right decide what it hides.
+    # A box in front reaches the feet of the one behind: its left, top and right decide what it occludes.
     front = bottom >= bottom[:, None]  # [N, N], column stands in front of row
     np.fill_diagonal(front, False)
     front &= (left < right[:, None]) & (right > left[:, None]) & (top < bottom[:, None])

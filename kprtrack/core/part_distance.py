@@ -1,4 +1,4 @@
-"""How far apart two looks are, part by part: the only distance of the project.
+"""Distance of part embeddings, the only one of the project.
 
 Source of the arithmetic: KPR (Somers et al., ECCV 2024), eq. 2; docs/reference/kpr.md 6.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 Metric = Literal["cosine", "euclidean"]
 Combine = Literal["mean", "max"]
-NO_SHARED_PART = np.float32(np.inf)  # such a pair can never be matched
+NO_SHARED_PART = np.float32(np.inf)  # such a pair is never matched
 CHUNK = 256  # people compared with all others at once
 _TILE = 1024  # of those others at a time: the intermediate results stay in the processor's cache
 _MOST_THREADS = 8  # each holds a chunk
@@ -25,7 +25,7 @@ class Parts:
     """Part features of N people, ready to be compared."""
 
     features: np.ndarray  # [N, P, D] float32, of unit length for the metric "cosine"
-    weights: np.ndarray  # [N, P] float32, root of how visible a part is
+    weights: np.ndarray  # [N, P] float32, square root of the visibility of a part
     squares: np.ndarray  # [N, P] float32, squared length of each feature; only "euclidean" reads it
 
     def __len__(self) -> int:
@@ -36,9 +36,12 @@ class Parts:
 
 
 def prepare(features: np.ndarray, visible: np.ndarray, metric: Metric) -> Parts:
-    """What `compare` needs; nothing is copied.
+    """Prepare embeddings for `compare`; nothing is copied.
 
-    features: [N, P, D] float32; visible: [N, P], bool or in [0, 1].
+    Args:
+        features: [N, P, D] float32.
+        visible: [N, P], bool or in [0, 1].
+        metric: As in `compare`.
     """
     weights = np.sqrt(visible, dtype=np.float32)
     squares = squared_lengths(features) if metric == "euclidean" else np.zeros_like(weights)
@@ -52,12 +55,18 @@ def squared_lengths(features: np.ndarray) -> np.ndarray:
 
 
 def compare(a: Parts, b: Parts, *, metric: Metric, combine: Combine = "mean") -> np.ndarray:
-    """Distance of every pair over the parts both show; inf where they share none.
+    """Distance of every pair over the parts visible in both.
 
-    metric: "cosine" is 1 - cosine per part, in [0, 2]; "euclidean" the length of the difference, as the
-    published scores were measured. combine: "mean" is weighted by the root of the product of both
-    visibilities, so it is the plain mean where these are 0 or 1; "max" is the worst shared part.
-    Returns: [A, B] float32.
+    Args:
+        a: A people.
+        b: B people.
+        metric: "cosine" is 1 - cosine per part, in [0, 2]; "euclidean" the length of the difference, as for
+            the published scores.
+        combine: "mean" is weighted by the square root of the product of both visibilities, so it is the plain
+            mean where these are 0 or 1; "max" is the largest distance of a shared part.
+
+    Returns:
+        [A, B] float32; inf where no part is visible in both.
     """
     if combine == "max":
         return _worst_part(a, b, metric)
@@ -69,7 +78,7 @@ def compare(a: Parts, b: Parts, *, metric: Metric, combine: Combine = "mean") ->
 
 
 def part_distances(a: Parts, b: Parts, metric: Metric) -> np.ndarray:
-    """The distance of each part on its own, visible or not, [P, A, B] float32: for a handful of people."""
+    """Distance of each part, visible or not, [P, A, B] float32: for few people."""
     parts = a.features.shape[1]
     out = np.empty((parts, len(a), len(b)), np.float32)
     for part in range(parts):
@@ -108,8 +117,8 @@ def distance_matrix(
 
 
 def each_chunk(work: Callable[[slice], _T], count: int, chunk: int) -> list[_T]:
-    """What `work` makes of slices of at most `chunk` out of `count`, in order; a thread per processor."""
-    # numpy leaves Python's lock while it multiplies and sorts, so threads are enough.
+    """Results of `work` for slices of at most `chunk` out of `count`, in order; a thread per processor."""
+    # numpy releases the GIL while it multiplies and sorts, so threads are enough.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
         return list(pool.map(work, _slices(count, chunk)))
 
@@ -120,7 +129,7 @@ def _slices(count: int, size: int) -> Iterable[slice]:
 
 def _cosine_sum(a: Parts, b: Parts, shared: np.ndarray) -> np.ndarray:
     """Weighted sum of 1 - cosine over the parts; one matrix product, which is quickest for few people."""
-    length = a.features.shape[1] * a.features.shape[2]  # spelt out: -1 is undefined for nobody
+    length = a.features.shape[1] * a.features.shape[2]  # -1 would be undefined for N = 0
     flat_a = _weighted_features(a).reshape(len(a), length)
     flat_b = _weighted_features(b).reshape(len(b), length)
     # float32 rounding makes the product of two equal unit vectors a little more than 1.
@@ -154,18 +163,18 @@ def _euclidean_sum(a: Parts, b: Parts) -> np.ndarray:
 
 
 def _worst_part(a: Parts, b: Parts, metric: Metric) -> np.ndarray:
-    """Greatest distance over the shared parts [A, B]; inf where there are none."""
+    """[A, B] greatest distance over the shared parts; inf where there are none."""
     worst = np.full((len(a), len(b)), -np.inf, np.float32)
     distance = np.empty_like(worst)
     for part in range(a.features.shape[1]):
         _distance_of_part(a, b, part, metric=metric, out=distance)
-        np.maximum(worst, distance, out=worst, where=_both_show(a, b, part))
+        np.maximum(worst, distance, out=worst, where=_both_visible(a, b, part))
     worst[np.isneginf(worst)] = NO_SHARED_PART
     return worst
 
 
 def _farthest_part(query: Parts, gallery: Parts, metric: Metric, chunk: int) -> np.float32:
-    """The greatest distance of any part that a pair shares, over all pairs; 0 if no pair shares any."""
+    """The greatest distance of a shared part, over all pairs; 0 if no pair shares any."""
 
     def farthest(rows: slice) -> np.float32:
         tiles = (gallery[tile] for tile in _slices(len(gallery), _TILE))
@@ -175,7 +184,7 @@ def _farthest_part(query: Parts, gallery: Parts, metric: Metric, chunk: int) -> 
     return max(each_chunk(farthest, len(query), chunk))
 
 
-def _both_show(a: Parts, b: Parts, part: int) -> np.ndarray:
+def _both_visible(a: Parts, b: Parts, part: int) -> np.ndarray:
     return (a.weights[:, part, None] > 0) & (b.weights[:, part] > 0)
 
 

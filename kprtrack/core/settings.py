@@ -1,6 +1,6 @@
 """Reads settings: defaults live in frozen dataclasses, a file or `key=value` changes single values.
 
-A misspelt key and a value of another type are refused in words before anything runs.
+A misspelt key or a value of another type is an error before anything runs.
 """
 
 import ast
@@ -46,9 +46,18 @@ def configure(kind: Callable[..., T], options: Mapping[str, Any]) -> T:
 
 
 def updated(config: T, options: Mapping[str, Any], prefix: str = "") -> T:
-    """`config` (frozen dataclass) with `options` over its values; a dataclass within it takes a dict.
+    """Replace fields of a config dataclass; a dataclass within it takes a dict.
 
-    prefix: of the keys in messages. Raises: as configure.
+    Args:
+        config: A frozen dataclass.
+        options: Field names and values.
+        prefix: Of the keys in messages.
+
+    Returns:
+        The config with the new values.
+
+    Raises:
+        UserError: A key is unknown, or a value has another type.
     """
     hints = typing.get_type_hints(type(config))
     changes = {}
@@ -135,7 +144,7 @@ def read_settings(config: str | Path, *folders: str) -> dict[str, Any]:
 
 
 def assigned(assignment: str, example: str) -> tuple[str, Any]:
-    """The two sides of `key=value`, the value as Python writes it. Raises: UserError for anything else."""
+    """Split `key=value`; the value is read as Python writes it. Raises: UserError for anything else."""
     key, equals, text = assignment.partition("=")
     if not equals:
         raise UserError(f"'{assignment}' is not of the form key=value, e.g. {example}.")
@@ -143,7 +152,7 @@ def assigned(assignment: str, example: str) -> tuple[str, Any]:
 
 
 def nested(assignments: Sequence[str], example: str) -> dict[str, Any]:
-    """The words `key.sub=value` as one dict: one may fit only together with another. Raises: UserError."""
+    """Combine assignments `key.sub=value` into one nested dict. Raises: UserError."""
     changes: dict[str, Any] = {}
     for assignment in assignments:
         key, value = assigned(assignment, example)
@@ -152,13 +161,13 @@ def nested(assignments: Sequence[str], example: str) -> dict[str, Any]:
         for part in outer:
             inner = inner.setdefault(part, {})
             if not isinstance(inner, dict):
-                raise UserError(f"'{assignment}' sets a part of what another word sets as a whole.")
+                raise UserError(f"'{assignment}' sets a field of what another assignment sets as a whole.")
         inner[last] = value
     return changes
 
 
 def fitting(key: str, value: Any, hint: Any) -> Any:
-    """`value` as the type `hint` says. Raises: UserError naming `key`."""
+    """Convert `value` to the type `hint`. Raises: UserError naming `key`."""
     if get_origin(hint) in (types.UnionType, typing.Union):
         choices = get_args(hint)
         if value is None and type(None) in choices:
@@ -194,7 +203,7 @@ def _fitting_tuple(key: str, value: Any, kinds: tuple[Any, ...]) -> tuple[Any, .
 
 
 def _literal(text: str) -> Any:
-    """The Python value that `text` writes, or the text itself."""
+    """Parse `text` as a Python literal, else return the text itself."""
     words = {"true": True, "false": False, "on": True, "off": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]

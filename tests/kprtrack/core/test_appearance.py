@@ -23,7 +23,7 @@ def embeddings(features: object, visible: object) -> Appearance:
     return Appearance(features, np.array(visible, bool), np.ones(len(features), bool))
 
 
-def random_looks(seed: int, count: int, parts: int = 6, dimensions: int = 16) -> Appearance:
+def random_appearance(seed: int, count: int, parts: int = 6, dimensions: int = 16) -> Appearance:
     rng = np.random.default_rng(seed)
     visible = rng.random((count, parts)) < 0.7
     return embeddings(unit(rng.normal(size=(count, parts, dimensions))), visible)
@@ -64,7 +64,7 @@ def test_distance_is_the_mean_over_parts_seen_on_both_sides() -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_what_is_hidden_does_not_change_a_distance(metric: Metric) -> None:
-    a, b = random_looks(0, 4), random_looks(1, 5)
+    a, b = random_appearance(0, 4), random_appearance(1, 5)
     other = unit(np.random.default_rng(2).normal(size=a.features.shape))
     changed = embeddings(np.where(a.visible[:, :, None], a.features, other), a.visible)
     assert (part_distance(a, b, metric) == part_distance(changed, b, metric)).all()
@@ -72,7 +72,7 @@ def test_what_is_hidden_does_not_change_a_distance(metric: Metric) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_distance_is_symmetric_and_between_0_and_2(metric: Metric) -> None:
-    a, b = random_looks(0, 40), random_looks(1, 50)
+    a, b = random_appearance(0, 40), random_appearance(1, 50)
     distance = part_distance(a, b, metric)
     known = np.isfinite(distance)
     assert distance.dtype == np.float32
@@ -84,14 +84,14 @@ def test_distance_is_symmetric_and_between_0_and_2(metric: Metric) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_nobody_is_nearer_than_a_persons_own_looks(seed: int) -> None:
-    a = random_looks(seed, 60, dimensions=512)
+    a = random_appearance(seed, 60, dimensions=512)
     own = part_distance(a, a).diagonal()
     assert own.min() >= 0
     assert own[np.isfinite(own)].max() < 1e-6
 
 
 def test_opposite_looks_are_no_farther_than_2() -> None:
-    a = random_looks(0, 60, dimensions=512)
+    a = random_appearance(0, 60, dimensions=512)
     distance = part_distance(a, embeddings(-a.features, a.visible)).diagonal()
     assert distance[np.isfinite(distance)].max() <= 2
 
@@ -99,7 +99,7 @@ def test_opposite_looks_are_no_farther_than_2() -> None:
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("counts", [(0, 3), (3, 0), (0, 0)])
 def test_nobody_has_no_distances(metric: Metric, counts: tuple[int, int]) -> None:
-    a, b = random_looks(0, counts[0]), random_looks(1, counts[1])
+    a, b = random_appearance(0, counts[0]), random_appearance(1, counts[1])
     assert part_distance(a, b, metric).shape == counts
 
 
@@ -111,7 +111,7 @@ def test_people_without_looks_are_infinitely_far(metric: Metric) -> None:
 @pytest.mark.parametrize("shape", [(2, 5, 16), (2, 6, 8)])
 def test_looks_of_different_encoders_are_not_compared(shape: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="cannot compare"):
-        part_distance(random_looks(0, 2), random_looks(0, *shape))
+        part_distance(random_appearance(0, 2), random_appearance(0, *shape))
 
 
 # Moving average
@@ -131,7 +131,7 @@ def test_blend_points_where_the_official_average_points(case: dict) -> None:
 
 
 def test_blended_parts_have_unit_length() -> None:
-    mixed = blend(random_looks(0, 20), random_looks(1, 20), 0.9)
+    mixed = blend(random_appearance(0, 20), random_appearance(1, 20), 0.9)
     np.testing.assert_allclose(np.linalg.norm(mixed.features, axis=2), 1, atol=1e-6)
 
 
@@ -156,7 +156,7 @@ def test_everybody_may_have_a_momentum_of_their_own() -> None:
 
 
 def test_blending_leaves_both_sides_as_they_were() -> None:
-    old, new = random_looks(0, 5), random_looks(1, 5)
+    old, new = random_appearance(0, 5), random_appearance(1, 5)
     before = old.features.copy(), new.features.copy()
     blend(old, new, 0.9)
     assert (old.features == before[0]).all()
@@ -164,12 +164,12 @@ def test_blending_leaves_both_sides_as_they_were() -> None:
 
 
 def test_whether_keypoints_prompted_is_that_of_the_newest_looks() -> None:
-    old, new = random_looks(0, 1), empty_appearance(1, 6, 16)
+    old, new = random_appearance(0, 1), empty_appearance(1, 6, 16)
     assert blend(old, new, 0.9).prompted.tolist() == [False]
 
 
 def test_nobody_can_be_blended() -> None:
-    assert len(blend(random_looks(0, 0), random_looks(1, 0), 0.9)) == 0
+    assert len(blend(random_appearance(0, 0), random_appearance(1, 0), 0.9)) == 0
 
 
 # Container
@@ -177,11 +177,11 @@ def test_nobody_can_be_blended() -> None:
 
 @pytest.mark.parametrize("rows", [np.array([2, 0]), np.array([True, False, True])])
 def test_chosen_rows_stay_one_person(rows: np.ndarray) -> None:
-    everybody = random_looks(0, 3)
-    chosen = everybody[rows]
-    assert (chosen.features == everybody.features[rows]).all()
-    assert (chosen.visible == everybody.visible[rows]).all()
-    assert (chosen.prompted == everybody.prompted[rows]).all()
+    people = random_appearance(0, 3)
+    chosen = people[rows]
+    assert (chosen.features == people.features[rows]).all()
+    assert (chosen.visible == people.visible[rows]).all()
+    assert (chosen.prompted == people.prompted[rows]).all()
 
 
 @pytest.mark.parametrize("visible, prompted", [((2, 6), (3,)), ((3, 5), (3,)), ((3, 6), (2,))])

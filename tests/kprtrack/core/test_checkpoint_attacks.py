@@ -1,4 +1,4 @@
-"""No checkpoint can run code: every way a pickle has of naming a function is refused."""
+"""No checkpoint can run code: every way of naming a function in a pickle is an error."""
 
 import argparse
 import io

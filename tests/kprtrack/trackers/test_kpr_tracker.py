@@ -156,12 +156,16 @@ def test_tracks_of_the_first_frame_are_confirmed_at_once() -> None:
     assert KprTracker().update(frame).ids.tolist() == [1]
 
 
-@pytest.mark.parametrize(("min_track_age_s", "doubtful"), [(0.0, 1), (0.1, 1), (0.2, 2), (0.25, 3), (0.3, 3)])
-def test_later_tracks_are_confirmed_after_min_track_age_s(min_track_age_s: float, doubtful: int) -> None:
+@pytest.mark.parametrize(
+    ("min_track_age_s", "unconfirmed_frames"), [(0.0, 1), (0.1, 1), (0.2, 2), (0.25, 3), (0.3, 3)]
+)
+def test_later_tracks_are_confirmed_after_min_track_age_s(
+    min_track_age_s: float, unconfirmed_frames: int
+) -> None:
     """Ten frames a second; at least one more detection is needed."""
     scene = film([Actor(EMBEDDINGS[0], walk(100)), Actor(EMBEDDINGS[1], walk(400, start_s=1))], 3)
     config = replace(AT_ONCE, min_track_age_s=min_track_age_s)
-    assert track_ids(scene, config)[1] == [0] * doubtful + [2] * (20 - doubtful)
+    assert track_ids(scene, config)[1] == [0] * unconfirmed_frames + [2] * (20 - unconfirmed_frames)
     assert track_ids(scene, KprTrackerConfig(min_track_age_s=min_track_age_s))[1] == [2] * 20
 
 

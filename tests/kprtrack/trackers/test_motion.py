@@ -91,11 +91,11 @@ def test_uncertainty_grows_and_stays_a_covariance(frames: float) -> None:
 
 @pytest.mark.parametrize("rows", [np.array([2]), np.array([False, False, True])])
 def test_only_the_given_rows_are_predicted(rows: np.ndarray) -> None:
-    motion, everybody, before = walkers(), walkers(), walkers()
+    motion, all_tracks, before = walkers(), walkers(), walkers()
     motion.predict(rows=rows)
-    everybody.predict()
-    assert (motion.means[2] == everybody.means[2]).all()
-    assert (motion.covariances[2] == everybody.covariances[2]).all()
+    all_tracks.predict()
+    assert (motion.means[2] == all_tracks.means[2]).all()
+    assert (motion.covariances[2] == all_tracks.covariances[2]).all()
     assert (motion.means[:2] == before.means[:2]).all()
     assert (motion.covariances[:2] == before.covariances[:2]).all()
 
