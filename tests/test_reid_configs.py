@@ -1,4 +1,4 @@
-"""Every training recipe can be read, and its encoder and losses can be built."""
+"""Every training config can be read, and its encoder and losses can be built."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ PUBLISHED = [
 ]
 
 
-def recipe(name: str) -> ReidTrainConfig:
+def read_config(name: str) -> ReidTrainConfig:
     return load_config(FOLDER / f"{name}.py")
 
 
@@ -60,7 +60,7 @@ def test_the_published_recipes_are_those_of_the_official_table() -> None:
             config.augment.occlusion.probability,
         )
         for name in PUBLISHED
-        for config in [recipe(name)]
+        for config in [read_config(name)]
     }
     assert found == {
         "imagenet_market1501": (384, 5, "cck6", 0.008, 0, 0.05),
@@ -118,6 +118,6 @@ def test_words_that_only_fit_together_are_taken_together() -> None:
 
 
 def test_options_of_a_data_set_are_added_and_go_with_it() -> None:
-    config = with_settings(recipe("imagenet_occluded_duke"), {"data": {"options": {"masks": None}}})
+    config = with_settings(read_config("imagenet_occluded_duke"), {"data": {"options": {"masks": None}}})
     assert config.data.options == {"only_posed": True, "masks": None}
     assert with_settings(config, {"data": {"name": "market1501"}}).data.options == {}

@@ -15,7 +15,7 @@ class Assignment(NamedTuple):
     unmatched_columns: np.ndarray  # [B - K]
 
 
-def pair(cost: np.ndarray, max_cost: float) -> Assignment:
+def assign(cost: np.ndarray, max_cost: float) -> Assignment:
     """Find the one-to-one assignment with the greatest sum of (max_cost - cost) over pairs below `max_cost`.
 
     This is not the cheapest assignment without its expensive pairs: a pair at the limit or above, infinite or

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kprtrack.core.assignment import pair
+from kprtrack.core.assignment import assign
 from kprtrack.core.datatypes import Detections, Frame, Poses, empty_poses
 from kprtrack.core.errors import InputError
 from kprtrack.core.geometry import iou
@@ -16,7 +16,7 @@ from kprtrack.io.columns import PeopleFile, coco_keypoints, reject
 from kprtrack.pipeline import PoseEstimator
 
 MIN_IOU = 0.5
-_MAX_COST = 1 - MIN_IOU + 1e-6  # pair() needs costs below its limit; an IoU of exactly 0.5 is accepted
+_MAX_COST = 1 - MIN_IOU + 1e-6  # assign() needs costs below its limit; an IoU of exactly 0.5 is accepted
 
 
 class FilePose(PoseEstimator):
@@ -65,7 +65,7 @@ class FilePose(PoseEstimator):
         if np.array_equal(own, boxes):
             return Poses(self.keypoints[start:end])
         poses = empty_poses(len(boxes))
-        pairing = pair(1 - iou(boxes, own), _MAX_COST)
+        pairing = assign(1 - iou(boxes, own), _MAX_COST)
         poses.keypoints[pairing.rows] = self.keypoints[start:end][pairing.columns]
         return poses
 

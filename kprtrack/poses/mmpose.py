@@ -207,7 +207,7 @@ def _stub_modules() -> Iterator[None]:
 def _importable(name: str) -> bool:
     try:
         importlib.import_module(name)
-    # ValueError: compiled for another numpy. AssertionError: mmdet refuses this version of mmcv.
+    # ValueError: compiled for another numpy. AssertionError: mmdet rejects this version of mmcv.
     except (ImportError, ValueError, AssertionError):
         return False
     return True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kprtrack.core.assignment import Assignment, pair
+from kprtrack.core.assignment import Assignment, assign
 from kprtrack.core.datatypes import Observation, Tracks
 from kprtrack.core.errors import UserError
 from kprtrack.core.geometry import iou_inclusive
@@ -172,7 +172,7 @@ class ByteTrack:
         similarity = iou_inclusive(self._motion.boxes[tracks], boxes[detections])
         if scores is not None and self._config.fuse_score:
             similarity *= scores[detections]
-        found = pair(1 - similarity, max_cost)
+        found = assign(1 - similarity, max_cost)
         rows, partners = tracks[found.rows], detections[found.columns]
         if len(rows):
             self._motion.update(rows, boxes[partners])

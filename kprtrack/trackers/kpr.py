@@ -8,7 +8,7 @@ The defaults add position, pose, retroactive correction and re-identification.
 import numpy as np
 
 from kprtrack.core.appearance import part_distance
-from kprtrack.core.assignment import pair
+from kprtrack.core.assignment import assign
 from kprtrack.core.datatypes import Observation, Tracks
 from kprtrack.core.geometry import occluded_fraction
 from kprtrack.trackers.cost import PairCost, PairCosts
@@ -215,7 +215,7 @@ class KprTracker:
         confident = margins_of_pairs(distance) >= config.reid_min_margin * inter_identity
         # The less an encoder separates people, the smaller the distance must be.
         limit = config.reid_max_distance * (inter_identity - self._scale.intra_identity)
-        found = pair(np.where(confident, distance, np.inf), limit)
+        found = assign(np.where(confident, distance, np.inf), limit)
         for row, former in zip(new[found.rows], lost[found.columns], strict=True):
             self._rename(row, store.ids[former], time_s)
             store.first_seen_s[row] = store.first_seen_s[former]
@@ -258,6 +258,6 @@ def _fill_matches(
     """Write the best assignment into `track_of_detection`; return the unmatched tracks and detections."""
     if not (len(tracks) and len(rows)):
         return tracks, rows
-    found = pair(cost[tracks[:, None], rows], max_cost)
+    found = assign(cost[tracks[:, None], rows], max_cost)
     track_of_detection[rows[found.columns]] = tracks[found.rows]
     return tracks[found.unmatched_rows], rows[found.unmatched_columns]

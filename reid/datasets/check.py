@@ -15,7 +15,7 @@ from reid.evaluation.metrics import PROTOCOLS, Labels
 from reid.parts.mask_files import read_fields
 
 _SHOWN = 5  # of the problems of a kind
-_BATCH_IDENTITIES = 16  # of the published recipes
+_BATCH_IDENTITIES = 16  # of the published configs
 
 
 @dataclass(frozen=True)

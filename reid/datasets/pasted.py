@@ -110,7 +110,7 @@ def _jobs(data: ReidData, out: Path, seed: int, which: PastedSets) -> list[_Job]
 
 
 def _name(sample: ReidSample, row: int, protocol: str, suffix: str) -> str:
-    """As `folder` reads it, which takes cameras that are told for cameras that matter."""
+    """The name that the `folder` dataset reads; cameras are numbered only where the protocol uses them."""
     camera = f"_c{sample.camera + 1:02}" if protocol == _BY_CAMERAS else ""
     stem = sample.image.stem.replace("_", "-")
     return f"{sample.identity:04}{camera}_{row:05}_{stem}{suffix}"
@@ -179,9 +179,9 @@ def _pasted(job: _Job) -> tuple[bytes, bytes]:
     """Files of a crop with a person pasted in front: a lossless image and all keypoints."""
     assert job.draw is not None
     rng = np.random.default_rng(job.draw)
-    strangers = [each for each in job.others if each.identity != job.sample.identity]
+    other_people = [each for each in job.others if each.identity != job.sample.identity]
     found = _ambiguous(
-        _with_person(job.sample), lambda: _with_person(strangers[rng.integers(len(strangers))]), rng
+        _with_person(job.sample), lambda: _with_person(other_people[rng.integers(len(other_people))]), rng
     )
     if found is None:
         raise InputError(
@@ -194,7 +194,7 @@ def _pasted(job: _Job) -> tuple[bytes, bytes]:
 
 
 def _ambiguous(crop: Crop, draw_other: Callable[[], Crop], rng: np.random.Generator) -> Crop | None:
-    """Paste a person in front by the rule above; its skeleton comes last. None if nobody fits."""
+    """Paste a person in front by the rule above; its skeleton comes last. None if no person fits."""
     height, width = crop.image.shape[:2]
     own, plain = cut_occluder(crop, height, width), Crop(crop.image, crop.keypoints, None)
     cut: Occluder | None = None

@@ -133,8 +133,8 @@ def draw_heatmaps(
         others: [M, 17, 3], likewise.
         out: Zeroed array to draw into.
 
-    A group's channel is the maximum of its keypoints' Gaussians, the negative channel that of keypoints of all
-    others, and the background is the remainder.
+    A group's channel is the maximum of its keypoints' Gaussians, the negative channel that of all others'
+    keypoints, and the background is the remainder.
 
     Source: docs/reference/kpr.md 2.3-2.5.
     """

@@ -14,7 +14,7 @@ from kprtrack.core.skeleton import KEYPOINTS
 def write_picture(
     path: Path, *, height: int = 24, width: int = 12, colour: tuple[int, int, int] = (200, 30, 60)
 ) -> None:
-    """A plain picture, RGB."""
+    """A plain image, RGB."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (width, height), colour).save(path)
 

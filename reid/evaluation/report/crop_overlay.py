@@ -123,26 +123,26 @@ def colour_of_part(name: str) -> Colour:
     return PART_COLOURS.get(name, _UNKNOWN)
 
 
-def draw_prompts(portrait: CropOverlay, *, boldness: float = 1.0) -> np.ndarray:
+def draw_prompts(overlay: CropOverlay, *, boldness: float = 1.0) -> np.ndarray:
     """The crop with its prompts, [H, W, 3] uint8: own keypoints in their parts' colours, others' red."""
-    canvas = portrait.image.copy()
+    canvas = overlay.image.copy()
     width = boldness * canvas.shape[1] / 128
-    for skeleton in portrait.others:
+    for skeleton in overlay.others:
         _draw_skeleton(canvas, skeleton, [NEGATIVE] * len(skeleton), width)
-    _draw_skeleton(canvas, portrait.own, _keypoint_colours(), width)
+    _draw_skeleton(canvas, overlay.own, _keypoint_colours(), width)
     return canvas
 
 
-def draw_parts(portrait: CropOverlay) -> np.ndarray:
+def draw_parts(overlay: CropOverlay) -> np.ndarray:
     """The crop in grey, coloured with the likeliest part of each place, [H, W, 3] uint8."""
-    grey = np.repeat(portrait.image.mean(axis=2, keepdims=True), 3, axis=2) * 0.6 + 90
-    if portrait.parts is None:
+    grey = np.repeat(overlay.image.mean(axis=2, keepdims=True), 3, axis=2) * 0.6 + 90
+    if overlay.parts is None:
         return grey.astype(np.uint8)
-    height, width = portrait.image.shape[:2]
-    names = part_names(len(portrait.parts) - 1)
+    height, width = overlay.image.shape[:2]
+    names = part_names(len(overlay.parts) - 1)
     colours = np.array([(0, 0, 0), *map(colour_of_part, names)], np.float32)
-    best = portrait.parts.argmax(axis=0)
-    strength = portrait.parts.max(axis=0) * (best > 0) * _TINT
+    best = overlay.parts.argmax(axis=0)
+    strength = overlay.parts.max(axis=0) * (best > 0) * _TINT
     # Nearest neighbour: a part predicted at a single position counts as visible and must be recognisable.
     tint = cv2.resize(colours[best], (width, height), interpolation=cv2.INTER_NEAREST)
     alpha = cv2.resize(strength.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)

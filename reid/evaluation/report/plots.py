@@ -17,12 +17,12 @@ _DPI = 110
 
 def draw_score_plots(scores: ReidScores) -> dict[str, bytes]:
     """Plot every curve there are numbers for, as name -> PNG: "cmc", "occlusion", "robustness"."""
-    pictures = {"cmc": _draw_cmc(scores)}
+    plots = {"cmc": _draw_cmc(scores)}
     if scores.rows[0].levels:
-        pictures["occlusion"] = _draw_levels(scores)
+        plots["occlusion"] = _draw_levels(scores)
     if scores.robustness:
-        pictures["robustness"] = _draw_robustness(scores)
-    return {name: _png(figure) for name, figure in pictures.items()}
+        plots["robustness"] = _draw_robustness(scores)
+    return {name: _png(figure) for name, figure in plots.items()}
 
 
 def _draw_cmc(scores: ReidScores) -> "Figure":

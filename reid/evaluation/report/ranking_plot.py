@@ -74,7 +74,7 @@ def draw_ranking(
     pen = ImageDraw.Draw(canvas)
     _write_title(pen, ranking, query[1], width)
     x = _MARGIN + _NAMES
-    prompted = query[0].prompted or any(portrait.prompted for portrait, _ in gallery)
+    prompted = query[0].prompted or any(overlay.prompted for overlay, _ in gallery)
     _write_rows(pen, top + _TEXT, crop_height, rows, prompted=prompted)
     _draw_cell(canvas, x, top, query, colour=_QUERY, head="query", size=crop_height)
     _write_names(pen, bars, names, ranking.visible, x)
@@ -138,23 +138,23 @@ def _draw_cell(
 ) -> None:
     from PIL import ImageDraw
 
-    portrait, caption = shown
+    overlay, caption = shown
     pen, room = ImageDraw.Draw(canvas), _WIDTH + 2 * _BORDER
     pen.text((x, y), head, fill=colour, font=font(14, bold=True))
     line = shortened(f"id {caption.identity}  cam {caption.camera}", room, font(12))
     pen.text((x, y + 18), line, fill=_INK, font=font(12))
     y += _TEXT
-    for picture in (draw_prompts(portrait), *([draw_parts(portrait)] if portrait.parts is not None else [])):
+    for image in (draw_prompts(overlay), *([draw_parts(overlay)] if overlay.parts is not None else [])):
         pen.rectangle((x, y, x + room - 1, y + size + 2 * _BORDER - 1), fill=colour)
-        paste(canvas, picture, x + _BORDER, y + _BORDER, _WIDTH, size)
+        paste(canvas, image, x + _BORDER, y + _BORDER, _WIDTH, size)
         y += size + 2 * _BORDER + 6
 
 
-def paste(canvas: "Image", picture: np.ndarray, x: int, y: int, width: int, height: int) -> None:
+def paste(canvas: "Image", image: np.ndarray, x: int, y: int, width: int, height: int) -> None:
     """Draw an RGB image on the canvas at that place and size."""
     from PIL import Image
 
-    canvas.paste(Image.fromarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)), (x, y))
+    canvas.paste(Image.fromarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)), (x, y))
 
 
 def _write_names(pen: "ImageDraw", top: int, names: Sequence[str], visible: np.ndarray, x: int) -> None:

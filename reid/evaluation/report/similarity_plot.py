@@ -39,17 +39,17 @@ _DARK_FROM = 0.55  # of the scale; from here on white letters read better
 
 
 def draw_similarities(
-    similarities: Similarities, portraits: Sequence[CropOverlay], names: Sequence[str], *, title: str
+    similarities: Similarities, overlays: Sequence[CropOverlay], names: Sequence[str], *, title: str
 ) -> bytes:
     """PNG of the matrix. names: of the crops; title: the first line, such as the name of the weights."""
     from PIL import Image, ImageDraw
 
-    validate_too_many(len(portraits))
-    strips = [_strip(portrait) for portrait in portraits]
+    validate_too_many(len(overlays))
+    strips = [_strip(overlay) for overlay in overlays]
     cell = max(max(strip.shape[1] for strip in strips), _CROP_HEIGHT // 2) + 2 * _GAP
     row = _CROP_HEIGHT + _NAME + 2 * _GAP
     left, top = _MARGIN + cell, _MARGIN + _HEAD + row
-    parts = () if portraits[0].parts is None else part_names(len(portraits[0].parts) - 1)
+    parts = () if overlays[0].parts is None else part_names(len(overlays[0].parts) - 1)
     width = max(left + cell * len(strips) + _MARGIN, 900)
     canvas = Image.new("RGB", (width, top + row * len(strips) + 34 + _MARGIN), "white")
     pen = ImageDraw.Draw(canvas)
@@ -68,27 +68,27 @@ def validate_too_many(crops: int) -> None:
         raise UserError(f"A plot of {crops} crops is too large. Give at most {MOST_CROPS}.")
 
 
-def _strip(portrait: CropOverlay) -> np.ndarray:
+def _strip(overlay: CropOverlay) -> np.ndarray:
     """The crop with its prompts, and beside it its parts if the encoder has any."""
     import cv2
 
-    height, width = portrait.image.shape[:2]
+    height, width = overlay.image.shape[:2]
     size = (round(_CROP_HEIGHT * width / height), _CROP_HEIGHT)
-    pictures = [draw_prompts(portrait, boldness=_BOLD)] + (
-        [] if portrait.parts is None else [draw_parts(portrait)]
+    images = [draw_prompts(overlay, boldness=_BOLD)] + (
+        [] if overlay.parts is None else [draw_parts(overlay)]
     )
-    small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures]
-    if not portrait.prompted:
+    small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
+    if not overlay.prompted:
         small[0] = _marked(small[0], "no prompt")
     gap = np.full((_CROP_HEIGHT, 4, 3), 255, np.uint8)
     return small[0] if len(small) == 1 else np.concatenate((small[0], gap, small[1]), axis=1)
 
 
-def _marked(picture: np.ndarray, words: str) -> np.ndarray:
+def _marked(image: np.ndarray, words: str) -> np.ndarray:
     """The image with a caption on a dark band at its lower edge."""
     from PIL import Image, ImageDraw
 
-    canvas = Image.fromarray(picture)
+    canvas = Image.fromarray(image)
     width, height = canvas.size
     pen = ImageDraw.Draw(canvas)
     pen.rectangle((0, height - 17, width, height), fill=_INK)

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 from support import paths
 
-from kprtrack.core.assignment import pair
+from kprtrack.core.assignment import assign
 from kprtrack.core.geometry import iou, iou_inclusive, occluded_fraction, oks
 from kprtrack.core.skeleton import OKS_SIGMAS
 
@@ -156,7 +156,7 @@ def clipped_by_scipy(cost: np.ndarray, limit: float) -> float:
 
 
 def check_is_a_pairing(cost: np.ndarray, limit: float) -> None:
-    rows, columns, unmatched_rows, unmatched_columns = pair(cost, limit)
+    rows, columns, unmatched_rows, unmatched_columns = assign(cost, limit)
     assert (cost[rows, columns] < limit).all()
     assert rows.tolist() == sorted(rows)
     assert sorted([*rows, *unmatched_rows]) == list(range(cost.shape[0]))
@@ -171,7 +171,7 @@ def test_pairing_is_worth_what_lap_with_a_limit_finds(case: dict) -> None:
         case["thresh"],
         np.array(case["matches"], int).reshape(-1, 2),
     )
-    rows, columns, unmatched_rows, unmatched_columns = pair(cost, limit)
+    rows, columns, unmatched_rows, unmatched_columns = assign(cost, limit)
     assert worth(cost, rows, columns, limit) == pytest.approx(worth(cost, *official.T, limit), abs=1e-9)
     if not (cost == limit).any():  # else several pairings are equally good
         assert np.stack((rows, columns), 1).tolist() == official.tolist()
@@ -191,50 +191,50 @@ def test_pairing_is_the_best_there_is(seed: int) -> None:
 @pytest.mark.parametrize("scale", [1e-20, 1e20])
 def test_pairing_does_not_depend_on_the_unit_of_cost(scale: float) -> None:
     cost = np.random.default_rng(0).random((20, 20))
-    assert pair(cost * scale, 0.5 * scale).columns.tolist() == pair(cost, 0.5).columns.tolist()
+    assert assign(cost * scale, 0.5 * scale).columns.tolist() == assign(cost, 0.5).columns.tolist()
 
 
 def test_pairing_is_not_the_cheapest_pairing_with_dear_pairs_dropped() -> None:
     # The cheapest whole pairing is the diagonal, 0.4 + 0.6; below 0.5, one pair of 0.1 is worth more.
     cost = np.array([[0.4, 0.1], [0.95, 0.6]])
-    rows, columns, *_ = pair(cost, 0.5)
+    rows, columns, *_ = assign(cost, 0.5)
     assert (rows.tolist(), columns.tolist()) == ([0], [1])
 
 
 def test_infinite_and_unknown_costs_are_never_paired() -> None:
     cost = np.array([[np.inf, 0.2, np.nan], [np.nan, 0.1, np.inf], [np.nan, np.nan, np.nan]])
-    rows, columns, unmatched_rows, unmatched_columns = pair(cost, 0.5)
+    rows, columns, unmatched_rows, unmatched_columns = assign(cost, 0.5)
     assert (rows.tolist(), columns.tolist()) == ([1], [1])
     assert (unmatched_rows.tolist(), unmatched_columns.tolist()) == ([0, 2], [0, 2])
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (3, 0)])
 def test_an_empty_matrix_leaves_everybody_free(shape: tuple[int, int]) -> None:
-    found = pair(np.zeros(shape), 1.0)
+    found = assign(np.zeros(shape), 1.0)
     assert [len(part) for part in found] == [0, 0, *shape]
 
 
 def test_a_pair_exactly_at_the_limit_stays_apart() -> None:
-    assert len(pair(np.array([[0.5]]), 0.5).rows) == 0
+    assert len(assign(np.array([[0.5]]), 0.5).rows) == 0
 
 
 def test_the_cost_matrix_is_left_as_it_was() -> None:
     cost = np.random.default_rng(0).random((9, 7))
     before = cost.copy()
-    pair(cost, 0.5)
+    assign(cost, 0.5)
     assert (cost == before).all()
 
 
 def test_pairing_refuses_a_limit_or_a_cost_without_end() -> None:
     with pytest.raises(ValueError, match="max_cost must be finite"):
-        pair(np.zeros((2, 2)), np.inf)
+        assign(np.zeros((2, 2)), np.inf)
     with pytest.raises(ValueError, match="-inf"):
-        pair(np.array([[-np.inf, 0.1], [0.1, 0.2]]), 0.5)
+        assign(np.array([[-np.inf, 0.1], [0.1, 0.2]]), 0.5)
 
 
 @pytest.mark.parametrize("case", GATED)
 def test_pairing_is_worth_no_less_than_tracklabs_gated_assignment(case: dict) -> None:
     cost, limit = np.array(case["cost"]), case["max_distance"]
     theirs = np.array(case["matches"], int).reshape(-1, 2)
-    rows, columns, *_ = pair(cost, limit)
+    rows, columns, *_ = assign(cost, limit)
     assert worth(cost, rows, columns, limit) >= worth(cost, *theirs.T, limit) - 1e-9

@@ -64,9 +64,7 @@ def test_the_neck_lies_above_the_shoulders_towards_the_nose() -> None:
 
 def test_from_behind_the_neck_lies_towards_the_ears_or_between_the_shoulders() -> None:
     behind = {"left_ear": (110, 50, 0.5), "right_ear": (90, 50, 0.5), "nose": (0, 0, 0)}
-    np.testing.assert_allclose(
-        head_joint("head_bottom", **behind), [100, 80 - 0.28 * 30, 0.5], rtol=1e-6
-    )
+    np.testing.assert_allclose(head_joint("head_bottom", **behind), [100, 80 - 0.28 * 30, 0.5], rtol=1e-6)
     nothing = dict.fromkeys(("left_ear", "right_ear", "nose"), (0.0, 0.0, 0.0))
     np.testing.assert_allclose(head_joint("head_bottom", **nothing), [100, 80, 0.6])
 

@@ -52,10 +52,10 @@ def make_video(path, count=40, *, size=(64, 48), times_ms=None, options=None, sh
             image = np.full((size[1], size[0], 3), i * 5, np.uint8)
             noise = np.random.default_rng(i).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
             image[size[1] // 2 :] = noise[size[1] // 2 :]
-            picture = av.VideoFrame.from_ndarray(image, format="rgb24")
-            picture.pts = times_ms[i] if times_ms else i
-            picture.time_base = Fraction(1, 1000) if times_ms else Fraction(1, FPS)
-            container.mux(stream.encode(picture))
+            packed_frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            packed_frame.pts = times_ms[i] if times_ms else i
+            packed_frame.time_base = Fraction(1, 1000) if times_ms else Fraction(1, FPS)
+            container.mux(stream.encode(packed_frame))
         container.mux(stream.encode(None))
     return path
 
@@ -230,7 +230,7 @@ def test_anything_else_is_no_time(text):
         parse_time(text)
 
 
-# --- the picture's shape
+# --- shape of the frame
 
 TURNS = {  # matrix a b c d -> degrees clockwise, mirrored, colours of the corners
     (0, 1, -1, 0): (90, False, ["blue", "red", "white", "green"]),

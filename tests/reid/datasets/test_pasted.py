@@ -126,8 +126,8 @@ def test_without_pasting_the_scores_are_those_of_the_data_set(
     data: ReidData, tmp_path: Path, protocol: str
 ) -> None:
     # Each set holds both cameras, so that the protocols differ.
-    everybody = sorted(data.samples, key=lambda each: each.image)
-    halves = (tuple(each for row, each in enumerate(everybody) if row % 4 // 2 == half) for half in (0, 1))
+    samples = sorted(data.samples, key=lambda each: each.image)
+    halves = (tuple(each for row, each in enumerate(samples) if row % 4 // 2 == half) for half in (0, 1))
     mixed = ReidData("mixed", (), *halves, protocol)
     write_pasted(mixed, tmp_path / "out", seed=0, which="none")
     made = opened(tmp_path / "out")

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.portrait_cases import pixels
+from support.crop_overlay_cases import pixels
 
 from kprtrack.core.errors import InputError, UserError
 from reid.datasets import ReidData, ReidSample
@@ -52,8 +52,8 @@ def data(tmp_path: Path) -> ReidData:
     image = tmp_path / "crop.png"
     cv2.imwrite(str(image), np.zeros((20, 10, 3), np.uint8))
 
-    def sample(identity: int, camera: int, strangers: int) -> ReidSample:
-        keypoints = np.zeros((1 + strangers, 17, 3), np.float32)
+    def sample(identity: int, camera: int, other_people: int) -> ReidSample:
+        keypoints = np.zeros((1 + other_people, 17, 3), np.float32)
         keypoints[0, :3] = (1 + 2 * identity, 5, 1)
         keypoints[1:, :2] = (3, 3, 1)
         return ReidSample(image, identity, camera, keypoints)
@@ -95,7 +95,7 @@ def test_re_ranking_adds_rows_and_changes_none(data: ReidData) -> None:
 
 def test_occlusion_counts_keypoints_of_others_against_own_ones(data: ReidData) -> None:
     levels = score(data, KeypointReader(), ScoreConfig(occlusion=True)).rows[0].levels
-    # Two of 17 keypoints of each stranger are drawn: differences -3, -1, 1, 3, so levels 0, 1/3, 2/3, 1.
+    # Two of 17 keypoints of each other person are drawn: differences -3, -1, 1, 3, so levels 0, 1/3, 2/3, 1.
     assert [level.count for level in levels] == [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]
 
 
@@ -153,7 +153,7 @@ def test_rankings_are_of_the_first_row(data: ReidData) -> None:
     [
         (ScoreConfig(protocol="defualt"), "Did you mean 'default'"),
         (ScoreConfig("off", robustness=True), "needs prompts"),
-        (ScoreConfig(ranking=RankingChoice(names=("nobody.jpg",))), "is called 'nobody.jpg'"),
+        (ScoreConfig(ranking=RankingChoice(names=("unknown.jpg",))), "is called 'unknown.jpg'"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_before_the_encoder_runs(
@@ -182,9 +182,9 @@ def test_crops_without_keypoints_are_counted(data: ReidData) -> None:
 
 
 def test_queries_of_strangers_alone_are_refused(data: ReidData) -> None:
-    strangers = tuple(replace(one, identity=one.identity + 50) for one in data.query)
+    other_people = tuple(replace(one, identity=one.identity + 50) for one in data.query)
     with pytest.raises(UserError, match="Check the split"):
-        score(replace(data, query=strangers), KeypointReader(), ScoreConfig())
+        score(replace(data, query=other_people), KeypointReader(), ScoreConfig())
 
 
 def test_a_query_without_a_match_is_told(data: ReidData) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.portrait_cases import count, pixels, portrait
+from support.crop_overlay_cases import count, overlay, pixels
 
 from reid.evaluation.ranking import Ranking
 from reid.evaluation.report.crop_overlay import (
@@ -36,7 +36,7 @@ NAMES = feature_names(9, 8)
 
 
 def drawn(ranking: Ranking = RANKING, **options: object) -> np.ndarray:
-    one = portrait(**options), Caption("7", "1", "a name far too long for its place " * 9)  # type: ignore[arg-type]
+    one = overlay(**options), Caption("7", "1", "a name far too long for its place " * 9)  # type: ignore[arg-type]
     return pixels(draw_ranking(ranking, one, [one] * len(ranking.gallery), names=NAMES))
 
 
@@ -82,24 +82,24 @@ def test_a_query_without_any_match_can_be_drawn() -> None:
 
 
 def test_keypoints_of_others_are_red_and_own_ones_never() -> None:
-    assert count(draw_prompts(portrait(others=1)), NEGATIVE) > 0
-    assert count(draw_prompts(portrait()), NEGATIVE) == 0
+    assert count(draw_prompts(overlay(others=1)), NEGATIVE) > 0
+    assert count(draw_prompts(overlay()), NEGATIVE) == 0
 
 
 def test_without_prompts_the_crop_stays_as_it_is() -> None:
-    bare = portrait(prompted=False)
+    bare = overlay(prompted=False)
     assert not bare.prompted
     np.testing.assert_array_equal(draw_prompts(bare), bare.image)
 
 
 def test_each_part_tints_its_place_and_background_stays_grey() -> None:
-    tinted = draw_parts(portrait())
+    tinted = draw_parts(overlay())
     assert np.ptp(tinted[0], axis=-1).max() == 0  # the first band is background
     assert len(np.unique(tinted.reshape(-1, 3), axis=0)) == 9
 
 
 def test_a_part_seen_at_a_single_place_is_not_smoothed_away() -> None:
-    one = portrait()
+    one = overlay()
     assert one.parts is not None
     lone = np.zeros_like(one.parts)
     lone[0] = 1

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from support.portrait_cases import count, pixels, portrait
+from support.crop_overlay_cases import count, overlay, pixels
 
 from kprtrack.core.errors import UserError
 from reid.crop import Crop
@@ -55,14 +55,14 @@ def test_one_picture_cannot_be_compared() -> None:
 
 
 def test_each_row_marks_its_nearest() -> None:
-    image = pixels(draw_similarities(people(), [portrait()] * 3, ["a", "b", "c"], title="weights"))
+    image = pixels(draw_similarities(people(), [overlay()] * 3, ["a", "b", "c"], title="weights"))
     cells = np.flatnonzero((image == NEAREST).all(axis=-1).sum(axis=1) > 40)
     assert len(cells) == 3 * 2 * 4  # the upper and lower edges of three frames, four pixels thick
 
 
 def test_a_crop_without_a_prompt_is_marked() -> None:
     with_prompt, without = (
-        pixels(draw_similarities(people(), [portrait(prompted=p)] * 3, list("abc"), title=""))
+        pixels(draw_similarities(people(), [overlay(prompted=p)] * 3, list("abc"), title=""))
         for p in (True, False)
     )
     assert count(without, (25, 25, 25)) > count(with_prompt, (25, 25, 25)) + 3000
@@ -70,7 +70,7 @@ def test_a_crop_without_a_prompt_is_marked() -> None:
 
 def test_too_many_crops_for_a_picture_are_refused() -> None:
     with pytest.raises(UserError, match=str(MOST_CROPS)):
-        draw_similarities(people(), [portrait()] * (MOST_CROPS + 1), [], title="")
+        draw_similarities(people(), [overlay()] * (MOST_CROPS + 1), [], title="")
 
 
 def test_json_has_null_where_nothing_is_shared() -> None:

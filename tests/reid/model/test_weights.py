@@ -1,4 +1,4 @@
-"""Weights come back as they were saved, published checkpoints fit completely, others are refused by name."""
+"""Weights come back as they were saved, published checkpoints fit completely, others are rejected by name."""
 
 import json
 from pathlib import Path
@@ -155,14 +155,14 @@ def test_missing_unknown_and_misshaped_tensors_are_named(tmp_path: Path) -> None
     tensors["fusion.norm.bias"] = torch.ones(5)
     header = {"kpr_config": json.dumps({**vars(MINI)})}
     save_file(tensors, tmp_path / "w.safetensors", header)
-    with pytest.raises(WeightsError) as refused:
+    with pytest.raises(WeightsError) as error:
         load(tmp_path / "w.safetensors")
     for part in (
         "1 missing (fusion.conv.bias)",
         "1 unknown (surplus)",
         "fusion.norm.bias [5] instead of [32]",
     ):
-        assert part in str(refused.value)
+        assert part in str(error.value)
 
 
 @pytest.mark.parametrize(
