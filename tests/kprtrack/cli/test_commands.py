@@ -1,4 +1,4 @@
-"""What each subcommand does and says, with weights that need no network: given boxes and keypoints."""
+"""What each subcommand writes and logs, with boxes and keypoints from a file instead of networks."""
 
 import json
 from pathlib import Path

@@ -74,7 +74,7 @@ def test_a_full_disk_leaves_a_valid_file_of_the_first_frames(tmp_path: Path, for
     assert f"The first {len(numbers)} frames are saved" in message
     assert not file.complete
     assert sorted(tmp_path.iterdir()) == [path]
-    assert size * 0.7 < path.stat().st_size <= size  # little is given up for the end of the file
+    assert size * 0.7 < path.stat().st_size <= size  # few frames are dropped for the end of the file
 
 
 def test_a_full_disk_leaves_a_valid_parquet_file(tmp_path: Path) -> None:

@@ -642,8 +642,8 @@ def test_a_refused_connection_is_an_error():
 def test_real_videos_are_read_completely(name):
     count, fps, last_s = REAL_VIDEOS[name]
     source = open_source(SHARED / "real" / "videos" / f"{name}.mp4")
-    seen = [(frame.number, frame.time_s) for frame in source]
-    assert [number for number, _ in seen] == list(range(count))
+    read_frames = [(frame.number, frame.time_s) for frame in source]
+    assert [number for number, _ in read_frames] == list(range(count))
     assert source.info.fps == pytest.approx(fps, abs=1e-3)
-    assert last_s is None or seen[-1][1] == pytest.approx(last_s, abs=1e-3)
-    assert all(a < b for (_, a), (_, b) in pairwise(seen))
+    assert last_s is None or read_frames[-1][1] == pytest.approx(last_s, abs=1e-3)
+    assert all(a < b for (_, a), (_, b) in pairwise(read_frames))
