@@ -180,7 +180,7 @@ def test_poses_are_annotated_in_the_middle_and_now_and_then() -> None:
         ({"people": 0}, "people is 0"),
         ({"split": "test"}, "'test'"),
         ({"fps": 0.0}, "fps"),
-        ({"sequences": 2000}, "than a split can"),
+        ({"sequences": 2000}, "too many for a split"),
     ],
 )
 def test_invalid_settings_are_rejected(change: dict, message: str) -> None:
