@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kprtrack.cli.eval_reid import assignments, compute_config_from, device_config
+from kprtrack.cli.eval_reid import assignments, configure_compute, device_config
 from kprtrack.cli.options import Parser, add_computing, add_encoder, new_parser, required
 from kprtrack.cli.output import log, validate_reports, write_json
 from kprtrack.config import ComponentConfig
@@ -52,7 +52,7 @@ def run_compare(options: argparse.Namespace) -> int:
     from reid.evaluation.similarity import compare_crops, similarity_json
 
     validate_too_many(len(images))
-    vectors, compute = known_vectors(options.vectors), compute_config_from(options)
+    vectors, compute = known_vectors(options.vectors), configure_compute(options)
     crops = _prompted_crops(images, options)
     kpr = open_kpr(options.weights, assignments(options.set, "image_height=384"), compute)
     with autocast(compute):

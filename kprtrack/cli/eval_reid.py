@@ -117,7 +117,7 @@ def open_encoder(options: argparse.Namespace) -> "CropEncoder":
         options.reid,
         weights,
         assignments(options.set, "image_height=384"),
-        compute_config_from(options),
+        configure_compute(options),
         vectors=options.vectors,
         workers=options.workers,
     )
@@ -130,8 +130,8 @@ def device_config(options: argparse.Namespace) -> TrackConfig:
     )
 
 
-def compute_config_from(options: argparse.Namespace) -> "ComputeConfig":
-    """Return the device and precision that the options ask for."""
+def configure_compute(options: argparse.Namespace) -> "ComputeConfig":
+    """Resolve the device options and set the number of CPU threads of torch."""
     from kprtrack.build import compute_config, configure_threads
 
     compute = compute_config(device_config(options))
