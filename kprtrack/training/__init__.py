@@ -1,1 +1,1 @@
-"""Training of the detectors and pose estimators; the encoder's is `reid.training.trainer`."""
+"""Training of detectors, pose estimators and ReID encoders; `loop` trains a `task`."""

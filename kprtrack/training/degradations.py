@@ -1,4 +1,4 @@
-"""Pictures as worse cameras see them: coarse, blurred, noisy, grey, compressed."""
+"""Image degradations of poor cameras: low resolution, blur, noise, grey, compression."""
 
 from dataclasses import dataclass, fields
 
@@ -15,7 +15,7 @@ _QUALITY = (20, 80)  # of JPEG
 
 @dataclass(frozen=True)
 class WorseCamera:
-    """How likely each fault is, in 0..1."""
+    """The probability of each degradation."""
 
     coarse: float = 0.0
     blur: float = 0.0
@@ -30,7 +30,7 @@ class WorseCamera:
 
 
 def worsened(image: np.ndarray, config: WorseCamera, rng: np.random.Generator) -> np.ndarray:
-    """The picture [H, W, 3] uint8 BGR with the faults that were drawn, in the order a camera makes them."""
+    """Degrade an image [H, W, 3] uint8 BGR at random, in the order of a camera's processing."""
     height, width = image.shape[:2]
     if rng.random() < config.coarse:
         share = rng.uniform(*_COARSE)

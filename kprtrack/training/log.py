@@ -40,7 +40,7 @@ class TrainLog:
         self._stream = sys.stderr if stream is None else stream
         self._board = None if folder is None else _open_board(folder, int(first))
         self._bar: Any = None
-        self._first, self._begun_s = first, clock()
+        self._first, self._started_s = first, clock()
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +97,7 @@ class TrainLog:
 
     def _left(self, done: float) -> str:
         here = done - self._first
-        seconds = (self._clock() - self._begun_s) / here * (self._epochs - done) if here > 0 else 0
+        seconds = (self._clock() - self._started_s) / here * (self._epochs - done) if here > 0 else 0
         minutes, rest = divmod(round(seconds), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02}:{rest:02} left"

@@ -1,4 +1,4 @@
-"""Crop -> what the encoder is shown: occluded, shifted and erased at random in training, plain in evaluation.
+"""Inputs of the encoder: crops occluded, shifted and erased at random in training, plain in evaluation.
 
 The order is the official one, resize, occlude, shift, normalise, erase; the paper occludes last. No crop is
 mirrored. Source: docs/reference/kpr.md 4.3.
@@ -19,7 +19,7 @@ from reid.training.bipo import OccluderBank, OcclusionConfig, draw_centre, paste
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """What happens to a crop in training."""
+    """Augmentation settings."""
 
     padding_px: int = 10  # of black on every side, before a crop of the first size is cut out again
     erase_probability: float = 0.5
@@ -37,7 +37,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class Example:
-    """What the encoder is shown of one crop, and what it should see there; after `stack`, of N crops."""
+    """Input and part labels of one crop; after `stack`, of N crops."""
 
     image: torch.Tensor  # [3, H, W] float32, normalised
     heatmaps: torch.Tensor  # [C, H, W] float32 in [0, 1]
@@ -45,7 +45,7 @@ class Example:
 
 
 class Augment:
-    """Makes training examples. bank: people to paste over others, None: nobody is."""
+    """Makes training examples. bank: people to paste over others; None: no pasting."""
 
     def __init__(self, config: AugmentConfig, prompts: PromptConfig, bank: OccluderBank | None) -> None:
         self.config = config
@@ -53,7 +53,7 @@ class Augment:
         self._bank = bank
 
     def __call__(self, crop: Crop, others: Sequence[int], rng: np.random.Generator) -> Example:
-        """One example. others: the other identities of the batch, from whom the pasted person is drawn."""
+        """One example. others: the other identities of the batch, from which the pasted person is drawn."""
         crop = resize_crop(crop, self.prompts.height, self.prompts.width)
         crop = self._occlude(crop, others, rng)
         crop = shift(crop, self.config.padding_px, rng.integers(0, 2 * self.config.padding_px + 1, 2))
@@ -135,7 +135,7 @@ def shift(crop: Crop, padding_px: int, corner: np.ndarray) -> Crop:
 def draw_hole(
     shape: tuple[int, ...], share: tuple[float, float], rng: np.random.Generator
 ) -> tuple[slice, slice]:
-    """Rows and columns of a random rectangle, each side between the two shares of the picture's."""
+    """Rows and columns of a random rectangle, each side between the two shares of the image's."""
     sides = [int(rng.integers(int(share[0] * size), int(share[1] * size) + 1)) for size in shape]
     starts = [int(rng.integers(0, size - side + 1)) for size, side in zip(shape, sides, strict=True)]
     rows, columns = (slice(start, start + side) for start, side in zip(starts, sides, strict=True))
@@ -143,7 +143,7 @@ def draw_hole(
 
 
 def erase(crop: Crop, hole: tuple[slice, slice]) -> Crop:
-    """The crop without masks and keypoints in the hole; the picture is left to the caller."""
+    """The crop without masks and keypoints in the hole; the image is left to the caller."""
     rows, columns = hole
     keypoints, masks = crop.keypoints.copy(), crop.masks
     x, y = keypoints[..., 0], keypoints[..., 1]

@@ -2,7 +2,7 @@
 
 The person behind stays the one to recognise, the pasted one becomes a negative prompt. This is the official
 form, which differs from the paper in places (docs/reference/kpr.md 4.4, 8): the identity comes from the batch
-but its picture from a bank, the pasted person is always in front and never scaled.
+but its image from a bank, the pasted person is always in front and never scaled.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ _SHOWS = 0.001  # opacity; below it a keypoint of the pasted person is not part 
 class OcclusionConfig:
     """How often and how people are pasted over others."""
 
-    probability: float = 0.2  # 0.05 in some recipes (docs/reference/kpr.md 4.2); the paper says 0.3
+    probability: float = 0.2  # 0.05 in some configs (docs/reference/kpr.md 4.2); the paper says 0.3
     crops_per_identity: int = 5  # in the bank
     # The official code makes negatives even of keypoints that the pasted person lacks, all at one place
     # (docs/reference/kpr.md 4.4). False, as the paper has it: only of those it shows.
@@ -58,7 +58,7 @@ class Draws(Protocol):
 class OccluderBank:
     """A few crops of every identity, read only when they are pasted.
 
-    crops: identity -> indices of crops; read: index -> occluder, None where the crop shows nobody to cut out.
+    crops: identity -> indices of crops; read: index -> occluder, None where there is no person to cut out.
     """
 
     def __init__(self, crops: Mapping[int, Sequence[int]], read: Callable[[int], Occluder | None]) -> None:
@@ -91,7 +91,7 @@ def choose_bank(
 
 
 def cut_occluder(crop: Crop, height: int, width: int) -> Occluder | None:
-    """The crop's person with soft edges; None where its masks show nobody.
+    """The crop's person with soft edges; None where its masks are empty.
 
     Uses the first skeleton alone. Its masks may be any parsing fields or parts.
     Raises: UserError for a crop without masks.
@@ -125,8 +125,8 @@ def draw_centre(height: int, width: int, draws: Draws) -> tuple[float, float]:
 def paste(crop: Crop, occluder: Occluder, centre: tuple[float, float], *, phantom_keypoints: bool) -> Crop:
     """The crop with the occluder in front, its skeleton last.
 
-    Hidden keypoints get confidence 0, masks fade with the picture: the pasted area is background to the part
-    labels. Keypoints beyond the picture are left to the caller.
+    Hidden keypoints get confidence 0, masks fade with the image: the pasted area is background to the part
+    labels. Keypoints beyond the image are left to the caller.
     """
     own, theirs = _overlap(crop.image.shape[:2], centre)
     opacity = occluder.opacity[theirs][..., None]
@@ -149,7 +149,7 @@ def paste(crop: Crop, occluder: Occluder, centre: tuple[float, float], *, phanto
 def _overlap(
     shape: tuple[int, ...], centre: tuple[float, float]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a shifted picture of the same size lies on the still one: rows and columns of both."""
+    """Where a shifted image of the same size overlaps the other: rows and columns of both."""
     still, shifted = [], []
     for size, at in zip(shape, reversed(centre), strict=True):
         start = round(at) - size // 2

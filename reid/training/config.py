@@ -1,4 +1,4 @@
-"""What a training is made of; the defaults are the published recipe (docs/reference/kpr.md 4.1)."""
+"""Settings of the training of a ReID encoder; defaults as published (docs/reference/kpr.md 4.1)."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -18,9 +18,9 @@ from reid.training.schedule import ScheduleConfig
 
 Precision = Literal["fp32", "fp16", "bf16"]  # of the forward pass; weights and gradients are float32
 
-# Told by the data, so no setting.
+# Determined by the dataset, so not settings.
 _FROM_DATA = ("identities", "cameras", "parts")
-# These may change when a run goes on: they decide where and how fast, not what.
+# They decide where and how fast a training runs, not its result: a resumed run may change them.
 _NOT_THE_RESULT = ("out", "computing")
 
 
@@ -35,7 +35,7 @@ class DataSource:
 
 @dataclass(frozen=True)
 class PromptUse:
-    """Which prompts the encoder is shown, in training and in scoring."""
+    """Which prompts are used, in training and in validation."""
 
     positives: bool = True
     negatives: bool = True
@@ -52,7 +52,7 @@ class OptimiserConfig:
 
 @dataclass(frozen=True)
 class ScoringConfig:
-    """When and how the encoder is scored on query and gallery."""
+    """When and how the encoder is evaluated on query and gallery."""
 
     every_epochs: int | None = None  # None: at the end alone
     at_end: bool = True
@@ -64,7 +64,7 @@ class ScoringConfig:
 
 @dataclass(frozen=True)
 class ComputingConfig:
-    """Where and how fast; a run may go on with others."""
+    """Where and how fast; a resumed run may change them."""
 
     device: Literal["auto", "cpu"] = "auto"  # auto: a GPU where there is one
     workers: int = 4  # processes that read crops, for each training process; 0: the training process itself
@@ -74,14 +74,16 @@ class ComputingConfig:
 
 @dataclass(frozen=True)
 class ReidTrainConfig:
-    """Everything that decides what is learnt."""
+    """All settings of a training."""
 
     out: str | None = None  # folder of the run
     data: DataSource = field(default_factory=DataSource)
-    test: DataSource | None = None  # scored on this one's query and gallery; None: on those of `data`
-    model: KprConfig = field(default_factory=KprConfig)  # identities, cameras and parts are told by the data
+    test: DataSource | None = None  # whose query and gallery to validate on; None: those of `data`
+    model: KprConfig = field(
+        default_factory=KprConfig
+    )  # identities, cameras and parts are determined by the dataset
     part_groups: str = "eight"  # in reid.parts.targets.PART_GROUPS
-    init: str | None = None  # weights to begin with: a file, or "imagenet" for timm's; None: random
+    init: str | None = None  # initial weights: a file, or "imagenet" for timm's; None: random
     camera_embedding: bool = False  # one for each camera of the training set, TransReID's
     prompts: PromptUse = field(default_factory=PromptUse)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -90,7 +92,7 @@ class ReidTrainConfig:
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    # In which the prompt tokeniser does not learn yet (docs/reference/kpr.md 4.2)
+    # In which the prompt tokeniser is frozen (docs/reference/kpr.md 4.2)
     frozen_prompt_epochs: int = 0
     precision: Precision = "fp32"  # the published weights: fp16
     seed: int = 1
@@ -112,7 +114,7 @@ class ReidTrainConfig:
         return self.loss.part_prediction > 0 or self.augment.occlusion.probability > 0
 
     def shape(self, identities: int, cameras: int) -> KprConfig:
-        """The encoder for a training set with so many people and cameras."""
+        """The encoder for a training set with so many identities and cameras."""
         return replace(
             self.model,
             parts=len(PART_GROUPS[self.part_groups]),
@@ -121,7 +123,7 @@ class ReidTrainConfig:
         )
 
     def prompt_config(self) -> PromptConfig:
-        """How crops and heatmaps are made."""
+        """How inputs and heatmaps are made."""
         return replace(
             self.model.prompts(), positives=self.prompts.positives, negatives=self.prompts.negatives
         )
@@ -132,7 +134,7 @@ def with_settings(config: ReidTrainConfig, values: Mapping[str, Any]) -> ReidTra
     model = values.get("model")
     for name in _FROM_DATA if isinstance(model, Mapping) else ():
         if name in model:  # type: ignore[operator]
-            raise UserError(f"model.{name} is told by the data and by part_groups; leave it out.")
+            raise UserError(f"model.{name} is determined by the dataset and by part_groups; leave it out.")
     values = dict(values)
     for role in ("data", "test"):
         old, new = getattr(config, role), values.get(role)
@@ -155,7 +157,7 @@ def settings_of(config: ReidTrainConfig) -> dict[str, Any]:
 
 
 def resume_relevant_config(config: ReidTrainConfig) -> dict[str, Any]:
-    """The settings that a run must keep when it goes on."""
+    """The settings that must be equal for a run to be resumed."""
     values = settings_of(config)
     for name in _NOT_THE_RESULT:
         del values[name]

@@ -1,7 +1,7 @@
-"""Learning from another encoder: what is described here is to tell what the teacher says of the plain crop.
+"""Distillation: embeddings of augmented crops are trained to predict a teacher's embeddings of plain crops.
 
-The crop that is learnt from may be occluded, shifted and erased; the teacher saw it whole. A linear layer for
-each description, which ends with the training, translates between the two spaces; it is the simplest form of
+The student's crop may be occluded, shifted and erased; the teacher's is plain. A linear layer for each
+embedding, used in training only, projects from one space to the other; it is the simplest form of
 Romero et al., FitNets, ICLR 2015, on final features with the cosine for a distance.
 """
 
@@ -30,14 +30,14 @@ _NAMES, _FEATURES = "names", "features"
 
 @dataclass(frozen=True)
 class DistilConfig:
-    """From whom is learnt, and how much each description of a person counts."""
+    """The teacher's features, and the weight of each embedding."""
 
-    teacher: str | None = None  # a file of `kprtrack data features`; None: from nobody
+    teacher: str | None = None  # a file of `kprtrack data features`; None: no distillation
     weights: HeadWeights = field(default_factory=lambda: HeadWeights(whole=5, foreground=5, joined=5))
 
 
 class Distillation(nn.Module):
-    """The layers that translate, and the loss. dimensions: of the teacher's features."""
+    """The projections and the loss. dimensions: of the teacher's features."""
 
     def __init__(self, model: KprConfig, config: DistilConfig, dimensions: int) -> None:
         super().__init__()
@@ -48,27 +48,27 @@ class Distillation(nn.Module):
     def forward(
         self, output: KprOutput, teacher_features: torch.Tensor
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
-        """The loss, and its terms before their weights. taught: [N, D] of unit length, of all processes."""
+        """The loss, and its unweighted terms. teacher_features: [N, D] of unit length, of all processes."""
         total, terms = teacher_features.new_zeros(()), {}
         for name, weight in self._weights.items():
-            told = gather(self.translate[name](_compared(output, name))).float()
-            ground_truth = teacher_features if told.ndim == 2 else teacher_features[:, None]
-            loss = (1 - F.cosine_similarity(told, ground_truth, dim=-1)).mean()
+            projected = gather(self.translate[name](_compared(output, name))).float()
+            target = teacher_features if projected.ndim == 2 else teacher_features[:, None]
+            loss = (1 - F.cosine_similarity(projected, target, dim=-1)).mean()
             total, terms[f"distil/{name}"] = total + weight * loss, loss.detach()
         return total, terms
 
 
 def save_features(path: Path, names: Sequence[str], features: np.ndarray) -> None:
-    """Write features [S, D] of pictures, named by their paths below the dataset's folder."""
-    told = {_NAMES: json.dumps(list(names))}
+    """Write features [S, D] of crops, named by their paths relative to the dataset's folder."""
+    header = {_NAMES: json.dumps(list(names))}
     tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
-    write_file(path, serialise({_FEATURES: tensor}, told))
+    write_file(path, serialise({_FEATURES: tensor}, header))
 
 
 def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.ndarray:
     """Features of the samples, less their mean: [S, D] float32 of unit length. root: the dataset's folder.
 
-    Raises: InputError if the file is missing, damaged or lacks a picture, or a feature is not finite.
+    Raises: InputError if the file is missing, damaged or lacks a crop, or a feature is not finite.
     """
     try:
         with safe_open(path, framework="np") as file:
@@ -82,7 +82,7 @@ def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.n
         ) from error
     if features.ndim != 2 or len(features) != len(known):
         raise InputError(
-            f"{path} holds features of the shape {list(features.shape)} for {len(known)} pictures, not one "
+            f"{path} holds features of the shape {list(features.shape)} for {len(known)} crops, not one "
             "row for each. Make it again with `kprtrack data features`."
         )
     names = [name_of(each, root) for each in samples]
@@ -98,18 +98,18 @@ def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.n
             f"{path}: {wrong.sum()} features hold NaN or infinity, first that of "
             f"{names[int(wrong.argmax())]}. Make it again with other weights or --precision fp32."
         )
-    # What all share says nothing of anybody, yet is two thirds of what an encoder that ends in a ReLU tells.
+    # The common mean does not discriminate, but is two thirds of a feature that ends in a ReLU.
     chosen -= chosen.mean(axis=0)
     return chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1e-12)
 
 
 def name_of(sample: ReidSample, root: Path) -> str:
-    """What a picture is called in a file of features."""
+    """The name of a crop in a file of features."""
     image = sample.image
     return (image.relative_to(root) if image.is_relative_to(root) else image).as_posix()
 
 
 def _compared(output: KprOutput, name: str) -> torch.Tensor:
-    """The description as the evaluation compares it (`Kpr.embed`): parts before their BN necks."""
+    """The embedding as the evaluation compares it (`Kpr.embed`): parts before their BN necks."""
     heads: PerHead = output.reduced if name in ("joined", "parts") else output.necks
     return getattr(heads, name)

@@ -96,7 +96,7 @@ class SharedBatchNorm(_BatchNorm):
             return super().forward(input)
         # Sums in half precision would lose digits, as in torch's own.
         with torch.autocast(input.device.type, enabled=False):
-            values = input.float()
+            values = input.to(torch.promote_types(input.dtype, torch.float32))
             axes = [0, *range(2, values.ndim)]
             along = (1, -1, *[1] * (values.ndim - 2))
             mean = _share(values.mean(dim=axes)) / processes()

@@ -1,4 +1,4 @@
-"""What training minimises: who it is (identity, triplet) and where each part is (part prediction).
+"""Training losses of the encoder: identity, triplet and part prediction.
 
 The identity and triplet losses are GiLt (Somers et al., BPBReID, WACV 2023), as KPR trains with them.
 Source: docs/reference/kpr.md 3.
@@ -19,7 +19,7 @@ _NEVER_ZERO = 1e-16
 
 @dataclass(frozen=True)
 class HeadWeights:
-    """How much each description of a person counts; 0 leaves it out. The background never counts."""
+    """The weight of each embedding; 0 leaves it out. The background never counts."""
 
     whole: float = 0.0
     foreground: float = 0.0
@@ -35,7 +35,7 @@ class LossConfig:
     triplet: HeadWeights = field(default_factory=lambda: HeadWeights(parts=1))
     part_prediction: float = 0.35  # the paper says 0.3
     margin: float | None = 0.3  # of the triplet; None: soft margin
-    visible_only: bool = False  # leave parts out that are not in sight; the published weights keep them
+    visible_only: bool = False  # leave out parts that are not visible; the published weights keep them
     easiest_share: float = 1.0  # of positions in the part prediction, those of least loss
 
     def __post_init__(self) -> None:
@@ -69,8 +69,8 @@ def kpr_loss(
             return losses
         if part_labels is None:
             raise UserError(
-                "There are no part labels to learn the parts from. Give the dataset human-parsing masks, "
-                "or leave the part prediction out with loss.part_prediction=0."
+                "There are no part labels for the part prediction. Give the dataset human-parsing masks, "
+                "or train without it: loss.part_prediction=0."
             )
         logits = _at_least_float32(output.part_logits)
         parts = part_prediction_loss(logits, part_labels, config.easiest_share)
@@ -89,7 +89,7 @@ def gilt_loss(
     visible: PerHead | None,
     config: LossConfig,
 ) -> Losses:
-    """Identity and triplet losses of every description that counts.
+    """Identity and triplet losses of every embedding with a weight.
 
     features: before the BN necks, not normalised; visible: [N] and parts [N, K], bool or in [0, 1]; None:
     all of them.
@@ -97,14 +97,14 @@ def gilt_loss(
     total = identities.new_zeros((), dtype=torch.float32)
     terms, watched = {}, {}
     for head in (each.name for each in fields(HeadWeights)):
-        seen = None if visible is None else getattr(visible, head)
+        head_visible = None if visible is None else getattr(visible, head)
         if weight := getattr(config.identity, head):
             scores = _at_least_float32(getattr(logits, head))
-            loss, watched[f"accuracy/{head}"] = identity_loss(scores, identities, seen)
+            loss, watched[f"accuracy/{head}"] = identity_loss(scores, identities, head_visible)
             total, terms[f"identity/{head}"] = total + weight * loss, loss.detach()
         if weight := getattr(config.triplet, head):
             points = _at_least_float32(getattr(features, head))
-            loss, watched[f"mined/{head}"] = triplet_loss(points, identities, seen, config.margin)
+            loss, watched[f"mined/{head}"] = triplet_loss(points, identities, head_visible, config.margin)
             total, terms[f"triplet/{head}"] = total + weight * loss, loss.detach()
     return Losses(total, terms, watched)
 
@@ -186,7 +186,7 @@ def part_prediction_loss(
 
 
 def _visibility(output: KprOutput) -> PerHead:
-    """Visibility of every description; all but the parts always are (docs/reference/kpr.md 1.12)."""
+    """Visibility of every embedding; all but the parts always are (docs/reference/kpr.md 1.12)."""
     parts = output.visible[:, 1:]
     always = torch.ones_like(parts[:, 0])
     return PerHead(

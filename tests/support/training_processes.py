@@ -21,15 +21,21 @@ SETTINGS: dict[str, Any] = {
 _WORKER = paths.ROOT / "tests" / "support" / "train_worker.py"
 
 
-def command(task: str, data: Path, out: Path, changes: Mapping[str, Any]) -> list[str]:
+def command(
+    task: str, data: Path, out: Path, changes: Mapping[str, Any], *, double: bool = False
+) -> list[str]:
     """The words that train a task of train_worker."""
-    words = {"task": task, "data": str(data), "out": str(out), "changes": changes}
+    words = {"task": task, "data": str(data), "out": str(out), "changes": changes, "double": double}
     return [sys.executable, str(_WORKER), json.dumps(words)]
 
 
-def start(task: str, data: Path, out: Path, **changes: Any) -> subprocess.Popen[bytes]:
+def start(
+    task: str, data: Path, out: Path, *, double: bool = False, **changes: Any
+) -> subprocess.Popen[bytes]:
     """Start a training in a session of its own."""
-    return subprocess.Popen(command(task, data, out, changes), cwd=paths.ROOT, start_new_session=True)
+    return subprocess.Popen(
+        command(task, data, out, changes, double=double), cwd=paths.ROOT, start_new_session=True
+    )
 
 
 def wait_for_checkpoint(checkpoint: Path, process: subprocess.Popen[bytes]) -> None:
@@ -40,7 +46,7 @@ def wait_for_checkpoint(checkpoint: Path, process: subprocess.Popen[bytes]) -> N
         time.sleep(0.001)
 
 
-def train_in_two(task: str, data: Path, out: Path, **changes: Any) -> None:
+def train_in_two(task: str, data: Path, out: Path, *, double: bool = False, **changes: Any) -> None:
     """Train with two processes that find each other as those of `accelerate launch` do."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -54,7 +60,7 @@ def train_in_two(task: str, data: Path, out: Path, **changes: Any) -> None:
     }
     running = [
         subprocess.Popen(
-            command(task, data, out, changes),
+            command(task, data, out, changes, double=double),
             env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             cwd=paths.ROOT,
         )

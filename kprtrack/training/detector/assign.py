@@ -1,4 +1,4 @@
-"""Which cells of a YOLOX answer for which box: SimOTA.
+"""Assignment of YOLOX cells to ground-truth boxes: SimOTA.
 
 Source: YOLOX (Ge et al., 2021, section 2.2) and OTA (Ge et al., CVPR 2021); constants:
 docs/reference/detector_and_pose.md 1.9.
@@ -10,24 +10,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_RADIUS_CELLS = 1.5  # half a side of the square around a box's centre in which cells may answer for it
+_RADIUS_CELLS = 1.5  # half side of the square around a box centre whose cells are candidates
 _IOU_WEIGHT = 3.0
-_STRANGER_COST = 1e6  # of a cell outside that square
-_MOST_IOUS = 10  # that are summed to say how many cells a box gets
+_OUTSIDE_COST = 1e6  # of a cell outside that square
+_MAX_IOUS = 10  # whose sum is the number of cells of a box
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What should be found in one picture."""
+    """Ground truth of one image."""
 
     boxes: Tensor  # [G, 4] float32, centre x, centre y, width, height, canvas pixels
     classes: Tensor  # [G] int64
-    scores: Tensor  # [G] float32 in [0, 1], how certain a teacher was; 1: labelled by hand
+    scores: Tensor  # [G] float32 in [0, 1], confidence of a teacher; 1: annotated by hand
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """The P cells of one picture that answer for a box."""
+    """The P cells of one image that are assigned to a box."""
 
     cells: Tensor  # [P] int64, ascending
     boxes: Tensor  # [P] int64, rows of the targets
@@ -36,23 +36,26 @@ class Assignment:
 
 @torch.no_grad()
 def assign(predicted: Tensor, logits: Tensor, targets: Targets, grid: Tensor) -> Assignment:
-    """The cells that answer for the boxes of one picture.
+    """Assign cells to the boxes of one image.
 
-    predicted: [A, 4] centre x, centre y, width, height in canvas pixels. logits: [A, 1 + C] object, classes.
-    grid: [A, 3] column, row, stride, of `yolox_network.cells`.
+    Args:
+        predicted: [A, 4] centre x, centre y, width, height in canvas pixels.
+        logits: [A, 1 + C] objectness and classes.
+        targets: Ground truth.
+        grid: [A, 3] column, row, stride, of `yolox_network.cells`.
     """
     near = _near(targets.boxes, grid)  # [G, A]
-    rows = near.any(dim=0).nonzero()[:, 0]  # [F] cells that answer for anybody
+    rows = near.any(dim=0).nonzero()[:, 0]  # [F] candidate cells
     if not len(rows):
         none = rows.new_zeros(0)
         return Assignment(none, none, predicted.new_zeros(0))
-    ious = pairwise_iou(targets.boxes, predicted[rows].float())  # [G, F]
-    cost = _class_cost(logits[rows].float(), targets.classes) - _IOU_WEIGHT * (ious + 1e-8).log()
-    cost = cost + _STRANGER_COST * ~near[:, rows]
-    counts = ious.topk(min(_MOST_IOUS, len(rows)), dim=1).values.sum(1).int().clamp(min=1)  # [G]
+    ious = pairwise_iou(targets.boxes, predicted[rows])  # [G, F]
+    cost = _class_cost(logits[rows], targets.classes) - _IOU_WEIGHT * (ious + 1e-8).log()
+    cost = cost + _OUTSIDE_COST * ~near[:, rows]
+    counts = ious.topk(min(_MAX_IOUS, len(rows)), dim=1).values.sum(1).int().clamp(min=1)  # [G]
     places = cost.argsort(dim=1, stable=True).argsort(dim=1)
     taken = places < counts[:, None]
-    # A cell that several boxes want answers for the one it costs least, whoever wants it.
+    # A cell assigned to several boxes goes to the box of least cost among all.
     contested = taken.sum(0) > 1
     cheapest = torch.zeros_like(taken).scatter_(0, cost.argmin(dim=0, keepdim=True), value=True)
     taken = torch.where(contested, cheapest, taken)
@@ -82,14 +85,14 @@ def cell_centres(grid: Tensor) -> Tensor:
 
 
 def _near(boxes: Tensor, grid: Tensor) -> Tensor:
-    """[G, A] whether the cell may answer for the box."""
+    """[G, A] whether the cell is a candidate for the box."""
     away = (cell_centres(grid) - boxes[:, None, :2]).abs().amax(-1)
     return away < _RADIUS_CELLS * grid[:, 2]
 
 
 def _class_cost(logits: Tensor, classes: Tensor) -> Tensor:
-    """[G, F] cross entropy of what the cells say of the classes and each box's own class."""
-    # Cross entropy refuses what is no number; the losses themselves pass it on, for the loop to tell.
+    """[G, F] cross entropy between the cells' class probabilities and each box's class."""
+    # Cross entropy raises for NaN; the losses propagate it, and the loop reports it.
     chance = (logits[:, 1:].sigmoid() * logits[:, :1].sigmoid()).sqrt().nan_to_num(0)  # [F, C]
     yes, no = (
         F.binary_cross_entropy(chance, torch.full_like(chance, one), reduction="none") for one in (1, 0)

@@ -1,9 +1,9 @@
-"""Pictures with boxes -> training examples of one size: mosaic, warp, mixup, colour, mirror, worse cameras.
+"""Augmentation of images with boxes: mosaic, affine warp, mixup, colour, flip, degradations.
 
-Each picture is warped once, straight from the file to its place on the canvas. What is random comes from the
-example's own generator. Regions that were not labelled move with the picture, and people of whom hardly
-anything is left become such regions: they are nobody's fault.
-Source: YOLOX (docs/reference/detector_and_pose.md 1.9); worse cameras: our own.
+Each image is warped once, straight from the file to its place on the canvas. All randomness comes from the
+example's generator. Ignored regions are warped with the image, and people of whom little is left visible
+become ignored regions.
+Source: YOLOX (docs/reference/detector_and_pose.md 1.9); degradations: our own.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from kprtrack.detectors.letterbox import PADDING_GREY, letterbox_ratio, resized_
 from kprtrack.training.annotations import corners_of
 from kprtrack.training.degradations import WorseCamera, worsened
 
-_LEAST_SIDE_PX = 1.0  # a thinner box cannot be learnt from (docs/reference/detector_and_pose.md 1.9)
+_LEAST_SIDE_PX = 1.0  # thinner boxes are ignored (docs/reference/detector_and_pose.md 1.9)
 _MIXUP_SCALE = (0.5, 1.5)
 _HSV = np.array((5, 30, 30))  # greatest shift of hue (of 180), saturation and value
 _HUES = 180
@@ -26,10 +26,10 @@ _HUES = 180
 
 @dataclass(frozen=True)
 class DetectorAugment:
-    """What happens to pictures in training; chances in 0..1."""
+    """Augmentation settings; probabilities in 0..1."""
 
-    mosaic: float = 1.0  # chance that four pictures make one; nano: 0.5
-    mixup: float = 1.0  # chance that another picture shines through a mosaic; nano and tiny: 0
+    mosaic: float = 1.0  # probability of a mosaic of four images; nano: 0.5
+    mixup: float = 1.0  # probability that a mosaic is blended with another image; nano and tiny: 0
     rotate_deg: float = 10.0
     shear_deg: float = 2.0
     translate: float = 0.1  # of the canvas
@@ -48,15 +48,15 @@ class DetectorAugment:
 
 
 class Labels(NamedTuple):
-    """The people of a picture, and where nobody was labelled."""
+    """The people of an image, and its ignored regions."""
 
     boxes: np.ndarray  # [N, 4] float32, x1 y1 x2 y2
     scores: np.ndarray  # [N] float32
     ignore: tuple[np.ndarray, ...]  # [V, 2] each
 
 
-class Picture(NamedTuple):
-    """A picture that is read when it is needed."""
+class LazyImage(NamedTuple):
+    """An image that is read on demand."""
 
     read: Callable[[int], np.ndarray]  # [H, W, 3] uint8 BGR: 1 gives its own size, 2 half of it, rounded up
     width: int
@@ -65,31 +65,31 @@ class Picture(NamedTuple):
 
 
 class Example(NamedTuple):
-    """What the network is shown."""
+    """An input of the network with its labels."""
 
     image: np.ndarray  # [size, size, 3] uint8, BGR
     labels: Labels
 
 
-Draw = Callable[[np.random.Generator], Picture]  # another picture of the training set
+Draw = Callable[[np.random.Generator], LazyImage]  # another image of the training set
 
 
-def plain_example(picture: Picture, size: int, config: DetectorAugment, rng: np.random.Generator) -> Example:
-    """The picture letterboxed, perhaps mirrored and in other colours: as in the last epochs."""
+def plain_example(image: LazyImage, size: int, config: DetectorAugment, rng: np.random.Generator) -> Example:
+    """The image letterboxed, perhaps mirrored and in other colours: as in the last epochs."""
     canvas = _grey(size)
-    matrix = _placed(picture, size) @ _mirror(picture, rng.random() < config.flip)
-    labels = _paint(canvas, picture, matrix, _whole(picture), config.least_visible)
+    matrix = _placed(image, size) @ _mirror(image, rng.random() < config.flip)
+    labels = _paint(canvas, image, matrix, _whole(image), config.least_visible)
     return _finish(canvas, labels, config, rng)
 
 
 def example(
-    picture: Picture, another: Draw, size: int, config: DetectorAugment, rng: np.random.Generator
+    image: LazyImage, another: Draw, size: int, config: DetectorAugment, rng: np.random.Generator
 ) -> Example:
-    """The picture as the configuration draws it, with others where it is part of a mosaic."""
+    """The image as the configuration draws it, with others where it is part of a mosaic."""
     if rng.random() >= config.mosaic:
-        return plain_example(picture, size, config, rng)
+        return plain_example(image, size, config, rng)
     canvas, flip = _grey(size), rng.random() < config.flip
-    labels = _mosaic(canvas, [picture, *(another(rng) for _ in range(3))], config, rng, flip=flip)
+    labels = _mosaic(canvas, [image, *(another(rng) for _ in range(3))], config, rng, flip=flip)
     if rng.random() < config.mixup:
         labels = _mixup(canvas, labels, another(rng), config, rng)
     return _finish(canvas, labels, config, rng)
@@ -97,41 +97,39 @@ def example(
 
 def _mosaic(
     canvas: np.ndarray,
-    pictures: list[Picture],
+    images: list[LazyImage],
     config: DetectorAugment,
     rng: np.random.Generator,
     *,
     flip: bool,
 ) -> Labels:
-    """Four pictures around a point, all warped by one random affine map onto the canvas."""
+    """Four images around a point, all warped by one random affine map onto the canvas."""
     size = len(canvas)
     x, y = rng.uniform(0.5 * size, 1.5 * size, 2)
     view = _random_affine(size, config, rng)
     parts = []
-    for place, picture in enumerate(pictures):
+    for place, image in enumerate(images):
         left, top = place % 2 == 0, place < 2
-        rows, columns = resized_hw((picture.height, picture.width), size, size)
+        rows, columns = resized_hw((image.height, image.width), size, size)
         corner = _shift(x - columns if left else x, y - rows if top else y)
-        matrix = corner @ _placed(picture, size) @ _mirror(picture, flip)
-        # What of the picture lies on the mosaic of twice the canvas's size; the rest is cut off.
+        matrix = corner @ _placed(image, size) @ _mirror(image, flip)
+        # What of the image lies on the mosaic of twice the canvas's size; the rest is cut off.
         mosaic = np.array([[0, 0, 2 * size, 2 * size]], np.float64)
-        (part,) = _clipped(_boxes_moved(mosaic, np.linalg.inv(matrix)), _whole(picture))
-        parts.append(_paint(canvas, picture, view @ matrix, part, config.least_visible))
+        (part,) = _clipped(_boxes_moved(mosaic, np.linalg.inv(matrix)), _whole(image))
+        parts.append(_paint(canvas, image, view @ matrix, part, config.least_visible))
     return _joined(*parts)
 
 
 def _mixup(
-    canvas: np.ndarray, labels: Labels, picture: Picture, config: DetectorAugment, rng: np.random.Generator
+    canvas: np.ndarray, labels: Labels, image: LazyImage, config: DetectorAugment, rng: np.random.Generator
 ) -> Labels:
-    """Half of another picture, of random size and place, over the canvas; both are to be found."""
+    """Half of another image, of random size and place, over the canvas; both are to be found."""
     size, scale = len(canvas), rng.uniform(*_MIXUP_SCALE)
-    spare = np.array(
-        [size - scale * side for side in resized_hw((picture.height, picture.width), size, size)]
-    )
+    spare = np.array([size - scale * side for side in resized_hw((image.height, image.width), size, size)])
     y, x = rng.uniform(np.minimum(spare, 0), np.maximum(spare, 0))
-    matrix = _shift(x, y) @ _scaled(scale) @ _placed(picture, size) @ _mirror(picture, rng.random() < 0.5)
+    matrix = _shift(x, y) @ _scaled(scale) @ _placed(image, size) @ _mirror(image, rng.random() < 0.5)
     other = _grey(size)
-    found = _paint(other, picture, matrix, _whole(picture), config.least_visible)
+    found = _paint(other, image, matrix, _whole(image), config.least_visible)
     cv2.addWeighted(canvas, 0.5, other, 0.5, 0, dst=canvas)
     return _joined(labels, found)
 
@@ -143,7 +141,7 @@ def _finish(canvas: np.ndarray, labels: Labels, config: DetectorAugment, rng: np
 
 
 def recoloured(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture with its hue, saturation and value shifted, each with a chance of one half."""
+    """The image with its hue, saturation and value shifted, each with a chance of one half."""
     hue, saturation, value = np.rint(rng.uniform(-1, 1, 3) * _HSV * rng.integers(0, 2, 3)).astype(int)
     levels = np.arange(256)
     tables = [(levels + hue) % _HUES, *(np.clip(levels + by, 0, 255) for by in (saturation, value))]
@@ -152,9 +150,9 @@ def recoloured(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _paint(
-    canvas: np.ndarray, picture: Picture, matrix: np.ndarray, part: np.ndarray, least_visible: float
+    canvas: np.ndarray, image: LazyImage, matrix: np.ndarray, part: np.ndarray, least_visible: float
 ) -> Labels:
-    """Warps a part (x1 y1 x2 y2) of the picture onto the canvas; the labels that lie there."""
+    """Warps a part (x1 y1 x2 y2) of the image onto the canvas; the labels that lie there."""
     size = len(canvas)
     target = np.array([0, 0, size, size], np.float64)
     x1, y1, x2, y2 = (round(side) for side in part.tolist())
@@ -164,7 +162,7 @@ def _paint(
     left, top, right, bottom = (int(side) for side in (*np.floor(area[:2]), *np.ceil(area[2:])))
     if right > left and bottom > top:
         coarse = 2 if abs(np.linalg.det(matrix[:2, :2])) <= 0.25 else 1
-        pixels = picture.read(coarse)
+        pixels = image.read(coarse)
         x, y = x1 // coarse, y1 // coarse
         cut = pixels[y : -(-y2 // coarse), x : -(-x2 // coarse)]
         # From pixels of the part to those of the area; both count from the middle of the first.
@@ -175,7 +173,7 @@ def _paint(
         cv2.warpAffine(
             cut, inner[:2], (right - left, bottom - top), dst=view, borderMode=cv2.BORDER_TRANSPARENT
         )
-    return _moved(picture.labels, matrix, np.array([x1, y1, x2, y2], np.float64), target, least_visible)
+    return _moved(image.labels, matrix, np.array([x1, y1, x2, y2], np.float64), target, least_visible)
 
 
 def _moved(
@@ -218,13 +216,13 @@ def _random_affine(size: int, config: DetectorAugment, rng: np.random.Generator)
     return _shift(x, y) @ sheared @ turned @ _shift(-size, -size)
 
 
-def _placed(picture: Picture, size: int) -> np.ndarray:
-    """From the picture to the top left of the canvas, scaled to fit."""
-    return _scaled(letterbox_ratio((picture.height, picture.width), size, size))
+def _placed(image: LazyImage, size: int) -> np.ndarray:
+    """From the image to the top left of the canvas, scaled to fit."""
+    return _scaled(letterbox_ratio((image.height, image.width), size, size))
 
 
-def _mirror(picture: Picture, flip: bool) -> np.ndarray:
-    return np.array([[-1.0, 0, picture.width], [0, 1, 0], [0, 0, 1]]) if flip else np.eye(3)
+def _mirror(image: LazyImage, flip: bool) -> np.ndarray:
+    return np.array([[-1.0, 0, image.width], [0, 1, 0], [0, 0, 1]]) if flip else np.eye(3)
 
 
 def _shift(x: float, y: float) -> np.ndarray:
@@ -239,8 +237,8 @@ def _grey(size: int) -> np.ndarray:
     return np.full((size, size, 3), PADDING_GREY, np.uint8)
 
 
-def _whole(picture: Picture) -> np.ndarray:
-    return np.array([0, 0, picture.width, picture.height], np.float64)
+def _whole(image: LazyImage) -> np.ndarray:
+    return np.array([0, 0, image.width, image.height], np.float64)
 
 
 def _points_moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What training a detector is made of; the defaults are YOLOX's own.
+"""Settings of the training of a detector; the defaults are YOLOX's own.
 
 Source: docs/reference/detector_and_pose.md 1.9.
 """
@@ -16,16 +16,15 @@ from reid.training.config import ComputingConfig, Precision
 
 @dataclass(frozen=True)
 class DetectorDistil:
-    """Learning from a teacher's boxes, annotations with a `score` (without one they are certain), or live."""
+    """Distillation: from pseudo-labels, annotations with a `score` (1 without), or from a teacher online."""
 
-    # The network learns to give the teacher's score. Scores from here up count as certain, lower ones in
-    # proportion; 1: as they are.
+    # The teacher's score is the target. Scores from here up become 1, lower ones are scaled in proportion.
     full_score: float = 1.0
-    ignore_below: float = 0.0  # boxes of lower score become regions where nobody was labelled
-    # YOLOX weights, a file or a name of `models list`, that say of every example what each cell should see.
+    ignore_below: float = 0.0  # boxes of lower score become ignored regions
+    # YOLOX weights of an online teacher, a file or a name of `models list`.
     teacher: str | None = None
     teacher_size: YoloxSize = "nano"
-    weight: float = 1.0  # of what the teacher says, beside the labels
+    weight: float = 1.0  # of the distillation loss
 
     def __post_init__(self) -> None:
         if not (0 < self.full_score <= 1 and 0 <= self.ignore_below <= 1):
@@ -52,20 +51,20 @@ class DetectorScoring:
     """When the detector is scored on data.val; AP at an overlap of 0.5."""
 
     every_epochs: int | None = None  # None: at the end alone
-    batch: int = 16  # pictures at once
+    batch: int = 16  # images
 
 
 @dataclass(frozen=True)
 class DetectorTrainConfig:
-    """Everything that decides what is learnt."""
+    """All settings of a training."""
 
     task: Literal["detector"] = "detector"
     out: str | None = None  # folder of the run
     data: DataConfig = field(default_factory=DataConfig)
     size: YoloxSize = "m"
-    init: str | None = None  # weights to begin with, a file or a name of `models list`; None: random
-    input_px: int = 640  # side of the square canvas that people are found on
-    # Least and greatest side in training, another one every ten batches; None: always input_px.
+    init: str | None = None  # initial weights, a file or a name of `models list`; None: random
+    input_px: int = 640  # side of the square canvas
+    # Least and greatest side in training, drawn every ten batches; None: always input_px.
     input_range_px: tuple[int, int] | None = (480, 800)
     batch: int = 64
     distil: DetectorDistil = field(default_factory=DetectorDistil)
@@ -86,7 +85,7 @@ class DetectorTrainConfig:
                 f"{CANVAS_MULTIPLE_PX}."
             )
         if self.input_range_px and self.input_range_px[0] > self.input_range_px[1]:
-            raise UserError(f"input_range_px is {self.input_range_px}; the least comes first.")
+            raise UserError(f"input_range_px is {self.input_range_px}; give the least first.")
         if self.batch < 1 or self.scoring.batch < 1 or self.computing.workers < 0:
             raise UserError(
                 f"batch={self.batch} and scoring.batch={self.scoring.batch} must be 1 or more, "

@@ -1,10 +1,10 @@
-"""What a YOLOX learns by: box, object and class losses over the cells that answer for boxes.
+"""The losses of YOLOX: boxes, objectness and classes over the assigned cells.
 
 Source: YOLOX (Ge et al., 2021); weights and targets: docs/reference/detector_and_pose.md 1.9. Added here:
 
-- Cells in ignored regions that answer for nobody do not count in the object loss.
-- A box of a teacher counts as much as the teacher was certain: its score is the object target, which draws
-  the network's own score to the teacher's, and weighs the box, class and L1 losses. Score 1 is a plain label.
+- Unassigned cells in ignored regions do not count in the objectness loss.
+- The score of a teacher's box is the target of the objectness and the weight of the box, class and L1 losses.
+  Annotated boxes have score 1.
 """
 
 from collections.abc import Sequence
@@ -23,18 +23,18 @@ _IOU_WEIGHT = 5.0
 
 @dataclass(frozen=True)
 class Losses:
-    """What to minimise and what it is made of, weighted: total = the sum of the terms."""
+    """The loss and its weighted terms: total = the sum of the terms."""
 
     total: Tensor
     terms: dict[str, Tensor]  # iou, obj, cls, l1; detached
-    assigned: tuple[Assignment, ...]  # of each picture
+    assigned: tuple[Assignment, ...]  # of each image
 
 
 @dataclass(frozen=True)
 class _Matched:
-    """Each of the P cells of a batch that answer for a box, with that box."""
+    """The P assigned cells of a batch, each with its box."""
 
-    pictures: Tensor  # [P]
+    images: Tensor  # [P]
     cells: Tensor  # [P]
     ious: Tensor  # [P]
     boxes: Tensor  # [P, 4]
@@ -51,11 +51,18 @@ def yolox_loss(
     ignored: Tensor | None = None,
     l1: bool = False,
 ) -> Losses:
-    """The losses of a batch. logits: [B, A, 5 + C] of `Yolox.logits` for canvases of height and width.
+    """The losses of a batch.
 
-    ignored: [B, A] bool, cells in regions where nobody was labelled. l1: also on the raw box numbers.
+    Args:
+        logits: [B, A, 5 + C] of `Yolox.logits`.
+        targets: Ground truth of each image.
+        height: Of the canvas, pixels.
+        width: Likewise.
+        ignored: [B, A] bool, cells in ignored regions.
+        l1: Add an L1 loss on the raw box outputs.
     """
-    logits = logits.float()  # half precision would merge the costs of cells
+    # Half precision would give cells equal costs.
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     grid = cells(height, width, logits.device)
     boxes = decoded(logits, grid)
     assigned = tuple(
@@ -64,7 +71,7 @@ def yolox_loss(
     )
     matched = _matched(assigned, targets)
     count = _mean_count(len(matched.cells), logits.device)
-    own = logits[matched.pictures, matched.cells]  # [P, 5 + C]
+    own = logits[matched.images, matched.cells]  # [P, 5 + C]
     losses = {
         "iou": _IOU_WEIGHT * (matched.scores * (1 - _ious(boxes, matched).square())).sum(),
         "obj": _object_loss(logits[..., 4], matched, ignored),
@@ -103,22 +110,22 @@ def _matched(assigned: Sequence[Assignment], targets: Sequence[Targets]) -> _Mat
 
 
 def _ious(boxes: Tensor, matched: _Matched) -> Tensor:
-    return paired_iou(boxes[matched.pictures, matched.cells], matched.boxes)
+    return paired_iou(boxes[matched.images, matched.cells], matched.boxes)
 
 
 def _object_loss(logits: Tensor, matched: _Matched, ignored: Tensor | None) -> Tensor:
     wanted = torch.zeros_like(logits)
-    wanted[matched.pictures, matched.cells] = matched.scores
+    wanted[matched.images, matched.cells] = matched.scores.to(wanted.dtype)
     losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     if ignored is None:
         return losses.sum()
     counted = ~ignored
-    counted[matched.pictures, matched.cells] = True
+    counted[matched.images, matched.cells] = True
     return losses.where(counted, 0).sum()
 
 
 def _class_loss(logits: Tensor, matched: _Matched) -> Tensor:
-    """The class should be as probable as the predicted box is good."""
+    """The target of the class is the IoU of the predicted box."""
     wanted = F.one_hot(matched.classes, logits.shape[1]) * matched.ious[:, None]
     losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     return (matched.scores[:, None] * losses).sum()

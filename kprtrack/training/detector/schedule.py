@@ -11,13 +11,13 @@ from kprtrack.core.errors import UserError
 
 @dataclass(frozen=True)
 class YoloxSchedule:
-    """How long to learn, and how fast."""
+    """Epochs and learning rates."""
 
     epochs: int = 300
-    rate_per_image: float = 0.01 / 64  # times the pictures of a batch: the greatest rate
+    rate_per_image: float = 0.01 / 64  # peak rate divided by the batch size
     floor: float = 0.05  # the smallest rate after the warm-up, as a share of the greatest
     warmup_epochs: int = 5
-    plain_epochs: int = 15  # the last ones: no mosaic, no mixup, and L1 on the boxes
+    plain_epochs: int = 15  # the last ones: no mosaic, no mixup, and an L1 loss on the boxes
 
     def __post_init__(self) -> None:
         spare = self.epochs - self.warmup_epochs - self.plain_epochs
@@ -36,7 +36,7 @@ class YoloxSchedule:
         return epoch >= self.epochs - self.plain_epochs
 
     def rate(self, done: float, batch: int) -> float:
-        """The learning rate after so many epochs, for so many pictures in a batch."""
+        """The learning rate after so many epochs, for so many images in a batch."""
         greatest = self.rate_per_image * batch
         least, turning = self.floor * greatest, self.epochs - self.warmup_epochs - self.plain_epochs
         if done <= self.warmup_epochs and self.warmup_epochs:

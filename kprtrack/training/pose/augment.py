@@ -1,8 +1,8 @@
-"""What chance does to a person before a pose network sees them: another window, other light, worse sight.
+"""Augmentation of a person for pose networks: crop window, colours, degradations, occlusion.
 
-One affine map takes the frame to the network's input, so that the picture is resampled once. All chance comes
+One affine map takes the frame to the network's input, so that the image is resampled once. Randomness comes
 from the generator that is handed in.
-Source: window and half body as in docs/reference/detector_and_pose.md 2.7; light, sight and hiding are our
+Source: window and half body as in docs/reference/detector_and_pose.md 2.7; the rest is our
 own.
 """
 
@@ -28,7 +28,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class PoseAugmentConfig:
-    """How often (a probability) and how far each change goes; the window's defaults are HRNet's recipe."""
+    """How often (a probability) and how far each change goes; the window's defaults are HRNet's."""
 
     flip: float = 0.5
     half_body: float = 0.3
@@ -45,7 +45,7 @@ class PoseAugmentConfig:
     shrink_to: Range = (0.15, 0.7)  # of the input's size
     camera: WorseCamera = field(default_factory=WorseCamera)
     erase: float = 0.0  # a rectangle of one colour or of noise
-    paste: float = 0.0  # a piece of another picture
+    paste: float = 0.0  # a piece of another image
     hidden_share: Range = (0.1, 0.5)  # of the input's height and width, for both
 
     def __post_init__(self) -> None:
@@ -65,16 +65,16 @@ class PoseAugmentConfig:
 
 @dataclass(frozen=True)
 class Person:
-    """One labelled person in a picture."""
+    """An annotated person in an image."""
 
-    image: np.ndarray  # [H, W, 3] uint8 RGB, the whole picture
+    image: np.ndarray  # [H, W, 3] uint8 RGB, the whole image
     box: np.ndarray  # [4] x1 y1 x2 y2, pixels
-    keypoints: np.ndarray  # [17, 3] x y weight, pixels of the picture; 0: unknown, below: not to be seen
+    keypoints: np.ndarray  # [17, 3] x y weight, pixels of the image; 0: unknown, below: not visible
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What the network is shown of a person, and where the keypoints are there."""
+class PoseSample:
+    """An input of the network, and the keypoints in it."""
 
     crop: np.ndarray  # [H, W, 3] uint8 RGB, of the network's input size
     points: np.ndarray  # [17, 2] pixels of the crop
@@ -88,21 +88,21 @@ def augment(
     config: PoseAugmentConfig,
     rng: np.random.Generator,
     others: Callable[[np.random.Generator], np.ndarray],
-) -> Shown:
-    """The person changed at random. others: draws a piece of another picture, [h, w, 3] uint8."""
+) -> PoseSample:
+    """Augment a person at random. others: draws a piece of another image, [h, w, 3] uint8."""
     box = person.box
     if rng.random() < config.half_body:
         box = _half_body(person, rng)
     window, angle_deg = _draw_window(box, layout, config, rng)
     mirrored = bool(rng.random() < config.flip)
     stretched = _draw_stretch(config, rng)
-    shown = _cut(person, layout, window, angle_deg=angle_deg, mirrored=mirrored, stretched=stretched)
-    crop = _hide(shown.crop, config, rng, others)
+    sample = _cut(person, layout, window, angle_deg=angle_deg, mirrored=mirrored, stretched=stretched)
+    crop = _occlude(sample.crop, config, rng, others)
     crop = _shrink(_change_colours(crop, config, rng), config, rng)
-    return Shown(worsened(crop, config.camera, rng), shown.points, shown.weights)
+    return PoseSample(worsened(crop, config.camera, rng), sample.points, sample.weights)
 
 
-def plain(person: Person, layout: TopDown) -> Shown:
+def plain(person: Person, layout: TopDown) -> PoseSample:
     """The person as in use: cut out by the box, nothing changed."""
     window = pose_windows(person.box, layout.input_width, layout.input_height, padding=layout.box_padding)[0]
     return _cut(person, layout, window, angle_deg=0.0, mirrored=False, stretched=np.eye(2))
@@ -116,7 +116,7 @@ def _cut(
     angle_deg: float,
     mirrored: bool,
     stretched: np.ndarray,
-) -> Shown:
+) -> PoseSample:
     width, height = layout.input_width, layout.input_height
     matrix = crop_matrix(window, layout, angle_deg=angle_deg, mirrored=mirrored, stretched=stretched)
     crop = cut_crops(person.image, matrix[None], width, height)[0]
@@ -125,7 +125,7 @@ def _cut(
     if mirrored:
         rows = list(FLIP if layout.skeleton == "coco" else POSETRACK_FLIP)
         points, weights = points[rows], weights[rows]
-    return Shown(crop, points, weights)
+    return PoseSample(crop, points, weights)
 
 
 def crop_matrix(
@@ -194,13 +194,13 @@ def _truncated(rng: np.random.Generator, count: int) -> np.ndarray:
     return found
 
 
-def _hide(
+def _occlude(
     crop: np.ndarray,
     config: PoseAugmentConfig,
     rng: np.random.Generator,
     others: Callable[[np.random.Generator], np.ndarray],
 ) -> np.ndarray:
-    """Parts of the person behind something; where the keypoints are is still to be told."""
+    """Occlude parts of the person; the keypoints stay as targets."""
     if rng.random() < config.erase:
         rows, columns = _rectangle(crop, config, rng)
         crop = crop.copy()

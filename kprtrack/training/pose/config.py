@@ -1,4 +1,4 @@
-"""What the training of a pose network is made of; the defaults are the small network's."""
+"""Settings of the training of a pose network; the defaults are the small network's."""
 
 import math
 from dataclasses import dataclass, field
@@ -18,18 +18,18 @@ _DROP = 0.1
 
 @dataclass(frozen=True)
 class PoseLabels:
-    """Which keypoints are learnt from."""
+    """Which keypoints and people are used."""
 
     least_confidence: float = 0.0  # of a teacher; keypoints below are unknown. Annotated ones have 1
     # Of the empty heatmaps of keypoints outside of the crop, or of less than the least confidence.
     absent_weight: float = 0.0
-    least_keypoints: int = 1  # known ones that a person must have
+    least_keypoints: int = 1  # annotated ones that a person must have
     least_height_px: float = 16.0  # of a person's box
 
 
 @dataclass(frozen=True)
 class PoseOptimiser:
-    """Gradient steps: Adam's, weights decaying apart from the gradient (AdamW)."""
+    """AdamW."""
 
     weight_decay: float = 0.05  # on the weights of convolutions alone
     clip_gradient: float | None = None  # greatest norm
@@ -37,7 +37,7 @@ class PoseOptimiser:
 
 @dataclass(frozen=True)
 class PoseSchedule:
-    """The learning rate: a linear warm-up, then half a cosine or two drops."""
+    """The learning rate: a linear warm-up, then half a cosine, or two drops."""
 
     peak: float = 2e-3
     epochs: int = 60
@@ -65,7 +65,7 @@ class PoseSchedule:
 
 @dataclass(frozen=True)
 class PoseScoring:
-    """When and how the network is scored on the people of data.val, in their annotated boxes."""
+    """When and how the network is evaluated on data.val, in annotated boxes."""
 
     every_epochs: int | None = None  # None: at the end alone
     batch: int = 32  # crops at once
@@ -73,7 +73,7 @@ class PoseScoring:
 
 @dataclass(frozen=True)
 class PoseTrainConfig:
-    """Everything that decides what is learnt."""
+    """All settings of a training."""
 
     task: Literal["pose"] = "pose"
     out: str | None = None  # folder of the run
@@ -81,7 +81,7 @@ class PoseTrainConfig:
     network: Literal["small", "hrnet"] = "small"
     small: SmallPoseShape = field(default_factory=SmallPoseShape)  # where the network is the small one
     hrnet: HrnetConfig = field(default_factory=HrnetConfig)  # likewise
-    init: str | None = None  # weights to begin with, a file or a name of `models list`; None: random ones
+    init: str | None = None  # initial weights, a file or a name of `models list`; None: random
     sigma: float = 2.0  # of the targets, in heatmap cells; published: 2 for 256x192, 3 for 384x288
     labels: PoseLabels = field(default_factory=PoseLabels)
     augment: PoseAugmentConfig = field(default_factory=PoseAugmentConfig)

@@ -1,4 +1,4 @@
-"""Labelled people as training examples of pose networks: what DataLoader calls."""
+"""Annotated people as training examples of pose networks."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ _STRIDE = 4  # input pixels per heatmap cell
 
 @dataclass(frozen=True)
 class LabelledPerson:
-    """Somebody in a picture file."""
+    """A person in an image file."""
 
     image: LabelledImage
     box: np.ndarray  # [4] x1 y1 x2 y2, pixels
-    keypoints: np.ndarray  # [17, 3] float32 x y weight in the network's order; 0: unknown, -1: not to be seen
+    keypoints: np.ndarray  # [17, 3] float32 x y weight in the network's order; 0: unknown, -1: not visible
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PoseBatch:
 
 
 class PoseExamples(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
-    """Crop, heatmaps and weights of every person; what is random about an example is in its Draw."""
+    """Crop, heatmaps and weights of every person; indexed by draws."""
 
     def __init__(self, people: Sequence[LabelledPerson], config: PoseTrainConfig) -> None:
         self._people = people
@@ -58,23 +58,23 @@ class PoseExamples(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
     def __getitem__(self, draw: Draw) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         labelled = self._people[draw.row]
         person = Person(read_rgb(labelled.image), labelled.box, labelled.keypoints)
-        shown = augment(
+        sample = augment(
             person,
             self._layout,
             config=self._config.augment,
             rng=draw.generator(),
             others=self._piece_of_another,
         )
-        known = shown.weights > 0
+        known = sample.weights > 0
         encode = ENCODERS[self._layout.decode]
-        heatmaps, reached = encode(shown.points[None], known[None], self._size)
-        # Outside of the crop, or doubted by the teacher: the map is empty, and that can be learnt.
-        absent = np.where(shown.weights != 0, self._config.labels.absent_weight, 0)
-        weights = np.where(reached[0] > 0, shown.weights, absent)
-        return shown.crop, heatmaps[0], weights.astype(np.float32)
+        heatmaps, reached = encode(sample.points[None], known[None], self._size)
+        # Outside of the crop, or of low confidence: the target is an empty map.
+        absent = np.where(sample.weights != 0, self._config.labels.absent_weight, 0)
+        weights = np.where(reached[0] > 0, sample.weights, absent)
+        return sample.crop, heatmaps[0], weights.astype(np.float32)
 
     def _piece_of_another(self, rng: np.random.Generator) -> np.ndarray:
-        """A part of somebody else's box, at most 64 pixels wide and high."""
+        """A part of another person's box, at most 64 pixels wide and high."""
         other = self._people[int(rng.integers(len(self._people)))]
         size = other.box[2:] - other.box[:2]
         part = rng.uniform(0.2, 0.8, 2) * size
@@ -85,7 +85,7 @@ class PoseExamples(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
         return cut_crops(read_rgb(other.image), matrix[None], width, height)[0]
 
     def fingerprint(self) -> str:
-        """Tells another training set apart: who is on which picture, and where the keypoints are."""
+        """Hash of image names, boxes and keypoints."""
         found = hashlib.sha256()
         for person in self._people:
             found.update(f"{person.image.path.name} ".encode())
@@ -100,12 +100,20 @@ def collate(examples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Po
 
 
 def labelled_people(source: Source, skeleton: Skeleton, labels: PoseLabels) -> list[LabelledPerson]:
-    """Everybody in the pictures of a source whose keypoints can be learnt from.
+    """The people of a source that have enough keypoints.
 
-    A keypoint's weight is the teacher's confidence, or 1. Sources in the other skeleton are brought into the
-    network's: what they lack is unknown or, for neck and top of the head, derived. Keypoints that a teacher
-    gives less than the least confidence are not to be seen.
-    Raises: UserError if nobody is left; as `read_annotations`.
+    A keypoint's weight is the teacher's confidence, or 1. Keypoints of lower confidence are not visible.
+    Sources in the other skeleton are converted: keypoints that they lack are unknown or, for neck and top of
+    the head, derived.
+
+    Args:
+        source: The annotations.
+        skeleton: The network's.
+        labels: Which keypoints and people are used.
+
+    Raises:
+        UserError: No person is left.
+        InputError: The annotations cannot be read.
     """
     if not source.annotations:
         raise UserError("A source of data has no annotations. Name a json file: data.train=FILE.")
@@ -116,14 +124,15 @@ def labelled_people(source: Source, skeleton: Skeleton, labels: PoseLabels) -> l
     ]
     if not found:
         raise UserError(
-            f"{source.annotations} has nobody with {labels.least_keypoints} or more keypoints of confidence "
-            f"{labels.least_confidence} and {labels.least_height_px:g} pixels of height (settings labels.…)."
+            f"{source.annotations} has no person with {labels.least_keypoints} or more keypoints of "
+            f"confidence {labels.least_confidence} and "
+            f"{labels.least_height_px:g} pixels of height (settings labels.…)."
         )
     return found
 
 
 def read_rgb(image: LabelledImage) -> np.ndarray:
-    """The picture, [H, W, 3] uint8 RGB. Raises: InputError if it is damaged or of another size than told."""
+    """The image, [H, W, 3] uint8 RGB. Raises: InputError if it is damaged or of another size."""
     return cv2.cvtColor(read_image(image), cv2.COLOR_BGR2RGB)
 
 

@@ -1,4 +1,4 @@
-"""What a heatmap network is corrected by."""
+"""The loss of heatmap networks."""
 
 import torch
 
@@ -12,5 +12,6 @@ def heatmap_loss(found: torch.Tensor, target: torch.Tensor, weights: torch.Tenso
 
     found, target: [N, K, h, w]. weights: [N, K].
     """
-    errors = (found.float() - target).square().sum(dim=(2, 3))
+    found = found.to(torch.promote_types(found.dtype, torch.float32))
+    errors = (found - target).square().sum(dim=(2, 3))
     return (errors * weights).mean()

@@ -1,4 +1,4 @@
-"""The pose networks that can be trained: how they begin, what moves them, and their files."""
+"""Pose networks for training: their initial weights, optimiser and files."""
 
 from dataclasses import replace
 from operator import gt
@@ -55,7 +55,7 @@ def weights_file(network: nn.Module) -> bytes:
 def _initialise_small(network: SmallPose, path: Path) -> SmallPose:
     """The network with the weights of one that has no more blocks than it in any stage.
 
-    Blocks that are new begin as no more than their shortcut: the deeper network starts where the other ended.
+    New blocks start as identity: the deeper network has the same outputs at first.
     Raises: WeightsError if the other differs in more than its blocks, or has more of them.
     """
     given, wanted = load_small_pose(path), network.shape
@@ -81,10 +81,10 @@ def _initialise_hrnet(network: Hrnet, width: int, path: Path) -> None:
     wanted = network.backbone.state_dict()
     shared = {name: tensor for name, tensor in tensors.items() if name in wanted}
     wrong = [name for name, one in wanted.items() if name not in shared or shared[name].shape != one.shape]
-    strange = [name for name in tensors if name not in wanted and not name.startswith(_CLASSIFIER)]
-    if wrong or strange:
+    unknown = [name for name in tensors if name not in wanted and not name.startswith(_CLASSIFIER)]
+    if wrong or unknown:
         raise WeightsError(
             f"{path} is no start for hrnet-w{width}: {len(wrong)} tensors are missing or of another size, "
-            f"{len(strange)} have no place (first: {(wrong + strange)[0]})."
+            f"{len(unknown)} have no place (first: {(wrong + unknown)[0]})."
         )
     network.backbone.load_state_dict(shared)

@@ -1,4 +1,4 @@
-"""How near keypoints are to the truth, or to those of a teacher: PCKh and keypoint similarity.
+"""Metrics of keypoints against ground truth or a teacher's: PCKh and object keypoint similarity.
 
 The truth is [N, 17, 3], x y weight in pixels; only keypoints of weight above 0 are asked for. Every keypoint
 of the found [N, 17, 3] counts, however unsure.

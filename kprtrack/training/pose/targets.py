@@ -24,7 +24,7 @@ class TargetSize:
     input_height: int = 256
     width: int = 48  # heatmap cells
     height: int = 64
-    sigma: float = 2.0  # heatmap cells; the published recipes use 2 at 64x48 and 3 at 96x72
+    sigma: float = 2.0  # heatmap cells; the published trainings use 2 at 64x48 and 3 at 96x72
 
 
 def encode_msra(points: np.ndarray, visible: np.ndarray, size: TargetSize) -> Targets:

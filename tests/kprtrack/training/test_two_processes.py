@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 from support import detector_cases, paths, pose_cases
-from support.training_processes import train_in_two
+from support.training_processes import start, train_in_two
 
 from kprtrack.core.errors import UserError
 from kprtrack.training.loading import ProcessShare
@@ -19,9 +19,8 @@ from kprtrack.training.sampler import SourceBatches
 from kprtrack.training.tasks import train
 from reid.training.sampler import EpochSampler
 
-# The rounding of sums over processes grows with every step: few steps, at a low rate.
 DETECTOR: dict[str, Any] = {
-    "schedule": {"epochs": 2, "rate_per_image": 1e-4, "warmup_epochs": 0, "plain_epochs": 1},
+    "schedule": {"epochs": 1, "rate_per_image": 1e-3, "warmup_epochs": 0, "plain_epochs": 0},
     "scoring__every_epochs": 1,
 }
 POSE: dict[str, Any] = {
@@ -30,19 +29,23 @@ POSE: dict[str, Any] = {
 }
 
 
-def assert_same_weights(one: Path, two: Path) -> None:
+def assert_same_run(one: Path, two: Path) -> None:
     first, second = (load_file(folder / "weights.safetensors") for folder in (one, two))
     assert first.keys() == second.keys()
     for name, tensor in first.items():
-        np.testing.assert_allclose(second[name], tensor, rtol=1e-3, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(second[name], tensor, rtol=1e-5, atol=1e-7, err_msg=name)
+    assert_same_metrics(one, two, rel=1e-5)
 
 
-def assert_same_metrics(one: Path, two: Path) -> None:
+def assert_same_metrics(one: Path, two: Path, *, rel: float) -> None:
     rows = [json.loads((folder / "metrics.json").read_text()) for folder in (one, two)]
     for first, second in zip(*rows, strict=True):
         for row in (first, second):
             del row["seconds"], row["images_per_s"]
-        assert second == pytest.approx(first, rel=1e-3, abs=1e-4)
+        assert second == pytest.approx(first, rel=rel, abs=1e-6)
+
+
+# In float64: the gradients of a network without training amplify the rounding of float32 ten thousandfold.
 
 
 @pytest.mark.slow
@@ -53,19 +56,17 @@ def test_two_processes_give_the_detector_of_one(tmp_path: Path, distil: bool) ->
     if distil:
         teacher = train(detector_cases.tiny_config(annotations, tmp_path / "teacher", **DETECTOR), quiet=True)
         changes["distil__teacher"] = str(teacher / "weights.safetensors")
-    train(detector_cases.tiny_config(annotations, tmp_path / "one", **changes), quiet=True)
-    train_in_two("detector", annotations, tmp_path / "two", **changes)
-    assert_same_weights(tmp_path / "one", tmp_path / "two")
-    assert_same_metrics(tmp_path / "one", tmp_path / "two")
+    assert start("detector", annotations, tmp_path / "one", double=True, **changes).wait(300) == 0
+    train_in_two("detector", annotations, tmp_path / "two", double=True, **changes)
+    assert_same_run(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow
 def test_two_processes_give_the_pose_network_of_one(tmp_path: Path) -> None:
     annotations = pose_cases.write_figures(tmp_path, 16)
-    train(pose_cases.tiny_config(annotations, tmp_path / "one", **POSE), quiet=True)
-    train_in_two("pose", annotations, tmp_path / "two", **POSE)
-    assert_same_weights(tmp_path / "one", tmp_path / "two")
-    assert_same_metrics(tmp_path / "one", tmp_path / "two")
+    assert start("pose", annotations, tmp_path / "one", double=True, **POSE).wait(300) == 0
+    train_in_two("pose", annotations, tmp_path / "two", double=True, **POSE)
+    assert_same_run(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow
@@ -88,9 +89,11 @@ def test_the_command_line_trains_in_the_processes_of_torchrun(tmp_path: Path) ->
     subprocess.run(
         program, env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=paths.ROOT, check=True, timeout=300
     )
-    config = pose_cases.tiny_config(annotations, tmp_path / "one", **POSE)
-    train(config, quiet=True)
-    assert_same_weights(tmp_path / "one", tmp_path / "run")
+    train(pose_cases.tiny_config(annotations, tmp_path / "one", schedule=POSE["schedule"]), quiet=True)
+    losses = [
+        json.loads((tmp_path / name / "metrics.json").read_text())[0]["loss"] for name in ("one", "run")
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
 def test_a_batch_that_processes_cannot_share_evenly_is_rejected() -> None:

@@ -17,7 +17,7 @@ from kprtrack.training.detector.assign import cell_centres
 from kprtrack.training.detector.augment import (
     DetectorAugment,
     Labels,
-    Picture,
+    LazyImage,
     example,
     plain_example,
     recoloured,
@@ -31,7 +31,7 @@ COLOURS = ((0, 0, 255), (0, 255, 0), (255, 0, 0))
 STILL = DetectorAugment(mixup=0, colour=0, least_visible=0, scale=(0.6, 1.6))
 
 
-def scene(rng: np.random.Generator, *, ignored: bool = False) -> Picture:
+def scene(rng: np.random.Generator, *, ignored: bool = False) -> LazyImage:
     """Three coloured rectangles that do not touch, on grey; the last one is only known as a region."""
     width, height = (int(side) for side in rng.integers(120, 300, 2))
     image = np.full((height, width, 3), 90, np.uint8)
@@ -49,7 +49,7 @@ def scene(rng: np.random.Generator, *, ignored: bool = False) -> Picture:
         half = (-(-width // 2), -(-height // 2))
         return image if coarse == 1 else cv2.resize(image, half, interpolation=cv2.INTER_AREA)
 
-    return Picture(read, width, height, Labels(people, np.ones(len(people), np.float32), regions))
+    return LazyImage(read, width, height, Labels(people, np.ones(len(people), np.float32), regions))
 
 
 def blobs(image: np.ndarray, colour: tuple[int, ...]) -> list[tuple[float, ...]]:

@@ -192,7 +192,7 @@ def test_every_recipe_can_be_read_and_written_again(file: Path, tmp_path: Path, 
         (["input_px=100"], "must be multiples of 32"),
         (["schedule.epochs=3"], "Set epochs to their sum or more."),
         (["out=run"], "No training data. Set data.train=FILE"),
-        (["data.train=nowhere.json", "out=run"], "Cannot read the annotations nowhere.json"),
+        (["data.train=nowhere.json", "out=run"], "Cannot read nowhere.json"),
         (["task=pose"], "Unknown value for task 'pose'"),
     ],
 )
@@ -206,7 +206,7 @@ def test_what_is_wrong_is_said_in_a_line(
 def test_pictures_of_another_size_than_annotated_stop_the_training(drawn: Path, tmp_path: Path) -> None:
     images = [{"id": 1, "file_name": str(drawn.with_name("1.png")), "width": 60, "height": 45}]
     wrong = write_annotations(tmp_path / "wrong.json", images, [person(1, 1, (0, 0, 9, 9))])
-    with pytest.raises(InputError, match="its annotations say 60 x 45") as caught:
+    with pytest.raises(InputError, match="but 60 x 45 in its annotations") as caught:
         train(tiny_config(wrong, tmp_path / "run", batch=1, computing__workers=1), quiet=True)
     assert "Traceback" not in str(caught.value)
 

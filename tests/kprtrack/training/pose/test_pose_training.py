@@ -66,7 +66,7 @@ def test_a_teachers_confidence_is_the_weight_and_what_it_doubts_is_absent(tmp_pa
 def test_people_with_few_keypoints_or_pixels_are_left_out(tmp_path):
     source = Source(str(write_figures(tmp_path, 2)))
     assert len(labelled_people(source, "coco", PoseLabels(least_keypoints=17))) == 2
-    with pytest.raises(UserError, match=r"people\.json has nobody with 18 or more keypoints"):
+    with pytest.raises(UserError, match=r"people\.json has no person with 18 or more keypoints"):
         labelled_people(source, "coco", PoseLabels(least_keypoints=18))
     with pytest.raises(UserError, match="500 pixels of height"):
         labelled_people(source, "coco", PoseLabels(least_height_px=500.0))
