@@ -47,7 +47,7 @@ def run_compare(options: argparse.Namespace) -> int:
     from kprtrack.core.atomic_file import write_file
     from kprtrack.inference.compile import autocast
     from kprtrack.reid_encoders.crops import known_vectors, open_kpr
-    from reid.evaluation.report.crop_overlay import make_overlays
+    from reid.evaluation.report.crop_overlay import take_portraits
     from reid.evaluation.report.similarity_plot import draw_similarities, validate_too_many
     from reid.evaluation.similarity import compare_crops, similarity_json
 
@@ -56,7 +56,7 @@ def run_compare(options: argparse.Namespace) -> int:
     crops = _prompted_crops(images, options)
     kpr = open_kpr(options.weights, assignments(options.set, "image_height=384"), compute)
     with autocast(compute):
-        overlays = make_overlays(kpr.model, crops, prompts=kpr.prompts)
+        overlays = take_portraits(kpr.model, crops, prompts=kpr.prompts)
         similarities = compare_crops(kpr.model, crops, prompts=kpr.prompts, vectors=vectors)
     names = _short_names(images)
     write_file(out, draw_similarities(similarities, overlays, names, title=f"Similarities by {kpr.name}"))

@@ -191,7 +191,7 @@ def _write_plots(
     for ranking in scores.rankings:
         samples = [queries[ranking.query], *(gallery[row] for row in ranking.gallery.tolist())]
         captions = [Caption(str(one.identity), str(one.camera), one.image.name) for one in samples]
-        query, *others = zip(encoder.make_overlays(samples), captions, strict=True)
+        query, *others = zip(encoder.take_portraits(samples), captions, strict=True)
         png = draw_ranking(ranking, query, others, names=names)
         write_file(folder / f"ranking_{ranking.query:05}_{samples[0].image.stem}.png", png)
 

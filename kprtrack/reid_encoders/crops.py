@@ -20,7 +20,7 @@ from reid.datasets import ReidSample
 from reid.datasets.crops import read_crop
 from reid.evaluation.embed import embed_samples, labels_of
 from reid.evaluation.metrics import Embedded
-from reid.evaluation.report.crop_overlay import CropOverlay, make_overlays, plain_overlay
+from reid.evaluation.report.crop_overlay import CropOverlay, plain_portrait, take_portraits
 from reid.model.kpr import Kpr, Vectors
 from reid.model.prompts import PromptConfig
 
@@ -35,7 +35,7 @@ class CropEncoder:
     name: str  # of its weights
     parts: int  # number of body parts; 0: one embedding per crop
     encode: Callable[[Sequence[ReidSample], OnCrops], Embedded]
-    make_overlays: Callable[[Sequence[ReidSample]], list[CropOverlay]]
+    take_portraits: Callable[[Sequence[ReidSample]], list[CropOverlay]]
 
 
 @dataclass(frozen=True)
@@ -128,13 +128,13 @@ def _kpr_encoder(kpr: OpenKpr, compute: ComputeConfig, *, vectors: Vectors, work
                 on_batch=on_crops,
             )
 
-    def overlays(samples: Sequence[ReidSample]) -> list[CropOverlay]:
+    def portraits(samples: Sequence[ReidSample]) -> list[CropOverlay]:
         crops = [read_crop(sample, None) for sample in samples]
         cameras = [sample.camera for sample in samples] if kpr.model.config.cameras else None
         with autocast(compute):
-            return make_overlays(kpr.model, crops, prompts=kpr.prompts, cameras=cameras)
+            return take_portraits(kpr.model, crops, prompts=kpr.prompts, cameras=cameras)
 
-    return CropEncoder(kpr.name, kpr.model.config.parts, encode, overlays)
+    return CropEncoder(kpr.name, kpr.model.config.parts, encode, portraits)
 
 
 def _global_encoder(name: str, reid_encoder: ReidEncoder, compute: ComputeConfig) -> CropEncoder:
@@ -149,10 +149,10 @@ def _global_encoder(name: str, reid_encoder: ReidEncoder, compute: ComputeConfig
         )
         return Embedded(features, visible, labels_of(samples))
 
-    def overlays(samples: Sequence[ReidSample]) -> list[CropOverlay]:
-        return [plain_overlay(read_crop(sample, None), PromptConfig()) for sample in samples]
+    def portraits(samples: Sequence[ReidSample]) -> list[CropOverlay]:
+        return [plain_portrait(read_crop(sample, None), PromptConfig()) for sample in samples]
 
-    return CropEncoder(name, 0, encode, overlays)
+    return CropEncoder(name, 0, encode, portraits)
 
 
 def _embed_crops(reid_encoder: ReidEncoder, crops: Sequence[Crop]) -> list[Appearance]:

@@ -128,20 +128,15 @@ def draw_heatmaps(
 ) -> np.ndarray:
     """One person's heatmaps [C, h, w] float32 in [0, 1].
 
-        Args:
-            own: [17, 3] x y confidence in pixels of the resized crop.
-            others: [M, 17, 3], likewise.
-            out: Zeroed array to draw into.
+    Args:
+        own: [17, 3] x y confidence in pixels of the resized crop.
+        others: [M, 17, 3], likewise.
+        out: Zeroed array to draw into.
 
-    <<<<<<< HEAD
-        A group's channel is the maximum of its keypoints' Gaussians, the negative channel that of all others'
-        keypoints, and the background is the remainder.
-    =======
-        A group's channel is the maximum of its keypoints' Gaussians, the negative channel that of the keypoints of
-        all others, and the background is the remainder.
-    >>>>>>> 0677345 (ReID reports: crop overlays, plots and images by their names)
+    A group's channel is the maximum of its keypoints' Gaussians, the negative channel that of all others'
+    keypoints, and the background is the remainder.
 
-        Source: docs/reference/kpr.md 2.3-2.5.
+    Source: docs/reference/kpr.md 2.3-2.5.
     """
     if out is None:
         out = np.zeros((config.channels, config.height, config.width), np.float32)

@@ -149,11 +149,7 @@ def paste(crop: Crop, occluder: Occluder, centre: tuple[float, float], *, phanto
 def _overlap(
     shape: tuple[int, ...], centre: tuple[float, float]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-<<<<<<< HEAD
     """Where a shifted image of the same size overlaps the other: rows and columns of both."""
-=======
-    """Where a shifted image of the same size lies on the still one: rows and columns of both."""
->>>>>>> 0677345 (ReID reports: crop overlays, plots and images by their names)
     still, shifted = [], []
     for size, at in zip(shape, reversed(centre), strict=True):
         start = round(at) - size // 2

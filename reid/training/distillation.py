@@ -59,13 +59,8 @@ class Distillation(nn.Module):
 
 
 def save_features(path: Path, names: Sequence[str], features: np.ndarray) -> None:
-<<<<<<< HEAD
     """Write features [S, D] of crops, named by their paths relative to the dataset's folder."""
     header = {_NAMES: json.dumps(list(names))}
-=======
-    """Write features [S, D] of images, named by their paths below the dataset's folder."""
-    told = {_NAMES: json.dumps(list(names))}
->>>>>>> 0677345 (ReID reports: crop overlays, plots and images by their names)
     tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
     write_file(path, serialise({_FEATURES: tensor}, header))
 
@@ -73,11 +68,7 @@ def save_features(path: Path, names: Sequence[str], features: np.ndarray) -> Non
 def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.ndarray:
     """Features of the samples, less their mean: [S, D] float32 of unit length. root: the dataset's folder.
 
-<<<<<<< HEAD
     Raises: InputError if the file is missing, damaged or lacks a crop, or a feature is not finite.
-=======
-    Raises: InputError if the file is missing, damaged or lacks a image, or a feature is not finite.
->>>>>>> 0677345 (ReID reports: crop overlays, plots and images by their names)
     """
     try:
         with safe_open(path, framework="np") as file:
@@ -91,11 +82,7 @@ def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.n
         ) from error
     if features.ndim != 2 or len(features) != len(known):
         raise InputError(
-<<<<<<< HEAD
             f"{path} holds features of the shape {list(features.shape)} for {len(known)} crops, not one "
-=======
-            f"{path} holds features of the shape {list(features.shape)} for {len(known)} images, not one "
->>>>>>> 0677345 (ReID reports: crop overlays, plots and images by their names)
             "row for each. Make it again with `kprtrack data features`."
         )
     names = [name_of(each, root) for each in samples]
@@ -117,11 +104,7 @@ def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.n
 
 
 def name_of(sample: ReidSample, root: Path) -> str:
-<<<<<<< HEAD
     """The name of a crop in a file of features."""
-=======
-    """What a image is called in a file of features."""
->>>>>>> 0677345 (ReID reports: crop overlays, plots and images by their names)
     image = sample.image
     return (image.relative_to(root) if image.is_relative_to(root) else image).as_posix()
 

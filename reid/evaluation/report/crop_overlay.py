@@ -62,7 +62,7 @@ class CropOverlay:
         return bool((self.own[:, 2] > 0).any())
 
 
-def make_overlays(
+def take_portraits(
     model: "Kpr",
     crops: Sequence[Crop],
     *,
@@ -90,11 +90,11 @@ def make_overlays(
         with torch.inference_mode():
             logits = model(shown.image.to(device), shown.heatmaps.to(device), seen_by).part_logits
         parts = logits.float().softmax(dim=1).cpu().numpy()
-        taken += [plain_overlay(crop, prompts, each) for crop, each in zip(some, parts, strict=True)]
+        taken += [plain_portrait(crop, prompts, each) for crop, each in zip(some, parts, strict=True)]
     return taken
 
 
-def plain_overlay(crop: Crop, prompts: PromptConfig, parts: np.ndarray | None = None) -> CropOverlay:
+def plain_portrait(crop: Crop, prompts: PromptConfig, parts: np.ndarray | None = None) -> CropOverlay:
     """The crop at the size of `prompts`, with the keypoints that it draws."""
     resized = resize_crop(crop, prompts.height, prompts.width)
     sure = resized.keypoints * (resized.keypoints[..., 2:] > prompts.min_confidence)

@@ -8,11 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-<<<<<<< HEAD
 from support.crop_overlay_cases import pixels
-=======
-from support.overlay_cases import pixels
->>>>>>> 0677345 (ReID reports: crop overlays, plots and images by their names)
 
 from kprtrack.core.errors import InputError, UserError
 from reid.datasets import ReidData, ReidSample

@@ -4,11 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-<<<<<<< HEAD
 from support.crop_overlay_cases import count, overlay, pixels
-=======
-from support.overlay_cases import count, overlay, pixels
->>>>>>> 0677345 (ReID reports: crop overlays, plots and images by their names)
 
 from reid.evaluation.ranking import Ranking
 from reid.evaluation.report.crop_overlay import (

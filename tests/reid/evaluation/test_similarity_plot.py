@@ -5,15 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
-<<<<<<< HEAD
 from support.crop_overlay_cases import count, overlay, pixels
-=======
-from support.overlay_cases import count, overlay, pixels
->>>>>>> 0677345 (ReID reports: crop overlays, plots and images by their names)
 
 from kprtrack.core.errors import UserError
 from reid.crop import Crop
-from reid.evaluation.report.crop_overlay import make_overlays
+from reid.evaluation.report.crop_overlay import take_portraits
 from reid.evaluation.report.similarity_plot import MOST_CROPS, draw_similarities
 from reid.evaluation.similarity import Similarities, compare_all, compare_crops, similarity_json
 from reid.model.kpr import Kpr, KprConfig
@@ -94,7 +90,7 @@ def test_the_encoder_sees_crops_and_their_keypoints() -> None:
 
 
 def test_a_portrait_has_the_size_and_the_parts_of_the_encoder() -> None:
-    first, second = make_overlays(small_kpr(), [crop(1, keypoint=True), crop(2, keypoint=False)])
+    first, second = take_portraits(small_kpr(), [crop(1, keypoint=True), crop(2, keypoint=False)])
     assert first.image.shape == (64, 32, 3)
     assert first.parts is not None
     assert first.parts.shape == (9, 16, 8)
