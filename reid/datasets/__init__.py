@@ -1,31 +1,31 @@
 """ReID datasets by name; a new one is one file and one entry in DATASETS."""
 
-import inspect
-import typing
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from kprtrack.core.errors import InputError, unknown_name
-from kprtrack.core.settings import fitting
-from reid.datasets.cuhk import cuhk01, cuhk03
-from reid.datasets.folder import folder
-from reid.datasets.market import market1501, occluded_duke
-from reid.datasets.occluded_bodies import occluded_reid, partial_reid
-from reid.datasets.occluded_posetrack import occluded_posetrack
+from kprtrack.core.settings import configure
+from reid.datasets.cuhk import Cuhk01Config, Cuhk03Config, cuhk01, cuhk03
+from reid.datasets.folder import FolderConfig, folder
+from reid.datasets.market import MarketConfig, OccludedDukeConfig, market1501, occluded_duke
+from reid.datasets.occluded_bodies import OccludedReidConfig, PartialReidConfig, occluded_reid, partial_reid
+from reid.datasets.occluded_posetrack import OccludedPosetrackConfig, occluded_posetrack
 from reid.datasets.sample import ReidData, ReidSample
 
 __all__ = ["DATASETS", "ReidData", "ReidSample", "open_dataset", "options_of"]
 
-# Each takes the folder of the dataset, and options by keyword.
-DATASETS: dict[str, Callable[..., ReidData]] = {
-    "market1501": market1501,
-    "occluded_duke": occluded_duke,
-    "occluded_reid": occluded_reid,
-    "partial_reid": partial_reid,
-    "occluded_posetrack": occluded_posetrack,
-    "cuhk03": cuhk03,
-    "cuhk01": cuhk01,
-    "folder": folder,
+# Name: (function of the dataset's folder and its config, config). A new dataset is one module and one entry.
+DATASETS: dict[str, tuple[Callable[[Path, Any], ReidData], type]] = {
+    "market1501": (market1501, MarketConfig),
+    "occluded_duke": (occluded_duke, OccludedDukeConfig),
+    "occluded_reid": (occluded_reid, OccludedReidConfig),
+    "partial_reid": (partial_reid, PartialReidConfig),
+    "occluded_posetrack": (occluded_posetrack, OccludedPosetrackConfig),
+    "cuhk03": (cuhk03, Cuhk03Config),
+    "cuhk01": (cuhk01, Cuhk01Config),
+    "folder": (folder, FolderConfig),
 }
 
 
@@ -33,7 +33,12 @@ def open_dataset(name: str, root: Path, options: Mapping[str, object] = {}) -> R
     """Open the dataset of that name in the folder `root`; no image is read.
 
     Args:
-        options: Keyword arguments of its function in DATASETS, such as {"keypoints": None} to use none.
+        name: A key of DATASETS.
+        root: The folder of the dataset.
+        options: Fields of its config, such as {"keypoints": None} to use none.
+
+    Returns:
+        The samples of the three sets.
 
     Raises:
         UserError: The name, an option or a value is unknown.
@@ -43,15 +48,14 @@ def open_dataset(name: str, root: Path, options: Mapping[str, object] = {}) -> R
         raise unknown_name("dataset", name, DATASETS)
     if not root.is_dir():
         raise InputError(f"There is no folder {root}. Name the folder of the dataset {name}.")
-    open_it = DATASETS[name]
-    hints = typing.get_type_hints(open_it)
     known = options_of(name)
     for key in options:
         if key not in known:
             raise unknown_name(f"option of the dataset {name}", key, known)
-    return open_it(root, **{key: fitting(key, value, hints[key]) for key, value in options.items()})
+    read, config = DATASETS[name]
+    return read(root, configure(config, options))
 
 
 def options_of(name: str) -> list[str]:
-    """The options of a dataset in DATASETS."""
-    return list(inspect.signature(DATASETS[name]).parameters)[1:]
+    """Return the options of a dataset in DATASETS."""
+    return [field.name for field in dataclasses.fields(DATASETS[name][1])]

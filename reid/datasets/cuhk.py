@@ -6,6 +6,7 @@ on MSMT17, scores rank-1 0.50 to 0.53 and mAP 0.48 to 0.50 by this rule, dependi
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from reid.datasets.layout import (
@@ -23,44 +24,51 @@ _CUHK03 = re.compile(r"(\d{4})_(\d{2})\.")  # identity, number; from 05 on the s
 _CUHK01 = re.compile(r"(\d{4})(\d{3})\.")  # identity, number; from 003 on the second camera
 
 
-def cuhk03(
-    root: Path,
-    *,
-    train_identities: int = 600,
-    seed: int = 0,
-    keypoints: str | None = OWN_KEYPOINTS,
-    masks: str | None = OWN_MASKS,
-) -> ReidData:
-    """Images IIII_NN.jpg in any folder below `root`."""
-    return _open("cuhk03", AnnotationPaths(root, keypoints, masks), _CUHK03, 5, train_identities, seed)
+@dataclass(frozen=True)
+class Cuhk03Config:
+    """Options of CUHK03."""
+
+    train_identities: int = 600  # the other 143 are the test
+    seed: int = 0  # of drawing them
+    keypoints: str | None = OWN_KEYPOINTS  # folder, None: no keypoints
+    masks: str | None = OWN_MASKS  # folder, None: no masks
 
 
-def cuhk01(
-    root: Path,
-    *,
-    train_identities: int = 485,
-    seed: int = 0,
-    keypoints: str | None = OWN_KEYPOINTS,
-    masks: str | None = OWN_MASKS,
-) -> ReidData:
-    """Images IIIICCC.jpg in any folder below `root`."""
-    return _open("cuhk01", AnnotationPaths(root, keypoints, masks), _CUHK01, 3, train_identities, seed)
+@dataclass(frozen=True)
+class Cuhk01Config:
+    """Options of CUHK01."""
+
+    train_identities: int = 485  # the other 486 are the test
+    seed: int = 0  # of drawing them
+    keypoints: str | None = OWN_KEYPOINTS  # folder, None: no keypoints
+    masks: str | None = OWN_MASKS  # folder, None: no masks
+
+
+def cuhk03(root: Path, config: Cuhk03Config) -> ReidData:
+    """Open images IIII_NN.jpg in any folder below `root`."""
+    return _open("cuhk03", root, config, _CUHK03, second_camera=5)
+
+
+def cuhk01(root: Path, config: Cuhk01Config) -> ReidData:
+    """Open images IIIICCC.jpg in any folder below `root`."""
+    return _open("cuhk01", root, config, _CUHK01, second_camera=3)
 
 
 def _open(
     name: str,
-    annotation_paths: AnnotationPaths,
+    root: Path,
+    config: Cuhk03Config | Cuhk01Config,
     pattern: re.Pattern[str],
+    *,
     second_camera: int,
-    train_identities: int,
-    seed: int,
 ) -> ReidData:
-    found = named(images_below(annotation_paths.root), pattern, annotation_paths.root)
+    annotation_paths = AnnotationPaths(root, config.keypoints, config.masks)
+    found = named(images_below(annotation_paths.root), names, annotation_paths.root)
     samples = [
         annotation_paths.sample(path, int(match[1]), int(int(match[2]) >= second_camera))
         for path, match in found
     ]
-    chosen = split_identities((each.identity for each in samples), train_identities, seed)
+    chosen = split_identities((each.identity for each in samples), config.train_identities, config.seed)
     test = [each for each in samples if each.identity not in chosen]
     return validate_empty(
         ReidData(
@@ -70,6 +78,6 @@ def _open(
             gallery=tuple(each for each in test if each.camera == 1),
             protocol="default",
         ),
-        annotation_paths.root,
-        trains=train_identities > 0,
+        root,
+        trains=config.train_identities > 0,
     )

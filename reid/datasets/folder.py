@@ -12,6 +12,7 @@ the gallery is left out of the ranking.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from kprtrack.core.errors import UserError
@@ -31,24 +32,29 @@ _JUNK = "-1"  # Market-1501's name for unknown identities
 _Named = tuple[Path, str, str]  # path below root, person, camera ("" unknown)
 
 
-def folder(
-    root: Path,
-    *,
-    identity: str | None = None,
-    camera: str | None = None,
-    train_share: float = 0.8,
-    seed: int = 0,
-    keypoints: str | None = OWN_KEYPOINTS,
-    masks: str | None = OWN_MASKS,
-) -> ReidData:
-    """The people below `root`. identity, camera: regular expressions with one group, None: as said above."""
-    annotation_paths = AnnotationPaths(root, keypoints, masks)
-    patterns = (_pattern("identity", identity), _pattern("camera", camera))
+@dataclass(frozen=True)
+class FolderConfig:
+    """Options of a folder of people."""
+
+    identity: str | None = None  # regular expression with one group; None: as described above
+    camera: str | None = None  # likewise
+    train_share: float = 0.8  # of the identities, where the folder has no sets
+    seed: int = 0  # of drawing them
+    keypoints: str | None = OWN_KEYPOINTS  # folder, None: no keypoints
+    masks: str | None = OWN_MASKS  # folder, None: no masks
+
+
+def folder(root: Path, config: FolderConfig) -> ReidData:
+    """Open the people below `root`."""
+    annotation_paths = AnnotationPaths(root, config.keypoints, config.masks)
+    patterns = (_pattern("identity", config.identity), _pattern("camera", config.camera))
     given = all((root / name).is_dir() for name in _SETS[1:])
     if not given:
         found = _read(root, ".", *patterns)
         return validate_empty(
-            _split(_samples(annotation_paths, found), train_share, seed), root, trains=train_share > 0
+            _split(_samples(annotation_paths, found), config.train_share, config.seed),
+            root,
+            trains=config.train_share > 0,
         )
     with_train = (root / _SETS[0]).is_dir()
     sets = {name: _read(root, name, *patterns) for name in (_SETS if with_train else _SETS[1:])}

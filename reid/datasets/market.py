@@ -4,6 +4,7 @@ Source: docs/reference/kpr.md 5.1.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from kprtrack.core.errors import InputError
@@ -19,34 +20,42 @@ _FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 _JUNK = -1  # identity of junk crops; 0 marks distractors and stays
 
 
-def market1501(
-    root: Path, *, keypoints: str | None = MARKET_KEYPOINTS, masks: str | None = MASKS
-) -> ReidData:
-    """The folder Market-1501-v15.09.15, or the one that holds it."""
+@dataclass(frozen=True)
+class MarketConfig:
+    """Options of Market-1501: folders of keypoints and masks, None for neither."""
+
+    keypoints: str | None = MARKET_KEYPOINTS
+    masks: str | None = MASKS
+
+
+@dataclass(frozen=True)
+class OccludedDukeConfig:
+    """Options of Occluded-Duke: folders of keypoints and masks, None for neither."""
+
+    keypoints: str | None = DUKE_KEYPOINTS
+    masks: str | None = MASKS
+    only_posed: bool = False  # leave out training crops without a skeleton, as the published training does
+
+
+def market1501(root: Path, config: MarketConfig) -> ReidData:
+    """Open the folder Market-1501-v15.09.15, or the one that holds it."""
     published = (MASKS, lambda image: image.with_suffix(".npy"))
     return _open(
-        "market1501", root, AnnotationPaths(_inside(root), keypoints, masks, published), only_posed=False
+        "market1501",
+        root,
+        AnnotationPaths(_inside(root), config.keypoints, config.masks, published),
+        only_posed=False,
     )
 
 
-def occluded_duke(
-    root: Path,
-    *,
-    keypoints: str | None = DUKE_KEYPOINTS,
-    masks: str | None = MASKS,
-    only_posed: bool = False,
-) -> ReidData:
-    """The folder Occluded_Duke, or the one that holds it.
-
-    Args:
-        only_posed: Leave out training crops without a skeleton, as the published training does.
-    """
+def occluded_duke(root: Path, config: OccludedDukeConfig) -> ReidData:
+    """Open the folder Occluded_Duke, or the one that holds it."""
     published = (MASKS, lambda image: image.with_name(f"{image.name}.confidence_fields.npy"))
     return _open(
         "occluded_duke",
         root,
-        AnnotationPaths(_inside(root), keypoints, masks, published),
-        only_posed=only_posed,
+        AnnotationPaths(_inside(root), config.keypoints, config.masks, published),
+        only_posed=config.only_posed,
     )
 
 

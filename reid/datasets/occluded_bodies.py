@@ -5,6 +5,7 @@ Source: docs/reference/kpr.md 5.1.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from reid.datasets.layout import AnnotationPaths, images_below, named, validate_empty
@@ -16,29 +17,45 @@ _FOLDERS = ("occluded_body_images", "whole_body_images")  # in the place of two 
 _BESIDE = "beside"  # the image itself
 
 
-def occluded_reid(
-    root: Path, *, keypoints: str | None = MARKET_KEYPOINTS, masks: str | None = MASKS
-) -> ReidData:
-    """The folder Occluded_REID: occluded_body_images/001/001_01.tif and so on."""
+@dataclass(frozen=True)
+class OccludedReidConfig:
+    """Options of Occluded-ReID: folders of keypoints and masks, None for neither."""
+
+    keypoints: str | None = MARKET_KEYPOINTS
+    masks: str | None = MASKS
+
+
+@dataclass(frozen=True)
+class PartialReidConfig:
+    """Options of Partial-ReID: folders of keypoints and masks; "beside": next to the image, None: none."""
+
+    keypoints: str | None = _BESIDE
+    masks: str | None = _BESIDE
+
+
+def occluded_reid(root: Path, config: OccludedReidConfig) -> ReidData:
+    """Open the folder Occluded_REID: occluded_body_images/001/001_01.tif and so on."""
     annotation_paths = AnnotationPaths(
-        root, keypoints, masks, (MASKS, lambda image: _without_folder(image, ".npy"))
+        root, config.keypoints, config.masks, (MASKS, lambda image: _without_folder(image, ".npy"))
     )
+
+    flat = config.keypoints == MARKET_KEYPOINTS  # as published, without the folder of the identity
 
     def sample(image: Path, identity: int, camera: int) -> ReidSample:
         return ReidSample(
             root / image,
             identity,
             camera,
-            annotation_paths.keypoints_of(_without_folder(image) if keypoints == MARKET_KEYPOINTS else image),
+            annotation_paths.keypoints_of(_without_folder(image) if flat else image),
             annotation_paths.masks_of(image),
         )
 
     return _open("occluded_reid", root, sample)
 
 
-def partial_reid(root: Path, *, keypoints: str | None = _BESIDE, masks: str | None = _BESIDE) -> ReidData:
-    """The folder Partial_REID: occluded_body_images/001_001.jpg and so on, its annotations beside them."""
-    elsewhere = AnnotationPaths(root, keypoints, masks)
+def partial_reid(root: Path, config: PartialReidConfig) -> ReidData:
+    """Open the folder Partial_REID: occluded_body_images/001_001.jpg and so on, annotations beside them."""
+    elsewhere = AnnotationPaths(root, config.keypoints, config.masks)
 
     def sample(image: Path, identity: int, camera: int) -> ReidSample:
         path = root / image
@@ -47,10 +64,10 @@ def partial_reid(root: Path, *, keypoints: str | None = _BESIDE, masks: str | No
             identity,
             camera,
             path.with_name(f"{path.name}.predictions.json")
-            if keypoints == _BESIDE
+            if config.keypoints == _BESIDE
             else elsewhere.keypoints_of(image),
             path.with_name(f"{path.name}.confidence_fields.npy")
-            if masks == _BESIDE
+            if config.masks == _BESIDE
             else elsewhere.masks_of(image),
         )
 

@@ -7,6 +7,7 @@ Reads what `kprtrack data build` or the authors' code made below PoseTrack21/occ
 The person's own keypoints come from posetrack_data. Source: docs/reference/kpr.md 5.1, 5.3.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,16 +42,23 @@ def crops_file(root: Path, split: str) -> Path:
     return root / FOLDER / "images" / "anns" / f"{split}_reid_crops_anns.json"
 
 
-def occluded_posetrack(root: Path, *, masks: str | None = PUBLISHED_MASKS) -> ReidData:
-    """The folder of PoseTrack21 with its crops. masks: `masks` (.npy) or a folder of part labels (.png)."""
+@dataclass(frozen=True)
+class OccludedPosetrackConfig:
+    """Options of Occluded-PoseTrack-ReID."""
+
+    masks: str | None = PUBLISHED_MASKS  # `masks` (.npy) or a folder of part labels (.png); None: no masks
+
+
+def occluded_posetrack(root: Path, config: OccludedPosetrackConfig) -> ReidData:
+    """Open the folder of PoseTrack21 with its crops."""
     videos = {
         name: row
         for row, name in enumerate(
             sorted(p.stem for split in SPLITS for p in (root / "posetrack_data" / split).glob("*.json"))
         )
     }
-    train = _read(root, "train", masks, videos)
-    val = _read(root, "val", masks, videos)
+    train = _read(root, "train", config.masks, videos)
+    val = _read(root, "val", config.masks, videos)
     queries = query_ids(
         {annotation: sample.occlusion for annotation, sample in val.items()},
         {annotation: sample.identity for annotation, sample in val.items()},
