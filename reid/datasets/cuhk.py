@@ -63,7 +63,7 @@ def _open(
     second_camera: int,
 ) -> ReidData:
     annotation_paths = AnnotationPaths(root, config.keypoints, config.masks)
-    found = named(images_below(annotation_paths.root), names, annotation_paths.root)
+    found = named(images_below(annotation_paths.root), pattern, annotation_paths.root)
     samples = [
         annotation_paths.sample(path, int(match[1]), int(int(match[2]) >= second_camera))
         for path, match in found
