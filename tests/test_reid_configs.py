@@ -94,7 +94,7 @@ def test_each_ablation_adds_one_thing() -> None:
         ("schedul.epochs=3", "Unknown setting 'schedul'. Did you mean 'schedule'?"),
         ("augment.occlusion.probabilty=1", "Did you mean 'augment.occlusion.probability'?"),
         ("loss.identity.whole=big", "loss.identity.whole must be a number, not 'big'."),
-        ("model.identities=4", "model.identities is told by the data"),
+        ("model.identities=4", "model.identities is determined by the dataset"),
         ("part_groups=nine", "Unknown part groups 'nine'"),
         ("schedule=3", "schedule must be a dict of settings, not 3."),
         ("precision=fp8", "Unknown value for precision 'fp8'."),
