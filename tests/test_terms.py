@@ -49,7 +49,7 @@ TERMS = {
     r"\bin doubt\b|\bdoubtful\b": "tentative, low score",
     r"\bgoes on\b|\bgo on\b|\bwent on\b|\bbroken off\b": "resume, interrupted",
     r"\bmend(s|ed|ing)?\b": "fix",
-    r"\brefuse[sd]?\b|\brefusing\b": "reject, validate",
+    r"(?<!connection )\brefuse[sd]?\b|\brefusing\b": "reject, validate",
     r"\bstands? in for\b|\bstand-ins?\b": "stub, replace",
     r"\bdrawn video\b": "annotated video",
     r"\bdoubles\b": "duplicates",

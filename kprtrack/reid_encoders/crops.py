@@ -128,13 +128,13 @@ def _kpr_encoder(kpr: OpenKpr, compute: ComputeConfig, *, vectors: Vectors, work
                 on_batch=on_crops,
             )
 
-    def portraits(samples: Sequence[ReidSample]) -> list[CropOverlay]:
+    def overlays(samples: Sequence[ReidSample]) -> list[CropOverlay]:
         crops = [read_crop(sample, None) for sample in samples]
         cameras = [sample.camera for sample in samples] if kpr.model.config.cameras else None
         with autocast(compute):
             return take_portraits(kpr.model, crops, prompts=kpr.prompts, cameras=cameras)
 
-    return CropEncoder(kpr.name, kpr.model.config.parts, encode, portraits)
+    return CropEncoder(kpr.name, kpr.model.config.parts, encode, overlays)
 
 
 def _global_encoder(name: str, reid_encoder: ReidEncoder, compute: ComputeConfig) -> CropEncoder:
@@ -149,10 +149,10 @@ def _global_encoder(name: str, reid_encoder: ReidEncoder, compute: ComputeConfig
         )
         return Embedded(features, visible, labels_of(samples))
 
-    def portraits(samples: Sequence[ReidSample]) -> list[CropOverlay]:
+    def overlays(samples: Sequence[ReidSample]) -> list[CropOverlay]:
         return [plain_portrait(read_crop(sample, None), PromptConfig()) for sample in samples]
 
-    return CropEncoder(name, 0, encode, portraits)
+    return CropEncoder(name, 0, encode, overlays)
 
 
 def _embed_crops(reid_encoder: ReidEncoder, crops: Sequence[Crop]) -> list[Appearance]:

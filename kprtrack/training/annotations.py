@@ -1,4 +1,4 @@
-"""Labelled pictures for training: COCO's json, and PoseTrack21's folders of them, as plain arrays.
+"""Labelled images for training: COCO's json, and PoseTrack21's folders of them, as plain arrays.
 
 Regions that say "whoever is here was not labelled" come as polygons: COCO's crowds (iscrowd 1) and
 PoseTrack21's ignore regions. An annotation may have a `score`, how certain the teacher who made it was, and
@@ -24,28 +24,28 @@ _JOINTS = len(KEYPOINTS)
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """A picture and its N labelled people."""
+    """An image and its N labelled people."""
 
     path: Path
     width: int
     height: int
-    boxes: np.ndarray  # [N, 4] float32, x1 y1 x2 y2, pixels; may reach outside the picture
+    boxes: np.ndarray  # [N, 4] float32, x1 y1 x2 y2, pixels; may reach outside the image
     scores: np.ndarray  # [N] float32 in [0, 1]; 1 where the file has none
     keypoints: np.ndarray  # [N, 17, 3] float32, x y v: 0 unknown, 1 hidden, 2 visible
     keypoint_scores: np.ndarray  # [N, 17] float32; where the file has none 1, unknown ones 0
-    ignore: tuple[np.ndarray, ...] = ()  # polygons, each [V, 2] float32, of regions where nobody was labelled
+    ignore: tuple[np.ndarray, ...] = ()  # polygons, each [V, 2] float32, of regions without labels
     skeleton: Skeleton = "coco"  # the order of the keypoints
 
 
 def read_annotations(
     annotations: str | Path, images_root: str | Path | None = None
 ) -> tuple[LabelledImage, ...]:
-    """The pictures of a json file, or of all those in a folder, in their order.
+    """Read the images of a JSON file, or of all JSON files of a folder, in their order.
 
-    images_root: what the names of pictures begin at; None: the folder of the json file or one of those around
-    it, as PoseTrack21 needs. Pictures that say `is_labeled: false` (PoseTrack21) are left out, as are other
+    images_root: folder that image names are relative to; None: the folder of the JSON file or one of those
+    around it, as PoseTrack21 needs. Images with `is_labeled: false` (PoseTrack21) are left out, as are other
     categories than people.
-    Raises: InputError naming file and field, or the first picture that is missing.
+    Raises: InputError naming file and field, or the first image that is missing.
     """
     path = Path(annotations).expanduser()
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
@@ -54,14 +54,14 @@ def read_annotations(
     folder = path if path.is_dir() else path.parent
     named = [image for file in files for image in _read_file(file)]
     if not named:
-        raise InputError(f"{path}: no picture is labelled (all say is_labeled: false).")
+        raise InputError(f"{path}: no image is labelled (is_labeled is false for all).")
     around = [folder, *folder.parents[:2]] if images_root is None else [Path(images_root).expanduser()]
     root = next((each for each in around if (each / named[0].path).is_file()), around[0])
     found = [replace(image, path=root / image.path) for image in named]
     missing = [image.path for image in found if not image.path.is_file()]
     if missing:
         raise InputError(
-            f"{len(missing)} of the {len(found)} pictures of {path} are not there, first {missing[0]}. "
+            f"{len(missing)} of the {len(found)} images of {path} are missing, first {missing[0]}. "
             "Say where they are: images=FOLDER beside annotations."
         )
     return tuple(image if image.width else _measured(image) for image in found)
@@ -137,12 +137,12 @@ def corners_of(box: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _measured(image: LabelledImage) -> LabelledImage:
-    """With the size that the picture itself tells."""
+    """Add the size read from the image file."""
     from PIL import Image
 
     try:
         with Image.open(image.path) as opened:
             width, height = opened.size
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"The picture {image.path} cannot be read: {error}.") from error
+        raise InputError(f"The image {image.path} cannot be read: {error}.") from error
     return replace(image, width=width, height=height)

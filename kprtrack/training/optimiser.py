@@ -16,7 +16,7 @@ def weight_decay_groups(network: nn.Module, weight_decay: float) -> list[dict[st
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group the same rate.
 
-    The official KPR recipe asks for twice the rate on biases, which its scheduler then resets
+    The official KPR config sets twice the rate on biases, which its scheduler then resets
     (docs/reference/kpr.md 4.1).
     """
     for group in optimiser.param_groups:

@@ -27,7 +27,7 @@ OnCrop = Callable[[int, int], None]  # hears how many crops of how many are done
 _LEAST_SCORE = 0.3  # of a detection, to count as another person
 _SAME_PERSON = 0.1  # of the crop's height: skeletons closer to each other are one person's
 _SURE = 0.3  # confidence of keypoints that are compared
-_TALLEST = 256  # pixels of part labels; the encoder sees no more
+_TALLEST = 256  # pixels of part labels; the encoder uses no more
 
 
 def crop_networks(config: TrackConfig, *, detects: bool) -> tuple[EstimatePoses, Detect | None]:
@@ -61,7 +61,7 @@ def make_keypoints(
     """Write a keypoint file for every crop that has none; returns how many.
 
     The person is whoever fills the crop: its whole area is the box. detect: finds other people in the crop,
-    whose skeletons become negatives; None: nobody else is looked for.
+    whose skeletons become negatives; None: no other people are searched.
     Raises: UserError if the dataset names no files for keypoints, InputError, OutputError.
     """
     todo = [(each, path) for each in samples if not (path := _keypoint_file(each)).exists()]
@@ -89,7 +89,7 @@ def make_part_labels(
 ) -> int:
     """Write part labels, drawn from keypoints, for every crop that has none; returns how many.
 
-    posetrack: the skeletons have PoseTrack's head joints. person_mask: picture -> [h, w] bool, any size.
+    posetrack: the skeletons have PoseTrack's head joints. person_mask: image path -> [h, w] bool, any size.
     Raises: UserError if the dataset names no keypoints or no files for masks, InputError, OutputError.
     """
     todo = [(each, path) for each in samples if not (path := _mask_file(each)).exists()]
@@ -110,17 +110,17 @@ def make_part_labels(
 
 
 def person_masks_in(folder: Path, root: Path) -> Callable[[Path], np.ndarray]:
-    """A reader of person masks: for a picture below `root` the same path below `folder`, .png, 0: nobody.
+    """Read person masks: for an image below `root` the same path below `folder`, .png, 0: background.
 
     The reader raises InputError if one is missing or damaged.
     """
 
-    def read(picture: Path) -> np.ndarray:
-        inner = picture.relative_to(root)
+    def read(image_path: Path) -> np.ndarray:
+        inner = image_path.relative_to(root)
         choices = [(folder / inner).with_suffix(".png"), folder / f"{inner}.png"]
         path = next((each for each in choices if each.exists()), choices[0])
         if not path.exists():
-            raise InputError(f"There is no person mask {path} for {picture}.")
+            raise InputError(f"There is no person mask {path} for {image_path}.")
         return read_image(path).max(axis=2) > 0
 
     return read

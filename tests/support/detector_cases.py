@@ -26,7 +26,7 @@ TINY: dict[str, Any] = {
 
 
 def tiny_config(annotations: Path, out: Path | None, /, **changes: Any) -> DetectorTrainConfig:
-    """TINY on drawn pictures, with dotted changes, written a__b=1."""
+    """TINY on drawn images, with dotted changes, written a__b=1."""
     sources = {"train": str(annotations), "val": str(annotations)}
     config = with_settings(DetectorTrainConfig(), TINY | {"data": sources, "out": out and str(out)})
     for change in nested_changes(changes):
@@ -40,12 +40,12 @@ def draw_plots(folder: Path, *, count: int = 12, seed: int = 5) -> Path:
     rng = np.random.default_rng(seed)
     images, annotations = [], []
     for number in range(count):
-        picture = rng.integers(0, 60, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+        image = rng.integers(0, 60, (HEIGHT, WIDTH, 3)).astype(np.uint8)
         for _ in range(2 if number % 3 else 0):
             x, y = (int(rng.integers(0, limit)) for limit in (WIDTH - 30, HEIGHT - 50))
-            cv2.rectangle(picture, (x, y), (x + 24, y + 44), (200, 220, 240), -1)
+            cv2.rectangle(image, (x, y), (x + 24, y + 44), (200, 220, 240), -1)
             annotations.append(person(len(annotations), number, (x, y, 25, 45)))
-        cv2.imwrite(str(folder / f"{number}.png"), picture)
+        cv2.imwrite(str(folder / f"{number}.png"), image)
         images.append({"id": number, "file_name": f"{number}.png", "width": WIDTH, "height": HEIGHT})
     return write_annotations(folder / "people.json", images, annotations)
 

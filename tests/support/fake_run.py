@@ -17,10 +17,10 @@ def make_video(path: Path, frames: int = 12, fps: int = 10) -> Path:
         stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for number in range(frames):
-            picture = av.VideoFrame.from_ndarray(
+            packed_frame = av.VideoFrame.from_ndarray(
                 np.full((48, 64, 3), 9 * number % 256, np.uint8), format="rgb24"
             )
-            container.mux(stream.encode(picture))
+            container.mux(stream.encode(packed_frame))
         container.mux(stream.encode(None))
     return path
 

@@ -1,4 +1,4 @@
-"""Drawn stick figures with their keypoints, as a training set of a few pictures."""
+"""Drawn stick figures with their keypoints, as a training set of a few images."""
 
 import json
 from pathlib import Path
@@ -48,15 +48,15 @@ def tiny_config(annotations: Path, out: Path | None, /, **changes: Any) -> PoseT
 
 
 def figure(rng: np.random.Generator, *, wide: int = 96, high: int = 128) -> tuple[np.ndarray, np.ndarray]:
-    """A picture [high, wide, 3] uint8 RGB and keypoints [17, 3], left limbs in another colour than right."""
+    """An image [high, wide, 3] uint8 RGB and keypoints [17, 3], left limbs in another colour than right."""
     points = STANDING + rng.uniform(-0.04, 0.04, STANDING.shape)
     points = points * (0.6 * wide, 0.8 * high) + (0.2 * wide, 0.1 * high)
-    picture = np.full((high, wide, 3), rng.integers(0, 90, 3), np.uint8)
+    image = np.full((high, wide, 3), rng.integers(0, 90, 3), np.uint8)
     for a, b in LIMBS:
         colour = (250, 120, 40) if KEYPOINTS[b].startswith("left") else (60, 200, 250)
         ends = [tuple(int(value) for value in np.rint(points[row])) for row in (a, b)]
-        cv2.line(picture, *ends, colour, 3)
-    return picture, np.column_stack((points, np.full(17, 2)))
+        cv2.line(image, *ends, colour, 3)
+    return image, np.column_stack((points, np.full(17, 2)))
 
 
 def write_figures(folder: Path, count: int, *, seed: int = 0, **category: object) -> Path:
@@ -65,9 +65,9 @@ def write_figures(folder: Path, count: int, *, seed: int = 0, **category: object
     images, annotations = [], []
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        picture, keypoints = figure(rng)
-        high, wide = picture.shape[:2]
-        cv2.imwrite(str(folder / f"{number}.png"), picture[..., ::-1])
+        image, keypoints = figure(rng)
+        high, wide = image.shape[:2]
+        cv2.imwrite(str(folder / f"{number}.png"), image[..., ::-1])
         images.append({"id": number, "file_name": f"{number}.png", "width": wide, "height": high})
         low, top = keypoints[:, :2].min(0) - 4, keypoints[:, :2].max(0) + 4
         box = [*low.tolist(), *(top - low).tolist()]

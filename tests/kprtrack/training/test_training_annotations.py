@@ -82,7 +82,7 @@ def test_a_folder_of_posetrack21_is_read_with_its_regions(tmp_path: Path) -> Non
         ({"images": [IMAGE, IMAGE]}, "image 1: id 7 is repeated"),
         (
             {"images": [IMAGE | {"file_name": "b.png"}]},
-            r"1 of the 1 pictures .* are not there, first .*b\.png",
+            r"1 of the 1 images .* are missing, first .*b\.png",
         ),
         ({"images": [IMAGE | {"width": -3}]}, r"image 0 \(a\.png\): width is -3"),
         ({"images": [{"id": 7}]}, "image 0: file_name is None"),

@@ -1,7 +1,7 @@
 """Shifting, erasing and prompting of training crops.
 
 The golden numbers were made with albumentations 1.3.1 in the published order: Resize, PadIfNeeded,
-RandomCrop, Normalize, CoarseDropout, with keypoints removed that leave the picture.
+RandomCrop, Normalize, CoarseDropout, with keypoints removed that leave the image.
 """
 
 from dataclasses import replace

@@ -37,7 +37,7 @@ def shared() -> Facts:
         return dict(file)
 
 
-def picture(png: np.ndarray) -> np.ndarray:
+def decode_image(png: np.ndarray) -> np.ndarray:
     return cv2.imdecode(png, cv2.IMREAD_UNCHANGED)
 
 
@@ -46,9 +46,9 @@ def golden_pair() -> tuple[Crop, Occluder]:
     metadata = golden()
     masks = resize_masks(metadata["target/masks_small"], HEIGHT, WIDTH)
     skeletons = np.stack((metadata["target/keypoints_resized"], metadata["target/negative_resized"]))
-    target = Crop(picture(metadata["target/image_png"]), skeletons, masks)
+    target = Crop(decode_image(metadata["target/image_png"]), skeletons, masks)
     opacity = metadata["occluder0/opacity_255"] / np.float32(255)
-    image = picture(metadata["occluder0/image_png"])
+    image = decode_image(metadata["occluder0/image_png"])
     return target, Occluder(image, opacity, metadata["occluder0/keypoints_resized"])
 
 

@@ -1,4 +1,4 @@
-"""Learning from another encoder: the loss, its file of features; such runs stop, go on and share work."""
+"""Distillation from another encoder: loss, file of features, resuming, several processes."""
 
 import json
 from collections.abc import Iterator
@@ -56,15 +56,15 @@ def teach(folder: Path, data: ReidData, *, seed: int = 0, name: str = "teacher")
 
 
 def described() -> tuple[KprConfig, KprOutput]:
-    """What a small encoder says of four crops."""
+    """Embeddings of four crops by a small encoder."""
     torch.manual_seed(0)
     config = KprConfig("mini_cnn", height=64, width=32, fused_width=16, dimensions=8, identities=3)
     with torch.inference_mode():
         return config, Kpr(config).eval()(torch.randn(4, 3, 64, 32), None)
 
 
-def learnt(folder: Path) -> dict[str, np.ndarray]:
-    """All that a run has learnt, what it knows of the teacher included."""
+def trained_tensors(folder: Path) -> dict[str, np.ndarray]:
+    """All trained tensors of a run, those of the teacher projection included."""
     return {name: each for name, each in load_file(folder / STATE).items() if name.startswith("network.")}
 
 
@@ -73,7 +73,7 @@ def rows(folder: Path) -> list[dict[str, float]]:
 
 
 def assert_same_run(a: Path, b: Path) -> None:
-    one, two = learnt(a), learnt(b)
+    one, two = trained_tensors(a), trained_tensors(b)
     assert any("translate" in name for name in one)
     assert one.keys() == two.keys()
     assert all(np.array_equal(one[name], two[name]) for name in one)
@@ -170,7 +170,7 @@ def test_features_that_cannot_be_learnt_from_are_told(tmp_path: Path, data: Reid
     }[wrong]
     save_features(path, [name_of(each, root) for each in data.train], features)
 
-    says = r"first that of 00_1\.png" if wrong == "not finite" else f"for {count} pictures"
+    says = r"first that of 00_1\.png" if wrong == "not finite" else f"for {count} images"
     with pytest.raises(InputError, match=rf"f\.safetensors.*{says}"):
         load_features(path, data.train, root)
 
@@ -229,7 +229,7 @@ def test_two_processes_give_the_same_as_one(tmp_path: Path, data: ReidData) -> N
     train_reid(tiny_config(tmp_path / "one", **changes), data, quiet=True)
     train_in_two("reid", tmp_path / "drawn", tmp_path / "two", **changes)
 
-    one, two = learnt(tmp_path / "one"), learnt(tmp_path / "two")
+    one, two = trained_tensors(tmp_path / "one"), trained_tensors(tmp_path / "two")
     for name, tensor in one.items():
         np.testing.assert_allclose(two[name], tensor, rtol=1e-3, atol=1e-5, err_msg=name)
     for own, theirs in zip(rows(tmp_path / "one"), rows(tmp_path / "two"), strict=True):

@@ -12,10 +12,10 @@ from kprtrack.training.optimiser import set_learning_rate
 from reid.training.schedule import ScheduleConfig, learning_rate
 
 
-@pytest.mark.parametrize(("recipe", "peak"), [("imagenet_lr0.008", 0.008), ("solider_lr0.0002", 0.0002)])
-def test_every_rate_equals_the_official_one(recipe: str, peak: float) -> None:
+@pytest.mark.parametrize(("config", "peak"), [("imagenet_lr0.008", 0.008), ("solider_lr0.0002", 0.0002)])
+def test_every_rate_equals_the_official_one(config: str, peak: float) -> None:
     with gzip.open(GOLDEN / "kpr_schedule.json.gz", "rt") as file:
-        official = json.load(file)[recipe]
+        official = json.load(file)[config]
     ours = [learning_rate(epoch, ScheduleConfig(peak=peak)) for epoch in range(120)]
     assert ours == pytest.approx(official, rel=0, abs=1e-12)
 

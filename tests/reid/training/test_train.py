@@ -1,4 +1,4 @@
-"""Training: what it learns, writes and refuses."""
+"""Training: results, files and errors."""
 
 import csv
 import json
@@ -154,7 +154,7 @@ def test_a_set_that_shows_everybody_once_has_nothing_to_compare(data: ReidData, 
     once = replace(data, train=tuple(first.values()))
     with pytest.raises(UserError, match="Each of the 6 training identities has one crop"):
         train_reid(tiny_config(tmp_path / "run"), once, quiet=True)
-    # Who they are can be learnt all the same.
+    # Identities can be learned all the same.
     settings = {"loss__triplet": {"parts": 0.0}, "schedule__epochs": 1}
     train_reid(tiny_config(tmp_path / "run", **settings), once, quiet=True)
 

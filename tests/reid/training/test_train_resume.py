@@ -126,7 +126,7 @@ def test_other_settings_in_the_same_folder_are_refused(drawn: Path, tmp_path: Pa
         train_reid(tiny_config(tmp_path, schedule__peak=0.06), data, quiet=True)
     with pytest.raises(UserError, match="training_set="):
         train_reid(tiny_config(tmp_path), drawn_data(drawn, people=9), quiet=True)
-    # A finished run stays as it is, wherever and however fast it would go on.
+    # A finished run stays as it is, wherever and however it is resumed.
     assert train_reid(tiny_config(tmp_path, computing__workers=3), data, quiet=True) == tmp_path
 
 

@@ -1,4 +1,4 @@
-"""Boxes and ignored regions stay where their people are, whatever happens to the picture."""
+"""Boxes and ignored regions stay where their people are, whatever the augmentation."""
 
 from pathlib import Path
 from typing import Any
@@ -126,13 +126,13 @@ def test_mixup_shows_both_pictures_and_asks_for_both() -> None:
 
 
 def test_a_plain_example_is_what_the_detector_will_see() -> None:
-    picture = scene(np.random.default_rng(2))
-    made = plain_example(picture, SIZE, DetectorAugment(flip=0, colour=0), np.random.default_rng(0))
-    difference = np.abs(made.image.astype(int) - letterbox(picture.read(1), SIZE, SIZE))
+    example = scene(np.random.default_rng(2))
+    made = plain_example(example, SIZE, DetectorAugment(flip=0, colour=0), np.random.default_rng(0))
+    difference = np.abs(made.image.astype(int) - letterbox(example.read(1), SIZE, SIZE))
     # Two ways to interpolate; the last row and column of a cut-off size may differ.
     assert difference.mean() < 1.5
-    ratio = SIZE / max(picture.width, picture.height)
-    np.testing.assert_allclose(made.labels.boxes, picture.labels.boxes * ratio, rtol=1e-5)
+    ratio = SIZE / max(example.width, example.height)
+    np.testing.assert_allclose(made.labels.boxes, example.labels.boxes * ratio, rtol=1e-5)
 
 
 def test_colours_change_but_not_too_much() -> None:
@@ -190,9 +190,9 @@ def test_boxes_of_a_doubtful_teacher_become_regions_and_others_weights(tmp_path:
     boxes = [(10, 10, 30, 60), (60, 10, 30, 60), (0, 0, 120, 90), (200, 200, 9, 9)]
     scores = (0.9, 0.3, 0.1, 1.0)
     people = [person(n, 0, box, score=s) for n, (box, s) in enumerate(zip(boxes, scores, strict=True))]
-    annotations = write_annotations(tmp_path / "taught.json", images, people)
+    annotations = write_annotations(tmp_path / "teacher.json", images, people)
     changes = {"augment__mosaic": 0.0, "distil": {"full_score": 0.6, "ignore_below": 0.2}}
     batch = batch_of(annotations, 0, **changes)
-    assert batch.counts == (2, 0, 0, 0)  # the last box lies beside the picture
+    assert batch.counts == (2, 0, 0, 0)  # the last box lies outside the image
     assert batch.scores.tolist() == pytest.approx([1.0, 0.5])
     assert batch.ignored[0].any() and not batch.ignored[1:].any()

@@ -1,4 +1,4 @@
-"""Losses and assignment give the official numbers; what was added to them does what it says."""
+"""Losses and assignment give the official numbers; extensions behave as documented."""
 
 import json
 
@@ -49,13 +49,11 @@ def test_losses_and_gradients_are_the_official_ones(kind: str, classes: int, l1:
         assert sums == pytest.approx(wanted[f"grad_abs_sum_{name}"], rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("kind", "classes", "picture"), [("person", 1, 0), ("person", 1, 1), ("coco", 80, 0)]
-)
-def test_the_same_cells_answer_for_the_same_boxes(kind: str, classes: int, picture: int) -> None:
+@pytest.mark.parametrize(("kind", "classes", "image"), [("person", 1, 0), ("person", 1, 1), ("coco", 80, 0)])
+def test_the_same_cells_answer_for_the_same_boxes(kind: str, classes: int, image: int) -> None:
     head, features, targets = official_case(classes)
-    found = yolox_loss(head(features), targets, height=HEIGHT, width=WIDTH).assigned[picture]
-    stored = f"{kind}_img{picture}"
+    found = yolox_loss(head(features), targets, height=HEIGHT, width=WIDTH).assigned[image]
+    stored = f"{kind}_img{image}"
     np.testing.assert_array_equal(found.cells, STORED[f"{stored}_fg_index"])
     np.testing.assert_array_equal(found.boxes, STORED[f"{stored}_matched_gt"])
     np.testing.assert_allclose(found.ious, STORED[f"{stored}_matched_iou"], rtol=1e-4, atol=1e-5)
@@ -88,9 +86,9 @@ def test_nobody_is_blamed_for_what_is_found_in_an_ignored_region() -> None:
 
 def test_a_doubtful_box_of_a_teacher_counts_as_much_as_its_score() -> None:
     plain, _ = small_loss()
-    doubtful, _ = small_loss(0.25)
+    low_score, _ = small_loss(0.25)
     for name in ("iou", "cls", "l1"):
-        assert float(doubtful.terms[name]) == pytest.approx(0.25 * float(plain.terms[name]))
+        assert float(low_score.terms[name]) == pytest.approx(0.25 * float(plain.terms[name]))
 
 
 def test_the_object_score_is_drawn_to_the_score_of_the_teacher() -> None:
@@ -104,8 +102,8 @@ def test_the_object_score_is_drawn_to_the_score_of_the_teacher() -> None:
 
 def test_pictures_without_people_teach_only_that_nobody_is_there() -> None:
     logits = torch.randn(2, 84, 6, generator=torch.Generator().manual_seed(3)).requires_grad_()
-    nobody = Targets(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), torch.zeros(0))
-    losses = yolox_loss(logits, [nobody, nobody], height=64, width=64, l1=True)
+    no_people = Targets(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), torch.zeros(0))
+    losses = yolox_loss(logits, [no_people, no_people], height=64, width=64, l1=True)
     losses.total.backward()
     assert losses.total.detach() == losses.terms["obj"] > 0
     assert logits.grad is not None and not logits.grad[..., [0, 1, 2, 3, 5]].any()

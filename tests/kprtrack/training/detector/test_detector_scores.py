@@ -53,8 +53,8 @@ def test_nothing_found_is_worth_nothing() -> None:
 
 def test_false_people_are_counted_on_pictures_without_people() -> None:
     ground_truth = [image([[0, 0, 9, 9]]), image([]), image([]), image([], [[0, 0, 99, 99]])]
-    sure, doubtful = (0, 0, 9, 9, 0.5), (0, 0, 9, 9, 0.4)
-    assert false_people([found(sure), found(sure, sure, doubtful), found(), found(sure)], ground_truth) == 1
+    sure, low_score = (0, 0, 9, 9, 0.5), (0, 0, 9, 9, 0.4)
+    assert false_people([found(sure), found(sure, sure, low_score), found(), found(sure)], ground_truth) == 1
     assert false_people([found(sure)], ground_truth[:1]) is None
 
 

@@ -1,4 +1,4 @@
-"""A detector learns, stops, goes on with the same bits, and its file is read by the tracker."""
+"""A detector trains, resumes bit-identically, and its file is read by the tracker."""
 
 import json
 import random
@@ -47,7 +47,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nobody disturbed."""
+    """An uninterrupted run."""
     torch.set_num_threads(1)
     return train(tiny_config(drawn, tmp_path_factory.mktemp("whole") / "run"), quiet=True)
 

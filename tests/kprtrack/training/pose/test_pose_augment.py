@@ -1,4 +1,4 @@
-"""Keypoints stay on what they mark, whatever is done to the picture."""
+"""Keypoints stay on what they mark under every augmentation."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Training of pose networks: labels, targets, loss, learning, going on, and what is refused."""
+"""Training of pose networks: labels, targets, loss, resuming, and errors."""
 
 import json
 from dataclasses import replace
