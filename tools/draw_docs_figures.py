@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from track_states import track_states
 
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.cli.demo import CLIP, GROUND_TRUTH
