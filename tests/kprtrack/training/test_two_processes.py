@@ -45,7 +45,8 @@ def assert_same_metrics(one: Path, two: Path, *, rel: float) -> None:
         assert second == pytest.approx(first, rel=rel, abs=1e-6)
 
 
-# In float64: the gradients of a network without training amplify the rounding of float32 ten thousandfold.
+# In float64, and the detector for three steps: an untrained network amplifies rounding several hundredfold in
+# each step, until a cell is assigned to another box.
 
 
 @pytest.mark.slow

@@ -170,7 +170,7 @@ def test_features_that_cannot_be_learnt_from_are_told(tmp_path: Path, data: Reid
     }[wrong]
     save_features(path, [name_of(each, root) for each in data.train], features)
 
-    says = r"first that of 00_1\.png" if wrong == "not finite" else f"for {count} images"
+    says = r"first that of 00_1\.png" if wrong == "not finite" else f"for {count} crops"
     with pytest.raises(InputError, match=rf"f\.safetensors.*{says}"):
         load_features(path, data.train, root)
 
