@@ -42,10 +42,13 @@ def read_annotations(
 ) -> tuple[LabelledImage, ...]:
     """Read the images of a JSON file, or of all JSON files of a folder, in their order.
 
-    images_root: folder that image names are relative to; None: the folder of the JSON file or one of those
-    around it, as PoseTrack21 needs. Images with `is_labeled: false` (PoseTrack21) are left out, as are other
-    categories than people.
-    Raises: InputError naming file and field, or the first image that is missing.
+    Args:
+        images_root: Folder that image names are relative to; None: the folder of the JSON file or one of
+            those around it, as PoseTrack21 needs. Images with `is_labeled: false` (PoseTrack21) are left out,
+            as are other categories than people.
+
+    Raises:
+        InputError: A field is wrong or an image is missing; the message names file and field.
     """
     path = Path(annotations).expanduser()
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]

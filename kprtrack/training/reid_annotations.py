@@ -33,7 +33,9 @@ _TALLEST = 256  # pixels of part labels; the encoder uses no more
 def crop_networks(config: TrackConfig, *, detects: bool) -> tuple[EstimatePoses, Detect | None]:
     """The pose estimator of the settings and, if asked for, the detector; the encoder is not needed.
 
-    Raises: UserError for unknown names and options, WeightsError for weights that are missing or do not fit.
+    Raises:
+        UserError: A name or an option is unknown.
+        WeightsError: Weights are missing or do not fit.
     """
     parts = {"pose": config.pose} | ({"detector": config.detector} if detects else {})
     for role, part in parts.items():
@@ -62,7 +64,11 @@ def make_keypoints(
 
     The person is whoever fills the crop: its whole area is the box. detect: finds other people in the crop,
     whose skeletons become negatives; None: no other people are searched.
-    Raises: UserError if the dataset names no files for keypoints, InputError, OutputError.
+
+    Raises:
+        UserError: The dataset names no files for keypoints.
+        InputError: A file is missing or cannot be read.
+        OutputError: A file cannot be written.
     """
     todo = [(each, path) for each in samples if not (path := _keypoint_file(each)).exists()]
     for start in range(0, len(todo), batch):
@@ -89,8 +95,14 @@ def make_part_labels(
 ) -> int:
     """Write part labels, drawn from keypoints, for every crop that has none; returns how many.
 
-    posetrack: the skeletons have PoseTrack's head joints. person_mask: image path -> [h, w] bool, any size.
-    Raises: UserError if the dataset names no keypoints or no files for masks, InputError, OutputError.
+    Args:
+        posetrack: The skeletons have PoseTrack's head joints.
+        person_mask: Image path -> [h, w] bool, any size.
+
+    Raises:
+        UserError: The dataset names no keypoints or no files for masks.
+        InputError: A file is missing or cannot be read.
+        OutputError: A file cannot be written.
     """
     todo = [(each, path) for each in samples if not (path := _mask_file(each)).exists()]
     for done, (sample, path) in enumerate(todo, start=1):

@@ -97,7 +97,8 @@ def make_example(crop: Crop, prompts: PromptConfig, hole: tuple[slice, slice] | 
 def stack(examples: Sequence[Example]) -> Example:
     """N examples as one with a leading axis.
 
-    Raises: UserError if only some have part labels.
+    Raises:
+        UserError: Only some have part labels.
     """
     labels = [each.part_labels for each in examples if each.part_labels is not None]
     if 0 < len(labels) < len(examples):

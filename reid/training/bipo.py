@@ -58,7 +58,9 @@ class Draws(Protocol):
 class OccluderBank:
     """A few crops of every identity, read only when they are pasted.
 
-    crops: identity -> indices of crops; read: index -> occluder, None where there is no person to cut out.
+    Args:
+        crops: Identity -> indices of crops.
+        read: Index -> occluder, None where there is no person to cut out.
     """
 
     def __init__(self, crops: Mapping[int, Sequence[int]], read: Callable[[int], Occluder | None]) -> None:
@@ -94,7 +96,9 @@ def cut_occluder(crop: Crop, height: int, width: int) -> Occluder | None:
     """The crop's person with soft edges; None where its masks are empty.
 
     Uses the first skeleton alone. Its masks may be any parsing fields or parts.
-    Raises: UserError for a crop without masks.
+
+    Raises:
+        UserError: A crop has no masks.
     """
     if crop.masks is None:
         raise UserError(

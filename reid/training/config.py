@@ -130,7 +130,11 @@ class ReidTrainConfig:
 
 
 def with_settings(config: ReidTrainConfig, values: Mapping[str, Any]) -> ReidTrainConfig:
-    """`config` with nested `values`: {"schedule": {"epochs": 60}}. Raises: UserError."""
+    """`config` with nested `values`: {"schedule": {"epochs": 60}}.
+
+    Raises:
+        UserError: A key is unknown or a value is wrong.
+    """
     model = values.get("model")
     for name in _FROM_DATA if isinstance(model, Mapping) else ():
         if name in model:  # type: ignore[operator]

@@ -68,7 +68,8 @@ def save_features(path: Path, names: Sequence[str], features: np.ndarray) -> Non
 def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.ndarray:
     """Features of the samples, less their mean: [S, D] float32 of unit length. root: the dataset's folder.
 
-    Raises: InputError if the file is missing, damaged or lacks a crop, or a feature is not finite.
+    Raises:
+        InputError: The file is missing, damaged or lacks a crop, or a feature is not finite.
     """
     try:
         with safe_open(path, framework="np") as file:

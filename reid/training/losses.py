@@ -57,9 +57,13 @@ def kpr_loss(
 ) -> Losses:
     """The training loss of a batch.
 
-    identities: [N] index of each person; part_labels: [N, H/4, W/4] index of the part shown, 0 is background,
-    as reid.parts.targets makes them; None only where the part prediction does not count.
-    Raises: UserError if part labels are missing.
+    Args:
+        identities: [N] index of each person.
+        part_labels: [N, H/4, W/4] index of the part shown, 0 is background, as reid.parts.targets makes them;
+            None only where the part prediction does not count.
+
+    Raises:
+        UserError: Part labels are missing.
     """
     # float32 throughout: the official code lets half precision into the distances (docs/reference/kpr.md 3).
     with torch.autocast(identities.device.type, enabled=False):
@@ -91,8 +95,9 @@ def gilt_loss(
 ) -> Losses:
     """Identity and triplet losses of every embedding with a weight.
 
-    features: before the BN necks, not normalised; visible: [N] and parts [N, K], bool or in [0, 1]; None:
-    all of them.
+    Args:
+        features: Before the BN necks, not normalised.
+        visible: [N] and parts [N, K], bool or in [0, 1]; None: all of them.
     """
     total = identities.new_zeros((), dtype=torch.float32)
     terms, watched = {}, {}
@@ -114,7 +119,9 @@ def identity_loss(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Smoothed cross-entropy averaged over what is visible, and the share of right guesses.
 
-    logits: [N, C] or [N, K, C]; visible: [N] or [N, K], a weight where it is no bool.
+    Args:
+        logits: [N, C] or [N, K, C].
+        visible: [N] or [N, K], a weight where it is no bool.
     """
     ground_truth = identities.reshape(-1, *[1] * (logits.ndim - 2)).expand(logits.shape[:-1])
     each = F.cross_entropy(
@@ -131,8 +138,11 @@ def triplet_loss(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Batch-hard triplet loss on distances averaged over parts, and the share of anchors that had a triplet.
 
-    features: [N, D] or [N, K, D]; visible: [N] or [N, K]. Each anchor is held against its farthest positive
-    and its nearest negative; an anchor that lacks either counts nothing, and a batch without any gives 0.
+    Args:
+        features: [N, D] or [N, K, D].
+        visible: [N] or [N, K]. Each anchor is held against its farthest positive and its nearest negative; an
+            anchor that lacks either counts nothing, and a batch without any gives 0.
+
     Source: docs/reference/kpr.md 3; Hermans et al. 2017, eq. 5.
     """
     if features.ndim == 2:
@@ -154,7 +164,9 @@ def mean_part_distance(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Euclidean distances [N, N] averaged over the parts both show, and where there is such a part.
 
-    features: [N, K, D]; visible: [N, K] bool, or float: a pair then weighs the root of its product.
+    Args:
+        features: [N, K, D].
+        visible: [N, K] bool, or float: a pair then weighs the root of its product.
     """
     points = features.transpose(0, 1)  # [K, N, D]
     products = points @ points.mT
@@ -176,8 +188,10 @@ def part_prediction_loss(
 ) -> torch.Tensor:
     """Smoothed cross-entropy averaged over all positions, background included.
 
-    logits: [N, K + 1, h, w]; labels: [N, h, w]. easiest_share: only this share of positions, those of least
-    loss, counts.
+    Args:
+        logits: [N, K + 1, h, w].
+        labels: [N, h, w].
+        easiest_share: Only this share of positions, those of least loss, counts.
     """
     each = F.cross_entropy(logits, labels, label_smoothing=LABEL_SMOOTHING, reduction="none").flatten()
     if easiest_share < 1:

@@ -21,7 +21,11 @@ _MIN_SCORE = 0.5
 
 
 def average_precision(found: Sequence[Detections], ground_truth: Sequence[LabelledImage]) -> float:
-    """AP in 0..1 of boxes at an IoU of 0.5. Raises: ValueError if the ground truth has no people."""
+    """AP in 0..1 of boxes at an IoU of 0.5.
+
+    Raises:
+        ValueError: The ground truth has no people.
+    """
     people = sum(len(image.boxes) for image in ground_truth)
     if not people:
         raise ValueError("no people in the ground truth")

@@ -132,7 +132,11 @@ def labelled_people(source: Source, skeleton: Skeleton, labels: PoseLabels) -> l
 
 
 def read_rgb(image: LabelledImage) -> np.ndarray:
-    """The image, [H, W, 3] uint8 RGB. Raises: InputError if it is damaged or of another size."""
+    """The image, [H, W, 3] uint8 RGB.
+
+    Raises:
+        InputError: It is damaged or of another size.
+    """
     return cv2.cvtColor(read_image(image), cv2.COLOR_BGR2RGB)
 
 
