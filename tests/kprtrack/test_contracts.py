@@ -42,6 +42,14 @@ def entries(table: Any) -> list[Any]:
     return [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in table]
 
 
+def people(name: str) -> tuple[list[Frame], list[Detections]]:
+    """Frames of the demo clip and their people; few of both for a large network."""
+    frames, detections = demo_frames(), demo_detections()
+    if name not in LARGE:
+        return frames, detections
+    return frames[:2], [Detections(found.boxes[:2], found.scores[:2]) for found in detections[:2]]
+
+
 @pytest.fixture(autouse=True)
 def _weights_of_the_package_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path / "store"))
@@ -84,7 +92,7 @@ def assert_detects_the_demo(detector: Detector) -> None:
 @pytest.mark.parametrize("name", entries(DETECTORS))
 class TestDetector:
     def test_detections_have_the_documented_shapes_and_order(self, name, tmp_path, detectors) -> None:
-        for found in opened("detector", name, tmp_path, detectors).network(demo_frames()):
+        for found in opened("detector", name, tmp_path, detectors).network(people(name)[0]):
             assert found.boxes.dtype == found.scores.dtype == np.float32
             assert found.boxes.shape == (len(found.scores), 4)
             assert np.isfinite(found.boxes).all()
@@ -100,7 +108,7 @@ class TestDetector:
 
     def test_a_batch_gives_the_results_of_single_frames(self, name, tmp_path, detectors) -> None:
         detect = opened("detector", name, tmp_path, detectors).network
-        frames = demo_frames()
+        frames, _ = people(name)
         smaller = Frame(frames[1].number, frames[1].time_s, frames[1].image[:300, :400])
         frames = [frames[0], smaller, *frames[2:]]
         for frame, found in zip(frames, detect(frames), strict=True):
@@ -108,7 +116,7 @@ class TestDetector:
 
     def test_the_same_frames_give_the_same_detections(self, name, tmp_path, detectors) -> None:
         detect = opened("detector", name, tmp_path, detectors).network
-        for first, second in zip(detect(demo_frames()), detect(demo_frames()), strict=True):
+        for first, second in zip(*(detect(people(name)[0]) for _ in range(2)), strict=True):
             np.testing.assert_array_equal(first.boxes, second.boxes)
             np.testing.assert_array_equal(first.scores, second.scores)
 
@@ -155,7 +163,8 @@ def assert_estimates_the_demo(estimator: PoseEstimator) -> None:
 class TestPoseEstimator:
     def test_poses_have_the_documented_shapes(self, name, tmp_path, poses) -> None:
         estimate = opened("pose", name, tmp_path, poses).network
-        for found, boxes in zip(estimate(demo_frames(), demo_detections()), demo_detections(), strict=True):
+        frames, detections = people(name)
+        for found, boxes in zip(estimate(frames, detections), detections, strict=True):
             assert found.keypoints.dtype == np.float32
             assert found.keypoints.shape == (len(boxes), len(KEYPOINTS), 3)
             assert np.isfinite(found.keypoints).all()
@@ -164,21 +173,21 @@ class TestPoseEstimator:
     def test_frames_without_people_have_no_poses(self, name, tmp_path, poses) -> None:
         estimate = opened("pose", name, tmp_path, poses).network
         assert estimate([], []) == []
-        detections = [empty_detections(), *demo_detections()[1:2], empty_detections()]
+        detections = [empty_detections(), people(name)[1][1], empty_detections()]
         found = estimate(demo_frames()[:3], detections)
         assert [len(one) for one in found] == [0, len(detections[1]), 0]
 
     def test_a_batch_gives_the_results_of_single_people_in_any_order(self, name, tmp_path, poses) -> None:
         estimate = opened("pose", name, tmp_path, poses).network
-        together = estimate(demo_frames(), demo_detections())
-        for frame, detections, found in zip(demo_frames(), demo_detections(), together, strict=True):
+        together = estimate(*people(name))
+        for frame, detections, found in zip(*people(name), together, strict=True):
             rows = np.arange(len(detections))[::-1]
             (reverse,) = estimate([frame], [Detections(detections.boxes[rows], detections.scores[rows])])
             np.testing.assert_allclose(reverse.keypoints[rows], found.keypoints, atol=0.05)
 
     def test_the_same_people_get_the_same_poses(self, name, tmp_path, poses) -> None:
         estimate = opened("pose", name, tmp_path, poses).network
-        first, second = (estimate(demo_frames(), demo_detections()) for _ in range(2))
+        first, second = (estimate(*people(name)) for _ in range(2))
         for one, other in zip(first, second, strict=True):
             np.testing.assert_array_equal(one.keypoints, other.keypoints)
 
