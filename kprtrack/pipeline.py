@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
+
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks
-from kprtrack.core.errors import InputError
+from kprtrack.core.errors import InputError, UserError
 
 
 class Network(Protocol):
@@ -195,6 +197,7 @@ def observe(frames: Iterable[Frame], networks: Networks, batch_size: int = 8) ->
 
     Raises:
         InputError: The source failed; the frames read before are observed first.
+        UserError: The encoder gave embeddings that are not finite.
 
     Examples:
         >>> with open_source("video.mp4") as video:
@@ -207,6 +210,11 @@ def observe(frames: Iterable[Frame], networks: Networks, batch_size: int = 8) ->
         poses = networks.estimate_poses(batch, detections)
         embeddings = networks.embed(batch, detections, poses)
         for frame, found, pose, embedding in zip(batch, detections, poses, embeddings, strict=True):
+            if not np.isfinite(embedding.features).all():
+                raise UserError(
+                    f"The ReID encoder gave numbers that are not finite for frame {frame.number}. "
+                    "Try precision fp32, or other weights."
+                )
             yield Observation(frame.number, frame.time_s, found, pose, embedding)
 
 

@@ -70,7 +70,7 @@ def compare(a: Parts, b: Parts, *, metric: Metric, combine: Combine = "mean") ->
     """
     if combine == "max":
         return _worst_part(a, b, metric)
-    shared = a.weights @ b.weights.T  # [A, B]; of bool visibility: the number of shared parts
+    shared = _products(a.weights, b.weights)  # [A, B]; of bool visibility: the number of shared parts
     total = _cosine_sum(a, b, shared) if metric == "cosine" else _euclidean_sum(a, b)
     mean = np.full(shared.shape, NO_SHARED_PART)
     np.divide(total, shared, out=mean, where=shared > 0)
@@ -133,7 +133,7 @@ def _cosine_sum(a: Parts, b: Parts, shared: np.ndarray) -> np.ndarray:
     flat_a = _weighted_features(a).reshape(len(a), length)
     flat_b = _weighted_features(b).reshape(len(b), length)
     # float32 rounding makes the product of two equal unit vectors a little more than 1.
-    total: np.ndarray = np.clip(shared - flat_a @ flat_b.T, 0, 2 * shared)
+    total: np.ndarray = np.clip(shared - _products(flat_a, flat_b), 0, 2 * shared)
     return total
 
 
@@ -190,7 +190,7 @@ def _both_visible(a: Parts, b: Parts, part: int) -> np.ndarray:
 
 def _distance_of_part(a: Parts, b: Parts, part: int, *, metric: Metric, out: np.ndarray) -> None:
     """Fill `out` [A, B] with the distances of one part."""
-    np.matmul(a.features[:, part], b.features[:, part].T, out=out)
+    _products(a.features[:, part], b.features[:, part], out=out)
     if metric == "cosine":
         np.subtract(1, out, out=out)
         return
@@ -198,3 +198,13 @@ def _distance_of_part(a: Parts, b: Parts, part: int, *, metric: Metric, out: np.
     out += a.squares[:, part, None]
     out += b.squares[:, part]
     np.sqrt(np.maximum(out, 0, out=out), out=out)
+
+
+def _products(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Scalar products [A, B] of all rows of `a` [A, D] with all rows of `b` [B, D]."""
+    # BLAS libraries report an invalid value, an overflow or a division by zero also for matrices and products
+    # that are all finite (numpy's issues 24067 and 28687), of which numpy then warns. Features that are not
+    # finite are rejected before. Here, not around the callers: a thread does not inherit the setting.
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        products: np.ndarray = np.matmul(a, b.T, out=out)
+    return products

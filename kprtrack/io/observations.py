@@ -217,6 +217,8 @@ def _observations(arrays: dict[str, np.ndarray]) -> Iterator[Observation]:
     people = int(ends[-1]) if len(ends) else 0
     if any(len(arrays[key]) != people for key in _ARRAYS[3:]):
         raise ValueError("the arrays of people do not align")
+    if not np.isfinite(arrays["features"]).all():
+        raise ValueError("there are features that are not finite")
     if arrays["keypoints"].shape[1:] != (len(KEYPOINTS), 3):
         raise ValueError(f"keypoints of shape {arrays['keypoints'].shape}")
     for number, time, start, end in zip(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from support import fake_run
 
-from kprtrack.core.datatypes import Detections, Frame, Observation, Tracks
-from kprtrack.core.errors import InputError
+from kprtrack.core.appearance import Appearance
+from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks
+from kprtrack.core.errors import InputError, UserError
 from kprtrack.pipeline import observe, track
 from kprtrack.trackers.kpr import KprTracker
 
@@ -71,6 +72,20 @@ def test_a_network_that_omits_a_frame_is_an_error() -> None:
     forgetful = replace(fake_run.NETWORKS, detect=lambda batch: fake_run.detect(batch[1:]))
     with pytest.raises(ValueError, match="zip"):
         list(observe(fake_run.frames(3), forgetful, 3))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_encoder_output_that_is_not_finite_is_an_error(value: float) -> None:
+    def embed(batch: list[Frame], detections: list[Detections], poses: list[Poses]) -> list[Appearance]:
+        found = fake_run.NETWORKS.embed(batch, detections, poses)
+        shapes = [(len(each), 1, 4) for each in found]
+        return [
+            Appearance(np.full(shape, value, np.float32), np.ones(shape[:2], bool), each.prompted)
+            for shape, each in zip(shapes, found, strict=True)
+        ]
+
+    with pytest.raises(UserError, match=r"frame 0\. Try precision fp32"):
+        list(observe(fake_run.frames(3), replace(fake_run.NETWORKS, embed=embed)))
 
 
 def test_tracks_are_complete_and_corrected() -> None:

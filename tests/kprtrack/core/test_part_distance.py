@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -145,3 +146,24 @@ def test_a_mean_is_that_of_the_single_parts_weighted(metric) -> None:
     weights = np.sqrt(visible[:4, None] * visible[4:])
     expected = np.average(part_distances(a, b, metric).transpose(1, 2, 0), axis=2, weights=weights)
     np.testing.assert_allclose(compare(a, b, metric=metric), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("combine", ["mean", "max"])
+def test_false_alarms_of_a_blas_library_are_no_warnings(monkeypatch, metric, combine) -> None:
+    matmul = np.matmul
+
+    def alarming_matmul(*matrices: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        np.subtract(np.inf, np.inf)  # an invalid value
+        np.divide(1.0, 0.0)
+        np.multiply(np.float32(1e38), np.float32(1e38))
+        return matmul(*matrices, out=out)
+
+    query, gallery = random_parts(7), random_parts(9, seed=1)
+    expected = distance_matrix(query, gallery, metric=metric, combine=combine)
+    monkeypatch.setattr(np, "matmul", alarming_matmul)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        found = distance_matrix(query, gallery, metric=metric, combine=combine, chunk=3)
+    assert not seen
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)

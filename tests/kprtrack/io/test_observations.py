@@ -162,6 +162,14 @@ def test_arrays_that_do_not_align_are_rejected(tmp_path: Path) -> None:
         list(read_observations(tmp_path / "o.npz"))
 
 
+def test_features_that_are_not_finite_are_rejected(tmp_path: Path) -> None:
+    observation = observation_at(0, 2)
+    observation.embeddings.features[1, 0, 0] = np.inf
+    write_observations(tmp_path / "o.npz", HEADER, [observation])
+    with pytest.raises(InputError, match="not finite"):
+        list(read_observations(tmp_path / "o.npz"))
+
+
 def test_a_newer_version_is_named(tmp_path: Path) -> None:
     write_observations(tmp_path / "o.npz", HEADER, [observation_at(0, 2)])
     header = {"format": "kprtrack", "version": 9, "kind": "kprtrack observations"}
