@@ -1,13 +1,18 @@
 """One step of training against the official code: losses, all gradients, statistics."""
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from support.formula_weights import published_weights
 from support.kpr_cases import SHARED, published_shapes
+from torch.overrides import TorchFunctionMode
 
 from reid.model.kpr import Kpr, KprConfig, KprOutput
 from reid.model.published import own_name, own_tensors, shape_of
@@ -40,9 +45,48 @@ def official_norms() -> dict[str, float]:
     return {own_name(names[name]) or name: norm for name, norm in norms.items()}
 
 
+class ReluBranch(TorchFunctionMode):
+    """Records on which side of 0 every input of a ReLU lies, or applies the sides that another run recorded.
+
+    Of the four million inputs ten lie within 3e-6 of 0, nearer than float32 rounds: one that changes sides
+    changes gradients by a jump of up to 8e-4 of their greatest entry, which is no rounding error.
+    """
+
+    def __init__(self, recorded: list[torch.Tensor] | None = None) -> None:
+        super().__init__()
+        self.sides: list[torch.Tensor] = []
+        self._recorded = None if recorded is None else iter(recorded)
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        if function is not F.relu:
+            return function(*args, **(kwargs or {}))
+        positive = args[0].detach() > 0 if self._recorded is None else next(self._recorded)
+        self.sides.append(positive)
+        return args[0] * positive
+
+
+@dataclass(frozen=True)
+class Step:
+    """A model after one forward and backward pass."""
+
+    model: Kpr
+    output: KprOutput
+    losses: Losses
+    branch: list[torch.Tensor]
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        parameters = self.model.named_parameters()
+        return {name: each.grad.double().numpy() for name, each in parameters if each.grad is not None}
+
+
 @cache
-def stepped(precision: torch.dtype) -> tuple[Kpr, KprOutput, Losses]:
-    """The model after one forward and backward pass, computed in that precision."""
+def step(precision: torch.dtype, *, on_branch_of: torch.dtype | None = None) -> Step:
+    """Train on the stored batch, computed in that precision.
+
+    on_branch_of: the precision whose step decides where each ReLU passes its input on; None: this one's.
+    """
     tensors = own_tensors(published_weights(published_shapes("solider_mini_256_k8")))
     model = Kpr(shape_of(tensors, KprConfig(drop_path=0)))
     model.load_state_dict(tensors)
@@ -50,34 +94,40 @@ def stepped(precision: torch.dtype) -> tuple[Kpr, KprOutput, Losses]:
     images, heatmaps = (
         torch.from_numpy(metadata()[name]).to(precision) for name in ("images_float", "prompt_masks")
     )
-    output = model(images, heatmaps)
+    with ReluBranch(None if on_branch_of is None else step(on_branch_of).branch) as relu:
+        output = model(images, heatmaps)
     labels = torch.from_numpy(metadata()["target_argmax"]).long()
     losses = kpr_loss(output, torch.from_numpy(metadata()["pids"]), labels, LossConfig())
     losses.total.backward()
-    return model, output, losses
+    return Step(model, output, losses, relu.sides)
 
 
-def gradients(precision: torch.dtype) -> dict[str, np.ndarray]:
-    parameters = stepped(precision)[0].named_parameters()
-    return {name: each.grad.double().numpy() for name, each in parameters if each.grad is not None}
+def official_gradients() -> dict[str, np.ndarray]:
+    """The five that are stored, by our names of the parameters."""
+    names = [name for name in metadata() if name.startswith("grad/")]
+    return {own_name(name.removeprefix("grad/")) or name: metadata()[name] for name in names}
+
+
+def error(gradient: np.ndarray, exact: np.ndarray) -> float:
+    """The greatest difference of two entries, relative to the greatest entry."""
+    return float(np.abs(gradient.reshape(exact.shape) - exact).max() / np.abs(exact).max())
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_loss_equals_the_official_one(precision: torch.dtype) -> None:
-    _, _, losses = stepped(precision)
+    losses = step(precision).losses
     assert float(losses.total.detach()) == pytest.approx(float(metadata()["loss/total"]), rel=1e-5)
     for official, own in TERMS.items():
         assert float(losses.terms[own]) == pytest.approx(float(metadata()[f"loss/{official}"]), rel=1e-5)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_norm_of_every_gradient_equals_the_official_one(precision: torch.dtype) -> None:
-    ours, checked = gradients(precision), 0
+def test_the_norm_of_every_gradient_equals_the_official_one() -> None:
+    exact, checked = step(torch.float64).gradients(), 0
     for name, norm in official_norms().items():
         if name not in without_effect():
-            assert np.linalg.norm(ours[name]) == pytest.approx(norm, rel=1e-4), name
+            assert np.linalg.norm(exact[name]) == pytest.approx(norm, rel=1e-4), name
             checked += 1
-    assert checked + len(without_effect()) == len(ours) == 155
+    assert checked + len(without_effect()) == len(exact) == 155
 
 
 def without_effect() -> set[str]:
@@ -88,29 +138,36 @@ def without_effect() -> set[str]:
 
 
 def test_gradients_that_the_official_code_only_rounds_to_are_zero() -> None:
-    exact = gradients(torch.float64)
+    exact = step(torch.float64).gradients()
     for name in without_effect():
         assert official_norms()[name] < 1e-4
         assert np.linalg.norm(exact[name]) < 1e-12, name
 
 
 def test_gradients_equal_the_official_ones_in_every_entry() -> None:
-    # Held against ours in float64: the official ones, in float32, are up to 9.6e-5 of the greatest entry away
-    # (the table of relative position biases), ours in float32 up to 4.4e-5. Each is within 1e-4 of the exact
-    # value, but rounded on different sides the two can be 1.3e-4 apart.
-    exact = gradients(torch.float64)
-    rounded = gradients(torch.float32)
-    for name in (name for name in metadata() if name.startswith("grad/")):
-        own = own_name(name.removeprefix("grad/"))
-        assert own is not None
-        bound = 1e-4 * np.abs(exact[own]).max()
-        official = metadata()[name].reshape(exact[own].shape)
-        np.testing.assert_allclose(official, exact[own], rtol=0, atol=bound, err_msg=own)
-        np.testing.assert_allclose(rounded[own], exact[own], rtol=0, atol=bound / 2, err_msg=own)
+    # In float64, whose rounding counts nowhere. The official ones, in float32, are up to 9.6e-5 away: the
+    # table of relative position biases.
+    exact = step(torch.float64).gradients()
+    official = official_gradients()
+    assert len(official) == 5
+    for name, gradient in official.items():
+        assert error(gradient, exact[name]) < 1e-4, name
+
+
+def test_gradients_in_float32_are_as_accurate_as_the_official_ones() -> None:
+    # How float32 rounds depends on the processor and the version of torch: the error of the worst gradient
+    # was 0.4 to 2 times that of the official program with 2 versions, 5 instruction sets and 6 orders of the
+    # batch. With linear layers that read 10 bits of a number, as TensorFloat-32 does, it is 1,000 times that.
+    exact = step(torch.float64).gradients()
+    official = max(error(gradient, exact[name]) for name, gradient in official_gradients().items())
+    on_same_branch = step(torch.float64, on_branch_of=torch.float32).gradients()
+    for name, gradient in step(torch.float32).gradients().items():
+        if name not in without_effect():
+            assert error(gradient, on_same_branch[name]) < 4 * official, name
 
 
 def test_features_and_statistics_equal_the_official_ones() -> None:
-    model, output, _ = stepped(torch.float32)
+    model, output = step(torch.float32).model, step(torch.float32).output
     ours = {
         "emb/bn_foreg": output.necks.foreground,
         "emb/parts": output.reduced.parts,
