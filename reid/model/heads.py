@@ -124,8 +124,8 @@ def pool_masked_mean(features: torch.Tensor, masks: torch.Tensor) -> torch.Tenso
     """
     # Sums over thousands of positions are kept out of half precision, here and in pool_parts.
     with torch.autocast(features.device.type, enabled=False):
-        weights = _at_least_float32(masks).flatten(1) / masks.shape[1:].numel()
-        return torch.einsum("ncp,np->nc", _at_least_float32(features).flatten(2), weights)
+        weights = at_least_float32(masks).flatten(1) / masks.shape[1:].numel()
+        return torch.einsum("ncp,np->nc", at_least_float32(features).flatten(2), weights)
 
 
 def pool_parts(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -134,8 +134,8 @@ def pool_parts(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     Source: docs/reference/kpr.md 1.8.
     """
     with torch.autocast(features.device.type, enabled=False):
-        weights = _at_least_float32(masks).flatten(2)
-        total = torch.einsum("nkp,ncp->nkc", weights, _at_least_float32(features).flatten(2))
+        weights = at_least_float32(masks).flatten(2)
+        total = torch.einsum("nkp,ncp->nkc", weights, at_least_float32(features).flatten(2))
         return total / weights.sum(dim=2, keepdim=True).clamp(min=_SMALLEST_MASS)
 
 
@@ -149,5 +149,6 @@ def parts_in_sight(logits: torch.Tensor) -> torch.Tensor:
     return (strongest[:, None, :] == classes[None, :, None]).any(dim=2)
 
 
-def _at_least_float32(values: torch.Tensor) -> torch.Tensor:
+def at_least_float32(values: torch.Tensor) -> torch.Tensor:
+    """Convert values of lower precision to float32; float64 stays."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -20,7 +20,7 @@ from torch import nn
 from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError
 from reid.datasets import ReidSample
-from reid.model.heads import PerHead
+from reid.model.heads import PerHead, at_least_float32
 from reid.model.kpr import KprConfig, KprOutput
 from reid.training.distributed import gather
 from reid.training.losses import HeadWeights
@@ -51,7 +51,7 @@ class Distillation(nn.Module):
         """The loss, and its unweighted terms. teacher_features: [N, D] of unit length, of all processes."""
         total, terms = teacher_features.new_zeros(()), {}
         for name, weight in self._weights.items():
-            projected = gather(self.translate[name](_compared(output, name))).float()
+            projected = at_least_float32(gather(self.translate[name](_compared(output, name))))
             target = teacher_features if projected.ndim == 2 else teacher_features[:, None]
             loss = (1 - F.cosine_similarity(projected, target, dim=-1)).mean()
             total, terms[f"distil/{name}"] = total + weight * loss, loss.detach()

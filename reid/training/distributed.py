@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from reid.model.heads import PerHead
+from reid.model.heads import PerHead, at_least_float32
 from reid.model.kpr import KprOutput
 from reid.training.losses import HeadWeights, LossConfig
 
@@ -96,7 +96,7 @@ class SharedBatchNorm(_BatchNorm):
             return super().forward(input)
         # Sums in half precision would lose digits, as in torch's own.
         with torch.autocast(input.device.type, enabled=False):
-            values = input.to(torch.promote_types(input.dtype, torch.float32))
+            values = at_least_float32(input)
             axes = [0, *range(2, values.ndim)]
             along = (1, -1, *[1] * (values.ndim - 2))
             mean = _share(values.mean(dim=axes)) / processes()

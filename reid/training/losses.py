@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from kprtrack.core.errors import UserError
-from reid.model.heads import PerHead
+from reid.model.heads import PerHead, at_least_float32
 from reid.model.kpr import KprOutput
 
 LABEL_SMOOTHING = 0.1  # of all three losses (docs/reference/kpr.md 3)
@@ -76,7 +76,7 @@ def kpr_loss(
                 "There are no part labels for the part prediction. Give the dataset human-parsing masks, "
                 "or train without it: loss.part_prediction=0."
             )
-        logits = _at_least_float32(output.part_logits)
+        logits = at_least_float32(output.part_logits)
         parts = part_prediction_loss(logits, part_labels, config.easiest_share)
         right = (logits.detach().argmax(dim=1) == part_labels).float().mean()
         return Losses(
@@ -104,11 +104,11 @@ def gilt_loss(
     for head in (each.name for each in fields(HeadWeights)):
         head_visible = None if visible is None else getattr(visible, head)
         if weight := getattr(config.identity, head):
-            scores = _at_least_float32(getattr(logits, head))
+            scores = at_least_float32(getattr(logits, head))
             loss, watched[f"accuracy/{head}"] = identity_loss(scores, identities, head_visible)
             total, terms[f"identity/{head}"] = total + weight * loss, loss.detach()
         if weight := getattr(config.triplet, head):
-            points = _at_least_float32(getattr(features, head))
+            points = at_least_float32(getattr(features, head))
             loss, watched[f"mined/{head}"] = triplet_loss(points, identities, head_visible, config.margin)
             total, terms[f"triplet/{head}"] = total + weight * loss, loss.detach()
     return Losses(total, terms, watched)
@@ -206,7 +206,3 @@ def _visibility(output: KprOutput) -> PerHead:
     return PerHead(
         whole=always, background=output.visible[:, 0], foreground=always, joined=always, parts=parts
     )
-
-
-def _at_least_float32(values: torch.Tensor) -> torch.Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))

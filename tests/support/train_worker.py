@@ -48,6 +48,7 @@ def main() -> None:
     if words["double"]:
         tasks.DetectorTask = in_double(tasks.DetectorTask)  # type: ignore[misc, assignment]
         tasks.PoseTask = in_double(tasks.PoseTask)  # type: ignore[misc, assignment]
+        tasks.ReidTask = in_double(tasks.ReidTask)  # type: ignore[misc, assignment]
         load = detector_task.load_yolox_weights  # of the teacher
         detector_task.load_yolox_weights = lambda *words, **options: convert(load(*words, **options))
     if words["task"] == "reid":

@@ -1,4 +1,4 @@
-"""Two processes train as one does: same loss, same gradients, same weights up to rounding."""
+"""Two processes train as one does: same loss, same gradients, same weights."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 from support.train_cases import drawn_data, metrics, tiny_config
-from support.training_processes import train_in_two
+from support.training_processes import start, train_in_two
 
 from kprtrack.training.tasks import train_reid
 from reid.model import weights
@@ -26,15 +27,19 @@ pytestmark = pytest.mark.slow
     ids=["one step", "three epochs with frozen prompts"],
 )
 def test_two_processes_give_the_weights_of_one(tmp_path: Path, changes: dict[str, Any]) -> None:
-    data = drawn_data(tmp_path / "drawn")
-    train_reid(tiny_config(tmp_path / "one", **changes), data, quiet=True)
-    train_in_two("reid", tmp_path / "drawn", tmp_path / "two", **changes)
-    one, two = (weights.load(tmp_path / name / "weights.safetensors").state_dict() for name in ("one", "two"))
+    # In float64. In float32 the two differ by rounding, which depends on the processor and is magnified by
+    # the first norm of the prompts: its input is 0, so it divides by the root of its epsilon.
+    drawn = tmp_path / "drawn"
+    drawn_data(drawn)
+    assert start("reid", drawn, tmp_path / "one", double=True, **changes).wait(300) == 0
+    train_in_two("reid", drawn, tmp_path / "two", double=True, **changes)
+    one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys()
     for name, tensor in one.items():
-        np.testing.assert_allclose(two[name], tensor, rtol=1e-3, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(two[name], tensor, rtol=1e-9, atol=1e-10, err_msg=name)
     rows = [metrics(json.loads((tmp_path / name / "metrics.json").read_text())) for name in ("one", "two")]
     for own, theirs in zip(*rows, strict=True):
-        assert theirs == pytest.approx(own, rel=1e-4, abs=1e-4)
+        assert theirs == pytest.approx(own, rel=1e-6)  # the log keeps float32
 
 
 def test_a_run_of_two_processes_goes_on_in_one(tmp_path: Path) -> None:
