@@ -34,11 +34,11 @@ def plainly(logits: torch.Tensor, teacher: TeacherOutput, answering: set[tuple[i
     """The loss cell by cell, in double precision."""
     corners = [(x, y, s) for s in STRIDES for y in range(HEIGHT // s) for x in range(WIDTH // s)]
     total = weights = 0.0
-    for row, rows in enumerate(logits.double()):
+    for image, rows in enumerate(logits.double()):
         for cell, row in enumerate(rows):
-            weight = float(teacher.people[row, cell])
+            weight = float(teacher.people[image, cell])
             yes, no = torch.nn.functional.logsigmoid(torch.stack((row[4], -row[4])))
-            if (row, cell) not in answering:
+            if (image, cell) not in answering:
                 total -= float(weight * yes + (1 - weight) * no)
             if weight <= 0.05:
                 continue
@@ -46,11 +46,11 @@ def plainly(logits: torch.Tensor, teacher: TeacherOutput, answering: set[tuple[i
             x, y, stride = corners[cell]
             cx, cy = float((row[0] + x) * stride), float((row[1] + y) * stride)
             w, h = (float(row[2 + side].exp() * stride) for side in (0, 1))
-            tx, ty, tw, th = teacher.boxes[row, cell].double().tolist()
+            tx, ty, tw, th = teacher.boxes[image, cell].double().tolist()
             wide = max(min(cx + w / 2, tx + tw / 2) - max(cx - w / 2, tx - tw / 2), 0)
             high = max(min(cy + h / 2, ty + th / 2) - max(cy - h / 2, ty - th / 2), 0)
             iou = wide * high / (w * h + tw * th - wide * high)
-            kind = float(teacher.classes[row, cell])
+            kind = float(teacher.classes[image, cell])
             yes, no = torch.nn.functional.logsigmoid(torch.stack((row[5], -row[5])))
             total += weight * (5 * (1 - iou**2) - float(kind * yes + (1 - kind) * no))
     return total / weights
