@@ -27,6 +27,7 @@ def read_config(name: str) -> ReidTrainConfig:
     return load_config(FOLDER / f"{name}.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_recipe_builds_an_encoder_whose_loss_can_be_learned_from(file: Path) -> None:
     config = load_config(file, ["sampler.identities=2", "sampler.crops_each=2"])

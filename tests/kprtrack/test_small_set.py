@@ -45,6 +45,7 @@ def test_the_demo_as_a_new_user_runs_it(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HELD_OUT.exists(), reason="needs the real videos")
 def test_people_and_joints_are_found_as_their_teachers_find_them() -> None:
     with open_source(HELD_OUT, stride=STRIDE) as video:

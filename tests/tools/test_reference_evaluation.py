@@ -70,6 +70,7 @@ def test_trackeval_on_the_reference_boxes_gives_the_official_box_hota(case: str,
         assert_same(HOTA().eval_sequence(read_boxes(folder, results)), expected[folder.name]["HOTA"])
 
 
+@pytest.mark.slow
 def test_all_implementations_give_the_same_scores(made_files: Path):
     from timing.reference_evaluation import read_boxes, read_frames, reference_keypoint_hota
     from trackeval.metrics import HOTA

@@ -94,6 +94,7 @@ def test_rows_of_other_encoders_run_only_the_encoder(root: Path, tmp_path: Path)
     assert words.count("embed") == 4 * len(VIDEOS)  # motion changes the tracker alone
 
 
+@pytest.mark.slow
 def test_every_row_has_its_own_embeddings(root: Path, tmp_path: Path) -> None:
     config = file_config(root, mini_kpr(tmp_path / "kpr.safetensors"))
     run_bench(root, tmp_path / "out", config, ablate=("all",))
@@ -104,6 +105,7 @@ def test_every_row_has_its_own_embeddings(root: Path, tmp_path: Path) -> None:
     assert sorted(bool(one.prompted.all()) for one in embeddings) == [False] * 2 + [True] * 6
 
 
+@pytest.mark.slow
 def test_rows_share_detections_and_poses_to_the_bit(root: Path, tmp_path: Path) -> None:
     config = file_config(root, mini_kpr(tmp_path / "kpr.safetensors"))
     run_bench(root, tmp_path / "out", config, ablate=("prompts",))
@@ -126,6 +128,7 @@ def test_changed_images_are_observed_again(root: Path, tmp_path: Path) -> None:
     assert logged_calls(log).count("embed") == 1  # six frames are one batch
 
 
+@pytest.mark.slow
 def test_changed_weights_and_settings_lie_beside_the_old_ones(root: Path, tmp_path: Path) -> None:
     out, weights = tmp_path / "out", tmp_path / "kpr.safetensors"
     run_bench(root, out, file_config(root, mini_kpr(weights)))
@@ -193,6 +196,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_only_the_current_video(root: Path, tmp_path: Path) -> None:
     log, out = tmp_path / "log", tmp_path / "out"
     program = KILLED.format(log=str(log), root=str(root), out=str(out))

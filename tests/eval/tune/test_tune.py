@@ -52,6 +52,7 @@ def low_score_people(folder: Path, names: tuple[str, ...] = NAMES, score: float 
     return folder / "observations", folder / "truth"
 
 
+@pytest.mark.slow
 def test_a_search_finds_people_missed_by_the_defaults(tmp_path: Path) -> None:
     observations, ground_truth = low_score_people(tmp_path)
     result = run_tune(observations, ground_truth, TrackConfig(), trials=40, out=tmp_path / "best.json")
@@ -62,6 +63,7 @@ def test_a_search_finds_people_missed_by_the_defaults(tmp_path: Path) -> None:
     assert "Expect the gain" in result.table and "new_track_score" in result.table
 
 
+@pytest.mark.slow
 def test_the_best_settings_can_be_used_as_a_config(tmp_path: Path) -> None:
     observations, ground_truth = low_score_people(tmp_path)
     config = TrackConfig(tracker=ComponentConfig("kpr", options={"momentum": 0.8}))
@@ -125,6 +127,7 @@ def test_trials_of_another_search_are_not_taken_over(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_overfitted_settings_are_reported(tmp_path: Path) -> None:
     """In the held-out videos all detections are false positives."""
     observations, ground_truth = low_score_people(tmp_path)

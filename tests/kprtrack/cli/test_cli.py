@@ -164,6 +164,7 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hidden", "words", "extra"),
     [
@@ -261,6 +262,7 @@ def test_ctrl_c_on_a_real_run_leaves_a_valid_result(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["d.mkv", "t.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @needs_weights
 def test_weights_of_another_kind_are_rejected_for_every_role(

@@ -231,6 +231,7 @@ def first_frames(count: int) -> list[np.ndarray]:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @needs_weights
 def test_real_weights_give_the_stored_detections():

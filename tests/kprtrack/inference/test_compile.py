@@ -99,6 +99,7 @@ def test_compiling_leaves_the_original_network_unchanged():
     assert largest_difference(torch_output(network, example), before) == 0
 
 
+@pytest.mark.slow
 @BACKENDS
 @NETWORKS
 def test_backends_give_the_results_of_torch_for_any_batch_size(name, backend):

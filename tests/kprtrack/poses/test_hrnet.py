@@ -73,6 +73,7 @@ def test_names_and_shapes_are_those_of_mmpose(network):
     assert {name: list(one.shape) for name, one in network.state_dict().items()} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", ["flip", "noflip"])
 def test_keypoints_from_boxes_agree_with_mmpose(network, flip):
     config = HrnetConfig(flip_test=flip == "flip")
@@ -105,6 +106,7 @@ def test_every_parameter_of_a_new_network_has_a_gradient():
     assert [name for name, one in made.named_parameters() if one.grad is None] == []
 
 
+@pytest.mark.slow
 def test_names_of_mmpose_0_and_stored_image_means_are_read(network, tmp_path):
     tensors = {
         name.replace("head.", "keypoint_head.", 1) if name.startswith("head.") else name: one

@@ -46,6 +46,7 @@ def test_without_output_delay_a_return_is_reidentified_after_three_detections() 
     assert track_ids(scene, KprTrackerConfig(output_delay_s=0.0))[0] == [1] * 30 + [0, 0] + [1] * 28
 
 
+@pytest.mark.slow
 def test_a_return_after_an_hour_is_reidentified() -> None:
     """Only the first and the last seconds of the hour."""
     scene = film([Actor(EMBEDDINGS[0], returns(3600)), ALWAYS], 3606, fps=4)

@@ -35,6 +35,7 @@ def microsoft_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [microsoft_names, dict], ids=["Microsoft", "timm"])
 def test_a_swin_of_others_gives_the_same_maps(tmp_path: Path, names: object) -> None:
     theirs = timm_swin()

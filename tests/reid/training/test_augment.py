@@ -124,6 +124,7 @@ def test_shifts_of_up_to_the_padding_are_drawn_to_every_side() -> None:
     assert moved == {(y, x) for y in range(-3, 4) for x in range(-3, 4)}
 
 
+@pytest.mark.slow
 def test_crops_are_erased_as_often_as_asked() -> None:
     plain = plain_example(crop(), SMALL).image
     for probability, least, greatest in [(0, 0, 0), (0.5, 80, 120), (1, 200, 200)]:

@@ -186,6 +186,7 @@ def test_another_teacher_does_not_go_on_with_a_run(tmp_path: Path, data: ReidDat
     train_reid(tiny_config(tmp_path / "run", **teach(tmp_path, data, name="moved")), data, quiet=True)
 
 
+@pytest.mark.slow
 def test_every_batch_is_a_place_to_stop(
     tmp_path: Path, data: ReidData, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_people_are_found_again(data: ReidData, tmp_path: Path) -> None:
     config = tiny_config(
         tmp_path,
@@ -61,6 +62,7 @@ def test_a_run_folder_tells_all_about_the_run(data: ReidData, tmp_path: Path) ->
     assert not list(folder.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_training_depends_on_the_seed_and_not_on_the_number_of_workers(
     data: ReidData, tmp_path: Path
 ) -> None:
@@ -73,6 +75,7 @@ def test_training_depends_on_the_seed_and_not_on_the_number_of_workers(
     assert not equal(first, other_seed)
 
 
+@pytest.mark.slow
 def test_frozen_prompts_stay_as_they_began(data: ReidData, tmp_path: Path) -> None:
     frozen = tensors(train_reid(tiny_config(tmp_path / "a", frozen_prompt_epochs=2), data, quiet=True))
     thawed = tensors(train_reid(tiny_config(tmp_path / "b", frozen_prompt_epochs=1), data, quiet=True))

@@ -78,6 +78,7 @@ def test_a_request_to_stop_saves_and_the_same_command_goes_on(
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 def test_every_batch_is_a_place_to_stop(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimiser: str
@@ -100,6 +101,7 @@ def test_every_batch_is_a_place_to_stop(
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
+@pytest.mark.slow
 def test_a_lost_reader_is_told_and_the_same_command_goes_on(drawn: Path, tmp_path: Path) -> None:
     data = drawn_data(drawn)
     train_reid(tiny_config(tmp_path / "whole", **SETTINGS), data, quiet=True)

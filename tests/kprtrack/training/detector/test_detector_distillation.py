@@ -81,6 +81,7 @@ def test_where_the_teacher_sees_nobody_only_silence_is_learnt() -> None:
     assert not logits.grad[..., [0, 1, 2, 3, 5]].any()
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_a_teacher_and_stays_its_own_size(tmp_path: Path) -> None:
     drawn = draw_plots(tmp_path / "drawn")
     first = train(tiny_config(drawn, tmp_path / "teacher"), quiet=True)

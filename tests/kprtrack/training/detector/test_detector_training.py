@@ -62,6 +62,7 @@ def assert_same_run(a: Path, b: Path) -> None:
     assert rows[0] == rows[1]
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_bits(drawn: Path, whole: Path, tmp_path: Path) -> None:
     killed = tmp_path / "killed"
     state = killed / "state.safetensors"
@@ -76,6 +77,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(drawn: Path, whole: Pat
     assert_same_run(whole, killed)
 
 
+@pytest.mark.slow
 def test_every_batch_is_a_place_to_stop(
     drawn: Path,
     whole: Path,

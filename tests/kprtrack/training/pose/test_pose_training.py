@@ -150,6 +150,7 @@ def test_keypoints_without_weight_teach_nothing_but_count_in_the_mean():
 # Learning
 
 
+@pytest.mark.slow
 def test_a_tiny_network_learns_eight_figures(tmp_path):
     write_figures(tmp_path, 8)
     schedule = {"peak": 0.01, "epochs": 60, "warmup_epochs": 2.0}
@@ -163,6 +164,7 @@ def test_a_tiny_network_learns_eight_figures(tmp_path):
     assert load_small_pose(run / LATEST).shape == config.small
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_every_batch_is_a_place_to_stop(tmp_path, monkeypatch, workers):
     write_figures(tmp_path, 8)
