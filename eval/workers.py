@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Self, TypeVar
 
 from kprtrack.core.errors import InputError, OutputError, UserError, WeightsError
+from kprtrack.core.signals import leave_signals_to_parent
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -141,7 +141,7 @@ class _ParentGone(Exception):  # noqa: N818 - an event, not an error
 
 def _serve(make: Callable[[int], Worker[Any, Any]], number: int, connection: Connection) -> None:
     """Run jobs until the connection is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent handles it
+    leave_signals_to_parent()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
     def on_progress(frames: int) -> None:

@@ -2,7 +2,6 @@
 
 import gc
 import multiprocessing
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as List
@@ -28,6 +27,7 @@ from eval.metrics.kit_mota import combine_kit_mota
 from eval.metrics.pose_ap import pose_ap
 from eval.workers import cores
 from kprtrack.core.errors import InputError, UserError, unknown_name
+from kprtrack.core.signals import leave_signals_to_parent
 
 _BYTES_PER_PROCESS = 20_000_000  # of pose files: fewer are scored before another process has started
 _MAX_PROCESSES = 61  # the limit on Windows
@@ -122,7 +122,7 @@ def _as_ready(scorer: SequenceScorer, files: List[SequenceFiles], processes: int
 
 
 def _start_process() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent stops the others
+    leave_signals_to_parent()
     gc.disable()  # a sixth of the reading time, and parsed JSON has no reference cycles
 
 

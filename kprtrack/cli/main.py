@@ -6,7 +6,6 @@ Heavy packages are imported only by the subcommand that needs them, so that help
 import argparse
 import glob
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from kprtrack.cli.track import (
 )
 from kprtrack.cli.train import run_train, train_parser
 from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.core.signals import interrupt_on_stop_signals
 from kprtrack.video.inputs import is_camera
 
 BUG = 1  # exit code of an unexpected error
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Idle OpenMP threads that spin slow down the decoding thread; set before torch starts them.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads spin, too
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_stop_signals()
     try:
         code = _run(words)
         sys.stdout.flush()  # so that a closed pipe raises here and not when Python exits
@@ -147,11 +147,6 @@ def _may_be_source(word: str) -> bool:
     path = Path(word).expanduser()
     looks_like_path = bool(path.suffix) or len(path.parts) > 1 or "://" in word or glob.has_magic(word)
     return word.startswith("-") or looks_like_path or is_camera(word) or path.exists()
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """End the run on SIGTERM as on Ctrl-C: with a valid result file."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

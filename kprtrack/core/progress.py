@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -48,6 +49,10 @@ class Progress:
     def advance(self, n: int = 1) -> None:
         """Count n more as done."""
         first, self._done = not self._done, self._done + n
+        with suppress(OSError):  # the terminal has been closed
+            self._show(first, n)
+
+    def _show(self, first: bool, n: int) -> None:
         if self._bar is not None:
             if first:
                 _skip_warm_up(self._bar, n)
@@ -66,10 +71,11 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-        elif self._lines and self._done > self._written:
-            self._write_line(self._clock())
+        with suppress(OSError):
+            if self._bar is not None:
+                self._bar.close()
+            elif self._lines and self._done > self._written:
+                self._write_line(self._clock())
 
     def _new_bar(self) -> "tqdm":
         from tqdm import tqdm

@@ -1,4 +1,4 @@
-"""Ctrl-C (SIGINT) and SIGTERM: delivered only between two units of work."""
+"""Signals that end a run (Ctrl-C, SIGTERM, SIGHUP, SIGQUIT): delivered only between two units of work."""
 
 import signal
 import threading
@@ -7,11 +7,33 @@ from types import FrameType
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Windows has only the first two.
+STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
+)
+
+
+def interrupt_on_stop_signals() -> None:
+    """Make every signal that ends a process raise KeyboardInterrupt, unless it is ignored (as by nohup)."""
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+def leave_signals_to_parent() -> None:
+    """In a worker process: ignore what a terminal sends to all processes; SIGTERM, by which the parent ends
+    its workers, keeps its default.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 class DeferredInterrupts:
-    """Holds back Ctrl-C and SIGTERM within the `with` block, so that nothing is written in part.
+    """Holds back the signals that end a run within the `with` block, so that nothing is written in part.
 
     A signal that arrives while `allow` produces an item raises KeyboardInterrupt there and then. Any other
     signal raises it before the next item, or else is delivered at the end of the block. A signal that the
@@ -32,7 +54,7 @@ class DeferredInterrupts:
     def __enter__(self) -> Self:
         # Python allows handlers in the main thread alone.
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            for number in STOP_SIGNALS:
                 # Not callable: ignored (as SIGINT of a shell's background job), or not Python's own.
                 if callable(signal.getsignal(number)):
                     self._former[number] = signal.signal(number, self._handle)
@@ -81,8 +103,9 @@ class StopRequest:
     def __enter__(self) -> Self:
         # Python allows handlers in the main thread alone.
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                self._former[number] = signal.signal(number, self._handle)
+            for number in STOP_SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._former[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kprtrack.core.errors import WeightsError
 from kprtrack.detectors.yolox_network import SHAPES, Yolox, YoloxSize
-from reid.model.tensors import read_tensors
+from reid.model.tensors import read_tensors, validate_finite
 
 STORED_SETTINGS = "yolox"  # header of this project's files: JSON with size, input_px and preprocess
 COCO_CLASSES = 80
@@ -149,9 +149,7 @@ def _complete(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: Pat
     ):
         if names:
             raise WeightsError(f"{path} does not fit: it {problem} {_some(names)} ({len(names)} in all).")
-    broken = [name for name in expected if not torch.isfinite(tensors[name]).all()]
-    if broken:
-        raise WeightsError(f"{path} is damaged: {_some(broken)} contain infinite or undefined numbers.")
+    validate_finite(tensors, expected, path)
     return {name: tensors[name].to(like.dtype) for name, like in expected.items()}
 
 

@@ -18,7 +18,7 @@ from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
 from kprtrack.poses.torch_heatmaps import TorchHeatmaps
-from reid.model.tensors import read_tensors
+from reid.model.tensors import read_tensors, validate_finite
 
 _WIDTH_KEY = "backbone.stage2.0.branches.0.0.conv1.weight"
 _HEAD_KEY = "head.final_layer.weight"
@@ -129,7 +129,8 @@ def load_hrnet_weights(network: Hrnet, width: int, weights: Path) -> None:
         weights: Weights of mmpose 1.x (COCO) or 0.x (PoseTrack18), or of this project.
 
     Raises:
-        WeightsError: A tensor is missing, unexpected or of another shape; says what the file seems to be.
+        WeightsError: A tensor is missing, unexpected, not finite or of another shape; says what the file
+            seems to be.
     """
     tensors = _renamed(read_tensors(weights))
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
@@ -145,6 +146,7 @@ def load_hrnet_weights(network: Hrnet, width: int, weights: Path) -> None:
             f"Of {len(expected)} tensors {len(missing)} are missing and {len(misfits)} have another size; "
             f"{len(unexpected)} are unexpected (first: {(missing + misfits + unexpected)[0]})."
         )
+    validate_finite(tensors, expected, weights)
     network.load_state_dict(tensors, strict=False)
 
 

@@ -24,7 +24,7 @@ from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 from kprtrack.inference.compile import autocast
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import PoseEstimator
-from reid.model.tensors import read_tensors
+from reid.model.tensors import read_tensors, validate_finite
 
 # Module -> names of its stubs when it cannot be imported.
 _STUBBED = {
@@ -156,6 +156,7 @@ def _build(settings: Any, weights: Path) -> Any:
             f"{weights} is not for this mmpose model: {len(missing)} tensors are missing, {len(unexpected)} "
             f"are unexpected (first: {(missing + unexpected)[0]})."
         )
+    validate_finite(tensors, model.state_dict(), weights)
     return model
 
 

@@ -26,7 +26,7 @@ from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import TopDown, estimate_poses
 from kprtrack.poses.torch_heatmaps import TorchHeatmaps
 from reid.model.backbone_small import ConvNorm, ResidualBlock
-from reid.model.tensors import tensors_of
+from reid.model.tensors import tensors_of, validate_finite
 
 DECODE: Decode = "dark"  # how its heatmaps are encoded in training and decoded in inference
 _HEADER = "small_pose"
@@ -186,11 +186,13 @@ def load_small_pose(weights: Path) -> SmallPose:
         )
     network = SmallPose(_shape(stored, weights))
     try:
-        network.load_state_dict(tensors_of(checkpoint))
+        tensors = tensors_of(checkpoint)
+        network.load_state_dict(tensors)
     except RuntimeError as error:
         raise WeightsError(
             f"{weights} does not contain the small pose network that its header describes: {str(error)[:300]}"
         ) from error
+    validate_finite(tensors, tensors, weights)
     return network.eval()
 
 

@@ -16,7 +16,7 @@ from reid.model import weights
 from reid.model.backbone_timm import WITH_IMAGENET, create_network
 from reid.model.kpr import SWIN_SHAPES, Kpr
 from reid.model.published import is_published, own_name
-from reid.model.tensors import tensors_of
+from reid.model.tensors import tensors_of, validate_finite
 
 IMAGENET = "imagenet"
 _WITH_SWIN_NAMES = "backbone_appearance_feature_extractor.model."
@@ -107,6 +107,7 @@ def _fill_backbone(model: Kpr, found: Mapping[str, torch.Tensor], where: str) ->
             f"{where} is no {model.config.backbone} backbone: {len(missing)} of {len(wanted)} tensors are "
             f"missing, {len(wrong)} of another shape, first {first}."
         )
+    validate_finite(found, found, where)
     model.load_state_dict(dict(found), strict=False)
 
 

@@ -14,7 +14,7 @@ from kprtrack.core.checkpoints import Checkpoint, header_json, read_checkpoint
 from kprtrack.core.errors import UserError, WeightsError
 from reid.model.kpr import Kpr, KprConfig
 from reid.model.published import is_published, known_input_spec, own_tensors, shape_of
-from reid.model.tensors import tensors_of
+from reid.model.tensors import tensors_of, validate_finite
 
 _HEADER = "kpr_config"
 _SHOWN = 5
@@ -166,6 +166,7 @@ def _fill(model: Kpr, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
             f"{path} does not fit a {model.config.backbone} encoder: tensors {'; '.join(problems)}."
             f" The file looks like this: {guess_network(tensors)}."
         )
+    validate_finite(tensors, wanted, path)
     model.load_state_dict(dict(tensors))
 
 

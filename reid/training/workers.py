@@ -2,6 +2,8 @@
 
 import os
 
+from kprtrack.core.signals import leave_signals_to_parent
+
 
 def worker_count(requested: int) -> int:
     """The requested number of workers, at most one for each CPU; results do not depend on it."""
@@ -11,12 +13,9 @@ def worker_count(requested: int) -> int:
 
 def init_worker(number: int) -> None:
     """Start a worker: one thread, and signals are left to the training process."""
-    import signal
-
     import cv2
 
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the training process ends its workers by it
+    leave_signals_to_parent()
     if hasattr(os, "setsid"):
         os.setsid()  # Ctrl-C and `timeout` signal the whole process group; workers must not end by it

@@ -16,6 +16,7 @@ from support import fake_run
 from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Detections, Frame, Tracks
 from kprtrack.core.errors import InputError, OutputError, UserError
+from kprtrack.core.signals import STOP_SIGNALS
 from kprtrack.io import read_observations, read_tracks
 from kprtrack.pipeline import Networks
 from kprtrack.run import Clip, draw_video, observe_video, track_observations, track_video
@@ -23,7 +24,6 @@ from kprtrack.trackers.kpr import KprTracker
 from kprtrack.video.inputs import TruncatedVideo
 
 FRAMES = 12
-STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @pytest.fixture
@@ -125,13 +125,13 @@ def test_a_video_without_people_gives_a_whole_file(video: Path, tmp_path: Path) 
 @pytest.fixture(autouse=True)
 def heard_signals() -> Iterator[None]:
     """Signals raise KeyboardInterrupt, whatever handlers the test runner has set."""
-    usual = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
+    usual = {number: signal.signal(number, signal.default_int_handler) for number in STOP_SIGNALS}
     yield
     for number, handler in usual.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_request_to_stop_leaves_valid_files_of_all_frames_so_far(
     video: Path, tmp_path: Path, number: int
 ) -> None:

@@ -14,7 +14,7 @@ from kprtrack.poses.hrnet import Hrnet, load_hrnet_weights
 from kprtrack.poses.small import SmallPose, load_small_pose, small_pose_file
 from kprtrack.training.optimiser import weight_decay_groups
 from kprtrack.training.pose.config import PoseOptimiser, PoseTrainConfig
-from reid.model.tensors import read_tensors
+from reid.model.tensors import read_tensors, validate_finite
 
 _TRUNK_FIRST = "conv1.weight"  # in classifiers, whose trunk has no prefix
 # What stands in a classifier behind the branch that a pose network reads
@@ -87,4 +87,5 @@ def _initialise_hrnet(network: Hrnet, width: int, path: Path) -> None:
             f"{path} is no start for hrnet-w{width}: {len(wrong)} tensors are missing or of another size, "
             f"{len(unknown)} have no place (first: {(wrong + unknown)[0]})."
         )
+    validate_finite(shared, shared, path)
     network.backbone.load_state_dict(shared)

@@ -1,4 +1,4 @@
-"""When Ctrl-C and SIGTERM are delivered."""
+"""When the signals that end a run are delivered."""
 
 import signal
 import threading
@@ -6,20 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from kprtrack.core.signals import DeferredInterrupts, StopRequest
+from kprtrack.core.signals import STOP_SIGNALS, DeferredInterrupts, StopRequest, interrupt_on_stop_signals
 
 
 @pytest.fixture(autouse=True)
 def python_handlers() -> Iterator[None]:
     """Signals raise KeyboardInterrupt, whatever the test runner has made of them."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    former = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    former = {number: signal.signal(number, signal.default_int_handler) for number in STOP_SIGNALS}
     yield
     for number, handler in former.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_signal_is_delivered_at_the_end_of_the_block(number: int) -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), DeferredInterrupts():
@@ -95,3 +94,18 @@ def test_a_stop_request_interrupts_only_the_second_time() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_every_stop_signal_interrupts_unless_it_is_ignored() -> None:
+    for name in ("SIGTERM", "SIGQUIT"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    interrupt_on_stop_signals()
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    signal.raise_signal(signal.SIGHUP)
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGHUP)
+    assert not stop.asked
