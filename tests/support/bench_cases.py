@@ -45,6 +45,7 @@ def file_config(root: Path, reid: ComponentConfig = NO_REID) -> TrackConfig:
         reid,
         device="cpu",
         threads=1,
+        backend="torch",  # exporting a network takes longer than running it here
     )
 
 

@@ -1,11 +1,7 @@
-"""A training as a program of its own: to be killed, or one of several processes.
+"""What a process of `training_processes` does: a training, to be killed or as one of several processes."""
 
-Argument: a JSON object {"task": "reid", "data": ..., "out": ..., "changes": {...}, "double": false}.
-"""
-
-import json
-import sys
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,25 +36,33 @@ def cast_input(module: torch.nn.Conv2d, inputs: tuple[torch.Tensor, ...]) -> tup
     return tuple(each.to(module.weight.dtype) for each in inputs)
 
 
-def main() -> None:
-    """Train as the argument says."""
+def run(
+    environment: Mapping[str, str], *, task: str, data: Path, out: Path, changes: dict[str, Any], double: bool
+) -> None:
+    """Train in a session of its own.
+
+    Args:
+        environment: Variables to set first.
+        task: "reid", "detector" or "pose".
+        data: Folder of the crops of `train_cases.drawn_data`, or file of annotations.
+        out: Folder of the run.
+        changes: Of the tiny settings of the task, as in "schedule__epochs".
+        double: Train in float64.
+    """
+    if hasattr(os, "setsid"):
+        os.setsid()
+    os.environ.update(environment)
     torch.set_num_threads(1)  # another number gives other last bits
-    words = json.loads(sys.argv[1])
-    data, out, changes = Path(words["data"]), Path(words["out"]), words["changes"]
-    if words["double"]:
+    if double:
         tasks.DetectorTask = in_double(tasks.DetectorTask)  # type: ignore[misc, assignment]
         tasks.PoseTask = in_double(tasks.PoseTask)  # type: ignore[misc, assignment]
         tasks.ReidTask = in_double(tasks.ReidTask)  # type: ignore[misc, assignment]
         load = detector_task.load_yolox_weights  # of the teacher
         detector_task.load_yolox_weights = lambda *words, **options: convert(load(*words, **options))
-    if words["task"] == "reid":
+    if task == "reid":
         config = train_cases.tiny_config(out, **changes)
         tasks.train_reid(config, train_cases.drawn_data(data), quiet=True)
-    elif words["task"] == "detector":
+    elif task == "detector":
         tasks.train(detector_cases.tiny_config(data, out, **changes), quiet=True)
     else:
         tasks.train(pose_cases.tiny_config(data, out, **changes), quiet=True)
-
-
-if __name__ == "__main__":
-    main()

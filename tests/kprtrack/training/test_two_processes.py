@@ -57,7 +57,7 @@ def test_two_processes_give_the_detector_of_one(tmp_path: Path, distil: bool) ->
     if distil:
         teacher = train(detector_cases.tiny_config(annotations, tmp_path / "teacher", **DETECTOR), quiet=True)
         changes["distil__teacher"] = str(teacher / "weights.safetensors")
-    assert start("detector", annotations, tmp_path / "one", double=True, **changes).wait(300) == 0
+    assert start("detector", annotations, tmp_path / "one", double=True, **changes).wait() == 0
     train_in_two("detector", annotations, tmp_path / "two", double=True, **changes)
     assert_same_run(tmp_path / "one", tmp_path / "two")
 
@@ -65,7 +65,7 @@ def test_two_processes_give_the_detector_of_one(tmp_path: Path, distil: bool) ->
 @pytest.mark.slow
 def test_two_processes_give_the_pose_network_of_one(tmp_path: Path) -> None:
     annotations = pose_cases.write_figures(tmp_path, 16)
-    assert start("pose", annotations, tmp_path / "one", double=True, **POSE).wait(300) == 0
+    assert start("pose", annotations, tmp_path / "one", double=True, **POSE).wait() == 0
     train_in_two("pose", annotations, tmp_path / "two", double=True, **POSE)
     assert_same_run(tmp_path / "one", tmp_path / "two")
 

@@ -214,11 +214,10 @@ def test_killed_it_ends_with_the_same_bits(tmp_path: Path, data: ReidData) -> No
         "computing__save_every_batches": 1,
     }
     train_reid(tiny_config(tmp_path / "whole", **settings), data, quiet=True)
-    process = start("reid", tmp_path / "drawn", tmp_path / "killed", **settings)
-    wait_for_checkpoint(tmp_path / "killed" / STATE, process)
-    wait_for_checkpoint(tmp_path / "killed" / STATE, process)
-    process.kill()
-    process.wait()
+    training = start("reid", tmp_path / "drawn", tmp_path / "killed", **settings)
+    wait_for_checkpoint(tmp_path / "killed" / STATE, training)
+    wait_for_checkpoint(tmp_path / "killed" / STATE, training)
+    training.kill()
     train_reid(tiny_config(tmp_path / "killed", **settings), data, quiet=True)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
@@ -226,7 +225,7 @@ def test_killed_it_ends_with_the_same_bits(tmp_path: Path, data: ReidData) -> No
 @pytest.mark.slow
 def test_two_processes_give_the_same_as_one(tmp_path: Path, data: ReidData) -> None:
     changes = teach(tmp_path, data) | {"schedule": {"epochs": 2, "peak": 0.001}}
-    assert start("reid", tmp_path / "drawn", tmp_path / "one", double=True, **changes).wait(300) == 0
+    assert start("reid", tmp_path / "drawn", tmp_path / "one", double=True, **changes).wait() == 0
     train_in_two("reid", tmp_path / "drawn", tmp_path / "two", double=True, **changes)
 
     one, two = trained_tensors(tmp_path / "one"), trained_tensors(tmp_path / "two")

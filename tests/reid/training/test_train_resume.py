@@ -51,14 +51,13 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(drawn: Path, tmp_pa
     train_reid(tiny_config(tmp_path / "whole", **SETTINGS), drawn_data(drawn), quiet=True)
     chance, killed = random.Random(1), tmp_path / "killed"
     for _ in range(3):
-        process = start("reid", drawn, killed, **SETTINGS)
-        wait_for_checkpoint(killed / STATE, process)
+        training = start("reid", drawn, killed, **SETTINGS)
+        wait_for_checkpoint(killed / STATE, training)
         time.sleep(chance.uniform(0, 0.15))
-        process.kill()
-        process.wait()
+        training.kill()
     # What a kill in the middle of writing leaves behind.
     (killed / f"{STATE}.part").write_bytes((killed / STATE).read_bytes()[:1000])
-    assert start("reid", drawn, killed, **SETTINGS).wait(120) == 0
+    assert start("reid", drawn, killed, **SETTINGS).wait() == 0
     assert_same_run(tmp_path / "whole", killed)
 
 
@@ -70,11 +69,11 @@ def test_a_request_to_stop_saves_and_the_same_command_goes_on(
     train_reid(tiny_config(tmp_path / "whole", **SETTINGS), drawn_data(drawn), quiet=True)
     # Saved at no other time than when it is stopped.
     rare = SETTINGS | {"computing__save_every_batches": None, "computing__workers": 1}
-    process = start("reid", drawn, tmp_path / "stopped", **rare)
-    wait_for_checkpoint(tmp_path / "stopped" / STATE, process)
-    os.killpg(process.pid, number)  # it and its workers, as a terminal does
-    assert process.wait(120) != 0
-    assert start("reid", drawn, tmp_path / "stopped", **rare).wait(120) == 0
+    training = start("reid", drawn, tmp_path / "stopped", **rare)
+    wait_for_checkpoint(tmp_path / "stopped" / STATE, training)
+    os.killpg(training.pid, number)  # it and its workers, as a terminal does
+    assert training.wait() != 0
+    assert start("reid", drawn, tmp_path / "stopped", **rare).wait() == 0
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 

@@ -66,11 +66,10 @@ def assert_same_run(a: Path, b: Path) -> None:
 def test_killed_at_any_moment_it_ends_with_the_same_bits(drawn: Path, whole: Path, tmp_path: Path) -> None:
     killed = tmp_path / "killed"
     state = killed / "state.safetensors"
-    process = start("detector", drawn, killed, computing__save_every_batches=1)
-    wait_for_checkpoint(state, process)
+    training = start("detector", drawn, killed, computing__save_every_batches=1)
+    wait_for_checkpoint(state, training)
     time.sleep(random.SystemRandom().uniform(0, 0.4))
-    process.kill()
-    process.wait()
+    training.kill()
     # What a kill in the middle of writing leaves behind.
     (killed / "state.safetensors.part").write_bytes(state.read_bytes()[:1000])
     train(tiny_config(drawn, killed, computing__workers=1), quiet=True)
