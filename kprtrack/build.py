@@ -277,7 +277,7 @@ def compute_config(config: TrackConfig) -> ComputeConfig:
     """Resolve device and number of threads.
 
     Args:
-        config: Device, precision, batch size, threads and backend.
+        config: Device, precision, batch size, threads, backend and trust in files.
 
     Returns:
         The same values with `auto` resolved.
@@ -297,7 +297,9 @@ def compute_config(config: TrackConfig) -> ComputeConfig:
         raise UserError(f"threads must be at least 1, not {config.threads}.")
     threads = config.threads or usable_cores()
     names: Any = config.precision, config.backend  # of the known ones, see above
-    return ComputeConfig(_device(config.device), names[0], config.batch, threads, names[1])
+    return ComputeConfig(
+        _device(config.device), names[0], config.batch, threads, names[1], trust_code=config.trust_code
+    )
 
 
 def configure_threads(compute: ComputeConfig) -> None:

@@ -47,6 +47,8 @@ class TrackConfig:
         batch: Largest number of images or crops in one forward pass of a network.
         frames_at_once: Frames observed together; more keeps a GPU busy, fewer saves memory.
         threads: CPU threads of the networks; None: as many as the machine has cores.
+        trust_code: Open files that can run code of their own, which only `ultralytics` and `mmpose` need. No
+            config file can set it.
 
     Raises:
         UserError: A component is neither a name nor a `ComponentConfig`.
@@ -67,6 +69,7 @@ class TrackConfig:
     batch: int = 16
     frames_at_once: int = 8
     threads: int | None = None
+    trust_code: bool = False
 
     if TYPE_CHECKING:  # the fields are always ComponentConfig; __post_init__ converts names
 
@@ -82,6 +85,7 @@ class TrackConfig:
             batch: int = ...,
             frames_at_once: int = ...,
             threads: int | None = ...,
+            trust_code: bool = ...,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -120,13 +124,19 @@ def load_config(path: str | Path, base: TrackConfig | None = None) -> TrackConfi
 
     Raises:
         InputError: The file is missing or unreadable.
-        UserError: The file has an unknown key or a wrong value.
+        UserError: The file has an unknown key or a wrong value, or sets `trust_code`.
 
     Examples:
         >>> load_config("track/bytetrack").tracker.name
         'bytetrack'
     """
-    return merge(base or TrackConfig(), read_settings(path, "track"))
+    values = read_settings(path, "track")
+    if values.get("trust_code"):
+        raise UserError(
+            f"{path} sets trust_code, which a config file cannot do. If you trust all files that it names,"
+            " remove the line and add --trust-code to the command."
+        )
+    return merge(base or TrackConfig(), values)
 
 
 def merge(config: TrackConfig, values: Mapping[str, Any]) -> TrackConfig:

@@ -28,7 +28,7 @@ MAY_IMPORT = {
 NOT_FROM_ELSEWHERE = "kprtrack.cli"  # the command line is started, never imported
 WITHOUT_TORCH = ("kprtrack/core", "kprtrack/io", "kprtrack/trackers")
 # Installed only by those who ask for an extra.
-OPTIONAL = {"mmcv", "mmpose", "onnx", "onnxruntime", "openvino", "pyarrow", "ultralytics"}
+OPTIONAL = {"mmcv", "mmengine", "mmpose", "onnx", "onnxruntime", "openvino", "pyarrow", "ultralytics"}
 # Half a second or more each: too slow for help and for tracking without networks.
 HEAVY = ("av", "cv2", "mmengine", "timm", "torch", "torchvision")
 

@@ -23,12 +23,12 @@ REQUIRED = {
     "av": "14",
     "lap": "0.5.12",
     "matplotlib": "3.8",
-    "mmengine": "0.10.5",
     "numpy": "2.0",
     "opencv-python": "4.10",
     "orjson": "3.10",
     "pillow": "10.3",
     "platformdirs": "4.2",
+    "pyyaml": "6.0.2",
     "safetensors": "0.4.5",
     "scipy": "1.13",
     "shapely": "2.0.6",
@@ -43,7 +43,14 @@ EXTRAS = {
     "openvino": {"onnx": "1.17", "openvino": "2025.0"},
     "parquet": {"pyarrow": "17"},
     "ultralytics": {"ultralytics": "8.3"},
-    "mmpose": {"json-tricks": "3.17", "mmcv-lite": "2.1", "munkres": "1.1.4", "scipy": "1.13", "six": "1.16"},
+    "mmpose": {
+        "json-tricks": "3.17",
+        "mmcv-lite": "2.1",
+        "mmengine": "0.10.5",
+        "munkres": "1.1.4",
+        "scipy": "1.13",
+        "six": "1.16",
+    },
 }
 # Other packages with the same modules; one of them is enough.
 ALTERNATIVES = {

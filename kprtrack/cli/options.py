@@ -113,6 +113,12 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
     ):
         group.add_argument(f"--{role}", metavar="NAME", help=names)
         group.add_argument(f"--{role}-weights", metavar="FILE")
+    group.add_argument(
+        "--trust-code",
+        action="store_true",
+        help="open files that can run any code: .pt of ultralytics, configurations of mmpose; only for files"
+        " that you made or trust",
+    )
     group = parser.add_argument_group("computing")
     group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
     group.add_argument("--precision", metavar="NAME", help="fp32 (default), fp16, bf16")
@@ -177,7 +183,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--config",
         metavar="CONFIG",
-        help="a config of the package such as track/paper, or a file; a .py file is executed",
+        help="a config of the package such as track/paper, or a .py, .json or .yaml file",
     )
     group.add_argument(
         "--set",
@@ -211,6 +217,8 @@ def config_from(options: argparse.Namespace) -> TrackConfig:
     names = ("device", "precision", "backend", "batch", "threads")
     values = {key: getattr(options, key, None) for key in names}
     config = merge(config, {key: value for key, value in values.items() if value is not None})
+    if getattr(options, "trust_code", False):
+        config = merge(config, {"trust_code": True})
     return override(config, options.set)
 
 

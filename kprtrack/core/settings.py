@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
+from kprtrack.core.config_files.limits import validate_plain
+from kprtrack.core.config_files.reader import read_config_file
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.core.renamed import SETTINGS
 
@@ -121,7 +123,7 @@ def _configs() -> Path:
 
 
 def read_settings(config: str | Path, *folders: str) -> dict[str, Any]:
-    """Read a settings file (Python, JSON or YAML) by mmengine.
+    """Read a settings file (Python, JSON or YAML); nothing in it is executed.
 
     Args:
         config: A path or the name of a packaged config, see `find_config`.
@@ -133,14 +135,7 @@ def read_settings(config: str | Path, *folders: str) -> dict[str, Any]:
     Raises:
         InputError: The file does not exist or cannot be read.
     """
-    path = find_config(config, *folders)
-    from mmengine.config import Config
-
-    try:
-        values: dict[str, Any] = Config.fromfile(str(path), lazy_import=False).to_dict()
-        return values
-    except (Exception, SystemExit) as error:  # mmengine passes on whatever the file's own code raises
-        raise InputError(f"Cannot read the config file {path}: {error}") from error
+    return read_config_file(find_config(config, *folders))
 
 
 def assigned(assignment: str, example: str) -> tuple[str, Any]:
@@ -208,6 +203,8 @@ def _literal(text: str) -> Any:
     if text.lower() in words:
         return words[text.lower()]
     try:
-        return ast.literal_eval(text)
+        value = ast.literal_eval(text)
+        validate_plain(value)
     except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two: absurd nesting
         return text
+    return value

@@ -27,9 +27,6 @@ class UltralyticsConfig:
     input_px: int = 640  # longer side of the network's input, multiple of 32
     min_score: float = 0.1
     nms_iou: float = 0.7  # the package's default; not used by networks without suppression, such as YOLO26
-    # Open files that can execute code: all but .onnx, and .pt where the package cannot restrict pickles.
-    # Only for files that you made yourself.
-    trust_file: bool = False
 
     def __post_init__(self) -> None:
         if self.input_px <= 0 or self.input_px % 32:
@@ -49,7 +46,7 @@ class UltralyticsDetector(Detector):
             config: Input size and thresholds.
             weights: The file, or an `ultralytics.YOLO`. A file exported for one image at a time needs
                 `compute.batch` 1.
-            compute: Device, precision and batch size.
+            compute: Device, precision and batch size, and trust in files that can run code: all but .onnx.
 
         Raises:
             UserError: The package is absent or does not offer the precision.
@@ -102,17 +99,20 @@ def _load(config: UltralyticsConfig, weights: Path, compute: ComputeConfig) -> A
     if not weights.is_file():
         # The package would download a missing file.
         raise WeightsError(f"No weights at {weights}.")
-    model = _open(weights, trust_file=config.trust_file)
+    model = _open(weights, trust_code=compute.trust_code)
     if model.task not in TASKS_WITH_BOXES:
         raise WeightsError(f"{weights} is for '{model.task}', but detection needs one of {TASKS_WITH_BOXES}.")
     return model
 
 
-def _open(weights: Path, *, trust_file: bool) -> Any:
-    # Read by the package at its first import: no automatic installation, no unpickling of unknown classes.
+def _open(weights: Path, *, trust_code: bool) -> Any:
+    if weights.suffix != ".onnx" and not trust_code:
+        raise WeightsError(
+            f"{weights} can run code when it is opened: files of ultralytics other than .onnx hold Python"
+            " objects or programs. Add --trust-code if you made or trust it, or export it to .onnx."
+        )
+    # Read by the package at its first import: nothing is installed without being asked for.
     os.environ.setdefault("YOLO_AUTOINSTALL", "False")
-    if not trust_file:
-        os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "True")
     try:
         import ultralytics
     except ModuleNotFoundError as error:
@@ -121,23 +121,11 @@ def _open(weights: Path, *, trust_file: bool) -> Any:
             'apply to programs that use it. If you accept them: pip install "kprtrack[ultralytics]". '
             "Otherwise use a YOLOX detector, such as --detector small."
         ) from error
-    if not (trust_file or _is_safe(weights, ultralytics)):
-        raise WeightsError(
-            f"{weights} could execute code when opened: it is not .onnx, and ultralytics "
-            f"{ultralytics.__version__} does not restrict it. Use a .pt with a newer ultralytics, not under "
-            "ULTRALYTICS_SAFE_LOAD=0, or export to .onnx, or set trust_file=True for a file of your own."
-        )
     try:
         return ultralytics.YOLO(weights)
     # The package passes on any exception of its reader; all of them concern the file.
     except Exception as error:
         raise WeightsError(f"ultralytics cannot open {weights} ({type(error).__name__}: {error}).") from error
-
-
-def _is_safe(weights: Path, ultralytics: Any) -> bool:
-    """Whether opening the file executes none of its code: .onnx is data, .pt may be restricted."""
-    restricted = getattr(ultralytics.utils, "SAFE_LOAD", False)
-    return weights.suffix == ".onnx" or (weights.suffix == ".pt" and restricted)
 
 
 def _person_class(names: dict[int, str], weights: object) -> int:

@@ -1,4 +1,4 @@
-"""Device, precision, batch size, threads and backend of the networks."""
+"""Device, precision, batch size, threads and backend of the networks, and trust in their files."""
 
 import math
 import os
@@ -22,6 +22,7 @@ class ComputeConfig:
         batch: Largest number of images or crops in a forward pass, 1 or more.
         threads: CPU threads of a network; None: the library's default.
         backend: What executes torch networks; auto: the fastest installed.
+        trust_code: Open files that can run code of their own (ultralytics' .pt, configurations of mmpose).
 
     Examples:
         >>> ComputeConfig("cuda", precision="fp16").batch
@@ -33,6 +34,7 @@ class ComputeConfig:
     batch: int = 16
     threads: int | None = None
     backend: BackendName = "torch"
+    trust_code: bool = False
 
 
 def usable_cores(cpu_quota: Path = _CPU_QUOTA) -> int | None:

@@ -39,7 +39,7 @@ _EARS = (KEYPOINTS.index("left_ear"), KEYPOINTS.index("right_ear"))
 class MmposeConfig:
     """The model's configuration file, which also defines crop, flip test and decoding."""
 
-    # Of mmpose 1.x, top-down; required. A Python file, which is executed when read.
+    # Of mmpose 1.x, top-down; required. A Python program, which mmpose executes: needs --trust-code.
     config_file: str | Path = ""
 
     def __post_init__(self) -> None:
@@ -58,22 +58,30 @@ class MmposePose(PoseEstimator):
         Args:
             config: Names the configuration file.
             weights: A checkpoint.
-            compute: Device, precision and batch size.
+            compute: Device, precision and batch size, and trust in the configuration, which is executed.
 
         Raises:
-            UserError: mmpose is missing or the model has other keypoints.
+            UserError: The configuration is not trusted, mmpose is missing or the model has other keypoints.
             InputError: The configuration cannot be read.
             WeightsError: The weights are not for this model.
         """
+        config_file = Path(config.config_file)
+        if not config_file.is_file():
+            raise InputError(f"No mmpose configuration at {config_file}.")
+        if not compute.trust_code:
+            raise UserError(
+                f"{config_file} is a configuration of mmpose, a program that mmpose executes."
+                " Add --trust-code if you trust it, or use --pose hrnet-w32, which reads mmpose's weights."
+            )
         import_mmpose()
         from mmengine.config import Config
         from mmengine.dataset import Compose
         from mmengine.registry import init_default_scope
 
-        config_file = Path(config.config_file)
-        if not config_file.is_file():
-            raise InputError(f"No mmpose configuration at {config_file}.")
-        settings = Config.fromfile(config_file)
+        try:
+            settings = Config.fromfile(config_file)
+        except (Exception, SystemExit) as error:  # mmengine passes on whatever the program in the file raises
+            raise InputError(f"mmengine cannot read {config_file}: {error}") from error
         init_default_scope("mmpose")
         self._dataset = _dataset_description(settings, config_file)  # mmpose's description of the keypoints
         self._model = _build(settings, weights).to(compute.device).eval()

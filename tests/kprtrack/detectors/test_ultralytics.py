@@ -1,4 +1,5 @@
 import importlib.util
+import sys
 
 import numpy as np
 import pytest
@@ -101,7 +102,14 @@ def test_an_invalid_option_is_an_error(options):
 @pytest.mark.skipif(INSTALLED, reason="ultralytics is installed")
 def test_the_error_for_the_absent_package_names_its_licence(tmp_path, monkeypatch):
     monkeypatch.setenv("YOLO_AUTOINSTALL", "False")
-    monkeypatch.setenv("ULTRALYTICS_SAFE_LOAD", "True")
     (tmp_path / "yolo.pt").write_bytes(b"x")
     with pytest.raises(UserError, match=r'AGPL-3\.0.*pip install "kprtrack\[ultralytics\]"'):
-        UltralyticsDetector(UltralyticsConfig(), tmp_path / "yolo.pt", ComputeConfig())
+        UltralyticsDetector(UltralyticsConfig(), tmp_path / "yolo.pt", ComputeConfig(trust_code=True))
+
+
+@pytest.mark.parametrize("name", ["yolo.pt", "yolo.torchscript", "yolo.engine", "yolo.mlpackage", "yolo.PT"])
+def test_a_file_that_can_run_code_needs_trust(tmp_path, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ultralytics", None)  # importing it would be an error
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(WeightsError, match=r"can run code when it is opened.*Add --trust-code"):
+        UltralyticsDetector(UltralyticsConfig(), tmp_path / name, ComputeConfig())

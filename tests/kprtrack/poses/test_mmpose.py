@@ -19,6 +19,7 @@ from kprtrack.poses.mmpose import MmposeConfig, MmposePose, import_mmpose
 
 GOLDEN = np.load(paths.GOLDEN / "hrnet_network.npz")
 INSTALLED = importlib.util.find_spec("mmpose") is not None
+TRUSTED = ComputeConfig(trust_code=True)  # of the configurations, which are programs
 needs_mmpose = pytest.mark.skipif(not INSTALLED, reason="needs mmpose")
 CONFIG_FILES = {
     "msra": "coco/td-hm_hrnet-w32_8xb64-210e_coco-256x192.py",
@@ -78,7 +79,7 @@ def test_stub_modules_are_removed_after_the_import():
 @needs_mmpose
 @pytest.mark.parametrize("decode", ["msra", "dark", "udp"])
 def test_our_hrnet_gives_the_keypoints_of_mmpose(weights, decode):
-    theirs = MmposePose(config(decode), weights, ComputeConfig(batch=2))(
+    theirs = MmposePose(config(decode), weights, ComputeConfig(batch=2, trust_code=True))(
         frames_of([sample_image()]), [people()]
     )[0].keypoints
     ours = HrnetPose(HrnetConfig(decode=decode), weights, ComputeConfig(batch=2))(
@@ -92,9 +93,9 @@ def test_our_hrnet_gives_the_keypoints_of_mmpose(weights, decode):
 
 @needs_mmpose
 def test_posetrack_models_have_no_ears(weights):
-    theirs = MmposePose(config("posetrack18"), weights, ComputeConfig())(
-        frames_of([sample_image()]), [people()]
-    )[0].keypoints
+    theirs = MmposePose(config("posetrack18"), weights, TRUSTED)(frames_of([sample_image()]), [people()])[
+        0
+    ].keypoints
     ours = HrnetPose(HrnetConfig(skeleton="posetrack18"), weights, ComputeConfig())(
         frames_of([sample_image()]), [people()]
     )[0].keypoints
@@ -106,7 +107,7 @@ def test_posetrack_models_have_no_ears(weights):
 
 @needs_mmpose
 def test_frames_without_people_have_no_poses(weights):
-    estimate = MmposePose(config("msra"), weights, ComputeConfig(batch=2))
+    estimate = MmposePose(config("msra"), weights, ComputeConfig(batch=2, trust_code=True))
     detections = [people(0), people(2), people(0), people(1)]
     assert [len(poses) for poses in estimate(frames_of([sample_image()] * 4), detections)] == [0, 2, 0, 1]
 
@@ -117,13 +118,13 @@ def test_weights_of_another_model_are_an_error(tmp_path, name):
     path = tmp_path / "other.pth"
     torch.save({name: torch.zeros(2)}, path)
     with pytest.raises(WeightsError, match="is not for this mmpose model"):
-        MmposePose(config("msra"), path, ComputeConfig())
+        MmposePose(config("msra"), path, TRUSTED)
 
 
 @needs_mmpose
 def test_a_model_with_other_keypoints_is_an_error(weights):
     with pytest.raises(UserError, match="has the keypoints right_ankle"):
-        MmposePose(config("mpii"), weights, ComputeConfig())
+        MmposePose(config("mpii"), weights, TRUSTED)
 
 
 @needs_mmpose
@@ -132,7 +133,7 @@ def test_a_model_with_other_keypoints_is_an_error(weights):
 )
 def test_a_module_that_is_not_installed_is_an_error_that_names_it(weights):
     with pytest.raises(UserError, match=r"mmpretrain\.VisionTransformer"):
-        MmposePose(config("vit"), weights, ComputeConfig())
+        MmposePose(config("vit"), weights, TRUSTED)
 
 
 def test_a_missing_option_config_file_is_an_error():
@@ -140,7 +141,13 @@ def test_a_missing_option_config_file_is_an_error():
         MmposeConfig()
 
 
-@needs_mmpose
-def test_a_missing_configuration_is_an_error(weights, tmp_path):
+def test_a_missing_configuration_is_an_error(tmp_path):
     with pytest.raises(InputError, match="No mmpose configuration at"):
-        MmposePose(MmposeConfig(tmp_path / "none.py"), weights, ComputeConfig())
+        MmposePose(MmposeConfig(tmp_path / "none.py"), tmp_path / "w.pth", TRUSTED)
+
+
+def test_a_configuration_is_executed_only_if_it_is_trusted(tmp_path):
+    (tmp_path / "evil.py").write_text(f"__import__('os').mkdir({str(tmp_path / 'mark')!r})")
+    with pytest.raises(UserError, match=r"a program that mmpose executes.*Add --trust-code"):
+        MmposePose(MmposeConfig(tmp_path / "evil.py"), tmp_path / "w.pth", ComputeConfig())
+    assert not (tmp_path / "mark").exists()
