@@ -27,12 +27,13 @@ class Parts:
     features: np.ndarray  # [N, P, D] float32, of unit length for the metric "cosine"
     weights: np.ndarray  # [N, P] float32, square root of the visibility of a part
     squares: np.ndarray  # [N, P] float32, squared length of each feature; only "euclidean" reads it
+    zeroed: bool = False  # all weights are 0 or 1, and features with weight 0 are 0 in rows that are used
 
     def __len__(self) -> int:
         return len(self.features)
 
     def __getitem__(self, rows: slice) -> "Parts":
-        return Parts(self.features[rows], self.weights[rows], self.squares[rows])
+        return Parts(self.features[rows], self.weights[rows], self.squares[rows], self.zeroed)
 
 
 def prepare(features: np.ndarray, visible: np.ndarray, metric: Metric) -> Parts:
@@ -140,7 +141,7 @@ def _cosine_sum(a: Parts, b: Parts, shared: np.ndarray) -> np.ndarray:
 def _weighted_features(parts: Parts) -> np.ndarray:
     """The features [N, P, D] times their weights; a copy only where these are not all 1."""
     weights = parts.weights
-    if (weights == 1).all():
+    if parts.zeroed or (weights == 1).all():
         return parts.features
     features = parts.features.copy()
     # Most weights are 0 or 1: writing zeros is cheaper than multiplying everything.

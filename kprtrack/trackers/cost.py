@@ -35,13 +35,10 @@ class PairCost:
     def __init__(self, config: KprTrackerConfig, store: TrackStore, scale: DistanceScale) -> None:
         self._config, self._tracks, self._scale = config, store, scale
 
-    def compare(
-        self, rows: np.ndarray, observation: Observation, unoccluded: np.ndarray, last_s: float | None
-    ) -> PairCosts:
-        """Compare the tracks `rows` with all detections.
+    def compare(self, observation: Observation, unoccluded: np.ndarray, last_s: float | None) -> PairCosts:
+        """Compare all tracks of the store with all detections.
 
         Args:
-            rows: Rows of the store; the others are not compared.
             observation: N detections.
             unoccluded: [N] bool, detections whose embedding shows one person only.
             last_s: Time of the frame before, in seconds.
@@ -53,7 +50,7 @@ class PairCost:
         cost, distance = np.full((2, *shape), np.inf, np.float32)
         overlap = np.zeros(shape, np.float32)
         boxes = self._tracks.motion.boxes.astype(np.float32)
-        for track_rows, near in self._blocks(rows, boxes, observation.detections.boxes):
+        for track_rows, near in self._blocks(boxes, observation.detections.boxes):
             block = self._compare_block(track_rows, near, boxes[track_rows], observation)
             if block.cost.shape == shape:
                 cost, distance, overlap = block
@@ -81,17 +78,16 @@ class PairCost:
         comparable: np.ndarray = has_embedding[:, None] & unoccluded & np.isfinite(distance)
         return comparable & (distance > limits)
 
-    def _blocks(
-        self, rows: np.ndarray, boxes: np.ndarray, detected: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _blocks(self, boxes: np.ndarray, detected: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Groups of tracks with the detections that may match: all of them, or in a crowd those nearby."""
+        rows = np.arange(len(boxes))
         if not (len(rows) and len(detected)):
             return
         if not self._config.box_weight or len(rows) <= BLOCK:
             yield rows, np.arange(len(detected))
             return
         # Part distances cost most, and no person crosses half a crowded image between two frames.
-        from_left = rows[np.argsort(boxes[rows, 0], kind="stable")]
+        from_left = np.argsort(boxes[:, 0], kind="stable")
         for group in np.array_split(from_left, -(-len(rows) // BLOCK)):
             reach = (boxes[group, 2] - boxes[group, 0]).max()
             left, right = boxes[group, 0].min() - reach, boxes[group, 2].max() + reach

@@ -8,11 +8,12 @@ The defaults add position, pose, retroactive correction and re-identification.
 import numpy as np
 
 from kprtrack.core.appearance import part_distance
-from kprtrack.core.assignment import assign
+from kprtrack.core.assignment import Assignment, assign
 from kprtrack.core.datatypes import Observation, Tracks
 from kprtrack.core.geometry import occluded_fraction
 from kprtrack.trackers.cost import PairCost, PairCosts
 from kprtrack.trackers.distance_scale import DistanceScale
+from kprtrack.trackers.gallery import Gallery
 from kprtrack.trackers.kpr_config import KprTrackerConfig
 from kprtrack.trackers.motion import FRAME_RATE
 from kprtrack.trackers.output import UNMATCHED, distance_and_margin, margins_of_pairs, tracks_at
@@ -50,6 +51,7 @@ class KprTracker:
     def __init__(self, config: KprTrackerConfig | None = None, fps: float | None = None) -> None:
         self.config = config or KprTrackerConfig()
         self._tracks = TrackStore()
+        self._gallery = Gallery(self.config.metric, self.config.max_lost_tracks)
         self._corrector = RetroactiveCorrector(self.config.output_delay_s)
         self._scale = DistanceScale(self.config.inter_identity_distance)
         self._costs = PairCost(self.config, self._tracks, self._scale)
@@ -84,11 +86,11 @@ class KprTracker:
             The confirmed tracks of this frame, each with the detector's own box.
         """
         time_s = observation.time_s
-        active = self._predict(time_s)
+        self._predict(time_s)
         unoccluded = self._unoccluded(observation)
-        costs = self._costs.compare(active, observation, unoccluded, self._time_s)
+        costs = self._costs.compare(observation, unoccluded, self._time_s)
         self._learn_scale(costs, unoccluded)
-        track_of_detection, unmatched = self._match(costs.cost, active, observation.detections.scores)
+        track_of_detection, unmatched = self._match(costs.cost, observation.detections.scores)
         distances, margins = distance_and_margin(costs.distance, track_of_detection)
         self._update_matched(observation, track_of_detection, unoccluded)
         self._confirm(track_of_detection, time_s)
@@ -100,15 +102,21 @@ class KprTracker:
         self._time_s = time_s
         return tracks
 
-    def _predict(self, time_s: float) -> np.ndarray:
-        """Move the boxes of the active tracks to `time_s`; the rows of these tracks."""
-        last_seen_s = self._tracks.last_seen_s
-        longest_s = np.inf if self.config.recent_s is None else self.config.recent_s
-        # A track of the frame before has not been missed yet, however long ago that was.
-        active = np.flatnonzero((time_s - last_seen_s <= longest_s) | (last_seen_s == self._time_s))
+    def _predict(self, time_s: float) -> None:
+        """Move the boxes of recent tracks to `time_s`; move the other tracks to the gallery."""
+        store, config = self._tracks, self.config
+        if config.recent_s is not None:
+            # A track of the frame before has not been missed yet, however long ago that was.
+            recent = (time_s - store.last_seen_s <= config.recent_s) | (store.last_seen_s == self._time_s)
+            if config.reid_max_distance is not None:
+                self._gallery.add(store, np.flatnonzero(~recent & self._known()))
+            store.keep(recent)
         if self._time_s is not None:
-            self._tracks.motion.predict(max(time_s - self._time_s, 0.0) * FRAME_RATE, active)
-        return active
+            store.motion.predict(max(time_s - self._time_s, 0.0) * FRAME_RATE)
+
+    def _known(self) -> np.ndarray:
+        """[T] bool: confirmed tracks with enough unoccluded embeddings to be re-identified."""
+        return (self._tracks.ids > 0) & (self._tracks.updates >= self.config.reid_min_updates)
 
     def _unoccluded(self, observation: Observation) -> np.ndarray:
         """[N] bool: the image inside the box shows this person and no one in front."""
@@ -129,16 +137,14 @@ class KprTracker:
         here = np.ix_((self._tracks.updates > 0) & just_updated, unoccluded)
         self._scale.update(costs.distance[here], costs.overlap[here])
 
-    def _match(
-        self, cost: np.ndarray, active: np.ndarray, scores: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _match(self, cost: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The track's row of every detection, UNMATCHED for none; unmatched detections that may start one."""
         config, store = self.config, self._tracks
         track_of_detection = np.full(len(scores), UNMATCHED)
         high = np.flatnonzero(scores > config.high_score)
         low = np.flatnonzero((scores > config.low_score) & (scores <= config.high_score))
         # Confirmed tracks: first with high scores, then those of the frame before with low scores.
-        pool = active[store.ids[active] > 0]
+        pool = np.flatnonzero(store.ids > 0)
         pool, high = _fill_matches(track_of_detection, cost, pool, high, config.match_cost)
         pool = pool[store.last_seen_s[pool] == self._time_s]
         _, low = _fill_matches(track_of_detection, cost, pool, low, config.low_match_cost)
@@ -196,32 +202,43 @@ class KprTracker:
             self._confirm(track_of_detection, observation.time_s)
 
     def _reidentify(self, time_s: float) -> np.ndarray:
-        """Give new tracks that are clearly a lost one its ID; the rows of these lost tracks."""
-        config, store = self.config, self._tracks
+        """Give new tracks that are clearly a lost one its ID; the rows of these lost tracks in the store."""
+        config, store, gallery = self.config, self._tracks, self._gallery
         none = np.zeros(0, np.int64)
         if config.reid_max_distance is None or not (store.reid_until_s >= time_s).any():
             return none
-        known = (store.ids > 0) & (store.updates >= config.reid_min_updates)
-        visible = store.last_seen_s == time_s
+        known, visible = self._known(), store.last_seen_s == time_s
         new = np.flatnonzero(known & visible & (store.reid_until_s >= time_s))
         lost = np.flatnonzero(known & ~visible)
-        if not (len(new) and len(lost)):
+        if not (len(new) and (len(lost) or len(gallery))):
             return none
-        distance = part_distance(store.embeddings_of(new), store.embeddings_of(lost), config.metric)
+        embeddings = store.embeddings_of(new)
+        # The columns of `distance` are first the lost tracks of the store, then the rows of the gallery.
+        recently_lost = part_distance(embeddings, store.embeddings_of(lost), config.metric)
+        distance = np.concatenate([recently_lost, gallery.distances(embeddings)], axis=1)
+        last_seen_s = np.concatenate([store.last_seen_s[lost], gallery.last_seen_s])
+        ids = np.concatenate([store.ids[lost], gallery.ids])
+        first_seen_s = np.concatenate([store.first_seen_s[lost], gallery.first_seen_s])
         # Two tracks that were visible at once, after the new one was confirmed, are two people.
-        together = store.last_seen_s[lost] + config.reid_window_s >= store.reid_until_s[new][:, None]
-        distance[together] = np.inf
-        inter_identity = self._scale.inter_identity_lower_bound
+        distance[last_seen_s + config.reid_window_s >= store.reid_until_s[new][:, None]] = np.inf
+        found = self._clear_matches(distance)
+        for row, former in zip(new[found.rows], found.columns, strict=True):
+            self._rename(row, ids[former], time_s)
+            store.first_seen_s[row] = first_seen_s[former]
+            store.reid_until_s[row] = -np.inf
+        in_gallery = found.columns >= len(lost)
+        gallery.remove(found.columns[in_gallery] - len(lost))
+        replaced: np.ndarray = lost[found.columns[~in_gallery]]
+        return replaced
+
+    def _clear_matches(self, distance: np.ndarray) -> Assignment:
+        """Match new and lost tracks [A, B] that are near each other and to no other by the margin."""
+        config, inter_identity = self.config, self._scale.inter_identity_lower_bound
+        assert config.reid_max_distance is not None
         confident = margins_of_pairs(distance) >= config.reid_min_margin * inter_identity
         # The less an encoder separates people, the smaller the distance must be.
         limit = config.reid_max_distance * (inter_identity - self._scale.intra_identity)
-        found = assign(np.where(confident, distance, np.inf), limit)
-        for row, former in zip(new[found.rows], lost[found.columns], strict=True):
-            self._rename(row, store.ids[former], time_s)
-            store.first_seen_s[row] = store.first_seen_s[former]
-            store.reid_until_s[row] = -np.inf
-        replaced: np.ndarray = lost[found.columns]
-        return replaced
+        return assign(np.where(confident, distance, np.inf), limit)
 
     def _rename(self, row: int, number: int, time_s: float) -> None:
         self._corrector.rename(int(self._tracks.ids[row]), int(number), time_s)
@@ -233,6 +250,7 @@ class KprTracker:
         kept[rows] = False
         if self.config.max_lost_s is not None:
             kept &= time_s - self._tracks.last_seen_s <= self.config.max_lost_s
+            self._gallery.remove(time_s - self._gallery.last_seen_s > self.config.max_lost_s)
         self._tracks.keep(kept)
 
     def _output(

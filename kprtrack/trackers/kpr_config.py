@@ -45,6 +45,9 @@ class KprTrackerConfig:
 
     recent_s: float | None = 2.0  # tracks lost for longer can only be re-identified; None: no limit
     max_lost_s: float | None = None  # tracks lost for longer are removed; None: never
+    # Only the last this many lost tracks are kept for re-identification, so that hours of video and live
+    # sources need no more time and memory than minutes; None: all.
+    max_lost_tracks: int | None = 1000
 
     # A new track nearer than this to a lost one is re-identified as that; None: no re-identification.
     reid_max_distance: float | None = 0.65
@@ -64,6 +67,8 @@ class KprTrackerConfig:
         for name in ("min_track_age_s", "output_delay_s", "reid_window_s"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name} must be 0 or more seconds, not {getattr(self, name)}.")
+        if self.max_lost_tracks is not None and self.max_lost_tracks < 0:
+            raise UserError(f"max_lost_tracks must be 0 or more, or None, not {self.max_lost_tracks}.")
         if min(self.appearance_weight, self.box_weight, self.pose_weight) < 0:
             raise UserError("appearance_weight, box_weight and pose_weight must be 0 or more.")
         if not self.appearance_weight + self.box_weight + self.pose_weight:

@@ -52,7 +52,7 @@ def margins_of_pairs(distance: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         for axis in (0, 1):
             if distance.shape[axis] > 1:
-                ordered = np.sort(distance, axis=axis)
-                first, second = np.take(ordered, [0], axis), np.take(ordered, [1], axis)
+                smallest = np.partition(distance, 1, axis=axis)
+                first, second = np.take(smallest, [0], axis), np.take(smallest, [1], axis)
                 gap = np.minimum(gap, np.where(distance == first, second, first) - distance)
     return np.nan_to_num(gap, nan=-np.inf, posinf=np.inf, neginf=-np.inf)

@@ -27,13 +27,18 @@ _STANDING = np.array(
 _PARTS, _DIMENSIONS = 9, 512
 
 
-def random_walk(count: int, frames: int, seed: int = 0) -> Iterator[Observation]:
-    """Yield `count` people on random walks at 1920 x 1080; a fifth of the detections has low scores."""
+def random_walk(
+    count: int, frames: int, seed: int = 0, shape: tuple[int, int] = (_PARTS, _DIMENSIONS)
+) -> Iterator[Observation]:
+    """Yield `count` people on random walks at 1920 x 1080; a fifth of the detections has low scores.
+
+    shape: of an embedding, parts and dimensions.
+    """
     rng = np.random.default_rng(seed)
     size = np.stack((rng.uniform(40, 80, count), rng.uniform(110, 220, count)), axis=1)
     corner = rng.uniform(0, 1, (count, 2)) * (1800, 850)
     speed = rng.normal(0, 3, (count, 2))
-    own_embeddings = rng.standard_normal((count, _PARTS, _DIMENSIONS), dtype=np.float32)
+    own_embeddings = rng.standard_normal((count, *shape), dtype=np.float32)
     for frame in range(frames):
         speed += rng.normal(0, 0.5, speed.shape)
         speed *= np.where((corner < 0) | (corner > (1800, 850)), -1, 1)
@@ -45,7 +50,7 @@ def random_walk(count: int, frames: int, seed: int = 0) -> Iterator[Observation]
         )
         embeddings = own_embeddings + 0.6 * rng.standard_normal(own_embeddings.shape, dtype=np.float32)
         embeddings /= np.linalg.norm(embeddings, axis=2, keepdims=True)
-        visible = rng.random((count, _PARTS)) < 0.8
+        visible = rng.random((count, shape[0])) < 0.8
         visible[:, 0] = True
         yield Observation(
             frame,

@@ -210,8 +210,16 @@ def test_every_track_is_one_row() -> None:
     ids: set[int] = set()
     for observation in scene.frames:
         ids |= set(tracker.update(observation).ids.tolist())
-        assert len(tracker._tracks) <= len(ids) + len(observation)
-    assert len(tracker._tracks) == len(ids) == 61
+        assert len(tracker._tracks) + len(tracker._gallery) <= len(ids) + len(observation)
+    assert len(tracker._tracks) + len(tracker._gallery) == len(ids) == 61
+
+
+def test_only_tracks_lost_for_less_than_recent_s_are_compared_by_position() -> None:
+    """The person beside, and those of the last two seconds: one leaves each second."""
+    tracker = KprTracker(KprTrackerConfig(recent_s=2.0))
+    for observation in passing_by(20).frames:
+        tracker.update(observation)
+        assert len(tracker._tracks) <= 4
 
 
 def test_max_lost_s_bounds_the_number_of_rows() -> None:
