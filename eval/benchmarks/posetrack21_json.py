@@ -12,8 +12,11 @@ from eval.benchmarks.posetrack21_validation import (
     validate_unique,
 )
 from eval.datatypes import POSETRACK_JOINTS, People
-from kprtrack.core.coco_file import Annotations, Entry, ignore_regions, images_of, load_json, read_coco
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.coco import ignore_regions, images_of, read_coco
+from kprtrack.core.files.columns import Annotations, Entry
+from kprtrack.core.files.json_file import load_json
+from kprtrack.core.files.selection import POSETRACK
 
 _HEAD_SHARE = 0.6  # of the head box's diagonal (docs/reference/tracking_and_evaluation.md 2.1)
 _NO_SCORE = -9999.0  # the official program's value for a missing joint score
@@ -47,7 +50,7 @@ def read_gt_poses(path: Path) -> PoseFile:
             )
     labelled = np.array([bool(image["is_labeled"]) for image in file.images], bool)
     regions = _ignore_regions(file.images, path)
-    found = file.annotations.by_image()
+    found = file.people(POSETRACK).by_image()
     return _pose_file(found, labelled, regions, head_sizes=_head_sizes(found, labelled[found.images]))
 
 
@@ -61,7 +64,7 @@ def read_track_poses(path: Path, ground_truth: PoseFile) -> PoseFile:
     validate_same_images(path, images_of(data, path)[1], ground_truth.path, ground_truth.image_ids)
     file = read_coco(path, data)
     joints_are_named = names_posetrack_joints(path, file.categories)
-    found = file.annotations.by_image()
+    found = file.people(POSETRACK).by_image()
     for row, entry in enumerate(found.entries):
         if not entry.get("keypoints"):
             raise InputError(

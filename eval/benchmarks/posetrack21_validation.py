@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.core.coco_file import Annotations, Entry
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.columns import Annotations, Entry
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 
 # COCO's left eye is at the index of PoseTrack's neck; nose and ears have the same indices.

@@ -9,32 +9,41 @@ from eval.datatypes import Evaluation
 from eval.metrics.boxes import box_scores, combine_boxes, combine_person_scores, person_scores
 from eval.metrics.similarity import pose_similarities
 from eval.metrics.timeline import timeline
+from kprtrack.core.files.selection import Selection
 
 
 def score_tracks(
-    ground_truth: Path, tracks: Path, *, on_sequence: Callable[[str], None] | None = None
+    ground_truth: Path,
+    tracks: Path,
+    *,
+    category: str | None = None,
+    sequence: str | None = None,
+    on_sequence: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Score boxes and, where all files have keypoints, poses by OKS: HOTA, CLEAR and Identity.
 
     Args:
         ground_truth: A file of any readable format, or a folder of such files.
         tracks: A file, or a folder with files of the same names.
+        category: Category of people, for COCO-like files that have several.
+        sequence: Name of the video, for CocoVID files that have several.
         on_sequence: Called with the name of each video when it is scored.
 
     Raises:
         InputError: A file is missing or invalid.
     """
     files, notes = find_track_files(ground_truth, tracks)
-    pairs = [read_track_pair(name, *paths) for name, paths in files.items()]
+    select = Selection(category, sequence, option="--{} NAME")
+    pairs = [read_track_pair(name, *paths, select) for name, paths in files.items()]
     with_poses = all(pair.has_poses for pair in pairs)
     scores, timelines = {}, {}
-    for sequence in (pair.sequence for pair in pairs):
-        scores[sequence.name] = box_scores(sequence, clean=False)
+    for video in (pair.sequence for pair in pairs):
+        scores[video.name] = box_scores(video, clean=False)
         if with_poses:
-            scores[sequence.name] |= person_scores(pose_similarities(sequence), "oks")
-        timelines[sequence.name] = timeline(sequence)
+            scores[video.name] |= person_scores(pose_similarities(video), "oks")
+        timelines[video.name] = timeline(video)
         if on_sequence is not None:
-            on_sequence(sequence.name)
+            on_sequence(video.name)
     combined = combine_boxes(scores) | (combine_person_scores(scores, "oks") if with_poses else {})
     return Evaluation(
         benchmark="tracks",

@@ -142,6 +142,10 @@ BENCHMARKS: dict[str, Benchmark] = {
         score=_score_tracks,
         ground_truth=("GROUND_TRUTH.json", "ground truth tracks, or a folder of them"),
         results=("TRACKS.json", "tracks to score, or a folder with the same file names"),
+        options=(
+            Option("category", str, "NAME", "category of people, in COCO-like files of several"),
+            Option("sequence", str, "NAME", "the video to read, in CocoVID files of several"),
+        ),
         positional=True,
     ),
     "synthetic": Benchmark(

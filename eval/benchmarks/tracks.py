@@ -1,7 +1,6 @@
 """Two result files of kprtrack of the same video, read as ground truth and tracks."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,9 @@ import numpy as np
 from eval.benchmarks.pairing import by_stem, unused_note, validate_all_have_results
 from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.selection import ONLY, Selection
 from kprtrack.io import POSETRACK_SKELETON, SUFFIXES, TrackFile, read_tracks
+from kprtrack.io.same_video import difference_notes, validate_size, video_size
 
 _NECK_AND_HEAD = slice(1, 3)  # PoseTrack's rows without a COCO joint
 
@@ -51,15 +52,26 @@ def find_track_files(
     return pairs, unused_note(*sides)
 
 
-def read_track_pair(name: str, gt_path: Path, tracks_path: Path) -> TrackPair:
+def read_track_pair(name: str, gt_path: Path, tracks_path: Path, select: Selection = ONLY) -> TrackPair:
     """Read the people of both files, in all frames of either file.
+
+    Args:
+        name: Of the sequence.
+        gt_path: The ground truth.
+        tracks_path: The tracks.
+        select: Category of people and video of the ground truth, and of the tracks if these have several.
+
+    Returns:
+        Both sides, and notes on their differences.
 
     Raises:
         InputError: A file is invalid, or the files are of videos of different size.
         UserError: A format is unknown.
     """
-    ground_truth, tracks = read_tracks(gt_path), read_tracks(tracks_path)
-    _validate_same_size(ground_truth, gt_path, tracks, tracks_path)
+    ground_truth = read_tracks(gt_path, select=select)
+    tracks = read_tracks(tracks_path, select=replace(select, where_several=True))
+    size, own_video = video_size(tracks.header.video), ground_truth.header.video
+    validate_size(own_video, str(gt_path), size, str(tracks_path))
     numbers = np.unique([frame.frame_number for file in (ground_truth, tracks) for frame in file.frames])
     sequence = Sequence(
         name,
@@ -105,31 +117,12 @@ def _people(file: TrackFile, numbers: np.ndarray) -> People:
     )
 
 
-def _validate_same_size(ground_truth: TrackFile, gt_path: Path, tracks: TrackFile, tracks_path: Path) -> None:
-    sizes = [_size(file.header.video) for file in (ground_truth, tracks)]
-    if None not in sizes and sizes[0] != sizes[1]:
-        raise InputError(
-            f"The video of {gt_path} has {sizes[0]} pixels, that of {tracks_path} {sizes[1]}."
-            " Both files must be of the same video."
-        )
-
-
-def _size(video: Mapping[str, object]) -> str | None:
-    return f"{video['width']} x {video['height']}" if "width" in video and "height" in video else None
-
-
 def _mismatch_notes(
     ground_truth: TrackFile, gt_path: Path, tracks: TrackFile, tracks_path: Path
 ) -> tuple[str, ...]:
     """Return notes on differences that suggest that the files are of different videos."""
-    notes = []
-    both = f"{gt_path.name} and {tracks_path.name}"
-    for key, what in (("sha256", "content (sha256)"), ("frames", "number of frames")):
-        values = [file.header.video.get(key) for file in (ground_truth, tracks)]
-        if None not in values and values[0] != values[1]:
-            notes.append(
-                f"{both} were made from videos with different {what}; check that it is the same video."
-            )
+    names = f"{gt_path.name} and {tracks_path.name}"
+    notes = [*difference_notes(ground_truth.header.video, tracks.header.video, names)]
     for file, path in ((ground_truth, gt_path), (tracks, tracks_path)):
         if file.complete is False:
             notes.append(f"{path.name} is incomplete: the frames after its end count as empty.")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from kprtrack.cli.options import Parser, add_out, new_parser, required
+from kprtrack.cli.options import Parser, add_out, add_selection, new_parser, required, selection
 from kprtrack.cli.output import log_summary
 
 
@@ -42,6 +42,7 @@ def convert_parser() -> Parser:
         metavar="NAME",
         help="format of OUT, if not by its suffix: kprtrack, coco, posetrack21 ...",
     )
+    add_selection(parser)
     return parser
 
 
@@ -49,5 +50,11 @@ def run_convert(options: argparse.Namespace) -> int:
     """Convert the file and return the exit code."""
     from kprtrack.io import convert
 
-    convert(Path(options.source), Path(options.target), options.source_format, options.target_format)
+    convert(
+        Path(options.source),
+        Path(options.target),
+        options.source_format,
+        options.target_format,
+        select=selection(options),
+    )
     return 0

@@ -3,10 +3,14 @@
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kprtrack.config import DEFAULT_PRESET, PRESETS, ROLES, TrackConfig, load_config, merge, override
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.core.renamed import OPTIONS
+
+if TYPE_CHECKING:
+    from kprtrack.core.files.selection import Selection
 
 Actions = argparse._SubParsersAction  # of `eval`, `bench`, `data` and `models`
 
@@ -193,6 +197,22 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         help="one setting, e.g. tracker.high_score=0.5 detector.nms_iou=0.7 pose.flip_test=false; repeatable",
     )
     group.add_argument("--print-config", action="store_true", help="print the resulting config and exit")
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add --category and --sequence."""
+    group = parser.add_argument_group("COCO-like files of several categories or videos")
+    group.add_argument(
+        "--category", metavar="NAME", help='category of people (default: "person", or the only one)'
+    )
+    group.add_argument("--sequence", metavar="NAME", help="the video to read")
+
+
+def selection(options: argparse.Namespace) -> "Selection":
+    """Return what --category and --sequence select, see `kprtrack.core.files.selection`."""
+    from kprtrack.core.files.selection import Selection
+
+    return Selection(options.category, options.sequence, option="--{} NAME")
 
 
 def add_out(parser: argparse.ArgumentParser, help: str) -> None:

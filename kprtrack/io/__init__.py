@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kprtrack.core.atomic_file import PART_SUFFIX
-from kprtrack.core.coco_file import load_json
 from kprtrack.core.datatypes import Observation
 from kprtrack.core.errors import InputError, UserError, unknown_name
+from kprtrack.core.files.json_file import load_json
+from kprtrack.core.files.selection import ONLY, Selection
 from kprtrack.io.annotations import people_from_annotations
 from kprtrack.io.coco import open_coco
 from kprtrack.io.columns import PeopleFile, to_track_file
@@ -45,6 +46,7 @@ __all__ = [
     "ObservationFile",
     "PeopleFile",
     "RunHeader",
+    "Selection",
     "Skeleton",
     "TrackFile",
     "TracksWriter",
@@ -61,16 +63,30 @@ __all__ = [
 ]
 
 
-def _people_from_any_json(path: Path) -> PeopleFile:
+Reader = Callable[[Path, Selection], PeopleFile]
+
+
+def _people_from_any_json(path: Path, select: Selection) -> PeopleFile:
     """Read a `.json` file of any of the three formats."""
     data = load_json(path)
     if isinstance(data, dict) and data.get("format") == FORMAT:
+        select.validate_unused(path)
         return people_from_json(data, path)
     if isinstance(data, list) or (isinstance(data, dict) and "annotations" in data):
-        return people_from_annotations(data, path)
+        return people_from_annotations(data, path, select)
     raise InputError(
         f'{path} is no result file: it has neither "format": "{FORMAT}" nor the "annotations" of COCO.'
     )
+
+
+def _whole(read: Callable[[Path], PeopleFile]) -> Reader:
+    """The reader of a format without categories and videos."""
+
+    def read_whole(path: Path, select: Selection) -> PeopleFile:
+        select.validate_unused(path)
+        return read(path)
+
+    return read_whole
 
 
 @dataclass(frozen=True)
@@ -78,17 +94,17 @@ class Format:
     """A result format."""
 
     writer: Callable[[Path, RunHeader], TracksWriter]
-    reader: Callable[[Path], PeopleFile]
+    reader: Reader
     suffix: str  # of several formats with one suffix the first is chosen by it
     in_place: bool = False  # written under its final name, so that pipes and devices can take it
 
 
 FORMATS: dict[str, Format] = {
     "kprtrack": Format(open_json, _people_from_any_json, ".json"),
-    "jsonl": Format(open_jsonl, people_from_jsonl, ".jsonl", in_place=True),
-    "csv": Format(open_csv, people_from_csv, ".csv"),
-    "parquet": Format(open_parquet, people_from_parquet, ".parquet"),
-    "mot": Format(open_mot, people_from_mot, ".txt"),
+    "jsonl": Format(open_jsonl, _whole(people_from_jsonl), ".jsonl", in_place=True),
+    "csv": Format(open_csv, _whole(people_from_csv), ".csv"),
+    "parquet": Format(open_parquet, _whole(people_from_parquet), ".parquet"),
+    "mot": Format(open_mot, _whole(people_from_mot), ".txt"),
     "coco": Format(open_coco, _people_from_any_json, ".json"),
     "posetrack21": Format(open_posetrack, _people_from_any_json, ".json"),
 }
@@ -156,16 +172,17 @@ def validate_observations_output(path: Path) -> None:
     validate_target(path, in_place=False)
 
 
-def read_people(path: Path, format: str | None = None) -> PeopleFile:
+def read_people(path: Path, format: str | None = None, select: Selection = ONLY) -> PeopleFile:
     """Read the people of a file, with or without track IDs. Boxes and scores are not validated.
 
     Args:
         path: A file of any format in FORMATS.
         format: Its name; None: by suffix and content.
+        select: Category of people and video, for COCO-like files that have several.
 
     Raises:
         InputError: Names the file, the place and what is wrong.
-        UserError: Unknown format or suffix.
+        UserError: Unknown format or suffix, or a selection for a format without categories and videos.
     """
     if path.suffix == PART_SUFFIX:
         raise InputError(f"{path} is the unfinished file of an interrupted run. Delete it and run again.")
@@ -173,15 +190,16 @@ def read_people(path: Path, format: str | None = None) -> PeopleFile:
         raise InputError(f"{path} is a folder; name a result file in it.")
     if not path.exists():
         raise InputError(f"There is no file {path}.")
-    return FORMATS[_format(path, format)].reader(path)
+    return FORMATS[_format(path, format)].reader(path, select)
 
 
-def read_tracks(path: str | Path, format: str | None = None) -> TrackFile:
+def read_tracks(path: str | Path, format: str | None = None, *, select: Selection = ONLY) -> TrackFile:
     """Read the tracks of a result file.
 
     Args:
         path: A file of any format in FORMATS.
         format: Its name; None: by suffix and content.
+        select: Category of people and video, for COCO-like files that have several.
 
     Returns:
         The header and one `Tracks` per frame, in order of time.
@@ -199,11 +217,16 @@ def read_tracks(path: str | Path, format: str | None = None) -> TrackFile:
         ...     print(tracks.frame_number, tracks.ids.tolist(), tracks.boxes.tolist())
         0 [7] [[10.0, 20.0, 40.0, 60.0]]
     """
-    return to_track_file(read_people(Path(path), format))
+    return to_track_file(read_people(Path(path), format, select))
 
 
 def convert(
-    source: Path, target: Path, source_format: str | None = None, target_format: str | None = None
+    source: Path,
+    target: Path,
+    source_format: str | None = None,
+    target_format: str | None = None,
+    *,
+    select: Selection = ONLY,
 ) -> None:
     """Convert a result file to another format; docs/formats.md lists what each format keeps.
 
@@ -214,6 +237,7 @@ def convert(
         target: The file to write.
         source_format: A name of FORMATS; None: by suffix and content.
         target_format: A name of FORMATS; None: by suffix.
+        select: Category of people and video of the source, for COCO-like files that have several.
 
     Raises:
         InputError: The source cannot be read.
@@ -231,7 +255,7 @@ def convert(
     """
     if source.resolve() == target.resolve():
         raise UserError(f"Source and target are the same file, {source}. Choose another target.")
-    tracks = read_tracks(source, source_format)
+    tracks = read_tracks(source, source_format, select=select)
     with open_writer(target, tracks.header, target_format) as writer:
         for frame in tracks.frames:
             writer.write(frame)

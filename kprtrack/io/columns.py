@@ -9,14 +9,14 @@ import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.columns import NONE_ID
+from kprtrack.core.files.numbers import LARGEST, LARGEST_ID, MOST_PEOPLE
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.header import POSETRACK_SKELETON, RunHeader, TrackFile
 
 KEYPOINT_NUMBERS = 3 * len(KEYPOINTS)
-NO_ID = -1
+NO_ID = NONE_ID
 MOST_PARTS = 1000  # no model has more body parts; a damaged file may have any number
-LAST_FRAME = 2**53  # exact in every format
-LARGEST = 1e9  # pixels or score; a larger number is an error
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def to_track_file(file: PeopleFile) -> TrackFile:
         file,
         people.ids < 1,
         "no track id",
-        "Tracks need ids from 1 on; for boxes without them use --detections.",
+        "Tracks need ids from 1 on; boxes without them are input of `kprtrack track --detector file`.",
     )
     _validate_unique_ids(file)
     starts = np.searchsorted(people.frame, file.frame_numbers, side="left")
@@ -121,7 +121,15 @@ def to_track_file(file: PeopleFile) -> TrackFile:
 
 
 def validate_numbers(file: PeopleFile) -> None:
-    """Raises: InputError for the first box, keypoint or score that is not finite."""
+    """Validate what all formats have in common.
+
+    Args:
+        file: The people of a file.
+
+    Raises:
+        InputError: A box, keypoint, score, distance or time is not finite or too large, a track ID is too
+            large, or a frame has more than MOST_PEOPLE people.
+    """
     people = file.people
     flat = people.keypoints.reshape(len(people), KEYPOINT_NUMBERS)
     scalars = np.stack([people.scores, people.distances, people.margins])
@@ -130,6 +138,33 @@ def validate_numbers(file: PeopleFile) -> None:
     reject(file, bad_point, "a keypoint that is not finite", "Write unknown keypoints as 0, 0, 0.")
     bad_scalar = (np.abs(scalars) >= LARGEST).any(axis=0)
     reject(file, bad_scalar, "a score or distance that is not finite", "Scores are between 0 and 1.")
+    too_large = people.ids > LARGEST_ID
+    reject(file, too_large, "a track id above 2^53", "Number the tracks from 1 on.")
+    for frame in np.flatnonzero(np.abs(file.times) >= LARGEST)[:1]:
+        raise InputError(
+            f"{file.path}, frame {file.frame_numbers[frame]}: time {file.times[frame]:g} is not a number of"
+            " seconds. Leave unknown times out."
+        )
+    validate_crowds(people.frame, file.path)
+
+
+def validate_crowds(frames: np.ndarray, path: Path, first: int = 0) -> None:
+    """Validate that no frame has more than MOST_PEOPLE people, all of whom are compared with each other.
+
+    Args:
+        frames: [N] int64, the frame number of each person, in order.
+        path: The file, for messages.
+        first: Number of the first frame in the file.
+
+    Raises:
+        InputError: A frame has more.
+    """
+    numbers, counts = np.unique(frames, return_counts=True)
+    for row in np.flatnonzero(counts > MOST_PEOPLE)[:1]:
+        raise InputError(
+            f"{path}, frame {numbers[row] + first}: {counts[row]} people; at most {MOST_PEOPLE} in a frame"
+            " are read. Remove boxes of low score."
+        )
 
 
 def reject(file: PeopleFile, bad: np.ndarray, what: str, advice: str) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.io.columns import KEYPOINT_NUMBERS, LAST_FRAME, MOST_PARTS, NO_ID, People, PeopleFile
+from kprtrack.io.columns import KEYPOINT_NUMBERS, MOST_PARTS, NO_ID, People, PeopleFile
 from kprtrack.io.header import (
     COCO_SKELETON,
     POSETRACK_SKELETON,

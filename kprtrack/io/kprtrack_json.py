@@ -8,10 +8,10 @@ import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.numbers import LAST_FRAME, whole_number
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.columns import (
     KEYPOINT_NUMBERS,
-    LAST_FRAME,
     MOST_PARTS,
     NO_ID,
     People,
@@ -134,8 +134,8 @@ class _Columns:
 
     def add_frame(self, index: int, frame: object) -> None:
         """Add one frame record, the `index`-th of the file."""
-        number = frame.get("frame") if isinstance(frame, dict) else None
-        if not isinstance(frame, dict) or not _is_int(number) or not 0 <= number < LAST_FRAME:
+        number = whole_number(frame.get("frame")) if isinstance(frame, dict) else None
+        if not isinstance(frame, dict) or number is None or not 0 <= number < LAST_FRAME:
             raise InputError(f'{self.path}, frame record {index}: it needs "frame", a number from 0 on.')
         if self.frame_numbers and number <= self.frame_numbers[-1]:
             raise InputError(
@@ -183,9 +183,9 @@ class _Columns:
     def _add_person(self, number: int, person: object, place: str) -> None:
         if not isinstance(person, dict):
             raise InputError(f"{place}: must be an object, not {person!r:.40}.")
-        track_id = person.get("track_id", NO_ID)
-        if not _is_int(track_id) or abs(track_id) >= 2**63:
-            raise InputError(f'{place}: "track_id" must be a whole number, not {track_id!r:.40}.')
+        track_id = whole_number(person.get("track_id", NO_ID))
+        if track_id is None or abs(track_id) >= 2**63:
+            raise InputError(f'{place}: "track_id" must be a whole number, not {person["track_id"]!r:.40}.')
         reid = person.get("reid") or {}
         if not isinstance(reid, dict):
             raise InputError(f'{place}: "reid" must be an object, not {reid!r:.40}.')

@@ -7,7 +7,8 @@ import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
-from kprtrack.io.columns import LAST_FRAME, PeopleFile, ids_from_one, people_columns
+from kprtrack.core.files.numbers import LAST_FRAME
+from kprtrack.io.columns import PeopleFile, ids_from_one, people_columns
 from kprtrack.io.header import RunHeader, TracksWriter
 from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size
 
@@ -79,7 +80,7 @@ def read_mot_rows(path: Path) -> MotRows:
     order = np.argsort(cells[:, 0], kind="stable")
     cells, lines = cells[order], lines[order]
     numbers = cells[:, :2]
-    whole = (np.abs(numbers) < LAST_FRAME).all(axis=1) & (numbers == np.floor(numbers)).all(axis=1)
+    whole = (np.abs(numbers) <= LAST_FRAME).all(axis=1) & (numbers == np.floor(numbers)).all(axis=1)
     for row in np.flatnonzero(~whole | (numbers[:, 0] < 1))[:1]:
         frame, track_id = numbers[row]
         if frame == 0:

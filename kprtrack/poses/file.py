@@ -10,8 +10,7 @@ from kprtrack.core.assignment import assign
 from kprtrack.core.datatypes import Detections, Frame, Poses, empty_poses
 from kprtrack.core.errors import InputError
 from kprtrack.core.geometry import iou
-from kprtrack.detectors.file import FileConfig, best_first, checked_people
-from kprtrack.io import read_people
+from kprtrack.detectors.file import FileConfig, best_first, checked_people, read_file, validate_frame_sizes
 from kprtrack.io.columns import PeopleFile, coco_keypoints, reject
 from kprtrack.pipeline import PoseEstimator
 
@@ -35,7 +34,7 @@ class FilePose(PoseEstimator):
         Raises:
             InputError: A keypoint or box is not valid, or there are no keypoints.
         """
-        file = read_people(weights, config.format)
+        file = read_file(weights, config, "pose")
         if len(file.people) and not file.has_keypoints:
             raise InputError(f"{weights} has no keypoints. Use a file with poses, or choose a pose network.")
         file = checked_people(_with_boxes(file))
@@ -50,9 +49,15 @@ class FilePose(PoseEstimator):
         self.keypoints = keypoints[order].astype(np.float32)  # [N, 17, 3] x y confidence, pixels
         self.boxes = file.people.boxes[order].astype(np.float32)  # [N, 4]
         self._frames = file.people.frame[order].copy()  # [N] int64, ascending
+        self._file = file
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
-        """Return the poses of each frame, row i for box i; zeros without a stored box of IoU 0.5 or more."""
+        """Return the poses of each frame, row i for box i; zeros without a stored box of IoU 0.5 or more.
+
+        Raises:
+            InputError: The file is of a video of another size.
+        """
+        validate_frame_sizes(self._file, frames)
         return [
             self._match(frame.number, found.boxes) for frame, found in zip(frames, detections, strict=True)
         ]

@@ -12,10 +12,13 @@ from typing import Literal
 
 import numpy as np
 
-from kprtrack.core.coco_file import Annotations, Entry, ignore_regions, read_coco
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.coco import ignore_regions, image_size, read_coco
+from kprtrack.core.files.columns import Annotations, Entry
+from kprtrack.core.files.selection import Selection
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.io.header import COCO_SKELETON, skeleton_from_names
+from kprtrack.io.annotations import skeleton_of
+from kprtrack.io.header import COCO_SKELETON
 
 Skeleton = Literal["coco", "posetrack"]
 
@@ -38,14 +41,20 @@ class LabelledImage:
 
 
 def read_annotations(
-    annotations: str | Path, images_root: str | Path | None = None
+    annotations: str | Path, images_root: str | Path | None = None, category: str | None = None
 ) -> tuple[LabelledImage, ...]:
     """Read the images of a JSON file, or of all JSON files of a folder, in their order.
 
+    Images with `is_labeled: false` (PoseTrack21) are left out, as are other categories than people.
+
     Args:
+        annotations: The file or folder.
         images_root: Folder that image names are relative to; None: the folder of the JSON file or one of
-            those around it, as PoseTrack21 needs. Images with `is_labeled: false` (PoseTrack21) are left out,
-            as are other categories than people.
+            those around it, as PoseTrack21 needs.
+        category: Category of people, for files that have several; None: "person", or the only one.
+
+    Returns:
+        The images with their people.
 
     Raises:
         InputError: A field is wrong or an image is missing; the message names file and field.
@@ -55,7 +64,8 @@ def read_annotations(
     if not files:
         raise InputError(f"{path} holds no json file. Name a file of annotations, or a folder of them.")
     folder = path if path.is_dir() else path.parent
-    named = [image for file in files for image in _read_file(file)]
+    select = Selection(category, option="{}=NAME beside annotations")
+    named = [image for file in files for image in _read_file(file, select)]
     if not named:
         raise InputError(f"{path}: no image is labelled (is_labeled is false for all).")
     around = [folder, *folder.parents[:2]] if images_root is None else [Path(images_root).expanduser()]
@@ -70,14 +80,11 @@ def read_annotations(
     return tuple(image if image.width else _measured(image) for image in found)
 
 
-def _read_file(path: Path) -> list[LabelledImage]:
+def _read_file(path: Path, select: Selection) -> list[LabelledImage]:
     """The images of one file; their paths are still without the folder."""
     file = read_coco(path)
-    names = file.person_keypoints()
-    skeleton: Skeleton = (
-        "coco" if names is None or skeleton_from_names(names, path) == COCO_SKELETON else "posetrack"
-    )
-    annotations = file.people().by_image()
+    skeleton: Skeleton = "coco" if skeleton_of(file, select) == COCO_SKELETON else "posetrack"
+    annotations = file.people(select).by_image()
     crowd = np.array([bool(entry.get("iscrowd")) for entry in annotations.entries], bool)
     people, crowds = annotations.at(~crowd), annotations.at(crowd)
     boxes, scores, keypoints, keypoint_scores = _columns(people)
@@ -121,11 +128,7 @@ def _name_and_size(image: Entry, place: str) -> tuple[Path, int, int]:
     name = image.get("file_name")
     if not isinstance(name, str) or not name:
         raise InputError(f"{place}: file_name is {name!r:.40}, no file name.")
-    sides = [image.get(side, 0) for side in ("width", "height")]  # PoseTrack21 has none
-    for side, pixels in zip(("width", "height"), sides, strict=True):
-        if not isinstance(pixels, int) or pixels < 0:
-            raise InputError(f"{place} ({name}): {side} is {pixels!r:.40}, no number of pixels.")
-    return Path(name), *sides
+    return Path(name), *(image_size(image, f"{place} ({name})") or (0, 0))  # PoseTrack21 has no size
 
 
 def _regions(image: Entry, path: Path) -> list[np.ndarray]:

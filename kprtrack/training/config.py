@@ -19,6 +19,7 @@ class Source:
 
     annotations: str = ""  # a json file, or PoseTrack21's folder of them
     images: str | None = None  # the folder that image names are relative to; None: the annotations' folder
+    category: str | None = None  # of people, in files of several; None: person, or the only one
     share: float = 1.0  # how often an epoch uses each image; 0.5: another half of them in every epoch
 
     def __post_init__(self) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.core.coco_file import load_json
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.json_file import load_json
 from kprtrack.core.skeleton import KEYPOINTS
 from reid.datasets.layout import validate_empty
 from reid.datasets.posetrack_people import (

@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 
 from kprtrack.core.atomic_file import write_file
-from kprtrack.core.coco_file import load_json
 from kprtrack.core.errors import InputError, OutputError, UserError
+from kprtrack.core.files.json_file import load_json
 from reid.crop import Crop, zero_outside
 from reid.datasets.crops import read_crop, read_fields
 from reid.datasets.keypoint_files import keypoints_json

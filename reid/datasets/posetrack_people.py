@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.core.coco_file import Annotations, Entry, read_coco
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.coco import read_coco
+from kprtrack.core.files.columns import Annotations, Entry
+from kprtrack.core.files.selection import POSETRACK
 from kprtrack.core.skeleton import KEYPOINTS
 
 _LEAST_VISIBLE, _LEAST_PX = 0.3, 10  # of a crop to train on
@@ -60,7 +62,8 @@ def read_people(root: Path, split: str) -> list[Person]:
 def _read_file(path: Path) -> list[Person]:
     file = read_coco(path)
     labelled = np.array([bool(image.get("is_labeled", True)) for image in file.images])
-    people = _by_frame(file.annotations.at(labelled[file.annotations.images]))
+    found_people = file.people(POSETRACK)
+    people = _by_frame(found_people.at(labelled[found_people.images]))
     names = [_file_name(image, f"{path}, image {index}") for index, image in enumerate(file.images)]
     ids, identities, boxes = people.whole("id"), people.whole("person_id"), people.boxes()
     poses = people.numbers("keypoints", 3 * len(KEYPOINTS), default=0.0).reshape(-1, len(KEYPOINTS), 3)

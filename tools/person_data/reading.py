@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kprtrack.core.coco_file import load_json
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.json_file import load_json
 from person_data.teachers import Teachers
 from reid.datasets.crops import read_image
 

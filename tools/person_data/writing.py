@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from kprtrack.core.atomic_file import write_file
-from kprtrack.core.coco_file import load_json
+from kprtrack.core.files.json_file import load_json
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS
 from person_data.labels import ImageRecord, Person, fitted
 

@@ -186,4 +186,4 @@ def _new_network(config: DetectorTrainConfig, init: str | None) -> Yolox:
 
 
 def _read(source: Source) -> tuple[LabelledImage, ...]:
-    return read_annotations(source.annotations, source.images)
+    return read_annotations(source.annotations, source.images, source.category)

@@ -119,7 +119,7 @@ def labelled_people(source: Source, skeleton: Skeleton, labels: PoseLabels) -> l
         raise UserError("A source of data has no annotations. Name a json file: data.train=FILE.")
     found = [
         person
-        for image in read_annotations(source.annotations, source.images)
+        for image in read_annotations(source.annotations, source.images, source.category)
         for person in _people(image, skeleton, labels)
     ]
     if not found:

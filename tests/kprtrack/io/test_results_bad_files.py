@@ -118,7 +118,7 @@ def test_json_that_cannot_be_tracks_is_rejected(tmp_path: Path, data: object, me
         ("t.txt", "2,1,10,20,30,40\n1,1,10,20,-30,40\n", "line 2: a negative width"),
         ("t.txt", "1,1,10,20,30,nan\n", "line 1: a box that is missing or not finite"),
         ("t.txt", "1,7,1,2,3,4\n1,7,1,2,3,4\n", "line 2: track id 7 occurs twice in frame 0"),
-        ("t.txt", "1,-1,1,2,3,4\n", "no track id .*--detections"),
+        ("t.txt", "1,-1,1,2,3,4\n", "no track id .*--detector file"),
         ("t.parquet", "not parquet", "Cannot read"),
         ("t.json.part", "{}", "unfinished file"),
     ],

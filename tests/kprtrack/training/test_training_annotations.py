@@ -106,7 +106,7 @@ def test_a_folder_of_posetrack21_is_read_with_its_regions(tmp_path: Path) -> Non
         ),
         (
             {"categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]},
-            "called 'person', but cat, dog",
+            "called person: cat, dog. Choose one with category=NAME beside annotations",
         ),
         (
             {"categories": [{"id": 1, "name": "person", "keypoints": ["toe"]}]},

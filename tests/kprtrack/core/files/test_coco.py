@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kprtrack.core.coco_file import load_json, read_coco
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.coco import read_coco
+from kprtrack.core.files.json_file import load_json
 
 IMAGES = [{"id": 7}, {"id": "b"}]
 
@@ -25,7 +26,7 @@ def test_columns_follow_the_annotations_and_images(tmp_path: Path) -> None:
     assert annotations.images.tolist() == [1, 0]
     assert annotations.boxes().tolist() == [[1, 2, 3, 4], [5, 6, 7, 8.5]]
     assert annotations.scalars("score", default=1).tolist() == [0.5, 1]
-    assert annotations.whole("track_id", default=-1).tolist() == [3, -1]
+    assert annotations.track_ids().tolist() == [3, -1]
     assert annotations.by_image().indices.tolist() == [1, 0]
 
 
@@ -33,22 +34,6 @@ def test_a_missing_list_is_the_default_and_an_empty_file_has_empty_columns(tmp_p
     annotations = read_coco(write(tmp_path, {"image_id": 7, "bbox": None})).annotations
     assert np.isnan(annotations.numbers("bbox", 4, default=np.nan)).all()
     assert read_coco(write(tmp_path)).annotations.numbers("bbox", 4).shape == (0, 4)
-
-
-@pytest.mark.parametrize(
-    ("categories", "people"),
-    [
-        ([], [0, 1]),
-        ([{"id": 1, "name": "dog"}, {"id": 2, "name": "person"}], [1]),
-        ([{"id": 1, "name": "player"}], [0]),
-    ],
-)
-def test_people_are_the_category_person_or_the_only_one(
-    tmp_path: Path, categories: list[dict[str, object]], people: list[int]
-) -> None:
-    annotations = [{"image_id": 7, "category_id": number} for number in (1, 2)]
-    file = read_coco(write(tmp_path, *annotations, categories=categories))
-    assert file.people().indices.tolist() == people
 
 
 def test_the_place_of_an_error_is_index_id_frame_and_track(tmp_path: Path) -> None:
