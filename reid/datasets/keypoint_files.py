@@ -3,6 +3,7 @@
 Source: docs/reference/kpr.md 2.6 and 5.2.
 """
 
+import codecs
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def keypoints_json(keypoints: np.ndarray) -> bytes:
 
 def _load(path: Path) -> list[dict]:
     try:
-        found = orjson.loads(path.read_bytes())
+        found = orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except FileNotFoundError as error:
         raise InputError(f"There is no keypoint file {path}. {_HOW_TO_GET}") from error
     except OSError as error:
