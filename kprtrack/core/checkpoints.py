@@ -1,6 +1,7 @@
 """Reads the tensors and plain values of any checkpoint file as numpy arrays; no file can run code."""
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,30 @@ from kprtrack.core.safe_unpickle import (
 
 _PICKLE_MAGIC = b"\x80"
 _LONGEST_HEADER = 100_000_000  # bytes of a safetensors file, as its own readers have it
-_WRAPPERS = ("state_dict", "teacher", "model")
+# Where training programs put the weights, the first that has any counts. Averages come last: programs that
+# write both (mmdet, mmengine) have put the averages into state_dict when they write.
+_WRAPPERS = (
+    *("state_dict", "model_state_dict", "teacher", "model", "net", "network"),
+    *("ema_state_dict", "state_dict_ema", "model_ema", "ema"),
+)
 _TRAINING_STATE = frozenset(
     ("optimizer", "scheduler", "lr_scheduler", "scaler", "amp")
 )  # large, and of no use here
 _MAX_DEPTH = 50
+# What wrappers of torch put into the names of the tensors within them.
+_COMPILED = "_orig_mod."  # torch.compile, anywhere in a name
+_PARALLEL = "module."  # DataParallel, DistributedDataParallel and averages, in front
+# Modules of trackers and training programs that hold the whole network, if all tensors are in one of them.
+_ROOTS = ("detector.", "model.", "net.", "network.")
+_NOT_WEIGHTS = ("data_preprocessor.",)  # mean and deviation of mmdet's and mmpose's images
+_COUNTERS = ("n_averaged", "steps")  # of averages, beside the network in a wrapper
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """The contents of a file of weights."""
 
-    # Names without DataParallel's "module."; bfloat16 as float32. Arrays may share memory.
+    # Names as the network itself has them, see `network_names`; bfloat16 as float32. Arrays may share memory.
     tensors: dict[str, np.ndarray]
     meta: dict[str, Any]  # every other value, as plain Python: nested dict, list, number, string
 
@@ -41,7 +54,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a .safetensors file or anything torch.save wrote (.pth, .ckpt), by content, not by suffix.
 
     Args:
-        path: The file; weights may be under state_dict, teacher, model or at the root.
+        path: The file; weights may be at the root or under one of the names that training programs use:
+            state_dict, model_state_dict, teacher, model, net, ...
 
     Returns:
         Tensors and other values.
@@ -117,7 +131,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
         raise WeightsError(
             f"{path} has numbers of the types {found}, one of which cannot be read. Convert it to F32."
         ) from error
-    return Checkpoint(tensors, meta)
+    return Checkpoint(network_names(tensors, path), meta)
 
 
 def _read_bfloat16(path: Path, name: str) -> np.ndarray:
@@ -134,22 +148,82 @@ def _read_bfloat16(path: Path, name: str) -> np.ndarray:
 def _unwrap(content: object, path: Path) -> Checkpoint:
     if not isinstance(content, dict):
         raise WeightsError(f"{path} holds a {type(content).__name__}, not a dictionary of tensors.")
-    inner = next((name for name in _WRAPPERS if _has_tensors(content.get(name))), None)
-    tensors = content[inner] if inner else content
-    if not _has_tensors(tensors):
+    tensors = _find_tensors(content)
+    if tensors is None:
         raise WeightsError(f"{path} holds no tensors; its entries are {_some(content)}.")
-    skip = {inner, *_TRAINING_STATE}
+    skip = {*_WRAPPERS, *_TRAINING_STATE}
     meta = {
         str(name): plain(value)
         for name, value in content.items()
         if name not in skip and not isinstance(value, np.ndarray)
     }
-    named = {
-        str(name).removeprefix("module."): value
-        for name, value in tensors.items()
-        if isinstance(value, np.ndarray)
+    arrays = {str(name): value for name, value in tensors.items() if isinstance(value, np.ndarray)}
+    return Checkpoint(network_names(arrays, path), meta)
+
+
+def _find_tensors(content: dict[Any, Any], depth: int = 0) -> dict[Any, Any] | None:
+    """The dict of tensors in a file: under a known name, at the root, or one level further down."""
+    wrapped = [content[name] for name in _WRAPPERS if isinstance(content.get(name), dict)]
+    for candidate in (*wrapped, content):
+        if _has_tensors(candidate):
+            return candidate
+    inner = (_find_tensors(each, depth + 1) for each in wrapped if depth < 1)
+    return next((found for found in inner if found is not None), None)
+
+
+def network_names(tensors: Mapping[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
+    """Name tensors as the network itself does, without what training programs add.
+
+    Removed are the prefixes of DataParallel (`module.`), torch.compile (`_orig_mod.`) and of modules that
+    hold the whole network (`detector.`, `model.`, `net.`, `network.`); left out are mmdet 2's averages
+    (`ema_backbone_conv_weight`, a copy of `backbone.conv.weight`), counters of averages, and the mean and
+    deviation of images (`data_preprocessor.`).
+
+    Args:
+        tensors: Tensors by their names in the file.
+        path: The file, for messages.
+
+    Returns:
+        The tensors of the network.
+
+    Raises:
+        WeightsError: Two tensors have the same name then.
+
+    Examples:
+        >>> list(network_names({"module._orig_mod.stem.weight": np.zeros(1)}, Path("w.pth")))
+        ['stem.weight']
+    """
+    wrapped = [name for name in tensors if name.startswith(_PARALLEL)]
+    names = {name: _unwrapped(name) for name in tensors}
+    averages = {"ema_" + name.replace(".", "_") for name in names.values()}
+    kept = {
+        name: short
+        for name, short in names.items()
+        if short not in averages
+        and not short.startswith(_NOT_WEIGHTS)
+        and not (short in _COUNTERS and len(wrapped) >= len(tensors) - len(_COUNTERS))
     }
-    return Checkpoint(named, meta)
+    while root := next((each for each in _ROOTS if _all_in(kept.values(), each)), None):
+        kept = {name: _unwrapped(short.removeprefix(root)) for name, short in kept.items()}
+        kept = {name: short for name, short in kept.items() if not short.startswith(_NOT_WEIGHTS)}
+    found = {short: tensors[name] for name, short in kept.items()}
+    if len(found) < len(kept):
+        twice = next(short for short in found if list(kept.values()).count(short) > 1)
+        raise WeightsError(
+            f"{path} holds the tensor '{twice}' twice, in different wrappers. Save one of them."
+        )
+    return found
+
+
+def _unwrapped(name: str) -> str:
+    name = name.replace(_COMPILED, "")
+    while name.startswith(_PARALLEL):
+        name = name.removeprefix(_PARALLEL)
+    return name
+
+
+def _all_in(names: Collection[str], root: str) -> bool:
+    return bool(names) and all(name.startswith(root) for name in names)
 
 
 def _has_tensors(value: object) -> bool:

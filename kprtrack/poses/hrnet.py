@@ -151,11 +151,10 @@ def load_hrnet_weights(network: Hrnet, width: int, weights: Path) -> None:
 
 
 def _renamed(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Rename keypoint_head of mmpose 0.x; drop the image mean and std that mmpose 1.x may store."""
+    """Rename keypoint_head of mmpose 0.x."""
     return {
         "head." + name.removeprefix("keypoint_head.") if name.startswith("keypoint_head.") else name: tensor
         for name, tensor in tensors.items()
-        if not name.startswith("data_preprocessor.")
     }
 
 

@@ -158,7 +158,7 @@ def _build(settings: Any, weights: Path) -> Any:
     except RuntimeError as error:  # a tensor of another size
         raise WeightsError(f"{weights} is not for this mmpose model: {error}") from error
     missing = [name for name in report.missing_keys if not name.startswith("data_preprocessor.")]
-    unexpected = [name for name in report.unexpected_keys if not name.startswith("data_preprocessor.")]
+    unexpected = report.unexpected_keys
     if missing or unexpected:
         raise WeightsError(
             f"{weights} is not for this mmpose model: {len(missing)} tensors are missing, {len(unexpected)} "

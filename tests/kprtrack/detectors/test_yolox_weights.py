@@ -48,6 +48,15 @@ def by_published_rules(name: str) -> str:
     return name
 
 
+def with_averages(tensors: dict) -> dict:
+    """As mmdet 2 saves every training with averages: a copy of each tensor beside it, dots as underscores."""
+    return tensors | {f"ema_{name.replace('.', '_')}": one + 1 for name, one in tensors.items()}
+
+
+def v3() -> torch.Tensor:
+    return torch.zeros(3, 1, 1)
+
+
 @pytest.fixture(scope="module")
 def tensors():
     with torch.device("meta"):
@@ -73,9 +82,13 @@ def test_every_mmdet_name_becomes_the_published_name(size):
         lambda t: {"model": t, "start_epoch": 300, "optimizer": {"state": {}}},
         lambda t: {"model": {f"module.{k}": v for k, v in t.items()}},
         lambda t: {"state_dict": {mmdet_name(k): v for k, v in t.items()}, "meta": {"epoch": 300}},
+        lambda t: {"state_dict": with_averages({mmdet_name(k): v for k, v in t.items()})},
+        lambda t: {"state_dict": {f"detector.{mmdet_name(k)}": v for k, v in t.items()}},
+        lambda t: {"state_dict": {mmdet_name(k): v for k, v in t.items()} | {"data_preprocessor.mean": v3()}},
+        lambda t: {"model_state_dict": {f"module._orig_mod.{k}": v for k, v in t.items()}},
         lambda t: t,
     ],
-    ids=["megvii", "several-gpus", "mmdet", "bare"],
+    ids=["megvii", "several-gpus", "mmdet", "mmdet-2", "mmtrack", "mmdet-3", "compiled", "bare"],
 )
 def test_published_files_give_the_same_network(wrap, tensors, tmp_path):
     torch.save(wrap(tensors), tmp_path / "yolox.pth.tar")
