@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from kprtrack.pipeline import Tracker as Tracker
     from kprtrack.pipeline import observe as observe
     from kprtrack.pipeline import track as track
-    from kprtrack.run import Clip as Clip
     from kprtrack.run import Summary as Summary
     from kprtrack.run import draw_video as draw_video
     from kprtrack.run import observe_video as observe_video
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
     from kprtrack.trackers.bytetrack import ByteTrackConfig as ByteTrackConfig
     from kprtrack.trackers.kpr import KprTracker as KprTracker
     from kprtrack.trackers.kpr_config import KprTrackerConfig as KprTrackerConfig
+    from kprtrack.video.clip import Clip as Clip
     from kprtrack.video.draw import draw_tracks as draw_tracks
     from kprtrack.video.source import open_source as open_source
 
@@ -70,7 +70,7 @@ _MODULES = {
     "Appearance": "kprtrack.core.appearance",
     "ByteTrack": "kprtrack.trackers.bytetrack",
     "ByteTrackConfig": "kprtrack.trackers.bytetrack",
-    "Clip": "kprtrack.run",
+    "Clip": "kprtrack.video.clip",
     "ComponentConfig": "kprtrack.config",
     "ComputeConfig": "kprtrack.inference.devices",
     "Detections": "kprtrack.core.datatypes",

@@ -1,15 +1,15 @@
 """Runs on one video: from its frames to result files, which are valid even after an interrupt or an error."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
-from kprtrack.core.datatypes import Observation, Tracks
+from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Observation, Tracks
 from kprtrack.core.errors import UserError
 from kprtrack.core.progress import Progress
 from kprtrack.core.signals import DeferredInterrupts
@@ -26,39 +26,9 @@ from kprtrack.io import (
 )
 from kprtrack.pipeline import Networks, Tracker, observe, track
 from kprtrack.video.annotated import AnnotatedVideoWriter
+from kprtrack.video.clip import Clip
 from kprtrack.video.inputs import TruncatedVideo, VideoInfo
-from kprtrack.video.source import Source, open_source
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A span of a source.
-
-    Args:
-        source: Video file, folder or pattern of images, camera number, URL or "-" (standard input).
-        start_s: Seconds from the first frame.
-        end_s: Seconds from the first frame; a frame exactly at it is left out.
-        stride: 3 takes every third frame from the start on.
-
-    Examples:
-        >>> with Clip("video.mp4", start_s=0.5, stride=2).open() as video:
-        ...     [frame.number for frame in video]
-        [5, 7, 9, 11]
-    """
-
-    source: str | int | Path
-    start_s: float | None = None
-    end_s: float | None = None
-    stride: int = 1
-
-    def open(self) -> Source:
-        """Open the source.
-
-        Raises:
-            InputError: The source cannot be read.
-            UserError: The span is empty or negative.
-        """
-        return open_source(self.source, start_s=self.start_s, end_s=self.end_s, stride=self.stride)
+from kprtrack.video.source import Source
 
 
 @dataclass
@@ -73,6 +43,7 @@ class Summary:
         ids: IDs of all tracks.
         seconds: Duration of the run.
         stopped: What ended the run before the video did: KeyboardInterrupt or InputError.
+        losses: Frames that are damaged, and frames of a live source that were dropped.
 
     Examples:
         >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
@@ -87,6 +58,21 @@ class Summary:
     ids: set[int] = field(default_factory=set)
     seconds: float = 0.0
     stopped: BaseException | None = None
+    losses: FrameLosses = NO_LOSSES
+
+    @property
+    def complete(self) -> bool:
+        """Whether all frames of the video are there and none is damaged."""
+        return self.stopped is None and not self.losses.damaged_frames
+
+    @property
+    def note(self) -> str | None:
+        """Why the run is not complete."""
+        if isinstance(self.stopped, KeyboardInterrupt):
+            return "interrupted"
+        if self.stopped is not None:
+            return str(self.stopped)
+        return None if self.complete else f"{len(self.losses.damaged_frames)} frames are damaged"
 
     def count(self, observation: Observation) -> None:
         """Add one frame."""
@@ -151,7 +137,9 @@ def track_video(
         outputs = _Outputs(Summary(paths[0]), writer, annotated)
         frames = annotated.keep(video) if annotated else video
         observations = observe(frames, networks, config.frames_at_once)
-        _track_and_write(_with_progress(observations, video, quiet), tracker, outputs)
+        _track_and_write(
+            _with_progress(observations, video, quiet), tracker, outputs, losses=lambda: video.losses
+        )
     return outputs.summary
 
 
@@ -196,7 +184,8 @@ def observe_video(
             with _early_end(summary):
                 for observation in _counted(interrupts.allow(observations), summary):
                     writer.write(observation)
-            writer.close(summary.stopped is None, _reason(summary.stopped))
+            summary.losses = video.losses
+            writer.close(summary.complete, summary.note, summary.losses)
     return summary
 
 
@@ -230,9 +219,10 @@ def track_observations(
     fps = float(str(header.video.get("fps", 0.0))) / float(str(header.config.get("stride", 1)))
     tracker, summary = build_tracker(config.tracker, fps), Summary(Path(out))
     settings = {**header.config, "tracker": asdict(config.tracker)}
-    header = RunHeader(header.video, header.models, settings, header.skeleton)
+    header = replace(header, config=settings)
     with open_writer(Path(out), header, format) as writer:
-        _track_and_write(observations, tracker, _Outputs(summary, writer))
+        losses = header.losses
+        _track_and_write(observations, tracker, _Outputs(summary, writer), losses=lambda: losses)
     return summary
 
 
@@ -271,6 +261,7 @@ def draw_video(
             annotated.draw(frame, by_frame.get(frame.number))
             summary.frames += 1
             progress.advance()
+    summary.losses = video.losses
     return summary
 
 
@@ -317,16 +308,26 @@ class _Outputs:
     def close(self) -> None:
         """End the result file, which stores whether all frames are there."""
         if self.writer:
-            self.writer.close(self.summary.stopped is None, _reason(self.summary.stopped))
+            self.writer.close(self.summary.complete, self.summary.note, self.summary.losses)
 
 
-def _track_and_write(observations: Iterable[Observation], tracker: Tracker, outputs: _Outputs) -> None:
-    """Track and write; all frames observed before an interrupt or an error are written, too."""
+def _track_and_write(
+    observations: Iterable[Observation],
+    tracker: Tracker,
+    outputs: _Outputs,
+    *,
+    losses: Callable[[], FrameLosses],
+) -> None:
+    """Track and write; all frames observed before an interrupt or an error are written, too.
+
+    `losses` returns the damaged and dropped frames and is called after the last observation.
+    """
     with DeferredInterrupts() as interrupts:
         counted = _counted(interrupts.allow(observations), outputs.summary)
         with _early_end(outputs.summary):
             for tracks in track(counted, tracker):
                 outputs.write(tracks)
+        outputs.summary.losses = losses()
         outputs.close()
 
 
@@ -349,9 +350,3 @@ def _validate_replacing(outs: list[Path], clip: Clip, config: TrackConfig) -> No
     for out in outs:
         if out.is_file() and any(file.is_file() and file.samefile(out) for file in files):
             raise UserError(f"{out} is read by this run: the result would replace it. Choose another name.")
-
-
-def _reason(stopped: BaseException | None) -> str | None:
-    if stopped is None:
-        return None
-    return "interrupted" if isinstance(stopped, KeyboardInterrupt) else str(stopped)

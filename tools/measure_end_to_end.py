@@ -44,7 +44,7 @@ def _measure(options: argparse.Namespace, folder: Path) -> None:
 
     from kprtrack import TrackConfig, build_networks, read_tracks, track_video
     from kprtrack.config import override
-    from kprtrack.run import Clip
+    from kprtrack.video.clip import Clip
 
     clip = Clip(options.video or _drawn(options, folder), end_s=options.seconds)
     out = folder / "tracks.json"

@@ -24,7 +24,8 @@ from kprtrack.io import (
 )
 from kprtrack.pipeline import Networks, observe
 from kprtrack.poses.file import FilePose
-from kprtrack.run import Clip, run_header
+from kprtrack.run import run_header
+from kprtrack.video.clip import Clip
 from kprtrack.video.decoder import Span
 from kprtrack.video.images import ImageFiles
 from kprtrack.video.source import Source

@@ -100,6 +100,13 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--start", metavar="TIME", help="start at this time: seconds or hh:mm:ss")
     group.add_argument("--end", metavar="TIME", help="stop at this time: seconds or hh:mm:ss")
     group.add_argument("--stride", type=int, default=1, metavar="N", help="use every Nth frame (default 1)")
+    group.add_argument(
+        "--on-damage",
+        choices=("skip", "stop"),
+        default="skip",
+        help="after a damaged part of a video: skip (default) continues and lists the damaged frames,"
+        " stop ends there",
+    )
 
 
 def add_networks(parser: argparse.ArgumentParser) -> None:

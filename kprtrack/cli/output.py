@@ -64,8 +64,13 @@ def log_summary(summary: "Summary", found: str = "", *lines: str, quiet: bool) -
     if not quiet:
         speed = summary.frames / summary.seconds if summary.seconds else 0.0
         details = [_count(summary.frames, "frame"), found, f"{speed:.1f} frames/s"]
+        if summary.losses.dropped_frames:
+            details.append(f"{_count(summary.losses.dropped_frames, 'frame')} dropped")
         for line in (f"{summary.out}: {', '.join(filter(None, details))}", *lines):
             log(line)
+    if stopped is None and summary.losses.damaged_frames:
+        log(f"kprtrack: {_damage(summary)}")
+        return InputError.exit_code
     if stopped is None:
         return 0
     frames = _count(summary.frames, "frame")
@@ -75,6 +80,27 @@ def log_summary(summary: "Summary", found: str = "", *lines: str, quiet: bool) -
         return INTERRUPTED
     log(f"kprtrack: {stopped} {saved}.")
     return InputError.exit_code
+
+
+def _damage(summary: "Summary") -> str:
+    """One line on the damaged frames of a source that was read to its end."""
+    numbers = summary.losses.damaged_frames
+    return (
+        f"the video is damaged: {_count(len(numbers), 'frame')} ({ranges_text(numbers)}) could not be decoded"
+        f" or may show errors. {summary.out} holds {_count(summary.frames, 'frame')}."
+    )
+
+
+def ranges_text(numbers: Sequence[int], most: int = 8) -> str:
+    """Write ascending numbers as ranges, "3, 7-9", at most `most` of them."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    texts = [f"{first}-{last}" if last > first else f"{first}" for first, last in ranges[:most]]
+    return ", ".join(texts) + (", ..." if len(ranges) > most else "")
 
 
 def _prompts(summary: "Summary", config: TrackConfig) -> list[str]:

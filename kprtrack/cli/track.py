@@ -30,7 +30,8 @@ from kprtrack.video.inputs import expand_sources, parse_time, short_name
 
 if TYPE_CHECKING:
     from kprtrack.pipeline import Networks
-    from kprtrack.run import Clip, Summary
+    from kprtrack.run import Summary
+    from kprtrack.video.clip import Clip
 
 _RESULTS = ".json .jsonl .csv .parquet .txt (MOT), or - for JSON lines on standard output"
 _SEVERAL = "with several videos a folder; an existing file is replaced when the run ends"
@@ -178,13 +179,16 @@ def _run_each(
 
 
 def _clips(options: argparse.Namespace) -> list["Clip"]:
-    from kprtrack.run import Clip
+    from kprtrack.video.clip import Clip
 
     if not options.sources:
         raise UserError("Missing video: kprtrack VIDEO --out tracks.json.")
     start_s = parse_time(options.start) if options.start else None
     end_s = parse_time(options.end) if options.end else None
-    return [Clip(source, start_s, end_s, options.stride) for source in expand_sources(options.sources)]
+    return [
+        Clip(source, start_s, end_s, options.stride, options.on_damage)
+        for source in expand_sources(options.sources)
+    ]
 
 
 def _outputs(target: str, clips: Sequence["Clip"], suffix: str) -> list[Path]:

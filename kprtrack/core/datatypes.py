@@ -209,3 +209,26 @@ def empty_poses(count: int = 0) -> Poses:
         (2, 17, 3)
     """
     return Poses(np.zeros((count, len(KEYPOINTS), 3), np.float32))
+
+
+@dataclass(frozen=True)
+class FrameLosses:
+    """The frames that a source did not deliver as they were recorded; `bool` says whether there are any."""
+
+    damaged_frames: tuple[int, ...] = ()  # numbers of frames shown with errors, or not at all; ascending
+    dropped_frames: int = 0  # frames of a live source that came faster than they were used
+
+    def __bool__(self) -> bool:
+        return bool(self.damaged_frames or self.dropped_frames)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the keys that are not empty, for the header or the end of a file."""
+        values: dict[str, object] = {}
+        if self.damaged_frames:
+            values["damaged_frames"] = list(self.damaged_frames)
+        if self.dropped_frames:
+            values["dropped_frames"] = self.dropped_frames
+        return values
+
+
+NO_LOSSES = FrameLosses()

@@ -139,5 +139,5 @@ def _run(data: object, path: Path, frames: Frames) -> tuple[RunHeader, bool | No
     if not isinstance(info, dict) or not isinstance(info.get("run"), Mapping):
         size = dict(zip(("width", "height"), frames.size, strict=True)) if frames.size else {}
         return RunHeader(video=size), None
-    header = header_from_json(info["run"], path)
+    header = header_from_json(info["run"], path, info)
     return replace(header, skeleton=COCO_SKELETON), bool(info.get("complete"))

@@ -25,7 +25,7 @@ def open_coco(path: Path, header: RunHeader) -> TracksWriter:
 
     def footer(log: FrameLog, ending: Footer) -> bytes:
         images = [_image(log.numbers[i], log.times[i], header.video) for i in range(ending.kept)]
-        info = {"description": "people tracked by kprtrack", "complete": ending.complete, "note": ending.note}
+        info = {"description": "people tracked by kprtrack", **ending.to_json()}
         info["run"] = header_to_json(header)
         return b'\n],"images":' + compact_json(images) + b',"info":' + compact_json(info) + b"}\n"
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from kprtrack.core.datatypes import NO_LOSSES, FrameLosses
 from kprtrack.core.errors import OutputError
 from kprtrack.io.header import FrameWriter
-from kprtrack.io.text_writer import saved_message
+from kprtrack.io.text_writer import Footer, saved_message
 
 Frame = TypeVar("Frame")
 
@@ -19,7 +20,7 @@ class GroupFormat(Generic[Frame]):
     check: Callable[[Frame, int], int]  # frame, number of the last one -> its number; ValueError if invalid
     size: Callable[[Frame], int]  # bytes in memory
     write: Callable[[list[Frame]], None]  # OSError, before anything is written, if there is no room
-    end: Callable[[int, bool, str | None], None]  # frames written, complete, note
+    end: Callable[[Footer], None]
     discard: Callable[[], None]  # closes and removes the unfinished file
 
 
@@ -54,7 +55,7 @@ class GroupWriter(FrameWriter[Frame], Generic[Frame]):
         if full or len(self._group) == self._frames:
             self._write_group()
 
-    def close(self, complete: bool = True, note: str | None = None) -> None:
+    def close(self, complete: bool = True, note: str | None = None, losses: FrameLosses = NO_LOSSES) -> None:
         if self._closed:
             return
         if not complete and not self._written and not self._group:
@@ -63,7 +64,7 @@ class GroupWriter(FrameWriter[Frame], Generic[Frame]):
             return
         if self._group:
             self._write_group()
-        self._end(complete, note)
+        self._end(complete, note, losses)
 
     def _write_group(self) -> None:
         """Write the group; on a full disk as many of its frames as fit, then end the file."""
@@ -81,6 +82,6 @@ class GroupWriter(FrameWriter[Frame], Generic[Frame]):
             self._end(False, "the disk was full")
             raise OutputError(saved_message(self._path, self._written, failure)) from failure
 
-    def _end(self, complete: bool, note: str | None) -> None:
+    def _end(self, complete: bool, note: str | None, losses: FrameLosses = NO_LOSSES) -> None:
         self._closed = True
-        self._format.end(self._written, complete, note)
+        self._format.end(Footer(self._written, complete, note, losses))

@@ -10,7 +10,7 @@ from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
-from kprtrack.core.datatypes import Tracks
+from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.core.renamed import METADATA, SETTINGS
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS, POSETRACK_KEYPOINTS
@@ -42,6 +42,7 @@ class RunHeader:
         models: By role: name, file, sha256, options.
         config: All settings of the run.
         skeleton: Names of the keypoints and their limbs.
+        losses: Damaged and dropped frames.
 
     Examples:
         >>> RunHeader(video={"path": "video.mp4"}).skeleton.names[0]
@@ -53,6 +54,7 @@ class RunHeader:
     models: Mapping[str, object] = field(default_factory=dict)  # role -> {name, file, sha256}
     config: Mapping[str, object] = field(default_factory=dict)  # all settings of the run
     skeleton: Skeleton = COCO_SKELETON
+    losses: FrameLosses = NO_LOSSES
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class FrameWriter(Protocol[Item]):
             OutputError: The disk is full; the frames that fit are saved and the file is closed.
         """
 
-    def close(self, complete: bool = True, note: str | None = None) -> None:
+    def close(self, complete: bool = True, note: str | None = None, losses: FrameLosses = NO_LOSSES) -> None:
         """End the file so that it is valid; closing twice is allowed.
 
         An incomplete file without any frame is discarded; what existed before stays.
@@ -96,6 +98,7 @@ class FrameWriter(Protocol[Item]):
         Args:
             complete: All frames of the run are in the file.
             note: Why the file is incomplete.
+            losses: Damaged and dropped frames, where they were not known to the header.
 
         Raises:
             OutputError: The file cannot be finished.
@@ -125,11 +128,12 @@ def header_to_json(header: RunHeader) -> dict[str, object]:
         },
         "models": plain(header.models),
         "config": plain(header.config),
+        **header.losses.to_json(),
     }
 
 
-def header_from_json(data: object, path: Path) -> RunHeader:
-    """Read what `header_to_json` made.
+def header_from_json(data: object, path: Path, ending: object = None) -> RunHeader:
+    """Read what `header_to_json` made; `ending`: the end of the file, which may hold damaged frames.
 
     Raises:
         InputError: It is no header of kprtrack, is of a newer version or has an unknown skeleton.
@@ -154,6 +158,7 @@ def header_from_json(data: object, path: Path) -> RunHeader:
         models=models,
         config=config,
         skeleton=skeleton_from_names(names, path),
+        losses=_losses(data | ending if isinstance(ending, dict) else data, path),
     )
 
 
@@ -177,6 +182,15 @@ def skeleton_from_names(names: object, path: Path) -> Skeleton:
         f"{path}: keypoint {row} is called {names[row]!r}, but in COCO's order it is '{KEYPOINTS[row]}'. "
         f"Reorder the keypoints to: {', '.join(KEYPOINTS)}."
     )
+
+
+def _losses(data: dict[str, object], path: Path) -> FrameLosses:
+    damaged, dropped = data.get("damaged_frames") or [], data.get("dropped_frames", 0)
+    if not isinstance(damaged, list) or not all(type(number) is int and number >= 0 for number in damaged):
+        raise InputError(f'{path}: "damaged_frames" must be a list of frame numbers, not {damaged!r:.60}.')
+    if type(dropped) is not int or dropped < 0:
+        raise InputError(f'{path}: "dropped_frames" must be a number of frames, not {dropped!r:.60}.')
+    return FrameLosses(tuple(damaged), dropped)
 
 
 def plain(value: object) -> object:

@@ -28,9 +28,9 @@ def people_from_jsonl(path: Path) -> PeopleFile:
     first = next(lines, None)
     if first is None:
         raise InputError(f"{path} is empty. Make or copy it again.")
-    header = header_from_json(first, path)
     frames = list(lines)
     ending = frames.pop() if frames and isinstance(frames[-1], dict) and "complete" in frames[-1] else {}
+    header = header_from_json(first, path, ending)
     complete = isinstance(ending, dict) and bool(ending.get("complete", False))
     return people_from_frames(frames, path, header, complete=complete)
 

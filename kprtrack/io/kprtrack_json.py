@@ -250,4 +250,4 @@ def _footer(log: FrameLog, ending: Footer) -> bytes:
 
 def ending_to_json(log: FrameLog, ending: Footer) -> dict[str, object]:
     """Return the end of `.json` and `.jsonl`: a summary of the tracks, and whether the run was complete."""
-    return {"tracks": log.summary(ending.kept), "complete": ending.complete, "note": ending.note}
+    return {"tracks": log.summary(ending.kept), **ending.to_json()}

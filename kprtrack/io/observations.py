@@ -17,7 +17,7 @@ from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.frame_file import close_output, open_output, reserve
 from kprtrack.io.group_writer import GroupFormat, GroupWriter
 from kprtrack.io.header import FrameWriter, RunHeader, header_from_json, header_to_json
-from kprtrack.io.text_writer import saved_message
+from kprtrack.io.text_writer import Footer, saved_message
 
 CHUNK_FRAMES = 1000
 CHUNK_BYTES = 32 << 20  # a chunk ends earlier if its features are larger
@@ -66,10 +66,10 @@ class _Archive:
         self._add([(f"{name}/{key}.npy", _npy(array)) for key, array in _columns(frames).items()])
         self._chunks += 1
 
-    def end(self, frames: int, complete: bool, note: str | None) -> None:
+    def end(self, ending: Footer) -> None:
         """Write the ending and close."""
-        ending = {"complete": complete, "note": note, "frames": frames, "chunks": self._chunks}
-        self._zip.writestr(zipfile.ZipInfo(_ENDING), json.dumps(ending))
+        data = {**ending.to_json(), "frames": ending.kept, "chunks": self._chunks}
+        self._zip.writestr(zipfile.ZipInfo(_ENDING), json.dumps(data))
         self._zip.close()
         self._handle.truncate()  # frees what was reserved and not needed
         close_output(self._handle, self._path, in_place=False)
@@ -175,7 +175,7 @@ def read_observations(path: str | Path) -> ObservationFile:
             ending = json.loads(archive.read(_ENDING))
             if data.get("kind") != KIND:
                 raise InputError(f"{path} holds {data.get('kind')!r}, not {KIND!r}.")
-            header = header_from_json(data, path)
+            header = header_from_json(data, path, ending)
             return ObservationFile(
                 path, header, bool(ending["complete"]), int(ending["frames"]), int(ending["chunks"])
             )

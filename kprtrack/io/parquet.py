@@ -16,7 +16,7 @@ from kprtrack.io.csv_table import column_names, columns_of, people_from_columns,
 from kprtrack.io.frame_file import close_output, open_output, reserve
 from kprtrack.io.group_writer import GroupFormat, GroupWriter
 from kprtrack.io.header import RunHeader, TracksWriter, header_from_json, header_to_json
-from kprtrack.io.text_writer import check_tracks, saved_message
+from kprtrack.io.text_writer import Footer, check_tracks, saved_message
 
 if TYPE_CHECKING:
     import pyarrow
@@ -58,9 +58,9 @@ class _ParquetFile:
         self._writer.write_table(table)
         self._groups += 1
 
-    def end(self, frames: int, complete: bool, note: str | None) -> None:
+    def end(self, ending: Footer) -> None:
         """Write the header and the metadata and close."""
-        data = {**self._header, "complete": complete, "note": note}
+        data = {**self._header, **ending.to_json()}
         self._writer.add_key_value_metadata({"kprtrack": json.dumps(data, allow_nan=False)})
         self._writer.close()
         self._handle.truncate()  # frees what was reserved and not needed

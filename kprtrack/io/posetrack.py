@@ -74,7 +74,7 @@ def open_posetrack(path: Path, header: RunHeader, *, images: Sequence[Image] | N
             _image(path.stem, video, image_id(log.numbers[i]), log, i, ending.kept)
             for i in range(ending.kept)
         ]
-        info = {"complete": ending.complete, "note": ending.note, "run": header_to_json(header)}
+        info = {**ending.to_json(), "run": header_to_json(header)}
         return b'\n],"images":' + compact_json(shown) + b',"info":' + compact_json(info) + b"}\n"
 
     edges = [[a + 1, b + 1] for a, b in POSETRACK_SKELETON.edges]

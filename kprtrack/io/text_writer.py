@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.atomic_file import reason
-from kprtrack.core.datatypes import Tracks
+from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import OutputError
 from kprtrack.io.frame_file import FrameFile
 from kprtrack.io.header import TracksWriter
@@ -66,6 +66,11 @@ class Footer:
     kept: int  # frames, from the first on
     complete: bool
     note: str | None
+    losses: FrameLosses = NO_LOSSES
+
+    def to_json(self) -> dict[str, object]:
+        """Return whether the run was complete, why not, and which frames are damaged."""
+        return {"complete": self.complete, "note": self.note, **self.losses.to_json()}
 
 
 @dataclass(frozen=True)
@@ -98,23 +103,25 @@ class TextWriter(TracksWriter):
             raise OutputError(saved_message(self._file.path, kept, error)) from error
         self._log.add(tracks)
 
-    def close(self, complete: bool = True, note: str | None = None) -> None:
+    def close(self, complete: bool = True, note: str | None = None, losses: FrameLosses = NO_LOSSES) -> None:
         if self._closed:
             return
         self._closed = True
         if not complete and not len(self._log):
             self._file.discard()
             return
-        kept = self._finish(complete=complete, note=note)
+        kept = self._finish(complete=complete, note=note, losses=losses)
         if kept < len(self._log):
             lost = OSError(0, f"no room for the last {len(self._log) - kept} frames")
             raise OutputError(saved_message(self._file.path, kept, lost))
 
-    def _finish(self, *, complete: bool, note: str | None) -> int:
+    def _finish(self, *, complete: bool, note: str | None, losses: FrameLosses = NO_LOSSES) -> int:
         whole = len(self._log)
 
         def footer(kept: int) -> bytes:
-            ending = Footer(kept, complete and kept == whole, note if kept == whole else "the disk was full")
+            ended = kept == whole
+            note_of_kept = note if ended else "the disk was full"
+            ending = Footer(kept, complete and ended, note_of_kept, losses)
             return self._layout.footer(self._log, ending)
 
         return self._file.finish(whole, footer)

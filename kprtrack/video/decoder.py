@@ -20,7 +20,7 @@ from kprtrack.video.container import (
     stated_duration_s,
     timed_out,
 )
-from kprtrack.video.inputs import TruncatedVideo, VideoInfo, is_stream, short_name, without_secrets
+from kprtrack.video.inputs import OnDamage, TruncatedVideo, VideoInfo, is_stream, short_name, without_secrets
 
 # Live streams lose packets regularly; this many in a row mean that the stream is broken.
 MAX_BAD_PACKETS = 250
@@ -60,8 +60,8 @@ class ContainerVideo:
         InputError: The source cannot be opened or its first frame cannot be decoded.
     """
 
-    def __init__(self, source: str, *, timeout_s: float) -> None:
-        self._source, self._timeout_s = source, timeout_s
+    def __init__(self, source: str, *, timeout_s: float, on_damage: OnDamage = "skip") -> None:
+        self._source, self._timeout_s, self._on_damage = source, timeout_s, on_damage
         self._shown = without_secrets(source)
         self._container, self._stream = open_container(source, timeout_s)
         # A video file served over HTTP has a duration and can be read slowly; a camera has neither.
@@ -77,6 +77,10 @@ class ContainerVideo:
         self._fps = float(rate or self._stream.guessed_rate or 25)
         self._orientation = display_orientation(first, self._shown)
         self.info = self._describe()
+
+    def damaged_frames(self) -> tuple[int, ...]:
+        """Return the numbers of the damaged frames in what was read last."""
+        return ()
 
     def read(self, span: Span) -> Iterator[Frame]:
         """Yield the frames of the span. A URL or pipe can be read once.

@@ -32,6 +32,10 @@ class ImageFiles:
             time_base=1 / Fraction(fps).limit_denominator(1001),
         )
 
+    def damaged_frames(self) -> tuple[int, ...]:
+        """Return no number: an image that cannot be read is an error."""
+        return ()
+
     def read(self, span: Span) -> Iterator[Frame]:
         """Yield the frames of the span. Raises: InputError; TruncatedVideo if the size changes."""
         wanted = [
@@ -99,6 +103,10 @@ class Camera:
             time_base=Fraction(1, 1_000_000),
             live=True,
         )
+
+    def damaged_frames(self) -> tuple[int, ...]:
+        """Return no number: an image that cannot be read is an error."""
+        return ()
 
     def read(self, span: Span) -> Iterator[Frame]:
         """Yield the frames of the span. Raises: TruncatedVideo when the camera stops."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from kprtrack.core.errors import InputError, UserError
@@ -20,6 +21,7 @@ VIDEO_SUFFIXES = frozenset(
     | {".flv", ".3gp", ".ogv", ".mxf", ".vob", ".gif", ".h264", ".hevc", ".mjpeg", ".y4m"}
 )
 STANDARD_INPUT = "-"
+OnDamage = Literal["skip", "stop"]  # continue after a damaged part of a video, or end there
 _CLOCK = re.compile(r"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(?:\.\d*)?|\.\d+)")
 
 

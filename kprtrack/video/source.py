@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, get_args
 
-from kprtrack.core.datatypes import Frame
+from kprtrack.core.datatypes import Frame, FrameLosses
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.video.decoder import ContainerVideo, Span
 from kprtrack.video.images import Camera, ImageFiles
-from kprtrack.video.inputs import VideoInfo, image_sequence, is_camera, is_stream
+from kprtrack.video.inputs import OnDamage, VideoInfo, image_sequence, is_camera, is_stream
 
 QUEUE_FRAMES = 8  # decoded ahead of the consumer; bounds memory
 SHUTDOWN_S = 2.0  # how long to wait for a decoder that is blocked by a dead network connection
@@ -22,6 +22,10 @@ class Reader(Protocol):
     """Reads one kind of source."""
 
     info: VideoInfo
+
+    def damaged_frames(self) -> tuple[int, ...]:
+        """The numbers of the damaged frames in what was read last."""
+        ...
 
     def read(self, span: Span) -> Iterator[Frame]: ...
 
@@ -45,6 +49,7 @@ class Source:
         self.info = reader.info
         self._reader, self._span = reader, span
         self._stop: Callable[[], None] | None = None
+        self._dropped = 0
 
     def close(self) -> None:
         """Stop decoding and close the file or camera; the end of a `with` block does this, too."""
@@ -59,6 +64,11 @@ class Source:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def losses(self) -> FrameLosses:
+        """The damaged and dropped frames of the last iteration so far."""
+        return FrameLosses(self._reader.damaged_frames(), self._dropped)
 
     @property
     def expected_frames(self) -> int | None:
@@ -84,7 +94,7 @@ class Source:
             decoder.join(SHUTDOWN_S)
 
         self._stop = halt
-        count = 0
+        count = self._dropped = 0
         try:
             while (item := frames.get()) is not None:
                 if isinstance(item, BaseException):
@@ -100,7 +110,7 @@ class Source:
         last: BaseException | None = None
         try:
             for frame in self._reader.read(self._span):
-                _hand_over(frame, frames, stop, drop_oldest=self.info.live)
+                self._dropped += _hand_over(frame, frames, stop, drop_oldest=self.info.live)
                 if stop.is_set():
                     return
         except BaseException as error:  # raised again by the consumer, which runs in another thread
@@ -116,6 +126,7 @@ def open_source(
     *,
     images_fps: float = 25.0,
     timeout_s: float = 10.0,
+    on_damage: OnDamage = "skip",
 ) -> Source:
     """Open a video file, folder or pattern of images, camera number, URL or "-" (standard input).
 
@@ -126,6 +137,8 @@ def open_source(
         stride: 3 yields every third frame from the start on.
         images_fps: Frames per second of a folder of images.
         timeout_s: Longest wait for data of a URL.
+        on_damage: "skip": continue after a damaged part and list it in `Source.losses`; "stop": end there
+            with TruncatedVideo.
 
     Returns:
         The frames, as a context manager; their numbers and times are those of the whole source.
@@ -141,7 +154,9 @@ def open_source(
     """
     span = _span(start_s, end_s, stride)
     name = str(source)
-    reader = _reader(name, images_fps, timeout_s)
+    if on_damage not in get_args(OnDamage):
+        raise UserError(f"on_damage is '{on_damage}'. Give 'skip' or 'stop'.")
+    reader = _reader(name, images_fps, timeout_s, on_damage)
     info = reader.info
     if info.duration_s is not None and span.start_s >= info.duration_s:
         reader.close()
@@ -151,14 +166,14 @@ def open_source(
     return Source(reader, span)
 
 
-def _reader(name: str, images_fps: float, timeout_s: float) -> Reader:
+def _reader(name: str, images_fps: float, timeout_s: float, on_damage: OnDamage) -> Reader:
     if is_camera(name):
         return Camera(int(name))
     if is_stream(name):
-        return ContainerVideo(name, timeout_s=timeout_s)
+        return ContainerVideo(name, timeout_s=timeout_s, on_damage=on_damage)
     images = image_sequence(name)
     if images is None:
-        return ContainerVideo(str(Path(name).expanduser()), timeout_s=timeout_s)
+        return ContainerVideo(str(Path(name).expanduser()), timeout_s=timeout_s, on_damage=on_damage)
     return ImageFiles(name, images, images_fps)
 
 
@@ -179,19 +194,26 @@ def _hand_over(
     stop: threading.Event,
     *,
     drop_oldest: bool,
-) -> None:
-    """Put the item into the queue as soon as it has a free place, unless the consumer has stopped."""
+) -> int:
+    """Put the item into the queue as soon as it has a free place, unless the consumer has stopped.
+
+    Returns:
+        The number of waiting frames that were dropped for it.
+    """
+    dropped = 0
     while not stop.is_set():
         try:
             frames.put(item, timeout=0 if drop_oldest else 0.1)
-            return
+            break
         except queue.Full:
             if drop_oldest:
-                _drop_one(frames)
+                dropped += _drop_one(frames)
+    return dropped
 
 
-def _drop_one(frames: queue.Queue[Frame | BaseException | None]) -> None:
+def _drop_one(frames: queue.Queue[Frame | BaseException | None]) -> int:
     try:
         frames.get_nowait()
     except queue.Empty:
-        return  # the consumer has taken it
+        return 0  # the consumer has taken it
+    return 1

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kprtrack.core.datatypes import Tracks
-from kprtrack.core.errors import OutputError, UserError
+from kprtrack.core.datatypes import FrameLosses, Tracks
+from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.io import FORMATS, RunHeader, TrackFile, convert, open_writer, read_tracks
 
 SUFFIX = {"kprtrack": ".json", "coco": ".json", "posetrack21": ".json", "mot": ".txt"}
@@ -111,6 +111,29 @@ def test_mot_loses_times_and_keypoints(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", ["kprtrack", "jsonl", "parquet", "coco", "posetrack21"])
 def test_formats_with_a_header_keep_it(tmp_path: Path, format: str) -> None:
     assert written(tmp_path, format).header == HEADER
+
+
+@pytest.mark.parametrize("format", ["kprtrack", "jsonl", "parquet", "coco", "posetrack21"])
+def test_damaged_and_dropped_frames_are_kept_by_formats_with_a_header(tmp_path: Path, format: str) -> None:
+    path, copy = (tmp_path / f"{name}{SUFFIX.get(format, '.' + format)}" for name in "ab")
+    losses = FrameLosses(damaged_frames=(1, 2, 7), dropped_frames=4)
+    with open_writer(path, HEADER, format) as writer:
+        writer.write(FRAMES[0])
+        writer.close(complete=False, losses=losses)
+    assert read_tracks(path, format).header.losses == losses
+    convert(path, copy, format, format)
+    assert read_tracks(copy, format).header.losses == losses
+
+
+@pytest.mark.parametrize(
+    "wrong", ['"damaged_frames":5', '"damaged_frames":["a"]', '"damaged_frames":[-1]', '"dropped_frames":[]']
+)
+def test_losses_of_another_type_are_rejected(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "t.json"
+    write(path, "kprtrack")
+    path.write_text(path.read_text().replace('"complete"', wrong + ',"complete"'))
+    with pytest.raises(InputError, match="must be a"):
+        read_tracks(path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""The span of a source that a run reads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kprtrack.video.inputs import OnDamage
+from kprtrack.video.source import Source, open_source
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A span of a source.
+
+    Args:
+        source: Video file, folder or pattern of images, camera number, URL or "-" (standard input).
+        start_s: Seconds from the first frame.
+        end_s: Seconds from the first frame; a frame exactly at it is left out.
+        stride: 3 takes every third frame from the start on.
+        on_damage: "skip": continue after damaged frames and report them; "stop": end there.
+
+    Examples:
+        >>> with Clip("video.mp4", start_s=0.5, stride=2).open() as video:
+        ...     [frame.number for frame in video]
+        [5, 7, 9, 11]
+    """
+
+    source: str | int | Path
+    start_s: float | None = None
+    end_s: float | None = None
+    stride: int = 1
+    on_damage: OnDamage = "skip"
+
+    def open(self) -> Source:
+        """Open the source.
+
+        Raises:
+            InputError: The source cannot be read.
+            UserError: The span is empty or negative.
+        """
+        return open_source(
+            self.source,
+            start_s=self.start_s,
+            end_s=self.end_s,
+            stride=self.stride,
+            on_damage=self.on_damage,
+        )
