@@ -14,6 +14,9 @@ from kprtrack.build import FILE, weights_of
 from kprtrack.config import TrackConfig
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.coco import file_name, images_of
+from kprtrack.core.files.folders import InsideFolder, visible
+from kprtrack.core.files.json_file import load_json
 from kprtrack.detectors.file import FileConfig, FileDetector
 from kprtrack.io import (
     SUFFIXES,
@@ -57,9 +60,9 @@ def bench_videos(root: Path, split: str) -> list[BenchVideo]:
         InputError: A folder, file or image is missing.
     """
     folder = root / "posetrack_data" / split
-    files = sorted(folder.glob("*.json"))
+    files = visible(folder, "*.json")
     if not files:
-        splits = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
+        splits = [path.name for path in visible(folder.parent) if path.is_dir()]
         known = f" Splits there: {', '.join(splits)}." if splits else ""
         raise InputError(
             f"No ground truth in {folder}: the root must hold images/, posetrack_data/ and posetrack_mot/."
@@ -182,16 +185,13 @@ def _component_file(role: str, folder: Path, video: BenchVideo) -> Path:
 
 
 def _video(root: Path, split: str, file: Path) -> BenchVideo:
-    try:
-        images = json.loads(file.read_bytes())["images"]
-        video = BenchVideo(file.stem, root, tuple({**image, "id": image["id"]} for image in images))
-        files = video.files
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{file} is not a ground truth file of PoseTrack21 ({type(error).__name__}: {error})."
-        ) from None
-    if not files:
-        raise InputError(f"{file} lists no images.")
+    images, ids = images_of(load_json(file), file)
+    files = InsideFolder(root, str(file)).paths(
+        file_name(image, f"{file}, image {row}") for row, image in enumerate(images)
+    )
+    video = BenchVideo(
+        file.stem, root, tuple({**image, "id": number} for image, number in zip(images, ids, strict=True))
+    )
     missing = [path for path in files if not path.is_file()]
     if missing:
         raise InputError(

@@ -11,6 +11,7 @@ from eval.benchmarks.pairing import by_stem, unused_note, validate_all_have_resu
 from eval.datatypes import People, Sequence
 from eval.metrics.similarity import box_similarities, matched_pairs
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.folders import visible
 from kprtrack.io.mot import MotRows
 
 PEDESTRIAN = 1
@@ -59,7 +60,7 @@ def find_mot_sequences(ground_truth: Path, results: Path) -> tuple[list[MotFiles
         return [MotFiles(name, file, results) for name, file in gt_files.items()], ()
     if not results.is_dir():
         raise InputError(f"There is no file or folder {results}.")
-    found = by_stem(results.glob("*.txt"))
+    found = by_stem(visible(results, "*.txt"))
     validate_all_have_results(gt_files, found, results)
     return [MotFiles(name, file, found[name]) for name, file in gt_files.items()], unused_note(
         gt_files, found
@@ -107,8 +108,8 @@ def _gt_files(ground_truth: Path) -> dict[str, Path]:
         raise InputError(f"There is no file or folder {ground_truth}.")
     if (ground_truth / "gt" / "gt.txt").is_file():
         return {ground_truth.resolve().name: ground_truth / "gt" / "gt.txt"}
-    found = {file.parents[1].name: file for file in sorted(ground_truth.glob("*/gt/gt.txt"))}
-    found = found or by_stem(ground_truth.glob("*.txt"))
+    found = {file.parents[1].name: file for file in visible(ground_truth, "*/gt/gt.txt")}
+    found = found or by_stem(visible(ground_truth, "*.txt"))
     if not found:
         raise InputError(
             f"{ground_truth} has neither NAME/gt/gt.txt nor NAME.txt. Name the folder that has them."

@@ -10,6 +10,7 @@ from eval.benchmarks.mot_table import people_of, read_mot_table
 from eval.benchmarks.posetrack21_json import PoseFile, read_gt_poses, read_image_info, read_track_poses
 from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError, unknown_name
+from kprtrack.core.files.folders import visible
 
 _POSES, _BOXES = "posetrack_data", Path("posetrack_mot", "mot")
 _SHOWN = 3  # names in a message
@@ -150,7 +151,7 @@ def _gt_files(ground_truth: Path, split: str) -> list[Path]:
             f"{ground_truth} does not hold the folder {_POSES}. Give the root of PoseTrack21, with"
             f" {_POSES}/{split}/*.json and {_BOXES}/{split}/*.{hint}"
         )
-    splits = {path.name: path for path in poses.iterdir() if path.is_dir()}
+    splits = {path.name: path for path in visible(poses) if path.is_dir()}
     if not splits:
         raise InputError(f"{poses} holds no splits. Put the json files into {poses / split}.")
     if split not in splits:
@@ -195,14 +196,14 @@ def _tracker_folder(results: Path, names: set[str], suffix: str, inside: str) ->
     def holds(folder: Path) -> bool:
         return any(path.stem in names for path in _files(folder, suffix))
 
-    nested = sorted(path for path in results.glob(f"*/{inside}") if holds(path))
+    nested = [path for path in visible(results, f"*/{inside}") if holds(path)]
     found = [folder for folder in (results, results / inside) if holds(folder)][:1] or nested
     if len(found) == 1:
         return found[0]
     if found:
         several = ", ".join(str(folder) for folder in found[:_SHOWN])
         raise InputError(f"{results} holds the results of several trackers: {several}. Give one of them.")
-    near = next((folder for folder in sorted(results.iterdir()) if folder.is_dir() and holds(folder)), None)
+    near = next((folder for folder in visible(results) if folder.is_dir() and holds(folder)), None)
     found_files = _files(results, suffix)
     has = (
         f"files such as {found_files[0].name}, but none named as in the ground truth"
@@ -215,6 +216,4 @@ def _tracker_folder(results: Path, names: set[str], suffix: str, inside: str) ->
 
 def _files(folder: Path, suffix: str) -> list[Path]:
     """Return the files with this suffix, sorted by name, without hidden files."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.glob(f"*{suffix}") if path.is_file() and path.name[0] != ".")
+    return [path for path in visible(folder, f"*{suffix}") if path.is_file()]

@@ -8,6 +8,7 @@ import numpy as np
 from eval.benchmarks.pairing import by_stem, unused_note, validate_all_have_results
 from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.folders import visible
 from kprtrack.core.files.selection import ONLY, Selection
 from kprtrack.io import POSETRACK_SKELETON, SUFFIXES, TrackFile, read_tracks
 from kprtrack.io.same_video import difference_notes, validate_size, video_size
@@ -44,7 +45,7 @@ def find_track_files(
         raise InputError(f"{folder} is a folder, but {file} is a file. Give two files or two folders.")
     if not ground_truth.is_dir():
         return {tracks.stem: (ground_truth, tracks)}, ()
-    sides = [by_stem(file for file in side.iterdir() if _readable(file)) for side in (ground_truth, tracks)]
+    sides = [by_stem(file for file in visible(side) if _readable(file)) for side in (ground_truth, tracks)]
     if not sides[0]:
         raise InputError(f"{ground_truth} has no result files ({', '.join(SUFFIXES)}).")
     validate_all_have_results(sides[0], sides[1], tracks)

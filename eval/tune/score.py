@@ -21,6 +21,7 @@ from eval.workers import OnProgress, Worker
 from kprtrack.build import build_tracker
 from kprtrack.config import ComponentConfig
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.files.folders import visible
 from kprtrack.io import SUFFIXES, ObservationFile, read_observations, read_tracks
 from kprtrack.pipeline import track
 
@@ -84,9 +85,9 @@ def videos_to_tune(observations: Path, ground_truth: Path, metric: Metric) -> li
         InputError: A file is missing or incomplete.
         UserError: The ground truth does not suit the metric.
     """
-    files = sorted(observations.glob("*.npz"))
+    files = visible(observations, "*.npz")
     if not files:
-        inside = sorted({path.parent for path in observations.glob("*/*.npz")})
+        inside = sorted({path.parent for path in visible(observations, "*/*.npz")})
         hint = f" Name one of its folders: {', '.join(map(str, inside))}." if inside else ""
         raise InputError(
             f"{observations} holds no observations (.npz). Make them: `kprtrack observe` or `bench`.{hint}"
@@ -192,7 +193,7 @@ def _with_tracks(ground_truth: Sequence, tracks: People, video: Video) -> Sequen
 def _gt_file_of(ground_truth: Path, name: str) -> Path:
     if ground_truth.is_file():
         return ground_truth
-    found = [*ground_truth.glob(f"posetrack_data/*/{name}.json")]
+    found = visible(ground_truth / "posetrack_data", f"*/{name}.json")
     found += [path for suffix in SUFFIXES if (path := ground_truth / f"{name}{suffix}").is_file()]
     if len(found) != 1:
         what = f"{len(found)} files of ground truth" if found else "no ground truth"

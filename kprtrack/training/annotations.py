@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from kprtrack.core.errors import InputError
-from kprtrack.core.files.coco import ignore_regions, image_size, read_coco
+from kprtrack.core.files.coco import file_name, ignore_regions, image_size, read_coco
 from kprtrack.core.files.columns import Annotations, Entry
+from kprtrack.core.files.folders import InsideFolder, visible
 from kprtrack.core.files.selection import Selection
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.annotations import skeleton_of
@@ -60,7 +61,7 @@ def read_annotations(
         InputError: A field is wrong or an image is missing; the message names file and field.
     """
     path = Path(annotations).expanduser()
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    files = visible(path, "*.json") if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path} holds no json file. Name a file of annotations, or a folder of them.")
     folder = path if path.is_dir() else path.parent
@@ -70,7 +71,10 @@ def read_annotations(
         raise InputError(f"{path}: no image is labelled (is_labeled is false for all).")
     around = [folder, *folder.parents[:2]] if images_root is None else [Path(images_root).expanduser()]
     root = next((each for each in around if (each / named[0].path).is_file()), around[0])
-    found = [replace(image, path=root / image.path) for image in named]
+    inside = InsideFolder(
+        root, str(path), "Name the folder that holds them: images=FOLDER beside annotations."
+    )
+    found = [replace(image, path=inside.path(image.path)) for image in named]
     missing = [image.path for image in found if not image.path.is_file()]
     if missing:
         raise InputError(
@@ -125,9 +129,7 @@ def _rows_of(images: np.ndarray, count: int) -> list[slice]:
 
 
 def _name_and_size(image: Entry, place: str) -> tuple[Path, int, int]:
-    name = image.get("file_name")
-    if not isinstance(name, str) or not name:
-        raise InputError(f"{place}: file_name is {name!r:.40}, no file name.")
+    name = file_name(image, place)
     return Path(name), *(image_size(image, f"{place} ({name})") or (0, 0))  # PoseTrack21 has no size
 
 

@@ -79,7 +79,7 @@ def _build_split(root: Path, split: str, on_crop: Callable[[int, int], None]) ->
 
 def _given_sample(root: Path, split: str, people: list[Person]) -> list[Person]:
     rows = read_table(sampling_file(root, split), ("id", "split"))
-    wanted = {int(row["id"]) for row in rows if row["split"] not in NOWHERE}
+    wanted = {row["id"] for row in rows if row["split"] not in NOWHERE}
     chosen = [person for person in people if person.id in wanted]
     if missing := wanted - {person.id for person in chosen}:
         raise InputError(

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.files.folders import visible
 from reid.datasets.sample import ReidData, ReidSample
 
 OWN_KEYPOINTS, OWN_MASKS = "kprtrack", "part_labels"  # what the `data` commands write
@@ -62,19 +63,21 @@ class AnnotationPaths:
 
 
 def images_below(root: Path, folder: str = ".") -> list[Path]:
-    """Paths below `root`, sorted, of all images in its folder and the folders in that, without annotations.
+    """Paths below `root`, sorted, of all images in its folder and the folders in that.
+
+    Annotations and hidden files and folders are left out.
 
     Raises:
         InputError: The folder is missing or holds no images.
     """
     place = root / folder
     if not place.is_dir():
-        found = ", ".join(sorted(each.name for each in root.glob("*/"))) if root.is_dir() else ""
+        found = ", ".join(each.name for each in visible(root, "*/") if each.is_dir())
         there = f" {root} has: {found}." if found else ""
         raise InputError(f"There is no folder {place}.{there} Check the path of the dataset.")
     images = [
         path.relative_to(root)
-        for path in place.rglob("*")
+        for path in visible(place, "**/*")
         if path.suffix.lower() in PICTURES and path.relative_to(root).parts[0] not in ANNOTATION_FOLDERS
     ]
     if not images:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.folders import visible
 from reid.datasets.keypoint_files import read_keypoints
 from reid.datasets.layout import AnnotationPaths, images_below, named, validate_empty
 from reid.datasets.sample import ReidData, ReidSample
@@ -70,7 +71,7 @@ def _inside(root: Path) -> Path:
     """`root`, or the one folder in it that holds the three sets."""
     if (root / _FOLDERS[0]).is_dir():
         return root
-    inner = [each.parent for each in root.glob(f"*/{_FOLDERS[0]}")]
+    inner = [each.parent for each in visible(root, f"*/{_FOLDERS[0]}")]
     return inner[0] if len(inner) == 1 else root
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.folders import InsideFolder, visible
 from kprtrack.core.files.json_file import load_json
+from kprtrack.core.files.numbers import LARGEST, whole_number
 from kprtrack.core.skeleton import KEYPOINTS
 from reid.datasets.layout import validate_empty
 from reid.datasets.posetrack_people import (
@@ -25,10 +27,11 @@ from reid.datasets.posetrack_people import (
 )
 from reid.datasets.sample import ReidData, ReidSample
 
-FOLDER = "occluded_posetrack_reid"
+FOLDER, IMAGES = "occluded_posetrack_reid", "images"
 SPLITS = ("train", "val")
 PUBLISHED_MASKS = "masks"
 NOWHERE = ("none", None)  # the split of annotations that are not in the dataset
+_AGAIN = "Delete the file and build the dataset again."
 CROP_COLUMNS = ("id", "reid_crop_path", "reid_crop_width", "reid_crop_height", "negative_kps")
 
 
@@ -39,7 +42,7 @@ def sampling_file(root: Path, split: str) -> Path:
 
 def crops_file(root: Path, split: str) -> Path:
     """What was cut; it is written last."""
-    return root / FOLDER / "images" / "anns" / f"{split}_reid_crops_anns.json"
+    return root / FOLDER / IMAGES / "anns" / f"{split}_reid_crops_anns.json"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def occluded_posetrack(root: Path, config: OccludedPosetrackConfig) -> ReidData:
     videos = {
         name: row
         for row, name in enumerate(
-            sorted(p.stem for split in SPLITS for p in (root / "posetrack_data" / split).glob("*.json"))
+            sorted(p.stem for split in SPLITS for p in visible(root / "posetrack_data" / split, "*.json"))
         )
     }
     train = _read(root, "train", config.masks, videos)
@@ -73,6 +76,24 @@ def occluded_posetrack(root: Path, config: OccludedPosetrackConfig) -> ReidData:
     return validate_empty(data, root)
 
 
+@dataclass(frozen=True)
+class _Files:
+    """Where the crops of a split and their masks are."""
+
+    root: Path
+    split: str
+    masks: str | None
+    videos: dict[str, int]  # numbers of the videos of both splits by name
+    inside: InsideFolder  # the folder of the images
+
+    def masks_of(self, image: Path) -> Path | None:
+        """The file of masks of an image, whose path below the folder of the images is given."""
+        if self.masks is None:
+            return None
+        suffix = ".npy" if self.masks == PUBLISHED_MASKS else ".png"
+        return (self.root / FOLDER / self.masks / image).with_suffix(suffix)
+
+
 def _read(root: Path, split: str, masks: str | None, videos: dict[str, int]) -> dict[int, ReidSample]:
     """The samples of a split by annotation id."""
     for path in (crops_file(root, split), sampling_file(root, split)):
@@ -82,8 +103,8 @@ def _read(root: Path, split: str, masks: str | None, videos: dict[str, int]) -> 
                 f"kprtrack data build occluded_posetrack --root {root}"
             )
     rows = read_table(sampling_file(root, split), ("id", "split"))
-    chosen = {int(row["id"]) for row in rows if row["split"] not in NOWHERE}
-    crops = {int(row["id"]): row for row in read_table(crops_file(root, split), CROP_COLUMNS)}
+    chosen = {row["id"] for row in rows if row["split"] not in NOWHERE}
+    crops = {row["id"]: row for row in read_table(crops_file(root, split), CROP_COLUMNS)}
     people = {person.id: person for person in read_people(root, split) if person.id in chosen}
     for name, found in (("annotations of posetrack_data", people), ("crops", crops)):
         if missing := sorted(chosen - set(found)):
@@ -91,44 +112,45 @@ def _read(root: Path, split: str, masks: str | None, videos: dict[str, int]) -> 
                 f"{sampling_file(root, split)} names {len(missing)} people who are not among the {name}, "
                 f"first {missing[0]}. Delete {crops_file(root, split).name} and build the dataset again."
             )
-    return {each: _sample(root, split, masks, people[each], crops[each], videos) for each in sorted(chosen)}
+    inside = InsideFolder(root / FOLDER / IMAGES, str(crops_file(root, split)), _AGAIN)
+    files = _Files(root, split, masks, videos, inside)
+    return {each: _sample(files, people[each], crops[each]) for each in sorted(chosen)}
 
 
-def _sample(
-    root: Path, split: str, masks: str | None, person: Person, crop: dict, videos: dict[str, int]
-) -> ReidSample:
+def _sample(files: _Files, person: Person, crop: dict) -> ReidSample:
+    place = f"{crops_file(files.root, files.split)}, id {person.id}"
     try:
         size = int(crop["reid_crop_width"]), int(crop["reid_crop_height"])
         others = np.array(crop["negative_kps"], np.float64).reshape(-1, len(KEYPOINTS), 3)
-    except (TypeError, ValueError) as error:
+        image = _below_images(str(crop["reid_crop_path"]))
+        valid = min(size) > 0 and max(size) < LARGEST and (np.abs(others) < LARGEST).all()
+    except (TypeError, ValueError, OverflowError):
+        valid = False
+    if not valid:
+        raise InputError(f"{place}: the crop's path, size or negative_kps is wrong. {_AGAIN}")
+    if person.video not in files.videos:
         raise InputError(
-            f"{crops_file(root, split)}, id {person.id}: the crop's size or negative_kps is wrong. "
-            "Delete the file and build the dataset again."
-        ) from error
+            f"{place}: there is no {person.video}.json in posetrack_data, the video of the crop."
+        )
     own = poses_in_crop(person.keypoints[None], person.box, *size)
-    image = _below(root, Path(crop["reid_crop_path"]))
     return ReidSample(
-        image,
+        files.inside.path(image),
         person.identity,
-        camera=videos[person.video],
+        camera=files.videos[person.video],
         keypoints=np.concatenate((own, others)).astype(np.float32),
-        masks=_masks(root, masks, image),
+        masks=files.masks_of(image),
         occlusion=occlusion_level(own[0], others),
-        video=videos[person.video],
+        video=files.videos[person.video],
     )
 
 
-def _below(root: Path, path: Path) -> Path:
-    """The crop's path in this copy of the dataset, wherever it was built."""
-    parts = path.parts
-    return root.joinpath(*parts[parts.index(FOLDER) :]) if FOLDER in parts else root / FOLDER / path
-
-
-def _masks(root: Path, masks: str | None, image: Path) -> Path | None:
-    if masks is None:
-        return None
-    suffix = ".npy" if masks == PUBLISHED_MASKS else ".png"
-    return (root / FOLDER / masks / image.relative_to(root / FOLDER / "images")).with_suffix(suffix)
+def _below_images(path: str) -> Path:
+    """The crop's path below the folder of the images, wherever the dataset was built."""
+    parts = Path(path).parts
+    parts = parts[parts.index(FOLDER) + 1 :] if FOLDER in parts else parts
+    if parts[:1] != (IMAGES,):
+        raise ValueError(path)
+    return Path(*parts[1:])
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> list[dict]:
@@ -144,9 +166,11 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[dict]:
         rows = [{column: data[column].get(name) for column in columns} for name in names]
     elif isinstance(data, list) and all(isinstance(row, dict) for row in data):
         rows = data
-    complete = all(column in row for row in rows for column in columns)
-    if not rows or not complete or any(row[columns[0]] is None for row in rows):
+    complete = bool(rows) and all(column in row for row in rows for column in columns)
+    ids = [whole_number(row[columns[0]]) for row in rows] if complete else [None]
+    if any(number is None for number in ids):
         raise InputError(
-            f"{path} must be a table with the columns {', '.join(columns)}. Copy or make it again."
+            f"{path} must be a table with the columns {', '.join(columns)}, the first of whole numbers. "
+            "Copy or make it again."
         )
-    return rows
+    return [row | {columns[0]: number} for row, number in zip(rows, ids, strict=True)]

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.errors import InputError
-from kprtrack.core.files.coco import read_coco
-from kprtrack.core.files.columns import Annotations, Entry
+from kprtrack.core.files.coco import file_name, read_coco
+from kprtrack.core.files.columns import Annotations
+from kprtrack.core.files.folders import InsideFolder, visible
 from kprtrack.core.files.selection import POSETRACK
 from kprtrack.core.skeleton import KEYPOINTS
 
@@ -50,21 +51,22 @@ def read_people(root: Path, split: str) -> list[Person]:
         InputError: A file is missing or cannot be read.
     """
     folder = root / "posetrack_data" / split
-    files = sorted(folder.glob("*.json"))
+    files = visible(folder, "*.json")
     if not files:
         raise InputError(
             f"There are no .json files in {folder}. "
             "Name the folder of PoseTrack21 that holds posetrack_data/."
         )
-    return [person for path in files for person in _read_file(path)]
+    return [person for path in files for person in _read_file(path, root)]
 
 
-def _read_file(path: Path) -> list[Person]:
-    file = read_coco(path)
+def _read_file(path: Path, root: Path) -> list[Person]:
+    file, inside = read_coco(path), InsideFolder(root, str(path))
     labelled = np.array([bool(image.get("is_labeled", True)) for image in file.images])
     found_people = file.people(POSETRACK)
     people = _by_frame(found_people.at(labelled[found_people.images]))
-    names = [_file_name(image, f"{path}, image {index}") for index, image in enumerate(file.images)]
+    names = [file_name(image, f"{path}, image {index}") for index, image in enumerate(file.images)]
+    inside.paths(names)
     ids, identities, boxes = people.whole("id"), people.whole("person_id"), people.boxes()
     poses = people.numbers("keypoints", 3 * len(KEYPOINTS), default=0.0).reshape(-1, len(KEYPOINTS), 3)
     found = []
@@ -90,13 +92,6 @@ def _by_frame(people: Annotations) -> Annotations:
     first: dict[int, int] = {}
     order = [first.setdefault(image, row) for row, image in enumerate(people.images.tolist())]
     return people.at(np.argsort(np.array(order, np.int64), kind="stable"))
-
-
-def _file_name(image: Entry, place: str) -> str:
-    name = image.get("file_name")
-    if not isinstance(name, str):
-        raise InputError(f"{place}: file_name is {name!r:.40}, no file name.")
-    return name
 
 
 def sample_people(people: Sequence[Person], *, train: bool) -> list[Person]:

@@ -144,6 +144,14 @@ def ignore_regions(image: Entry, place: str) -> tuple[np.ndarray, ...]:
     return tuple(polygon for polygon in polygons if len(polygon) >= _CORNERS)
 
 
+def file_name(image: Entry, place: str) -> str:
+    """Return the `file_name` of an image. Raises: InputError if there is none."""
+    name = image.get("file_name")
+    if not isinstance(name, str) or not name:
+        raise InputError(f"{place}: file_name is {name!r:.40}, no file name.")
+    return name
+
+
 def image_size(image: Entry, place: str) -> tuple[int, int] | None:
     """Return width and height of an image in pixels; None if the file does not know them.
 

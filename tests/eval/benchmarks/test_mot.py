@@ -139,6 +139,20 @@ def test_every_layout_is_found(
     assert scored.measures["box_clear"].combined["CLR_TP"] == len(names)
 
 
+@pytest.mark.parametrize("lay_out", [lay_out_folders, lay_out_text])
+def test_hidden_files_are_no_sequences(lay_out: Callable[[Path], tuple[Path, Path]], tmp_path: Path) -> None:
+    ground_truth, results = lay_out(tmp_path)
+    before = score_mot(ground_truth, results)
+    for side in (ground_truth, results):
+        for file in list(side.rglob("*.txt")):
+            write(file.with_name(f"._{file.name}"), "no table")
+            for hidden in (".ipynb_checkpoints", "__MACOSX"):
+                write(side / hidden / file.relative_to(side), "no table")
+    after = score_mot(ground_truth, results)
+    assert after.notes == before.notes
+    assert list(after.timelines) == list(before.timelines)
+
+
 def test_the_order_of_lines_does_not_matter(tmp_path: Path) -> None:
     rows = [
         f"{frame},{person},{50 * person},0,20,40,1,-1,-1,-1\n" for frame in (1, 2, 3) for person in (1, 2)

@@ -22,6 +22,16 @@ def test_a_sequence_without_result_is_named(tmp_path: Path) -> None:
         read_sequences(ground_truth, results)
 
 
+def test_hidden_files_are_no_sequences_and_no_trackers(tmp_path: Path) -> None:
+    ground_truth, results = made(tmp_path)
+    names = [file.name for file in read_sequences(ground_truth, results)]
+    write(gt_file(ground_truth).with_name("._other.json"), {})
+    write(ground_truth / "posetrack_data" / "__MACOSX" / "a.json", {})
+    for hidden in (".ipynb_checkpoints", "__MACOSX"):
+        write(results / hidden / "sequences" / f"{names[0]}.json", {})
+    assert [file.name for file in read_sequences(ground_truth, results)] == names
+
+
 def test_the_root_is_one_higher(tmp_path: Path) -> None:
     ground_truth, results = made(tmp_path)
     for inside in ("posetrack_data", "posetrack_data/val"):
