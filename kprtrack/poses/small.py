@@ -1,9 +1,9 @@
-"""A light heatmap network of this project that trains and runs on CPUs, about 6 MB in half precision.
+"""The pose networks of this project: their file of weights, their use, and the residual one of version 1.
 
-Plain 3x3 convolutions with few channels: depthwise separable ones take twice the time in training and no less
-in inference. Residual blocks as in ResNet (He et al., CVPR 2016), a feature pyramid (FPN, Lin et al., CVPR
-2017), and heatmaps of a quarter of the input from features of an eighth, each cell split into four (Shi et
-al., CVPR 2016).
+The default is a Lite-HRNet (lite_hrnet.py). The residual network can be trained from random weights on a
+CPU: plain 3x3 convolutions with few channels, residual blocks as in ResNet (He et al., CVPR 2016), a feature
+pyramid (FPN, Lin et al., CVPR 2017), and heatmaps of a quarter of the input from features of an eighth, each
+cell split into four (Shi et al., CVPR 2016).
 """
 
 import json
@@ -23,13 +23,13 @@ from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
+from kprtrack.poses.lite_hrnet import LiteHrnet, LiteHrnetShape
 from kprtrack.poses.topdown import TopDown, estimate_poses
 from kprtrack.poses.torch_heatmaps import TorchHeatmaps
 from reid.model.backbone_small import ConvNorm, ResidualBlock
 from reid.model.tensors import tensors_of, validate_finite
 
 DECODE: Decode = "dark"  # how its heatmaps are encoded in training and decoded in inference
-_HEADER = "small_pose"
 _COARSEST = 32  # input pixels per cell of the last stage
 _STAGES = 4
 _SPLIT = 2  # heatmap cells per feature cell, along each side
@@ -63,10 +63,10 @@ class SmallPoseShape:
 class SmallPoseConfig:
     """How the network is applied; its input size is stored in the weights."""
 
-    flip_test: bool = True  # average with the mirrored crop: more stable keypoints for twice the time
-    box_padding: float = 1.25  # crop size relative to the box
+    flip_test: bool = False  # average with the mirrored crop: half a point more for twice the time
+    box_padding: float = 1.15  # crop size relative to the box
 
-    def layout(self, shape: SmallPoseShape) -> TopDown:
+    def layout(self, shape: "SmallPoseShape | LiteHrnetShape") -> TopDown:
         """Return the settings of top-down estimation."""
         return TopDown(
             shape.input_width,
@@ -117,14 +117,24 @@ class SmallPose(nn.Module):
         return F.pixel_shuffle(self.head(merged), _SPLIT)
 
 
+SmallPoseNetwork = SmallPose | LiteHrnet
+# Key in the header of a file -> network and shape.
+_NETWORKS: dict[str, tuple[Any, Any]] = {
+    "lite_hrnet": (LiteHrnet, LiteHrnetShape),
+    "small_pose": (SmallPose, SmallPoseShape),
+}
+
+
 def _conv_relu(before: int, width: int, *, stride: int) -> nn.Sequential:
     return nn.Sequential(ConvNorm(before, width, 3, stride=stride), nn.ReLU(inplace=True))
 
 
 class SmallPoseEstimator(PoseEstimator):
-    """Estimates 17 keypoints of every detected person with the small pose network."""
+    """Estimates 17 keypoints of every detected person with a pose network of this project."""
 
-    def __init__(self, config: SmallPoseConfig, weights: Path | SmallPose, compute: ComputeConfig) -> None:
+    def __init__(
+        self, config: SmallPoseConfig, weights: Path | SmallPoseNetwork, compute: ComputeConfig
+    ) -> None:
         """Load weights of `small_pose_file`, or use a network, which stays as it is.
 
         Args:
@@ -150,7 +160,7 @@ class SmallPoseEstimator(PoseEstimator):
         return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
 
 
-def small_pose_file(network: SmallPose, *, dtype: torch.dtype = torch.float32) -> bytes:
+def small_pose_file(network: SmallPoseNetwork, *, dtype: torch.dtype = torch.float32) -> bytes:
     """Serialise the weights as safetensors with the architecture in the header.
 
     Args:
@@ -165,10 +175,11 @@ def small_pose_file(network: SmallPose, *, dtype: torch.dtype = torch.float32) -
         for name, tensor in network.state_dict().items()
     }
     # One entry only: safetensors writes several in random order, and the file would not be reproducible.
-    return serialise(tensors, {_HEADER: json.dumps(asdict(network.shape))})
+    header = next(key for key, (kind, _) in _NETWORKS.items() if isinstance(network, kind))
+    return serialise(tensors, {header: json.dumps(asdict(network.shape))})
 
 
-def load_small_pose(weights: Path) -> SmallPose:
+def load_small_pose(weights: Path) -> SmallPoseNetwork:
     """Load a file of `small_pose_file`.
 
     Returns:
@@ -178,29 +189,31 @@ def load_small_pose(weights: Path) -> SmallPose:
         WeightsError: The file is missing, damaged or for another network.
     """
     checkpoint = read_checkpoint(weights)
-    stored = header_json(checkpoint, _HEADER)
-    if stored is None:
+    for header, (kind, shape) in _NETWORKS.items():
+        if (stored := header_json(checkpoint, header)) is not None:
+            network: SmallPoseNetwork = kind(_shape(shape, stored, weights))
+            break
+    else:
         raise WeightsError(
-            f"{weights} is not for --pose small: its header does not describe a small pose network "
+            f"{weights} is not for --pose small: its header does not describe a pose network of this project "
             f"(it starts with {next(iter(checkpoint.tensors), 'nothing')})."
         )
-    network = SmallPose(_shape(stored, weights))
     try:
         tensors = tensors_of(checkpoint)
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise WeightsError(
-            f"{weights} does not contain the small pose network that its header describes: {str(error)[:300]}"
+            f"{weights} does not contain the network that its header describes: {str(error)[:300]}"
         ) from error
     validate_finite(tensors, tensors, weights)
     return network.eval()
 
 
-def _shape(stored: dict[str, Any], weights: Path) -> SmallPoseShape:
-    if unknown := sorted(set(stored) - {field.name for field in fields(SmallPoseShape)}):
+def _shape(kind: Any, stored: dict[str, Any], weights: Path) -> Any:
+    if unknown := sorted(set(stored) - {field.name for field in fields(kind)}):
         raise WeightsError(f"{weights} was written by a newer version: unknown {unknown}.")
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
     try:
-        return SmallPoseShape(**values)
+        return kind(**values)
     except (TypeError, UserError) as error:
         raise WeightsError(f"{weights} describes a network that is not possible: {error}") from error

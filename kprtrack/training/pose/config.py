@@ -6,6 +6,7 @@ from typing import Literal
 
 from kprtrack.core.errors import UserError
 from kprtrack.poses.hrnet import HrnetConfig
+from kprtrack.poses.lite_hrnet import LiteHrnetShape
 from kprtrack.poses.small import SmallPoseConfig, SmallPoseShape
 from kprtrack.poses.topdown import TopDown
 from kprtrack.training.config import DataConfig
@@ -78,7 +79,9 @@ class PoseTrainConfig:
     task: Literal["pose"] = "pose"
     out: str | None = None  # folder of the run
     data: DataConfig = field(default_factory=DataConfig)
-    network: Literal["small", "hrnet"] = "small"
+    # lite-hrnet: the package's, to be fine-tuned (init=small-pose); small: from random weights
+    network: Literal["small", "lite-hrnet", "hrnet"] = "small"
+    lite_hrnet: LiteHrnetShape = field(default_factory=LiteHrnetShape)  # where the network is that one
     small: SmallPoseShape = field(default_factory=SmallPoseShape)  # where the network is the small one
     hrnet: HrnetConfig = field(default_factory=HrnetConfig)  # likewise
     init: str | None = None  # initial weights, a file or a name of `models list`; None: random
@@ -103,4 +106,7 @@ class PoseTrainConfig:
 
     def layout(self) -> TopDown:
         """How crops are cut and heatmaps read, in training as in use."""
-        return self.hrnet.layout() if self.network == "hrnet" else SmallPoseConfig().layout(self.small)
+        if self.network == "hrnet":
+            return self.hrnet.layout()
+        shape = self.lite_hrnet if self.network == "lite-hrnet" else self.small
+        return SmallPoseConfig().layout(shape)

@@ -11,7 +11,8 @@ from torch import nn
 from kprtrack.core.errors import WeightsError
 from kprtrack.hub.store import find
 from kprtrack.poses.hrnet import Hrnet, load_hrnet_weights
-from kprtrack.poses.small import SmallPose, load_small_pose, small_pose_file
+from kprtrack.poses.lite_hrnet import LiteHrnet, load_tinypose_onnx
+from kprtrack.poses.small import SmallPose, SmallPoseNetwork, load_small_pose, small_pose_file
 from kprtrack.training.optimiser import weight_decay_groups
 from kprtrack.training.pose.config import PoseOptimiser, PoseTrainConfig
 from reid.model.tensors import read_tensors, validate_finite
@@ -29,14 +30,22 @@ def new_network(config: PoseTrainConfig, *, resume: bool = False) -> nn.Module:
         WeightsError: `config.init` is missing or does not fit.
     """
     torch.manual_seed(config.seed)
-    network = Hrnet(config.hrnet.width) if config.network == "hrnet" else SmallPose(config.small)
+    network = _network(config)
     if config.init is None or resume:
         return network
     path = find(config.init).path
     if isinstance(network, Hrnet):
         _initialise_hrnet(network, config.hrnet.width, path)
         return network
+    if isinstance(network, LiteHrnet):
+        return _initialise_lite(network, path)
     return _initialise_small(network, path)
+
+
+def _network(config: PoseTrainConfig) -> Hrnet | SmallPoseNetwork:
+    if config.network == "hrnet":
+        return Hrnet(config.hrnet.width)
+    return LiteHrnet(config.lite_hrnet) if config.network == "lite-hrnet" else SmallPose(config.small)
 
 
 def new_optimiser(network: nn.Module, config: PoseOptimiser) -> torch.optim.Optimizer:
@@ -46,7 +55,7 @@ def new_optimiser(network: nn.Module, config: PoseOptimiser) -> torch.optim.Opti
 
 def weights_file(network: nn.Module) -> bytes:
     """The network's weights as the safetensors file that `--pose-weights` takes."""
-    if isinstance(network, SmallPose):
+    if isinstance(network, SmallPoseNetwork):
         return small_pose_file(network)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     return serialise(tensors, {"format": "pt"})
@@ -59,6 +68,8 @@ def _initialise_small(network: SmallPose, path: Path) -> SmallPose:
     Raises: WeightsError if the other differs in more than its blocks, or has more of them.
     """
     given, wanted = load_small_pose(path), network.shape
+    if not isinstance(given, SmallPose):
+        raise WeightsError(f"{path} holds a Lite-HRNet: set network=lite-hrnet to start from it.")
     alike = replace(given.shape, stage_blocks=wanted.stage_blocks) == wanted
     if not alike or any(map(gt, given.shape.stage_blocks, wanted.stage_blocks)):
         raise WeightsError(
@@ -66,6 +77,18 @@ def _initialise_small(network: SmallPose, path: Path) -> SmallPose:
             "Only stage_blocks may differ, and only grow."
         )
     network.load_state_dict(given.state_dict(), strict=False)
+    return network
+
+
+def _initialise_lite(network: LiteHrnet, path: Path) -> LiteHrnet:
+    """The network with weights of the package's file format or of PP-TinyPose; input sizes may differ.
+
+    Raises: WeightsError if the file holds another network.
+    """
+    given = load_tinypose_onnx(path) if path.suffix == ".onnx" else load_small_pose(path)
+    if not isinstance(given, LiteHrnet):
+        raise WeightsError(f"{path} holds no Lite-HRNet: set network=small to start from it.")
+    network.load_state_dict(given.state_dict())
     return network
 
 

@@ -121,7 +121,7 @@ def test_a_file_without_architecture_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"neck_width": 16}, "does not contain the small pose network.*size mismatch"),
+        ({"neck_width": 16}, "does not contain the network that its header describes.*size mismatch"),
         ({"stage_blocks": (1, 1, 1, 0)}, "does not contain.*Missing key"),
         ({"input_width": 100}, "a network that is not possible.*input_width is 100"),
         ({"stem_width": "wide"}, "a network that is not possible"),

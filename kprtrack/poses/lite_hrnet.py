@@ -1,0 +1,214 @@
+"""Lite-HRNet without its channel weighting, as PP-TinyPose has it: 1.3 million parameters.
+
+Four branches of shuffle units, at 4, 8, 16 and 32 pixels per cell, exchange their features after every two
+units; a head joins them from coarse to fine (Yu et al., CVPR 2021; PaddleDetection's keypoint models). Batch
+norms are folded into the convolutions, as published.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.skeleton import KEYPOINTS
+
+_WIDTHS = (40, 80, 160, 320)  # channels of the branches
+_MODULES = {2: 2, 3: 4, 4: 2}  # branches -> modules in a row
+_STEM_WIDTH = 32
+_CELL_PX = 4  # input pixels per heatmap cell
+
+
+@dataclass(frozen=True)
+class LiteHrnetShape:
+    """Input of the network, stored in its file of weights; the weights are trained for one size."""
+
+    input_height: int = 256  # pixels, a multiple of 4
+    input_width: int = 192
+
+    def __post_init__(self) -> None:
+        for name, pixels in (("input_height", self.input_height), ("input_width", self.input_width)):
+            if pixels <= 0 or pixels % _CELL_PX:
+                raise UserError(
+                    f"{name} is {pixels}; it must be a multiple of {_CELL_PX}, such as 192 or 256."
+                )
+
+
+class LiteHrnet(nn.Module):
+    """Network with one heatmap per keypoint, of a quarter of the input size."""
+
+    def __init__(self, shape: LiteHrnetShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape or LiteHrnetShape()
+        self.stem = _Stem()
+        self.first = _separable(_STEM_WIDTH, _WIDTHS[0])
+        inputs = (_STEM_WIDTH, *_WIDTHS[1:-1])
+        self.wider = nn.ModuleList(
+            _separable(before, width, stride=2) for before, width in zip(inputs, _WIDTHS[1:], strict=True)
+        )
+        self.stages = nn.ModuleList(
+            nn.ModuleList(_Exchange(branches) for _ in range(count)) for branches, count in _MODULES.items()
+        )
+        self.joins = nn.ModuleList(_separable(width, max(width // 2, _WIDTHS[0])) for width in _WIDTHS[::-1])
+        self.head = nn.Conv2d(_WIDTHS[0], len(KEYPOINTS), 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute heatmaps [N, 17, H/4, W/4], about 0..1, of normalised RGB images [N, 3, H, W]."""
+        features = self.stem(images)
+        branches = [self.first(features)]
+        for wider, stage in zip(self.wider, self.stages, strict=True):
+            branches.append(wider(features))
+            for exchange in cast(nn.ModuleList, stage):
+                branches = exchange(branches)
+            features = branches[-1]
+        *finer, coarsest = branches
+        joined = self.joins[0](coarsest)
+        for branch, join in zip(reversed(finer), list(self.joins)[1:], strict=True):
+            grown = F.interpolate(joined, size=branch.shape[-2:], mode="bilinear", align_corners=True)
+            joined = join(branch + grown)
+        heatmaps: Tensor = self.head(joined)
+        return heatmaps
+
+
+class _Exchange(nn.Module):
+    """Two shuffle units in each branch; then each branch receives the sum of all."""
+
+    def __init__(self, branches: int) -> None:
+        super().__init__()
+        widths = _WIDTHS[:branches]
+        self.branches = nn.ModuleList(nn.Sequential(_Unit(width), _Unit(width)) for width in widths)
+        self.paths = nn.ModuleList(
+            nn.ModuleList(_between(source, target) for source in range(branches))
+            for target in range(branches)
+        )
+
+    def forward(self, branches: list[Tensor]) -> list[Tensor]:
+        features = [branch(each) for branch, each in zip(self.branches, branches, strict=True)]
+        sums = []
+        for target, row in enumerate(self.paths):
+            parts = cast(nn.ModuleList, row)
+            total = 2 * parts[0](features[0])  # twice, as the published weights were trained
+            for source in range(1, len(features)):
+                found = parts[source](features[source])
+                if source > target:
+                    found = F.interpolate(found, size=total.shape[-2:], mode="nearest")
+                total = total + found
+            if target == 0:
+                features[0] = total  # the coarser branches receive the sum: likewise
+            sums.append(total)
+        return [F.relu(total) for total in sums]
+
+
+class _Unit(nn.Module):
+    """Half of the channels pass; the other half is changed; then they alternate (ShuffleNet V2)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = width // 2
+        self.change = nn.Sequential(*_pointwise(half, half), _depthwise(half), *_pointwise(half, half))
+
+    def forward(self, features: Tensor) -> Tensor:
+        kept, changed = features.chunk(2, dim=1)
+        return torch.stack((kept, self.change(changed)), dim=2).flatten(1, 2)
+
+
+class _Stem(nn.Module):
+    """To a quarter of the input size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        half = _STEM_WIDTH // 2
+        self.conv = nn.Sequential(nn.Conv2d(3, _STEM_WIDTH, 3, stride=2, padding=1), nn.ReLU(inplace=True))
+        self.left = _separable(half, half, stride=2)
+        self.right = nn.Sequential(*_pointwise(half, 2 * half), *_separable(2 * half, half, stride=2))
+
+    def forward(self, images: Tensor) -> Tensor:
+        left, right = self.conv(images).chunk(2, dim=1)
+        return torch.stack((self.left(left), self.right(right)), dim=2).flatten(1, 2)
+
+
+def _between(source: int, target: int) -> nn.Module:
+    """From one branch to another: nearest upsampling follows where the target is finer."""
+    if source == target:
+        return nn.Identity()
+    if source > target:
+        return nn.Conv2d(_WIDTHS[source], _WIDTHS[target], 1)
+    own = _WIDTHS[source]
+    steps = [_separable(own, own, stride=2) for _ in range(target - source - 1)]
+    return nn.Sequential(*steps, _depthwise(own, stride=2), nn.Conv2d(own, _WIDTHS[target], 1))
+
+
+def _pointwise(before: int, width: int) -> Iterable[nn.Module]:
+    return nn.Conv2d(before, width, 1), nn.ReLU(inplace=True)
+
+
+def _depthwise(width: int, *, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(width, width, 3, stride=stride, padding=1, groups=width)
+
+
+def _separable(before: int, width: int, *, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(_depthwise(before, stride=stride), *_pointwise(before, width))
+
+
+def load_tinypose_onnx(path: Path) -> LiteHrnet:
+    """Read PP-TinyPose 256x192 from an ONNX file whose convolutions are each followed by the sum of a bias.
+
+    Args:
+        path: The file; it needs the package `onnx`.
+
+    Returns:
+        The network in evaluation mode, float32; its heatmaps equal those of the file to rounding.
+
+    Raises:
+        WeightsError: The file holds another network.
+        UserError: `onnx` is not installed.
+    """
+    try:
+        import onnx
+        from onnx import numpy_helper
+    except ImportError as error:
+        raise UserError("Reading ONNX files needs the package onnx: pip install 'kprtrack[onnx]'.") from error
+    graph = onnx.load(str(path), load_external_data=False).graph
+    stored: dict[str, Any] = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    sums = {name: node for node in graph.node if node.op_type == "Add" for name in node.input}
+    network = LiteHrnet().eval()
+    convolutions = _in_order_of_use(network)
+    nodes = [node for node in graph.node if node.op_type == "Conv"]
+    if len(nodes) != len(convolutions):
+        raise WeightsError(f"{path} has {len(nodes)} convolutions; PP-TinyPose has {len(convolutions)}.")
+    for node, convolution in zip(nodes, convolutions, strict=True):
+        weight, bias = stored[node.input[1]], None
+        if (follower := sums.get(node.output[0])) is not None:
+            bias = next((stored[name] for name in follower.input if name in stored), None)
+        if bias is None or weight.shape != tuple(convolution.weight.shape):
+            raise WeightsError(f"{path} is not PP-TinyPose: convolution {node.output[0]} does not fit.")
+        assert convolution.bias is not None
+        with torch.no_grad():
+            convolution.weight.copy_(torch.from_numpy(weight.copy()))
+            convolution.bias.copy_(torch.from_numpy(bias.reshape(-1).copy()))
+    return network
+
+
+def _in_order_of_use(network: LiteHrnet) -> list[nn.Conv2d]:
+    """Convolutions in the order in which a depth-first walk from the output completes them, as stored."""
+    graph = torch.fx.symbolic_trace(network).graph
+    found: list[nn.Conv2d] = []
+    output = next(node for node in graph.nodes if node.op == "output")
+    seen, stack = {output}, [(output, iter(output.all_input_nodes))]
+    while stack:
+        node, inputs = stack[-1]
+        following = next((each for each in inputs if each not in seen), None)
+        if following is not None:
+            seen.add(following)
+            stack.append((following, iter(following.all_input_nodes)))
+            continue
+        stack.pop()
+        if node.op == "call_module":
+            module = network.get_submodule(str(node.target))
+            if isinstance(module, nn.Conv2d):
+                found.append(module)
+    return found
