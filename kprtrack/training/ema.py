@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-_RAMP_UPDATES = 2000  # time constant with which the decay grows (docs/reference/detector_and_pose.md 1.9)
+RAMP_UPDATES = 2000  # time constant with which the decay grows (docs/reference/detector_and_pose.md 1.9)
 
 
 class Ema(nn.Module):
@@ -17,13 +17,14 @@ class Ema(nn.Module):
     Args:
         network: The average starts as a copy of it, in evaluation mode.
         decay: Share of the average that a late update keeps, in (0, 1).
+        ramp: Updates over which the decay grows; fewer for short trainings.
     """
 
     updates: Tensor
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: nn.Module, decay: float, ramp: int = RAMP_UPDATES) -> None:
         super().__init__()
-        self._decay = decay
+        self._decay, self._ramp = decay, ramp
         self.mean = copy.deepcopy(network).eval().requires_grad_(False)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
@@ -31,12 +32,12 @@ class Ema(nn.Module):
     def update(self, network: nn.Module) -> None:
         """Move the average towards the network."""
         self.updates += 1
-        keep = ema_decay(int(self.updates), self._decay)
+        keep = ema_decay(int(self.updates), self._decay, self._ramp)
         old, new = (list(module.state_dict().values()) for module in (self.mean, network))
         floating = [row for row, value in enumerate(old) if value.is_floating_point()]
         torch._foreach_lerp_([old[row] for row in floating], [new[row] for row in floating], 1 - keep)
 
 
-def ema_decay(updates: int, decay: float) -> float:
+def ema_decay(updates: int, decay: float, ramp: int = RAMP_UPDATES) -> float:
     """Share of the average that an update, counted from 1, keeps."""
-    return decay * (1 - math.exp(-updates / _RAMP_UPDATES))
+    return decay * (1 - math.exp(-updates / ramp))

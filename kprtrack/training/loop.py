@@ -102,7 +102,7 @@ def _prepare(task: Task, config: LoopConfig, folder: Path, accelerator: Accelera
     trained = nn.ModuleDict({"train_step": task.train_step})
     ema = None
     if config.ema_decay is not None:
-        trained["ema"] = ema = Ema(task.network, config.ema_decay)
+        trained["ema"] = ema = Ema(task.network, config.ema_decay, config.ema_ramp)
     # Accelerate would divide the batches a second time.
     batches = load_batches(task.examples, share, workers=config.computing.workers, collate=task.collate)
     state = TrainState(trained, task.optimiser, accelerator.scaler)

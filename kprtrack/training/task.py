@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from kprtrack.core.errors import UserError
+from kprtrack.training.ema import RAMP_UPDATES
 from kprtrack.training.loading import BatchSampler
 from reid.training.config import ComputingConfig, Precision
 
@@ -87,6 +88,7 @@ class LoopConfig:
 
     epochs: int
     ema_decay: float | None = None  # of the averaged network; None: the network itself is validated and saved
+    ema_ramp: int = RAMP_UPDATES  # updates over which the decay grows
     validate_every_epochs: int | None = None
     validate_at_end: bool = True
     clip_gradient: float | None = None  # greatest norm

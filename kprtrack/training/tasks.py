@@ -76,6 +76,7 @@ def train(config: TrainConfig, *, quiet: bool = False) -> Path:
     loop = LoopConfig(
         epochs=config.schedule.epochs,
         ema_decay=config.ema_decay,
+        ema_ramp=config.ema_ramp,
         validate_every_epochs=config.scoring.every_epochs,
         clip_gradient=config.optimiser.clip_gradient,
         precision=config.precision,

@@ -11,6 +11,7 @@ from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, YoloxSize
 from kprtrack.training.config import DataConfig
 from kprtrack.training.detector.augment import DetectorAugment
 from kprtrack.training.detector.schedule import YoloxSchedule
+from kprtrack.training.ema import RAMP_UPDATES
 from reid.training.config import ComputingConfig, Precision
 
 
@@ -43,6 +44,7 @@ class DetectorOptimiser:
     name: Literal["sgd", "adamw"] = "sgd"  # sgd: with Nesterov's momentum
     momentum: float = 0.9  # of sgd
     weight_decay: float = 5e-4
+    convolution_rate: float = 1.0  # learning rate of the weights of convolutions, relative to the others'
     clip_gradient: float | None = None  # greatest norm
 
 
@@ -63,6 +65,13 @@ class DetectorTrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     size: YoloxSize = "m"
     init: str | None = None  # initial weights, a file or a name of `models list`; None: random
+    freeze_norms: bool = False  # batch norms keep their statistics: for small batches
+    # The first convolution stays as it is. Its inputs are up to 255, so that its weights are about 30 times
+    # smaller than others, and AdamW's steps, all of the same size, would destroy it.
+    freeze_stem: bool = False
+    # Train only the product of objectness and class, which is the score in use: for weights of many classes,
+    # whose objectness is high for every kind of object.
+    joint_score: bool = False
     input_px: int = 640  # side of the square canvas
     # Least and greatest side in training, drawn every ten batches; None: always input_px.
     input_range_px: tuple[int, int] | None = (480, 800)
@@ -72,6 +81,7 @@ class DetectorTrainConfig:
     optimiser: DetectorOptimiser = field(default_factory=DetectorOptimiser)
     schedule: YoloxSchedule = field(default_factory=YoloxSchedule)
     ema_decay: float | None = 0.9998  # of the averaged network, which is scored and saved; None: no average
+    ema_ramp: int = RAMP_UPDATES  # updates over which the decay grows; fewer for short trainings
     precision: Precision = "fp32"
     seed: int = 1
     scoring: DetectorScoring = field(default_factory=DetectorScoring)

@@ -50,6 +50,7 @@ def yolox_loss(
     width: int,
     ignored: Tensor | None = None,
     l1: bool = False,
+    joint: bool = False,
 ) -> Losses:
     """The losses of a batch.
 
@@ -60,6 +61,8 @@ def yolox_loss(
         width: Likewise.
         ignored: [B, A] bool, cells in ignored regions.
         l1: Add an L1 loss on the raw box outputs.
+        joint: With one class, train the product of objectness and class alone; its target is the score of
+            the label times the IoU of the predicted box, and 0 where no box is assigned.
     """
     # Half precision would give cells equal costs.
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -72,10 +75,16 @@ def yolox_loss(
     matched = _matched(assigned, targets)
     count = _mean_count(len(matched.cells), logits.device)
     own = logits[matched.images, matched.cells]  # [P, 5 + C]
+    if joint:
+        scores = {"joint": _joint_loss(logits[..., 4], logits[..., 5], matched, ignored)}
+    else:
+        scores = {
+            "obj": _object_loss(logits[..., 4], matched, ignored),
+            "cls": _class_loss(own[:, 5:], matched),
+        }
     losses = {
         "iou": _IOU_WEIGHT * (matched.scores * (1 - _ious(boxes, matched).square())).sum(),
-        "obj": _object_loss(logits[..., 4], matched, ignored),
-        "cls": _class_loss(own[:, 5:], matched),
+        **scores,
         "l1": _l1_loss(own[:, :4], matched, grid) if l1 else logits.new_zeros(()),
     }
     losses = {name: value / count for name, value in losses.items()}
@@ -117,6 +126,20 @@ def _object_loss(logits: Tensor, matched: _Matched, ignored: Tensor | None) -> T
     wanted = torch.zeros_like(logits)
     wanted[matched.images, matched.cells] = matched.scores.to(wanted.dtype)
     losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    return _counted_sum(losses, matched, ignored)
+
+
+def _joint_loss(objects: Tensor, classes: Tensor, matched: _Matched, ignored: Tensor | None) -> Tensor:
+    wanted = torch.zeros_like(objects)
+    wanted[matched.images, matched.cells] = (matched.scores * matched.ious).to(wanted.dtype)
+    positive = F.logsigmoid(objects) + F.logsigmoid(classes)
+    # 1 - p q = (1 - p) + p (1 - q), in logarithms
+    negative = torch.logaddexp(F.logsigmoid(-objects), F.logsigmoid(objects) + F.logsigmoid(-classes))
+    return _counted_sum(-(wanted * positive + (1 - wanted) * negative), matched, ignored)
+
+
+def _counted_sum(losses: Tensor, matched: _Matched, ignored: Tensor | None) -> Tensor:
+    """Sum over cells outside of ignored regions, and over assigned ones."""
     if ignored is None:
         return losses.sum()
     counted = ~ignored

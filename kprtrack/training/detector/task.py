@@ -64,6 +64,8 @@ class DetectorTask:
         fingerprint = {"training_set": self.examples.fingerprint()}
         self.resume_fingerprint: Mapping[str, Any] = {**resume_relevant_config(config), **fingerprint}
         self.network = _new_network(config, None if resume else config.init)
+        if config.freeze_stem:
+            self.network.backbone.backbone.stem.requires_grad_(False)
         self.train_step = DetectorTrainStep(self.network, _load_teacher(config.distil), config)
         self.optimiser = new_optimiser(self.network, config.optimiser)
 
@@ -89,9 +91,7 @@ class DetectorTask:
 
     def weights_file(self, network: nn.Module) -> bytes:
         """Safetensors that `--detector yolox-SIZE` reads, with the input size in the header."""
-        header = {"size": self._config.size, "input_px": self._config.input_px, "preprocess": _PREPROCESS}
-        tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-        return serialise(tensors, {"format": "pt", STORED_SETTINGS: json.dumps(header)})
+        return detector_file(network, self._config)
 
 
 class DetectorTrainStep(nn.Module):
@@ -114,6 +114,10 @@ class DetectorTrainStep(nn.Module):
         images = to_network(batch.images.to(device), _PREPROCESS).contiguous(
             memory_format=torch.channels_last
         )
+        if self._config.freeze_norms:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         height, width = images.shape[2:]
         logits = self.network.logits(images)
         target = None if self._teacher is None else self._teacher(images)
@@ -125,6 +129,7 @@ class DetectorTrainStep(nn.Module):
                 width=width,
                 ignored=batch.ignored.to(device),
                 l1=self.l1,
+                joint=self._config.joint_score,
             )
             if target is None:
                 return losses.total, losses.terms
@@ -133,9 +138,16 @@ class DetectorTrainStep(nn.Module):
         return losses.total + distil, losses.terms | {"distil": distil.detach()}
 
 
+def detector_file(network: nn.Module, config: DetectorTrainConfig) -> bytes:
+    """Safetensors that `--detector yolox-SIZE` reads, with the input size in the header."""
+    header = {"size": config.size, "input_px": config.input_px, "preprocess": _PREPROCESS}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    return serialise(tensors, {"format": "pt", STORED_SETTINGS: json.dumps(header)})
+
+
 def new_optimiser(network: nn.Module, config: DetectorOptimiser) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum, or AdamW; only weights of convolutions decay."""
-    groups = weight_decay_groups(network, config.weight_decay)
+    groups = weight_decay_groups(network, config.weight_decay, convolution_rate=config.convolution_rate)
     if config.name == "adamw":
         return torch.optim.AdamW(groups)
     return torch.optim.SGD(groups, lr=0.0, momentum=config.momentum, nesterov=config.momentum > 0)

@@ -10,6 +10,7 @@ from kprtrack.poses.lite_hrnet import LiteHrnetShape
 from kprtrack.poses.small import SmallPoseConfig, SmallPoseShape
 from kprtrack.poses.topdown import TopDown
 from kprtrack.training.config import DataConfig
+from kprtrack.training.ema import RAMP_UPDATES
 from kprtrack.training.pose.augment import PoseAugmentConfig
 from reid.training.config import ComputingConfig, Precision
 
@@ -92,6 +93,7 @@ class PoseTrainConfig:
     optimiser: PoseOptimiser = field(default_factory=PoseOptimiser)
     schedule: PoseSchedule = field(default_factory=PoseSchedule)
     ema_decay: float | None = 0.9998  # of the averaged network, which is scored and saved; None: no average
+    ema_ramp: int = RAMP_UPDATES  # updates over which the decay grows; fewer for short trainings
     precision: Precision = "fp32"
     seed: int = 1
     scoring: PoseScoring = field(default_factory=PoseScoring)

@@ -131,3 +131,17 @@ def test_the_average_forgets_as_the_official_one() -> None:
 
     for update, decay in EXPECTED["schedule"]["ema_decay_at_update"].items():
         assert ema_decay(int(update), 0.9998) == pytest.approx(decay, rel=1e-12)
+
+
+def test_the_joint_loss_is_cross_entropy_of_the_product_in_double_precision():
+    logits = 3 * torch.randn(1, 84, 6, generator=torch.Generator().manual_seed(3))
+    box = torch.tensor([[30.0, 34.0, 20.0, 40.0]])
+    targets = [Targets(box, torch.zeros(1, dtype=torch.int64), torch.tensor([0.7]))]
+    losses = yolox_loss(logits, targets, height=64, width=64, joint=True)
+    (found,) = losses.assigned
+    score = torch.special.expit(logits[0, :, 4].double()) * torch.special.expit(logits[0, :, 5].double())
+    wanted = torch.zeros(84, dtype=torch.float64)
+    wanted[found.cells] = 0.7 * found.ious.double()
+    by_hand = -(wanted * score.log() + (1 - wanted) * (1 - score).log()).sum() / len(found.cells)
+    assert float(losses.terms["joint"]) == pytest.approx(float(by_hand), rel=1e-5)
+    assert "obj" not in losses.terms

@@ -151,6 +151,17 @@ def test_weight_decay_acts_on_convolutions_alone() -> None:
         assert len(decaying["params"]) + len(others["params"]) == len(list(network.parameters()))
 
 
+def test_frozen_parts_stay_while_the_others_learn(drawn: Path, tmp_path: Path) -> None:
+    config = tiny_config(drawn, tmp_path / "run", freeze_norms=True, freeze_stem=True, ema_ramp=2)
+    before = DetectorTask(config).network.state_dict()
+    after = load_file(train(config, quiet=True) / "weights.safetensors")
+    kept = [name for name, value in before.items() if torch.equal(value, after[name])]
+    frozen = [name for name in before if "running_" in name or name.startswith("backbone.backbone.stem.")]
+    assert set(frozen) <= set(kept)
+    changed = [name for name in before if name.endswith("conv.weight") and name not in frozen]
+    assert not set(changed) & set(kept)
+
+
 def test_the_average_moves_towards_the_network() -> None:
     network = torch.nn.BatchNorm1d(2)
     average = Ema(network, 0.5)

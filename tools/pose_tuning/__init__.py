@@ -1,0 +1,1 @@
+"""Parts of tools/fine_tune_pose.py."""
