@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kprtrack.io import read_observations as read_observations
     from kprtrack.io import read_tracks as read_tracks
     from kprtrack.io import write_observations as write_observations
+    from kprtrack.outputs import Summary as Summary
     from kprtrack.pipeline import Detector as Detector
     from kprtrack.pipeline import Networks as Networks
     from kprtrack.pipeline import PoseEstimator as PoseEstimator
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from kprtrack.pipeline import Tracker as Tracker
     from kprtrack.pipeline import observe as observe
     from kprtrack.pipeline import track as track
-    from kprtrack.run import Summary as Summary
     from kprtrack.run import draw_video as draw_video
     from kprtrack.run import observe_video as observe_video
     from kprtrack.run import track_observations as track_observations
@@ -88,7 +88,7 @@ _MODULES = {
     "Poses": "kprtrack.core.datatypes",
     "ReidEncoder": "kprtrack.pipeline",
     "RunHeader": "kprtrack.io",
-    "Summary": "kprtrack.run",
+    "Summary": "kprtrack.outputs",
     "TrackConfig": "kprtrack.config",
     "TrackFile": "kprtrack.io",
     "Tracker": "kprtrack.pipeline",

@@ -1,16 +1,17 @@
 """Runs on one video: from its frames to result files, which are valid even after an interrupt or an error."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
-from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Observation, Tracks
-from kprtrack.core.errors import UserError
+from kprtrack.core.datatypes import Observation
+from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.progress import Progress
 from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.hub.store import sha256_of
@@ -18,70 +19,24 @@ from kprtrack.io import (
     ObservationFile,
     RunHeader,
     TrackFile,
-    TracksWriter,
     open_observations_writer,
     open_writer,
     validate_observations_output,
     validate_output,
 )
-from kprtrack.pipeline import Networks, Tracker, observe, track
+from kprtrack.outputs import Outputs, Summary, early_end, store, track_and_write
+from kprtrack.pipeline import Networks, observe
+from kprtrack.resume import StoredRun, resumed, validate_resumable
 from kprtrack.video.annotated import AnnotatedVideoWriter
 from kprtrack.video.clip import Clip
-from kprtrack.video.inputs import TruncatedVideo, VideoInfo
+from kprtrack.video.inputs import VideoInfo
 from kprtrack.video.source import Source
 
-
-@dataclass
-class Summary:
-    """What a run did.
-
-    Args:
-        out: The result file, or the annotated video if only that was written.
-        frames: Number of frames.
-        sightings: Number of detections in all frames.
-        prompted: Number of detections whose own keypoints prompted the encoder.
-        ids: IDs of all tracks.
-        seconds: Duration of the run.
-        stopped: What ended the run before the video did: KeyboardInterrupt or InputError.
-        losses: Frames that are damaged, and frames of a live source that were dropped.
-
-    Examples:
-        >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
-        >>> summary.frames, summary.sightings, summary.ids, summary.stopped
-        (12, 24, {1, 2}, None)
-    """
-
-    out: Path
-    frames: int = 0
-    sightings: int = 0
-    prompted: int = 0
-    ids: set[int] = field(default_factory=set)
-    seconds: float = 0.0
-    stopped: BaseException | None = None
-    losses: FrameLosses = NO_LOSSES
-
-    @property
-    def complete(self) -> bool:
-        """Whether all frames of the video are there and none is damaged."""
-        return self.stopped is None and not self.losses.damaged_frames
-
-    @property
-    def note(self) -> str | None:
-        """Why the run is not complete."""
-        if isinstance(self.stopped, KeyboardInterrupt):
-            return "interrupted"
-        if self.stopped is not None:
-            return str(self.stopped)
-        return None if self.complete else f"{len(self.losses.damaged_frames)} frames are damaged"
-
-    def count(self, observation: Observation) -> None:
-        """Add one frame."""
-        self.frames += 1
-        self.sightings += len(observation)
-        self.prompted += int(observation.embeddings.prompted.sum())
+_MOST_FPS = 1e6
 
 
-def track_video(
+# One argument for each option of the command line.
+def track_video(  # noqa: PLR0913
     source: str | int | Path | Clip,
     out: str | Path | None,
     config: TrackConfig | None = None,
@@ -89,12 +44,14 @@ def track_video(
     video_out: str | Path | None = None,
     format: str | None = None,
     networks: Networks | None = None,
+    resume: bool = False,
     quiet: bool = True,
 ) -> Summary:
     """Track the people of a video and write result file and annotated video.
 
-    An existing file is replaced when the run ends. Ctrl-C and a damaged video end the run early with valid
-    files of all frames so far, see `Summary.stopped`.
+    An existing file is replaced when the run is complete. Ctrl-C and a damaged video end the run early with
+    valid files of all frames so far, see `Summary.stopped`. They are called NAME.partial if there is an
+    older file.
 
     Args:
         source: Video file, folder or pattern of images, camera number, URL, "-" (standard input) or `Clip`.
@@ -103,6 +60,8 @@ def track_video(
         video_out: The annotated video; None: none.
         format: Format of `out` where the suffix leaves a choice, e.g. "coco" for .json.
         networks: Networks to use for several videos; None: they are built from `config`.
+        resume: Store the observations beside the result until it is complete, and continue an earlier run
+            that was stopped or killed; the result is that of a run without a stop.
         quiet: Show no progress.
 
     Returns:
@@ -128,19 +87,26 @@ def track_video(
         _validate_replacing(paths, clip, config)
         if out:
             validate_output(Path(out), format)
+        if resume:
+            validate_resumable(clip.source, paths[0])
         annotated = None
         if video_out:
             annotated = stack.enter_context(AnnotatedVideoWriter(Path(video_out), video.info, clip.stride))
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
         writer = stack.enter_context(open_writer(Path(out), header, format)) if out else None
-        outputs = _Outputs(Summary(paths[0]), writer, annotated)
+        stored = None
+        if resume:
+            stored = stack.enter_context(StoredRun(paths[0], header, config.frames_at_once))
+        summary = Summary(paths[0], resumed=stored.frames if stored else 0)
         frames = annotated.keep(video) if annotated else video
-        observations = observe(frames, networks, config.frames_at_once)
-        _track_and_write(
+        run = partial(observe, networks=networks, batch_size=config.frames_at_once)
+        observations = stored.resume(frames, run) if stored else run(frames)
+        outputs = Outputs(summary, writer, annotated, stored)
+        track_and_write(
             _with_progress(observations, video, quiet), tracker, outputs, losses=lambda: video.losses
         )
-    return outputs.summary
+    return summary
 
 
 def observe_video(
@@ -149,6 +115,7 @@ def observe_video(
     config: TrackConfig | None = None,
     *,
     networks: Networks | None = None,
+    resume: bool = False,
     quiet: bool = True,
 ) -> Summary:
     """Run the networks on a video and store the observations.
@@ -158,6 +125,7 @@ def observe_video(
         out: The file to write (.npz).
         config: The configuration; None: the defaults.
         networks: As in `track_video`.
+        resume: Continue an earlier run that was stopped or killed.
         quiet: Show no progress.
 
     Returns:
@@ -176,16 +144,17 @@ def observe_video(
         video = stack.enter_context(clip.open())
         _validate_replacing([Path(out)], clip, config)
         validate_observations_output(Path(out))
+        if resume:
+            validate_resumable(clip.source, Path(out))
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
-        writer = stack.enter_context(open_observations_writer(Path(out), header))
-        with DeferredInterrupts() as interrupts:
-            observations = _with_progress(observe(video, networks, config.frames_at_once), video, quiet)
-            with _early_end(summary):
-                for observation in _counted(interrupts.allow(observations), summary):
-                    writer.write(observation)
-            summary.losses = video.losses
-            writer.close(summary.complete, summary.note, summary.losses)
+        writer = stack.enter_context(
+            open_observations_writer(Path(out), header, resume=resume, multiple_of=config.frames_at_once)
+        )
+        summary.resumed = writer.resumed
+        run = partial(observe, networks=networks, batch_size=config.frames_at_once)
+        observations = _with_progress(resumed(writer.earlier(), video, run), video, quiet)
+        store(observations, writer, summary, losses=lambda: video.losses)
     return summary
 
 
@@ -216,13 +185,17 @@ def track_observations(
         {1, 2}
     """
     config, header = config or TrackConfig(), observations.header
-    fps = float(str(header.video.get("fps", 0.0))) / float(str(header.config.get("stride", 1)))
-    tracker, summary = build_tracker(config.tracker, fps), Summary(Path(out))
+    tracker, summary = build_tracker(config.tracker, _stored_fps(observations)), Summary(Path(out))
     settings = {**header.config, "tracker": asdict(config.tracker)}
     header = replace(header, config=settings)
     with open_writer(Path(out), header, format) as writer:
-        losses = header.losses
-        _track_and_write(observations, tracker, _Outputs(summary, writer), losses=lambda: losses)
+        track_and_write(
+            observations,
+            tracker,
+            Outputs(summary, writer),
+            losses=lambda: observations.header.losses,
+            complete=observations.complete,
+        )
     return summary
 
 
@@ -255,12 +228,14 @@ def draw_video(
         AnnotatedVideoWriter(Path(out), video.info, clip.stride) as annotated,
         Progress(video.expected_frames, video.info.name, quiet) as progress,
         DeferredInterrupts() as interrupts,
-        _early_end(summary),
     ):
-        for frame in interrupts.allow(video):
-            annotated.draw(frame, by_frame.get(frame.number))
-            summary.frames += 1
-            progress.advance()
+        with early_end(summary):
+            for frame in interrupts.allow(video):
+                annotated.draw(frame, by_frame.get(frame.number))
+                summary.frames += 1
+                progress.advance()
+        annotated.close(summary.stopped is None)
+        summary.out = annotated.saved or summary.out
     summary.losses = video.losses
     return summary
 
@@ -276,71 +251,21 @@ def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Netwo
     return RunHeader(video, networks.metadata, {**asdict(config), **span, "kprtrack": __version__})
 
 
+def _stored_fps(observations: ObservationFile) -> float:
+    """Observations per second of video. Raises: InputError if the header has no valid number."""
+    fps, stride = observations.header.video.get("fps", 0.0), observations.header.config.get("stride", 1)
+    if not isinstance(fps, int | float) or not 0 <= fps < _MOST_FPS:
+        raise InputError(f"{observations.path} has {fps!r:.40} frames per second. Make the file again.")
+    if not isinstance(stride, int | float) or not 1 <= stride < LAST_FRAME:
+        raise InputError(f"{observations.path} has the stride {stride!r:.40}. Make the file again.")
+    return fps / stride
+
+
 def _with_progress(observations: Iterable[Observation], video: Source, quiet: bool) -> Iterator[Observation]:
     with Progress(video.expected_frames, video.info.name, quiet) as progress:
         for observation in observations:
             yield observation
             progress.advance()
-
-
-def _counted(observations: Iterable[Observation], summary: Summary) -> Iterator[Observation]:
-    for observation in observations:
-        summary.count(observation)
-        yield observation
-
-
-@dataclass
-class _Outputs:
-    """The files that tracks are written to."""
-
-    summary: Summary
-    writer: TracksWriter | None = None
-    annotated: AnnotatedVideoWriter | None = None
-
-    def write(self, tracks: Tracks) -> None:
-        """Append the tracks of a frame."""
-        self.summary.ids.update(tracks.ids.tolist())
-        if self.writer:
-            self.writer.write(tracks)
-        if self.annotated:
-            self.annotated.write(tracks)
-
-    def close(self) -> None:
-        """End the result file, which stores whether all frames are there."""
-        if self.writer:
-            self.writer.close(self.summary.complete, self.summary.note, self.summary.losses)
-
-
-def _track_and_write(
-    observations: Iterable[Observation],
-    tracker: Tracker,
-    outputs: _Outputs,
-    *,
-    losses: Callable[[], FrameLosses],
-) -> None:
-    """Track and write; all frames observed before an interrupt or an error are written, too.
-
-    `losses` returns the damaged and dropped frames and is called after the last observation.
-    """
-    with DeferredInterrupts() as interrupts:
-        counted = _counted(interrupts.allow(observations), outputs.summary)
-        with _early_end(outputs.summary):
-            for tracks in track(counted, tracker):
-                outputs.write(tracks)
-        outputs.summary.losses = losses()
-        outputs.close()
-
-
-@contextmanager
-def _early_end(summary: Summary) -> Iterator[None]:
-    """End the block after Ctrl-C or a damaged video, and note in `summary` why."""
-    started_s = time.monotonic()
-    try:
-        yield
-    except (KeyboardInterrupt, TruncatedVideo) as stop:
-        summary.stopped = stop
-    finally:
-        summary.seconds = time.monotonic() - started_s
 
 
 def _validate_replacing(outs: list[Path], clip: Clip, config: TrackConfig) -> None:

@@ -11,7 +11,7 @@ from kprtrack.cli.output import log_tracks, print_config, print_text
 
 if TYPE_CHECKING:
     from eval.datatypes import Evaluation
-    from kprtrack.run import Summary
+    from kprtrack.outputs import Summary
 
 # Both are made by tools/make_demo_clip.py.
 CLIP = Path(__file__).parents[1] / "demo" / "clip.mp4"

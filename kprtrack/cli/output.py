@@ -13,7 +13,7 @@ from kprtrack.config import TrackConfig
 from kprtrack.core.errors import InputError, UserError
 
 if TYPE_CHECKING:
-    from kprtrack.run import Summary
+    from kprtrack.outputs import Summary
 
 INTERRUPTED = 130  # exit code after Ctrl-C
 STANDARD_OUTPUT = "-"  # as the value of --out or --json

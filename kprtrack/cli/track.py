@@ -29,8 +29,8 @@ from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.video.inputs import expand_sources, parse_time, short_name
 
 if TYPE_CHECKING:
+    from kprtrack.outputs import Summary
     from kprtrack.pipeline import Networks
-    from kprtrack.run import Summary
     from kprtrack.video.clip import Clip
 
 _RESULTS = ".json .jsonl .csv .parquet .txt (MOT), or - for JSON lines on standard output"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kprtrack.core.atomic_file import PART_SUFFIX
-from kprtrack.core.datatypes import Observation
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.core.files.json_file import load_json
 from kprtrack.core.files.selection import ONLY, Selection
@@ -13,7 +12,6 @@ from kprtrack.io.annotations import people_from_annotations
 from kprtrack.io.coco import open_coco
 from kprtrack.io.columns import PeopleFile, to_track_file
 from kprtrack.io.csv_table import open_csv, people_from_csv
-from kprtrack.io.frame_file import validate_target
 from kprtrack.io.header import (
     COCO_SKELETON,
     FORMAT,
@@ -27,12 +25,9 @@ from kprtrack.io.header import (
 from kprtrack.io.jsonl import open_jsonl, people_from_jsonl
 from kprtrack.io.kprtrack_json import open_json, people_from_json
 from kprtrack.io.mot import open_mot, people_from_mot
-from kprtrack.io.observations import (
-    ObservationFile,
-    open_observations,
-    read_observations,
-    write_observations,
-)
+from kprtrack.io.observations.reader import ObservationFile, read_observations
+from kprtrack.io.observations.writer import ObservationWriter, write_observations
+from kprtrack.io.output_file import PARTIAL_SUFFIX, validate_target
 from kprtrack.io.parquet import open_parquet, people_from_parquet
 from kprtrack.io.posetrack import open_posetrack
 
@@ -96,12 +91,12 @@ class Format:
     writer: Callable[[Path, RunHeader], TracksWriter]
     reader: Reader
     suffix: str  # of several formats with one suffix the first is chosen by it
-    in_place: bool = False  # written under its final name, so that pipes and devices can take it
+    streams: bool = False  # other programs can read it while it grows; pipes and devices can take it
 
 
 FORMATS: dict[str, Format] = {
     "kprtrack": Format(open_json, _people_from_any_json, ".json"),
-    "jsonl": Format(open_jsonl, _whole(people_from_jsonl), ".jsonl", in_place=True),
+    "jsonl": Format(open_jsonl, _whole(people_from_jsonl), ".jsonl", streams=True),
     "csv": Format(open_csv, _whole(people_from_csv), ".csv"),
     "parquet": Format(open_parquet, _whole(people_from_parquet), ".parquet"),
     "mot": Format(open_mot, _whole(people_from_mot), ".txt"),
@@ -152,15 +147,28 @@ def open_writer(
     return open_posetrack(path, header, images=images)
 
 
-def open_observations_writer(path: Path, header: RunHeader) -> FrameWriter[Observation]:
-    """Open a file of observations, whose suffix must be .npz. Raises: UserError, OutputError."""
+def open_observations_writer(
+    path: Path, header: RunHeader, *, resume: bool = False, multiple_of: int = 1
+) -> ObservationWriter:
+    """Open a file of observations, whose suffix must be .npz; see ObservationWriter.
+
+    Args:
+        path: The file.
+        header: Video, models and config of the run.
+        resume: Continue the file of a run that was stopped or killed.
+        multiple_of: Of that run, this many frames or a multiple are kept.
+
+    Raises:
+        UserError: Another suffix, or the file to be continued is of another run.
+        OutputError: The file cannot be written.
+    """
     validate_observations_output(path)
-    return open_observations(path, header)
+    return ObservationWriter(path, header, resume=resume, multiple_of=multiple_of)
 
 
 def validate_output(path: Path, format: str | None = None) -> None:
     """Raise what `open_writer` would raise, without touching the file."""
-    validate_target(path, in_place=FORMATS[_format(path, format)].in_place)
+    validate_target(path, streams=FORMATS[_format(path, format)].streams)
 
 
 def validate_observations_output(path: Path) -> None:
@@ -169,7 +177,7 @@ def validate_observations_output(path: Path) -> None:
         raise UserError(
             f"Observations are stored as .npz, not as '{path.name}'. Use {path.with_suffix('.npz')}."
         )
-    validate_target(path, in_place=False)
+    validate_target(path)
 
 
 def read_people(path: Path, format: str | None = None, select: Selection = ONLY) -> PeopleFile:
@@ -185,7 +193,7 @@ def read_people(path: Path, format: str | None = None, select: Selection = ONLY)
         UserError: Unknown format or suffix, or a selection for a format without categories and videos.
     """
     if path.suffix == PART_SUFFIX:
-        raise InputError(f"{path} is the unfinished file of an interrupted run. Delete it and run again.")
+        raise InputError(f"{path} is an unfinished file. Get its frames with: kprtrack recover {path}")
     if path.is_dir():
         raise InputError(f"{path} is a folder; name a result file in it.")
     if not path.exists():
@@ -259,7 +267,7 @@ def convert(
     with open_writer(target, tracks.header, target_format) as writer:
         for frame in tracks.frames:
             writer.write(frame)
-        writer.close(complete=tracks.complete is not False)
+        writer.close(complete=tracks.complete is not False, replace=True)
 
 
 def suffix_of(format: str | None) -> str:
@@ -270,6 +278,8 @@ def suffix_of(format: str | None) -> str:
 def _format(path: Path, format: str | None) -> str:
     if format is not None:
         return _known(format)
+    if path.suffix == PARTIAL_SUFFIX:
+        path = path.with_suffix("")
     if path.suffix.lower() not in SUFFIXES:
         raise unknown_name(f"suffix of {path}:", path.suffix or path.name, SUFFIXES)
     return SUFFIXES[path.suffix.lower()]

@@ -9,6 +9,7 @@ import numpy as np
 from kprtrack.core.datatypes import Tracks
 from kprtrack.io.columns import KEYPOINT_NUMBERS
 from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_to_json
+from kprtrack.io.journal import JournalWriter
 from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size, rounded_time
 
 VISIBLE_SCORE = 0.3  # keypoints with this score or more are visible (v = 2), below hidden (v = 1)
@@ -16,7 +17,12 @@ PERSON = 1  # the category id of people in COCO and PoseTrack
 
 
 def open_coco(path: Path, header: RunHeader) -> TracksWriter:
-    """Open a writer of COCO keypoints. Images follow after the annotations; memory: 16 bytes per frame."""
+    """Open a writer of COCO keypoints."""
+    return JournalWriter(path, header, "coco", lambda target: _coco_writer(target, header))
+
+
+def _coco_writer(path: Path, header: RunHeader) -> TracksWriter:
+    """Write the annotations, then the images; memory: 16 bytes per frame."""
     annotation_ids = count(1)
 
     def frame(tracks: Tracks, log: FrameLog) -> bytes:

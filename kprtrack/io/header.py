@@ -81,7 +81,14 @@ Item = TypeVar("Item", contravariant=True)
 
 
 class FrameWriter(Protocol[Item]):
-    """An open result file. As a context manager it closes as complete, after an exception as incomplete."""
+    """An open result file. As a context manager it closes as complete, after an exception as incomplete.
+
+    An older file of the same name stays until the new one is complete.
+    """
+
+    @property
+    def saved(self) -> Path | None:
+        """The file that holds the frames, once it is closed; None: there is none."""
 
     def write(self, frame: Item, /) -> None:
         """Add one frame; frame numbers must increase.
@@ -90,7 +97,14 @@ class FrameWriter(Protocol[Item]):
             OutputError: The disk is full; the frames that fit are saved and the file is closed.
         """
 
-    def close(self, complete: bool = True, note: str | None = None, losses: FrameLosses = NO_LOSSES) -> None:
+    def close(
+        self,
+        complete: bool = True,
+        note: str | None = None,
+        losses: FrameLosses = NO_LOSSES,
+        *,
+        replace: bool | None = None,
+    ) -> None:
         """End the file so that it is valid; closing twice is allowed.
 
         An incomplete file without any frame is discarded; what existed before stays.
@@ -99,6 +113,8 @@ class FrameWriter(Protocol[Item]):
             complete: All frames of the run are in the file.
             note: Why the file is incomplete.
             losses: Damaged and dropped frames, where they were not known to the header.
+            replace: An older file of that name is replaced, else this one is called NAME.partial; None: it is
+                replaced by a complete one.
 
         Raises:
             OutputError: The file cannot be finished.

@@ -13,9 +13,9 @@ from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter
 
 
 def open_jsonl(path: Path, header: RunHeader) -> TracksWriter:
-    """Open a writer of `.jsonl`, in place: every frame can be read as soon as it is written."""
+    """Open a writer of `.jsonl`; every frame can be read as soon as it is written."""
     head = compact_json(header_to_json(header)) + b"\n"
-    return TextWriter(path, Layout(head, _line, _footer), in_place=True)
+    return TextWriter(path, Layout(head, _line, _footer), streams=True)
 
 
 def people_from_jsonl(path: Path) -> PeopleFile:

@@ -1,5 +1,6 @@
 """The format `kprtrack`: all data of a run in one JSON document, one frame per line (docs/formats.md)."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeGuard
@@ -35,20 +36,29 @@ def open_json(path: Path, header: RunHeader) -> TracksWriter:
     return TextWriter(path, Layout(head, _array_frame, _footer))
 
 
-def frame_to_json(tracks: Tracks) -> dict[str, object]:
-    """Convert one frame to JSON values: pixels to 0.01, scores and distances to 0.0001, NaN to null."""
+def frame_to_json(tracks: Tracks, *, exact: bool = False) -> dict[str, object]:
+    """Convert one frame to JSON values; NaN and infinity become null.
+
+    Args:
+        tracks: The frame.
+        exact: Keep all digits; else pixels are rounded to 0.01, scores and distances to 0.0001.
+    """
     keypoints = tracks.keypoints.astype(np.float64)
-    keypoints[..., :2] = np.round(keypoints[..., :2], 2)
-    keypoints[..., 2] = np.round(keypoints[..., 2], 4)
+    boxes, scores = left_top_size(tracks.boxes, exact=exact), tracks.scores.astype(np.float64)
+    distances, margins = tracks.distances.astype(np.float64), tracks.margins.astype(np.float64)
+    if not exact:
+        keypoints[..., :2] = np.round(keypoints[..., :2], 2)
+        keypoints[..., 2] = np.round(keypoints[..., 2], 4)
+        scores, distances, margins = (np.round(values, 4) for values in (scores, distances, margins))
     means = np.round(keypoints[..., 2].mean(axis=1), 4)
     columns = zip(
         tracks.ids.tolist(),
-        left_top_size(tracks.boxes).tolist(),
-        np.round(tracks.scores.astype(np.float64), 4).tolist(),
+        boxes.tolist(),
+        scores.tolist(),
         keypoints.reshape(len(tracks), KEYPOINT_NUMBERS).tolist(),
         means.tolist(),
-        _or_null(tracks.distances),
-        _or_null(tracks.margins),
+        _or_null(distances),
+        _or_null(margins),
         tracks.visible,
         tracks.prompted.tolist(),
         strict=True,
@@ -69,7 +79,7 @@ def frame_to_json(tracks: Tracks) -> dict[str, object]:
         }
         for track_id, box, score, points, mean, distance, margin, visible, prompted in columns
     ]
-    time = rounded_time(tracks.time_s)
+    time = rounded_time(tracks.time_s, exact=exact)
     return {"frame": tracks.frame_number, "time": time, "parts": tracks.visible.shape[1], "people": people}
 
 
@@ -235,9 +245,8 @@ def _is_int(value: object) -> TypeGuard[int]:
 
 
 def _or_null(values: np.ndarray) -> list[float | None]:
-    """Round to 0.0001; null for NaN (nothing compared) and infinity (no common visible part)."""
-    rounded = np.round(values.astype(np.float64), 4).tolist()
-    return [value if np.isfinite(value) else None for value in rounded]
+    """Null for NaN (nothing compared) and infinity (no common visible part)."""
+    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def _array_frame(tracks: Tracks, log: FrameLog) -> bytes:

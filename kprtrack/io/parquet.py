@@ -1,79 +1,101 @@
 """Parquet, the table of csv_table.py in binary form, written in groups of rows."""
 
 import json
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kprtrack.core.atomic_file import part_path
-from kprtrack.core.datatypes import Tracks
+from kprtrack.core.atomic_file import reason
+from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import InputError, OutputError, UserError
-from kprtrack.io.columns import PeopleFile
+from kprtrack.io.columns import MOST_PARTS, PeopleFile
 from kprtrack.io.csv_table import column_names, columns_of, people_from_columns, skeleton_of
-from kprtrack.io.frame_file import close_output, open_output, reserve
-from kprtrack.io.group_writer import GroupFormat, GroupWriter
-from kprtrack.io.header import RunHeader, TracksWriter, header_from_json, header_to_json
-from kprtrack.io.text_writer import Footer, check_tracks, saved_message
+from kprtrack.io.header import (
+    COCO_SKELETON,
+    POSETRACK_SKELETON,
+    RunHeader,
+    TracksWriter,
+    header_from_json,
+    header_to_json,
+)
+from kprtrack.io.journal import JournalWriter
+from kprtrack.io.output_file import OutputFile
+from kprtrack.io.text_writer import Footer
 
 if TYPE_CHECKING:
     import pyarrow
 
 GROUP_FRAMES = 2000
-# Room for the metadata at the end, measured at 9 kB a group and 12 kB for the names of the columns.
-_FOOTER_BYTES = 64_000
-_FOOTER_BYTES_PER_GROUP = 24_000
+_TEXT = "visible_parts"  # the only column that is no number
+_LONGEST_TEXT = 5 * MOST_PARTS  # characters of a cell
+# A file may unpack to so many times its size, and any file to so many bytes; tracks unpack to 3 times.
+_MOST_RATIO, _SMALL_BYTES = 100, 256 << 20
 
 
 def open_parquet(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.parquet`. Raises: OutputError; UserError without pyarrow."""
-    file = _ParquetFile(path, header)
-    format = GroupFormat(check_tracks, lambda tracks: 0, file.write, file.end, file.discard)
-    return GroupWriter(path, format, frames=GROUP_FRAMES)
+    _import_pyarrow()
+    return JournalWriter(path, header, "parquet", lambda target: _ParquetWriter(target, header))
 
 
-class _ParquetFile:
-    """An open file. It cannot be read without its end, so room for the end is reserved before every group."""
+class _ParquetWriter(TracksWriter):
+    """Writes a whole file; without its end it cannot be read, so it is removed after an error."""
 
     def __init__(self, path: Path, header: RunHeader) -> None:
         self._pyarrow, parquet = _import_pyarrow()
-        self._path = path
         self._names = column_names(header.skeleton)
         self._header = header_to_json(header)
-        self._handle = open_output(path, in_place=False)
-        self._groups = 0
-        try:
-            reserve(self._handle, self._footer_bytes())
-        except OSError as error:
-            self.discard()
-            raise OutputError(saved_message(path, 0, error)) from error
-        self._writer = parquet.ParquetWriter(self._handle, self._schema())
+        self._group: list[Tracks] = []
+        self._file = OutputFile(path)
+        self._writer = parquet.ParquetWriter(self._file.handle, self._schema())
+        self._closed = False
 
-    def write(self, frames: list[Tracks]) -> None:
-        """Write one group of rows. Raises: OSError if there is no room for it."""
-        table = self._table(frames)
-        reserve(self._handle, int(table.nbytes * 1.1) + self._footer_bytes())
-        self._writer.write_table(table)
-        self._groups += 1
+    @property
+    def saved(self) -> Path | None:
+        return self._file.saved
 
-    def end(self, ending: Footer) -> None:
-        """Write the header and the metadata and close."""
-        data = {**self._header, **ending.to_json()}
+    def write(self, tracks: Tracks, /) -> None:
+        self._group.append(tracks)
+        if len(self._group) == GROUP_FRAMES:
+            self._write_group()
+
+    def close(
+        self,
+        complete: bool = True,
+        note: str | None = None,
+        losses: FrameLosses = NO_LOSSES,
+        *,
+        replace: bool | None = None,
+    ) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._write_group()
+        data = {**self._header, **Footer(0, complete, note, losses).to_json()}
         self._writer.add_key_value_metadata({"kprtrack": json.dumps(data, allow_nan=False)})
-        self._writer.close()
-        self._handle.truncate()  # frees what was reserved and not needed
-        close_output(self._handle, self._path, in_place=False)
+        try:
+            self._writer.close()
+        except OSError as error:
+            self._fail(error)
+        self._file.finish(replace=complete if replace is None else replace)
 
-    def discard(self) -> None:
-        """Close and remove the unfinished file."""
-        self._handle.close()
-        part_path(self._path).unlink(missing_ok=True)
+    def _write_group(self) -> None:
+        frames, self._group = self._group, []
+        if not frames:
+            return
+        try:
+            self._writer.write_table(self._table(frames))
+        except OSError as error:
+            self._fail(error)
 
-    def _footer_bytes(self) -> int:
-        header = 2 * len(json.dumps(self._header))
-        return header + _FOOTER_BYTES + _FOOTER_BYTES_PER_GROUP * (self._groups + 1)
+    def _fail(self, error: OSError) -> None:
+        self._closed = True
+        self._file.discard()
+        raise OutputError(f"Cannot write {self._file.path}: {reason(error)}") from error
 
     def _schema(self) -> "pyarrow.Schema":
         whole, text = self._pyarrow.int64(), self._pyarrow.string()
@@ -99,22 +121,57 @@ def people_from_parquet(path: Path) -> PeopleFile:
     """Read the people of a `.parquet` file and the header of the run.
 
     Raises:
-        InputError: It is no Parquet file or lacks columns.
+        InputError: It is no Parquet file, lacks columns or unpacks to far more than its size.
         UserError: pyarrow is not installed.
     """
     pyarrow, parquet = _import_pyarrow()
     try:
-        table = parquet.read_table(path, partitioning=None)
-        stored = (parquet.read_metadata(path).metadata or {}).get(b"kprtrack")
+        with parquet.ParquetFile(path, read_dictionary=[_TEXT]) as file:
+            columns = _read_columns(file, path)
+            stored = (file.metadata.metadata or {}).get(b"kprtrack")
     except (OSError, pyarrow.ArrowException) as error:
-        raise InputError(f"Cannot read {path}: {error}") from error
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+        raise InputError(f"Cannot read {path}: {' '.join(str(error).split()):.200}") from error
     if stored is None:
         header, complete = RunHeader(skeleton=skeleton_of(columns)), None
     else:
-        data = json.loads(stored)
-        header, complete = header_from_json(data, path), bool(data.get("complete", False))
+        try:
+            data = json.loads(stored)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}: its metadata 'kprtrack' is no JSON. Make or copy it again.") from error
+        header = header_from_json(data, path)
+        complete = bool(data.get("complete", False))
     return people_from_columns(columns, path, header, complete=complete, first_line=0)
+
+
+def _read_columns(file: Any, path: Path) -> dict[str, Sequence[object]]:
+    """Read the columns that we know, once it is certain that they fit into memory."""
+    schema, rows = file.schema_arrow, file.metadata.num_rows
+    known = {*column_names(COCO_SKELETON), *column_names(POSETRACK_SKELETON)}
+    names = [name for name in dict.fromkeys(schema.names) if name in known]
+    limit = max(_SMALL_BYTES, _MOST_RATIO * path.stat().st_size)
+    _validate_size(rows * 8 * len(names), limit, path)
+    for name in names:
+        _validate_type(name, schema.field(name).type, path)
+    columns = {name: file.read(columns=[name]).column(0) for name in names}
+    if _TEXT in columns and "dictionary" in str(columns[_TEXT].type):
+        texts = [text for chunk in columns[_TEXT].chunks for text in chunk.dictionary.to_pylist()]
+        longest = max((len(text) for text in texts if text is not None), default=0)
+        if longest > _LONGEST_TEXT:
+            raise InputError(f"{path}: a cell of {_TEXT} has {longest} characters. Make or copy it again.")
+        _validate_size(rows * longest, limit, path)
+    return {name: column.to_numpy() for name, column in columns.items()}
+
+
+def _validate_size(size: int, limit: int, path: Path) -> None:
+    if size > limit:
+        raise InputError(f"{path} unpacks to {size:,} bytes, more than {limit:,}. Make or copy it again.")
+
+
+def _validate_type(name: str, kind: Any, path: Path) -> None:
+    text = str(kind)
+    numeric = text in ("bool", "null", "float", "double", "halffloat") or text.lstrip("u").startswith("int")
+    if not numeric and not (name == _TEXT and "string" in text):
+        raise InputError(f"{path}: column {name} holds {text:.60}, not numbers.")
 
 
 def _import_pyarrow() -> tuple[ModuleType, ModuleType]:

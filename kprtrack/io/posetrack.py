@@ -18,6 +18,7 @@ from kprtrack.io.header import (
     compact_json,
     header_to_json,
 )
+from kprtrack.io.journal import JournalWriter
 from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size, rounded_time
 
 NOSE, LEFT_EAR, RIGHT_EAR, LEFT_SHOULDER, RIGHT_SHOULDER = (
@@ -49,18 +50,33 @@ def open_posetrack(path: Path, header: RunHeader, *, images: Sequence[Image] | N
             of them in the same order, as the official evaluation requires. None: image IDs are made from
             frame numbers and the digits at the start of the file name: "000001_bonn_train.json" is video 1.
     """
+    return JournalWriter(
+        path,
+        header,
+        "posetrack21",
+        lambda target: _posetrack_writer(target, header, images, path),
+        {"images": None if images is None else list(images)},
+        lambda tracks: _validate_image(tracks.frame_number, images, path),
+    )
+
+
+def _validate_image(number: int, images: Sequence[Image] | None, path: Path) -> None:
+    if images is not None and number >= len(images):
+        raise OutputError(
+            f"Cannot write {path}: frame {number} has no image; the ground truth has {len(images)}."
+        )
+
+
+def _posetrack_writer(
+    path: Path, header: RunHeader, images: Sequence[Image] | None, final: Path
+) -> TracksWriter:
+    """Write the result; `final`: the name that it gets."""
     keep_rows = header.skeleton == POSETRACK_SKELETON
-    leading = re.match(r"\d+", path.name)
+    leading = re.match(r"\d+", final.name)
     video = int(leading[0][-6:]) if leading else 1
 
     def image_id(number: int) -> object:
-        if images is None:
-            return 10_000_000_000 + video * 10_000 + number
-        if number >= len(images):
-            raise OutputError(
-                f"Cannot write {path}: frame {number} has no image; the ground truth has {len(images)}."
-            )
-        return images[number]["id"]
+        return 10_000_000_000 + video * 10_000 + number if images is None else images[number]["id"]
 
     def frame(tracks: Tracks, log: FrameLog) -> bytes:
         keypoints = tracks.keypoints if keep_rows else to_posetrack(tracks.keypoints)
@@ -71,7 +87,7 @@ def open_posetrack(path: Path, header: RunHeader, *, images: Sequence[Image] | N
 
     def footer(log: FrameLog, ending: Footer) -> bytes:
         shown: Sequence[Image] = images or [
-            _image(path.stem, video, image_id(log.numbers[i]), log, i, ending.kept)
+            _image(final.stem, video, image_id(log.numbers[i]), log, i, ending.kept)
             for i in range(ending.kept)
         ]
         info = {**ending.to_json(), "run": header_to_json(header)}

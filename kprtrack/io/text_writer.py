@@ -12,6 +12,7 @@ from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import OutputError
 from kprtrack.io.frame_file import FrameFile
 from kprtrack.io.header import TracksWriter
+from kprtrack.io.output_file import saved_in
 
 
 class FrameLog:
@@ -85,11 +86,15 @@ class Layout:
 class TextWriter(TracksWriter):
     """Writes one text format."""
 
-    def __init__(self, path: Path, layout: Layout, *, in_place: bool = False) -> None:
+    def __init__(self, path: Path, layout: Layout, *, streams: bool = False) -> None:
         self._layout = layout
-        self._file = FrameFile(path, layout.head, in_place=in_place)
+        self._file = FrameFile(path, layout.head, streams=streams)
         self._log = FrameLog()
         self._closed = False
+
+    @property
+    def saved(self) -> Path | None:
+        return self._file.saved
 
     def write(self, tracks: Tracks, /) -> None:
         check_tracks(tracks, self._log.numbers[-1] if len(self._log) else -1)
@@ -97,25 +102,39 @@ class TextWriter(TracksWriter):
             raise ValueError(f"{self._file.path} is closed")
         try:
             self._file.append(self._layout.frame(tracks, self._log))
+        except BrokenPipeError:  # the reader of a pipe has seen enough
+            self._closed = True
+            self._file.discard()
+            raise
         except OSError as error:
             self._closed = True
-            kept = self._finish(complete=False, note=f"writing failed: {error.strerror}")
-            raise OutputError(saved_message(self._file.path, kept, error)) from error
+            kept = self._finish(complete=False, note=f"writing failed: {error.strerror}", replace=False)
+            raise OutputError(saved_message(self._file.path, kept, error, self.saved)) from error
         self._log.add(tracks)
 
-    def close(self, complete: bool = True, note: str | None = None, losses: FrameLosses = NO_LOSSES) -> None:
+    def close(
+        self,
+        complete: bool = True,
+        note: str | None = None,
+        losses: FrameLosses = NO_LOSSES,
+        *,
+        replace: bool | None = None,
+    ) -> None:
         if self._closed:
             return
         self._closed = True
         if not complete and not len(self._log):
             self._file.discard()
             return
-        kept = self._finish(complete=complete, note=note, losses=losses)
+        replace = complete if replace is None else replace
+        kept = self._finish(complete=complete, note=note, losses=losses, replace=replace)
         if kept < len(self._log):
             lost = OSError(0, f"no room for the last {len(self._log) - kept} frames")
-            raise OutputError(saved_message(self._file.path, kept, lost))
+            raise OutputError(saved_message(self._file.path, kept, lost, self.saved))
 
-    def _finish(self, *, complete: bool, note: str | None, losses: FrameLosses = NO_LOSSES) -> int:
+    def _finish(
+        self, *, complete: bool, note: str | None, replace: bool, losses: FrameLosses = NO_LOSSES
+    ) -> int:
         whole = len(self._log)
 
         def footer(kept: int) -> bytes:
@@ -124,7 +143,7 @@ class TextWriter(TracksWriter):
             ending = Footer(kept, complete and ended, note_of_kept, losses)
             return self._layout.footer(self._log, ending)
 
-        return self._file.finish(whole, footer)
+        return self._file.finish(whole, footer, replace=replace)
 
 
 def check_tracks(tracks: Tracks, last_frame: int) -> int:
@@ -143,17 +162,30 @@ def check_tracks(tracks: Tracks, last_frame: int) -> int:
     return tracks.frame_number
 
 
-def saved_message(path: Path, kept: int, error: OSError) -> str:
-    """Return the message after a write failed."""
-    return f"Cannot write to {path}: {reason(error)} The first {kept} frames are saved in it."
+def saved_message(path: Path, kept: int, error: OSError, saved: Path | None) -> str:
+    """Return the message after a write failed.
+
+    Args:
+        path: The output.
+        kept: Number of frames that are saved.
+        error: Why it failed.
+        saved: The file that holds them.
+    """
+    if not kept:
+        return f"Cannot write to {path}: {reason(error)} No frame is saved."
+    place = saved_in(path, saved)
+    return f"Cannot write to {path}: {reason(error)} The first {kept} frames are saved in {place}."
 
 
-def rounded_time(time_s: float) -> float | None:
-    """Round to microseconds; None for an unknown time."""
-    return round(time_s, 6) if np.isfinite(time_s) else None
+def rounded_time(time_s: float, *, exact: bool = False) -> float | None:
+    """Round to microseconds unless `exact`; None for an unknown time."""
+    if not np.isfinite(time_s):
+        return None
+    return time_s if exact else round(time_s, 6)
 
 
-def left_top_size(boxes: np.ndarray) -> np.ndarray:
-    """Convert boxes x1 y1 x2 y2 to [N, 4] float64 left, top, width, height, to 0.01 pixels."""
+def left_top_size(boxes: np.ndarray, *, exact: bool = False) -> np.ndarray:
+    """Convert boxes x1 y1 x2 y2 to [N, 4] float64 left, top, width, height, to 0.01 pixels unless `exact`."""
     corners = boxes.astype(np.float64)
-    return np.round(np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1), 2)
+    sizes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    return sizes if exact else np.round(sizes, 2)

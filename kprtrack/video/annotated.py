@@ -38,9 +38,18 @@ class AnnotatedVideoWriter:
     def __enter__(self) -> "AnnotatedVideoWriter":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.close(complete=error is None)
+
+    @property
+    def saved(self) -> Path | None:
+        """The file that holds the frames, once it is closed."""
+        return self._writer.saved
+
+    def close(self, complete: bool = True) -> None:
+        """Finish the file; see VideoWriter.close."""
         with DeferredInterrupts():
-            self._writer.close()
+            self._writer.close(complete)
 
     def keep(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Yield the frames and keep them until `write`."""

@@ -11,8 +11,8 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from kprtrack.core.atomic_file import commit, part_path
 from kprtrack.core.errors import OutputError, UserError
+from kprtrack.io.output_file import OutputFile, saved_in
 
 # Suffix -> FFmpeg's muxer and encoder.
 FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -39,7 +39,8 @@ class VideoWriter:
     The suffix chooses the format: .mp4, .mov, .mkv, .avi (H.264) or .webm (VP9). Times are kept, counted from
     the first frame written; .avi has a constant rate, so there they move to the nearest free multiple of
     1/fps. An odd width or height is padded by one repeated row or column, because H.264 stores colour for 2x2
-    pixels. While it is being written the file is called NAME.part. Without any frame no file is made.
+    pixels. While it is being written the file is called NAME.part; what a killed process leaves of it can be
+    played (.avi and .mkv: without seeking). Without any frame no file is made.
 
     Args:
         path: Output file.
@@ -63,7 +64,6 @@ class VideoWriter:
         sample_aspect_ratio: Fraction | None = None,
     ) -> None:
         self._path = Path(path)
-        self._part = part_path(self._path)
         self._size = width, height
         self._fps = fps
         self._constant_rate = self._path.suffix.lower() == ".avi"
@@ -74,15 +74,20 @@ class VideoWriter:
         self._frames = 0
         self._closed = False
         muxer, encoder = self._format()
-        self._validate_writable()
+        self._file = OutputFile(self._path)
         try:
             # A hybrid mp4 can be played up to its last second even after a power failure.
             options = {"movflags": "hybrid_fragmented"} if muxer in ("mp4", "mov") else {}
-            self._container = av.open(str(self._part), "w", format=muxer, options=options)
+            self._container = av.open(self._file.handle, "w", format=muxer, options=options)
             self._stream = self._add_stream(encoder, rate, sample_aspect_ratio)
         except (av.FFmpegError, OSError, ValueError) as error:
-            self._part.unlink(missing_ok=True)
+            self._file.discard()
             raise OutputError(f"'{self._path}' cannot be written as {encoder} video: {error}.") from error
+
+    @property
+    def saved(self) -> Path | None:
+        """The file that holds the frames, once it is closed."""
+        return self._file.saved
 
     def write(self, image: np.ndarray, time_s: float) -> None:
         """Append a frame.
@@ -109,20 +114,27 @@ class VideoWriter:
             self._fail(error)
         self._frames += 1
 
-    def close(self) -> None:
-        """Finish the file and give it its name; calling it again does nothing. Raises: OutputError."""
+    def close(self, complete: bool = True) -> None:
+        """Finish the file and give it its name; calling it again does nothing.
+
+        Args:
+            complete: All frames are in it; else it does not replace an older file but is called NAME.partial.
+
+        Raises:
+            OutputError: It cannot be finished.
+        """
         if self._closed:
             return
         if not self._frames:
             self._closed = True
             self._container.close()
-            self._part.unlink(missing_ok=True)
+            self._file.discard()
             return
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
             self._closed = True
-            commit(self._part, self._path)
+            self._file.finish(replace=complete)
         except (av.FFmpegError, OSError) as error:
             self._fail(error)
 
@@ -132,7 +144,7 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(complete=error is None)
 
     def _format(self) -> tuple[str, str]:
         suffix = self._path.suffix.lower()
@@ -144,17 +156,6 @@ class VideoWriter:
                 f"'{self._path}' needs the encoder {encoder}, which this PyAV was built without."
             )
         return muxer, encoder
-
-    def _validate_writable(self) -> None:
-        folder = self._path.parent
-        if not folder.is_dir():
-            raise OutputError(f"'{self._path}' cannot be written: there is no folder '{folder}'.")
-        if self._path.is_dir():
-            raise OutputError(f"'{self._path}' cannot be written: it is a folder.")
-        try:
-            self._part.open("wb").close()
-        except OSError as error:
-            raise OutputError(f"'{self._path}' cannot be written: {error.strerror}.") from error
 
     def _add_stream(self, encoder: str, rate: Fraction, shape: Fraction | None) -> VideoStream:
         width, height = self._size
@@ -178,12 +179,12 @@ class VideoWriter:
         self._closed = True
         with suppress(av.FFmpegError, OSError):  # the disk is still full; hybrid files can be played
             self._container.close()
-        kept = _playable_frames(self._part)
+        kept = playable_frames(self._file.present)
         if kept:
-            commit(self._part, self._path)
-            kept_part = f"The file has the first {kept} of {self._frames} frames"
+            place = saved_in(self._path, self._file.finish(replace=False))
+            kept_part = f"The first {kept} of {self._frames} frames are saved in {place}"
         else:
-            self._part.unlink(missing_ok=True)
+            self._file.discard()
             kept_part = "No playable part of the file could be kept"
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(
@@ -191,7 +192,8 @@ class VideoWriter:
         ) from error
 
 
-def _playable_frames(path: Path) -> int:
+def playable_frames(path: Path) -> int:
+    """Count the frames of a video whose end may be missing; 0 if it cannot be played."""
     count = 0
     with suppress(av.FFmpegError, OSError), av.open(str(path)) as container:  # its end is missing
         for packet in container.demux(video=0):

@@ -9,7 +9,7 @@ from support import fake_run
 from kprtrack.cli.main import main
 from kprtrack.core.errors import InputError
 from kprtrack.io import read_tracks
-from kprtrack.run import Summary
+from kprtrack.outputs import Summary
 from kprtrack.video.clip import Clip
 
 FRAMES = 6

@@ -22,7 +22,7 @@ def observation_at(frame: int, people: int, dimensions: int = 8) -> Observation:
         frame_number=frame,
         time_s=frame / 30,
         detections=Detections(
-            random.uniform(size=(people, 4)).astype(np.float32),
+            np.sort(random.uniform(size=(people, 4)), axis=1).astype(np.float32),
             random.uniform(size=people).astype(np.float32),
         ),
         poses=Poses(random.uniform(size=(people, 17, 3)).astype(np.float32)),
@@ -45,10 +45,10 @@ def assert_same(a: Observation, b: Observation) -> None:
 
 
 def test_observations_come_back_bit_by_bit(tmp_path: Path) -> None:
-    stored = [observation_at(frame, frame % 4) for frame in range(2300)]  # three chunks
+    stored = [observation_at(frame, frame % 4) for frame in range(80)]  # three chunks
     write_observations(tmp_path / "o.npz", HEADER, stored)
     file = read_observations(tmp_path / "o.npz")
-    assert (len(file), file.complete, file.header, file.chunks) == (2300, True, HEADER, 3)
+    assert (len(file), file.complete, file.header, file.chunks) == (80, True, HEADER, 3)
     for a, b in zip(file, stored, strict=True):
         assert_same(a, b)
 

@@ -74,13 +74,16 @@ def test_a_full_disk_leaves_a_valid_file_of_the_first_frames(tmp_path: Path, for
     assert f"The first {len(numbers)} frames are saved" in message
     assert not file.complete
     assert sorted(tmp_path.iterdir()) == [path]
-    assert size * 0.7 < path.stat().st_size <= size  # few frames are dropped for the end of the file
+    # Few frames are dropped for the end of the file. The two formats that are written as a whole have fewer
+    # digits than the frames in NAME.part, which filled the disk.
+    least = 0.4 if format in ("coco", "posetrack21") else 0.7
+    assert size * least < path.stat().st_size <= size
 
 
 def test_a_full_disk_leaves_a_valid_parquet_file(tmp_path: Path) -> None:
     message = fill(tmp_path / "t.parquet", "parquet", 1_500_000, 5000)
     file = read_tracks(tmp_path / "t.parquet")
-    assert len(file.frames) >= 500
+    assert len(file.frames) >= 400
     assert file.complete is False
     assert f"The first {len(file.frames)} frames are saved" in message
     np.testing.assert_allclose(file.frames[-1].boxes, tracks_at(len(file.frames) - 1).boxes, atol=0.0101)
@@ -97,12 +100,12 @@ def test_the_summary_of_a_full_disk_counts_only_saved_frames(tmp_path: Path) -> 
 def test_a_footer_larger_than_the_last_frames_pushes_them_out(tmp_path: Path) -> None:
     """Five frames of 10 bytes fit, then the footer of 25 bytes needs the room of two of them."""
     with disk_of(56):
-        file = FrameFile(tmp_path / "f", b"head", in_place=False)
+        file = FrameFile(tmp_path / "f", b"head")
         for _ in range(5):
             file.append(b"0123456789")
         with pytest.raises(OSError, match="large"):
             file.append(b"0123456789")
-        assert file.finish(5, lambda kept: b"f" * 25) == 2
+        assert file.finish(5, lambda kept: b"f" * 25, replace=True) == 2
     assert (tmp_path / "f").read_bytes() == b"head" + b"0123456789" * 2 + b"f" * 25
 
 
@@ -155,10 +158,10 @@ def test_a_link_still_points_at_the_result(tmp_path: Path) -> None:
 
 
 def test_a_frame_torn_by_ctrl_c_is_cut_off(tmp_path: Path) -> None:
-    file = FrameFile(tmp_path / "f", b"head", in_place=False)
+    file = FrameFile(tmp_path / "f", b"head")
     file.append(b"first")
     file.append(b"second, interrupted before it was noted")
-    assert file.finish(1, lambda kept: b"end") == 1
+    assert file.finish(1, lambda kept: b"end", replace=True) == 1
     assert (tmp_path / "f").read_bytes() == b"headfirstend"
 
 

@@ -136,7 +136,7 @@ def test_a_full_disk_keeps_the_frames_so_far(tmp_path):
     with av.open(str(path)) as container:
         frames = sum(packet.size > 0 and not packet.is_corrupt for packet in container.demux(video=0))
     assert frames >= 10
-    message = f"could not be written completely: file too large. The file has the first {frames} of"
+    message = f"could not be written completely: file too large. The first {frames} of"
     assert message in run.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
 
@@ -150,7 +150,7 @@ def test_an_unknown_suffix_is_rejected_with_the_known_ones(tmp_path):
 def test_an_unwritable_path_is_rejected_before_any_frame(tmp_path, name):
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "file.txt").touch()
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="Cannot write"):
         VideoWriter(tmp_path / name, 64, 48, 10.0)
 
 

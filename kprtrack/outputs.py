@@ -1,0 +1,183 @@
+"""What a run writes: result file, annotated video and summary; valid even after an interrupt or an error."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Observation, Tracks
+from kprtrack.core.signals import DeferredInterrupts
+from kprtrack.io import FrameWriter, TracksWriter
+from kprtrack.pipeline import Tracker, track
+from kprtrack.resume import StoredRun
+from kprtrack.video.annotated import AnnotatedVideoWriter
+from kprtrack.video.inputs import TruncatedVideo
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Args:
+        out: The result file, or the annotated video if only that was written. After an early end it is
+            NAME.partial if there was an older file.
+        frames: Number of frames.
+        sightings: Number of detections in all frames.
+        prompted: Number of detections whose own keypoints prompted the encoder.
+        ids: IDs of all tracks.
+        seconds: Duration of the run.
+        stopped: What ended the run before the video did: KeyboardInterrupt or InputError.
+        losses: Frames that are damaged, and frames of a live source that were dropped.
+        resumed: Number of frames that an earlier run had observed.
+
+    Examples:
+        >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
+        >>> summary.frames, summary.sightings, summary.ids, summary.stopped
+        (12, 24, {1, 2}, None)
+    """
+
+    out: Path
+    frames: int = 0
+    sightings: int = 0
+    prompted: int = 0
+    ids: set[int] = field(default_factory=set)
+    seconds: float = 0.0
+    stopped: BaseException | None = None
+    losses: FrameLosses = NO_LOSSES
+    resumed: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all frames of the video are there and none is damaged."""
+        return self.stopped is None and not self.losses.damaged_frames
+
+    @property
+    def note(self) -> str | None:
+        """Why the run is not complete; stored in the result."""
+        if isinstance(self.stopped, KeyboardInterrupt):
+            return "interrupted"
+        if self.stopped is not None:
+            return str(self.stopped)
+        return None if self.complete else f"{len(self.losses.damaged_frames)} frames are damaged"
+
+    def count(self, observation: Observation) -> None:
+        """Add one frame."""
+        self.frames += 1
+        self.sightings += len(observation)
+        self.prompted += int(observation.embeddings.prompted.sum())
+
+
+@dataclass
+class Outputs:
+    """The files of a run.
+
+    Args:
+        summary: Filled in during the run.
+        writer: Of the tracks.
+        annotated: Of the annotated video.
+        stored: Of the observations, for a run that can be resumed.
+    """
+
+    summary: Summary
+    writer: TracksWriter | None = None
+    annotated: AnnotatedVideoWriter | None = None
+    stored: StoredRun | None = None
+
+    def write(self, tracks: Tracks) -> None:
+        """Append the tracks of a frame."""
+        self.summary.ids.update(tracks.ids.tolist())
+        if self.writer:
+            self.writer.write(tracks)
+        if self.annotated:
+            self.annotated.write(tracks)
+
+    def close(self, complete: bool = True) -> None:
+        """End the files, which store whether all frames are there.
+
+        Args:
+            complete: Whether all frames of the video were observed.
+        """
+        summary, whole = self.summary, self.summary.stopped is None
+        note = summary.note if complete or summary.note else "the observations are incomplete"
+        if self.writer:
+            self.writer.close(summary.complete and complete, note, summary.losses, replace=whole)
+        if self.annotated:
+            self.annotated.close(whole)
+        if self.stored:  # last: until the result is complete, the run can be resumed
+            self.stored.close(whole, summary.note)
+        first = self.writer or self.annotated
+        summary.out = (first.saved if first else None) or summary.out
+
+
+def track_and_write(
+    observations: Iterable[Observation],
+    tracker: Tracker,
+    outputs: Outputs,
+    *,
+    losses: Callable[[], FrameLosses],
+    complete: bool = True,
+) -> None:
+    """Track and write; all frames observed before an interrupt or an error are written, too.
+
+    Args:
+        observations: One per frame, in order.
+        tracker: A fresh tracker.
+        outputs: Closed at the end.
+        losses: Returns the damaged and dropped frames; called after the last observation.
+        complete: Whether the observations are those of a complete run.
+    """
+    with DeferredInterrupts() as interrupts:
+        allowed: Iterable[Observation] = interrupts.allow(observations)
+        if outputs.stored:
+            allowed = outputs.stored.store(allowed)
+        with early_end(outputs.summary):
+            for tracks in track(counted(allowed, outputs.summary), tracker):
+                outputs.write(tracks)
+        outputs.summary.losses = losses()
+        outputs.close(complete)
+
+
+def store(
+    observations: Iterable[Observation],
+    writer: FrameWriter[Observation],
+    summary: Summary,
+    *,
+    losses: Callable[[], FrameLosses],
+) -> None:
+    """Write observations; all those before an interrupt or an error are kept.
+
+    Args:
+        observations: One per frame, in order; those of an earlier run are in the file already.
+        writer: Closed at the end.
+        summary: Filled in.
+        losses: Returns the damaged and dropped frames; called after the last observation.
+    """
+    skipped = summary.resumed
+    with DeferredInterrupts() as interrupts:
+        with early_end(summary):
+            for observation in counted(interrupts.allow(observations), summary):
+                if summary.frames > skipped:
+                    writer.write(observation)
+        summary.losses = losses()
+        writer.close(summary.complete, summary.note, summary.losses, replace=summary.stopped is None)
+        summary.out = writer.saved or summary.out
+
+
+def counted(observations: Iterable[Observation], summary: Summary) -> Iterator[Observation]:
+    """Yield the observations and count them."""
+    for observation in observations:
+        summary.count(observation)
+        yield observation
+
+
+@contextmanager
+def early_end(summary: Summary) -> Iterator[None]:
+    """End the block after Ctrl-C or a damaged video, and note in `summary` why."""
+    started_s = time.monotonic()
+    try:
+        yield
+    except (KeyboardInterrupt, TruncatedVideo) as stop:
+        summary.stopped = stop
+    finally:
+        summary.seconds = time.monotonic() - started_s
