@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.benchmarks.mot_table import people_of, read_mot_table
+from eval.benchmarks.mot_table import LAST_FRAME, people_of, read_mot_table
 from eval.benchmarks.pairing import by_stem, unused_note, validate_all_have_results
 from eval.datatypes import People, Sequence
 from eval.metrics.similarity import box_similarities, matched_pairs
@@ -36,6 +36,7 @@ class MotSequence:
 
     sequence: Sequence
     has_classes: bool  # whether MOT16's rules were applied
+    notes: tuple[str, ...]
 
 
 def find_mot_sequences(ground_truth: Path, results: Path) -> tuple[list[MotFiles], tuple[str, ...]]:
@@ -97,7 +98,25 @@ def read_mot_sequence(files: MotFiles) -> MotSequence:
     sequence = _sequence(
         files.name, frame_count, people_of(ground_truth, gt_scored), people_of(tracks, tracks_scored)
     )
-    return MotSequence(sequence, classes is not None)
+    return MotSequence(sequence, classes is not None, _ignored_notes(files.name, ground_truth, gt_scored))
+
+
+def _ignored_notes(name: str, ground_truth: MotRows, scored: np.ndarray) -> tuple[str, ...]:
+    """Return notes on ground truth boxes that do not count for a reason that may be a mistake."""
+    notes, total = [], len(ground_truth)
+    fractions = (ground_truth.scores < 1) & (ground_truth.scores > -1) & (ground_truth.scores != 0)
+    flagged = np.trunc(ground_truth.scores) == 0
+    if fractions.any() or (total and flagged.all()):
+        count = f"all {total}" if flagged.all() else f"{fractions.sum()} of {total}"
+        notes.append(
+            f"{name}: {count} ground-truth boxes have a flag below 1 and do not count. Write 1 in column 7,"
+            " if it has confidences."
+        )
+    elif total and not scored.any():
+        notes.append(f"{name}: none of the {total} ground truth boxes is a pedestrian (class 1 in column 8).")
+    elif not total:
+        notes.append(f"{name}: the ground truth has no boxes.")
+    return tuple(notes)
 
 
 def _gt_files(ground_truth: Path) -> dict[str, Path]:
@@ -142,6 +161,8 @@ def _frame_count(path: Path, ground_truth: MotRows, tracks: MotRows) -> int:
     except (configparser.Error, ValueError) as error:
         message = str(error).splitlines()[0]
         raise InputError(f"{info} must have seqLength in its section [Sequence]: {message}.") from error
+    if not 0 <= count <= LAST_FRAME:
+        raise InputError(f"{info}: seqLength {count} must be at most {LAST_FRAME}.")
     for table in (ground_truth, tracks):
         table.reject(table.frames >= count, f"{info.name}: the sequence ends with frame {count}.")
     return count

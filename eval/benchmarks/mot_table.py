@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from eval.datatypes import POSETRACK_JOINTS, People
+from kprtrack.core.files.numbers import LARGEST
+from kprtrack.io.columns import validate_crowds
 from kprtrack.io.mot import ROW, MotRows, read_mot_rows
 
-_LAST_FRAME = 10_000_000  # four days of video; a larger number is no frame number
+LAST_FRAME = 10_000_000  # four days of video; a larger number is no frame number
 
 
 def read_mot_table(path: Path) -> MotRows:
@@ -25,13 +27,14 @@ def read_mot_table(path: Path) -> MotRows:
     """
     rows = read_mot_rows(path)
     scores = rows.scores if rows.has_scores else np.ones(len(rows))
-    finite = np.isfinite(np.column_stack([rows.boxes, scores, rows.rest])).all(axis=1)
-    rows.reject(~finite, "a number that is not finite. Remove that row.")
-    rows.reject(rows.frames >= _LAST_FRAME, f"frame numbers must be at most {_LAST_FRAME}.")
+    finite = (np.abs(np.column_stack([rows.boxes, scores, rows.rest])) < LARGEST).all(axis=1)
+    rows.reject(~finite, "a number that is not finite or too large. Remove that row.")
+    rows.reject(rows.frames >= LAST_FRAME, f"frame numbers must be at most {LAST_FRAME}.")
     rows.reject(rows.ids == -1, "id -1, as in detections. Only tracks with an id in every row can be scored.")
     rows.reject(rows.ids < 0, "ids must not be negative.")
     rows.reject(rows.boxes[:, 2:].min(axis=1) < 0, f"a negative width or height. {ROW}")
     _validate_unique(rows)
+    validate_crowds(rows.frames, path, first=1)
     return replace(rows, scores=scores)
 
 

@@ -17,6 +17,7 @@ from kprtrack.core.files.coco import ignore_regions, images_of, read_coco
 from kprtrack.core.files.columns import Annotations, Entry
 from kprtrack.core.files.json_file import load_json
 from kprtrack.core.files.selection import POSETRACK
+from kprtrack.io.columns import validate_crowds
 
 _HEAD_SHARE = 0.6  # of the head box's diagonal (docs/reference/tracking_and_evaluation.md 2.1)
 _NO_SCORE = -9999.0  # the official program's value for a missing joint score
@@ -108,6 +109,7 @@ def _pose_file(
     person_ids = found.whole("person_id") if has_person_ids else np.full(len(found), -1)
     if has_person_ids:
         validate_unique(found, "person_id", person_ids)
+    validate_crowds(found.images, found.path)
     keypoints = found.numbers("keypoints", 3 * POSETRACK_JOINTS, default=0.0)
     people = People(
         frames=found.images,

@@ -53,6 +53,12 @@ def notes(
     files: List[SequenceFiles], scored: List[SequenceScores], measures: Mapping[str, Measure]
 ) -> Iterator[str]:
     """Yield notes on the scored measures."""
+    ignored = [one.name for one in scored if not one.metadata.has_gt_to_score]
+    if ignored:
+        yield (
+            "No person of the ground truth counts, because all are in ignore regions or in frames without"
+            f" labels, in {len(ignored)} of {len(scored)} sequences, first {ignored[0]}."
+        )
     yield from _official_and_fixed(scored, measures)
     yield from _crashes_of_the_official_program(scored, measures)
     if measures.keys() & _BOX_SIDE:

@@ -33,6 +33,7 @@ class SequenceMetadata:
 
     frames_without_tracks: int  # labelled, with ground truth, in a sequence with tracks elsewhere
     frames_without_gt: int  # labelled
+    has_gt_to_score: bool  # in labelled frames, outside ignored regions
     has_tracks: bool
     has_tracks_to_score: bool  # in labelled frames, outside ignored regions
     has_boxes: bool
@@ -96,6 +97,7 @@ def _metadata(pair: SequencePair, poses: Sequence) -> SequenceMetadata:
     return SequenceMetadata(
         frames_without_tracks=len(np.setdiff1d(with_gt, poses.tracks.frames)) if len(poses.tracks) else 0,
         frames_without_gt=len(poses.labelled) - len(with_gt),
+        has_gt_to_score=len(poses.ground_truth) > 0,
         has_tracks=len(tracks) > 0,
         has_tracks_to_score=len(poses.tracks) > 0,
         has_boxes=pair.boxes is not None,

@@ -35,8 +35,12 @@ def score_mot(
         ground_truth=str(ground_truth),
         results=str(results),
         measures=measures(scores, combine_boxes(scores)),
-        timelines=timelines,
-        notes=(*_rules_note([each.has_classes for each in read]), *notes),
+        timelines={name: line for name, line in timelines.items() if line},
+        notes=(
+            *_rules_note([each.has_classes for each in read]),
+            *(note for each in read for note in each.notes),
+            *notes,
+        ),
     )
 
 

@@ -50,7 +50,7 @@ def score_tracks(
         ground_truth=str(ground_truth),
         results=str(tracks),
         measures=measures(scores, combined),
-        timelines=timelines,
+        timelines={name: line for name, line in timelines.items() if line},
         notes=(*(note for pair in pairs for note in pair.notes), *_pose_note(pairs), *notes),
     )
 

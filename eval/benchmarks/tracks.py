@@ -127,6 +127,8 @@ def _mismatch_notes(
     for file, path in ((ground_truth, gt_path), (tracks, tracks_path)):
         if file.complete is False:
             notes.append(f"{path.name} is incomplete: the frames after its end count as empty.")
+    if not any(len(frame) for frame in ground_truth.frames):
+        notes.append(f"{gt_path.name} has no people: every tracked box counts as a false positive.")
     known = {frame.frame_number for frame in ground_truth.frames}
     beyond = sum(len(frame) for frame in tracks.frames if frame.frame_number not in known)
     if beyond:

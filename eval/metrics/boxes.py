@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from eval.datatypes import Scores, Sequence
+from eval.metrics.identity import identity_scores
 from eval.metrics.ignored_boxes import boxes_in_regions
 from eval.metrics.person_hota import combine_person_hota, person_hota
 from eval.metrics.similarity import MIN_SIMILARITY, Similarities, box_similarities, matched_pairs, with_tracks
 
-_TRACKEVAL = ("clear", "identity")  # measures computed by TrackEval's own classes
+_TRACKEVAL = ("clear", "identity")  # measures combined by TrackEval's own classes
 
 
 def box_scores(sequence: Sequence, *, clean: bool, only: frozenset[str] | None = None) -> dict[str, Scores]:
@@ -40,10 +41,11 @@ def person_scores(pairs: Similarities, what: str, *, only: frozenset[str] | None
     scores: dict[str, Scores] = {}
     if only is None or f"{what}_hota" in only:
         scores[f"{what}_hota"] = person_hota(pairs)
-    others = [name for name in _TRACKEVAL if only is None or f"{what}_{name}" in only]
-    if others:
-        data = _trackeval_data(pairs)
-        scores |= {f"{what}_{name}": _python_numbers(_trackeval(name).eval_sequence(data)) for name in others}
+    if only is None or f"{what}_clear" in only:
+        clear = _trackeval("clear").eval_sequence(_trackeval_data(pairs))
+        scores[f"{what}_clear"] = _python_numbers(clear)
+    if only is None or f"{what}_identity" in only:
+        scores[f"{what}_identity"] = identity_scores(pairs)
     return scores
 
 
@@ -98,5 +100,15 @@ def _trackeval_data(pairs: Similarities) -> dict[str, object]:
         "num_tracker_dets": len(pairs.track_ids),
         "gt_ids": [pairs.gt_in(frame) for frame in frames],
         "tracker_ids": [pairs.tracks_in(frame) for frame in frames],
-        "similarity_scores": [pairs.matrix(frame) for frame in frames],
+        "similarity_scores": _Matrices(pairs),
     }
+
+
+class _Matrices:
+    """The similarities of each frame, made when they are used: those of all frames would fill the memory."""
+
+    def __init__(self, pairs: Similarities) -> None:
+        self._pairs = pairs
+
+    def __getitem__(self, frame: int) -> np.ndarray:
+        return self._pairs.matrix(frame)

@@ -45,7 +45,7 @@ def _alignment(pairs: Similarities, gt_sizes: np.ndarray, track_sizes: np.ndarra
     rivals = column_sums[pairs.track_rows] + row_sums[pairs.gt_rows] - pairs.values
     shares = np.divide(pairs.values, rivals, out=np.zeros(len(rivals)), where=rivals > EPSILON)
     gt_ids, track_ids = pairs.gt_ids[pairs.gt_rows], pairs.track_ids[pairs.track_rows]
-    couple = gt_ids * len(track_sizes) + track_ids
+    _, couple = np.unique(gt_ids * len(track_sizes) + track_ids, return_inverse=True)
     together = np.bincount(couple, shares)[couple] if len(couple) else shares
     return together / (gt_sizes[gt_ids] + track_sizes[track_ids] - together)
 

@@ -203,6 +203,38 @@ def test_a_bad_result_names_file_line_and_remedy(tracks: str, message: str, tmp_
         score_mot(*one_sequence(tmp_path, ROW, tracks))
 
 
+@pytest.mark.parametrize(
+    ("ground_truth", "note"),
+    [
+        (
+            "1,1,10,20,30,60,0.9,-1,-1,-1\n2,1,11,20,30,60,0.9,-1,-1,-1\n",
+            "all 2 ground-truth boxes have",
+        ),
+        ("1,1,10,20,30,60,0,-1,-1,-1\n", "all 1 ground-truth boxes have a flag below 1"),
+        (
+            "1,1,10,20,30,60,1,-1,-1,-1\n2,1,11,20,30,60,0.5,-1,-1,-1\n",
+            "1 of 2 ground-truth boxes have",
+        ),
+        ("1,1,10,20,30,60,1,3,1\n", "none of the 1 ground truth boxes is a pedestrian"),
+        ("", "the ground truth has no boxes"),
+    ],
+)
+def test_ground_truth_that_does_not_count_is_noted(ground_truth: str, note: str, tmp_path: Path) -> None:
+    scored = score_mot(*one_sequence(tmp_path, ground_truth, ROW))
+    assert any(note in each for each in scored.notes)
+
+
+def test_ground_truth_of_flags_0_and_1_needs_no_note(tmp_path: Path) -> None:
+    flags = "1,1,10,20,30,60,1,-1,-1,-1\n1,2,90,20,30,60,0,-1,-1,-1\n"
+    assert score_mot(*one_sequence(tmp_path, flags, ROW)).notes == ()
+
+
+def test_a_crowd_that_no_memory_holds_is_an_error(tmp_path: Path) -> None:
+    rows = "".join(f"3,{person},10,20,30,40,1,-1,-1,-1\n" for person in range(1, 2002))
+    with pytest.raises(InputError, match="frame 3: 2001 people; at most 2000 in a frame"):
+        score_mot(*one_sequence(tmp_path, ROW, rows))
+
+
 def test_an_unknown_class_in_the_ground_truth_is_rejected(tmp_path: Path) -> None:
     ground_truth = "1,1,10,10,20,40,1,1,0.5\n1,2,10,10,20,40,1,14,0.5\n"
     with pytest.raises(InputError, match=r"truth\.txt, line 2 .* must be a whole number from 1 to 13"):
@@ -222,6 +254,15 @@ def test_a_damaged_seqinfo_is_rejected(text: str, tmp_path: Path) -> None:
     ground_truth, results = lay_out_folders(tmp_path)
     write(ground_truth / "a" / "seqinfo.ini", text)
     with pytest.raises(InputError, match=r"seqinfo\.ini must have seqLength in its section \[Sequence\]"):
+        score_mot(ground_truth, results)
+
+
+@pytest.mark.parametrize("length", [-1, 10**12])
+def test_a_length_that_no_video_has_is_an_error(length: int, tmp_path: Path) -> None:
+    ground_truth, results = lay_out_folders(tmp_path)
+    for info in (file.parents[1] / "seqinfo.ini" for file in ground_truth.glob("*/gt/gt.txt")):
+        write(info, f"[Sequence]\nseqLength={length}\n")
+    with pytest.raises(InputError, match=f"seqLength {length} must be at most"):
         score_mot(ground_truth, results)
 
 

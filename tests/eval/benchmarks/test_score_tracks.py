@@ -158,6 +158,12 @@ def test_another_video_is_noted(key: str, value: object, what: str, tmp_path: Pa
     assert note.startswith(f"a.json and b.json were made from videos with different {what}")
 
 
+def test_ground_truth_without_people_is_noted(tmp_path: Path) -> None:
+    ground_truth = file(tmp_path / "a.json", *(frame(number) for number in range(3)))
+    notes = score_tracks(ground_truth, file(tmp_path / "b.json", *three())).notes
+    assert any("a.json has no people" in note for note in notes)
+
+
 def test_an_incomplete_run_is_noted(tmp_path: Path) -> None:
     ground_truth = file(tmp_path / "a.json", *three())
     tracks = file(tmp_path / "b.json", frame(0, 1, 2), complete=False)

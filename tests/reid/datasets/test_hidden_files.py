@@ -26,15 +26,9 @@ TREES: dict[str, tuple[list[str], dict[str, object]]] = {
     "occluded_duke": (MARKET, {}),
     "occluded_reid": ([name.replace("images/", "images/001/") for name in PARTIAL], {}),
     "partial_reid": (PARTIAL, {}),
-    "cuhk03": (
-        [f"{person}_{number:02}.jpg" for person in PEOPLE for number in (1, 6)],
-        {"train_identities": 2},
-    ),
-    "cuhk01": (
-        [f"{person}{number:03}.jpg" for person in PEOPLE for number in (1, 4)],
-        {"train_identities": 2},
-    ),
-    "folder": ([f"p{person}/p{person}_c{camera}_0.jpg" for person in PEOPLE for camera in (1, 2)], {}),
+    "cuhk03": ([f"{person}_{number:02}.jpg" for person in PEOPLE for number in (1, 6)], TWO),
+    "cuhk01": ([f"{person}{number:03}.jpg" for person in PEOPLE for number in (1, 4)], TWO),
+    "folder": ([f"p{person}/p{person}_c{crop}.jpg" for person in PEOPLE for crop in ("1_0", "1_1", "2")], {}),
 }
 
 
