@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -16,6 +16,7 @@ from kprtrack.core.safe_unpickle import (
     NumpyArray,
     NumpyType,
     bfloat16_to_float32,
+    shown,
     unpickle_legacy,
     unpickle_zip,
 )
@@ -32,6 +33,7 @@ _TRAINING_STATE = frozenset(
     ("optimizer", "scheduler", "lr_scheduler", "scaler", "amp")
 )  # large, and of no use here
 _MAX_DEPTH = 50
+_MAX_VALUES = 1_000_000  # beside the weights
 # What wrappers of torch put into the names of the tensors within them.
 _COMPILED = "_orig_mod."  # torch.compile, anywhere in a name
 _PARALLEL = "module."  # DataParallel, DistributedDataParallel and averages, in front
@@ -152,8 +154,9 @@ def _unwrap(content: object, path: Path) -> Checkpoint:
     if tensors is None:
         raise WeightsError(f"{path} holds no tensors; its entries are {_some(content)}.")
     skip = {*_WRAPPERS, *_TRAINING_STATE}
+    plain = _Plain(path)
     meta = {
-        str(name): plain(value)
+        str(name): plain.of(value)
         for name, value in content.items()
         if name not in skip and not isinstance(value, np.ndarray)
     }
@@ -226,30 +229,46 @@ def _all_in(names: Collection[str], root: str) -> bool:
     return bool(names) and all(name.startswith(root) for name in names)
 
 
-def _has_tensors(value: object) -> bool:
+def _has_tensors(value: object) -> TypeGuard[dict[Any, Any]]:
     return isinstance(value, dict) and any(isinstance(item, np.ndarray) for item in value.values())
 
 
 def _some(names: dict[Any, Any]) -> str:
-    return ", ".join(str(name) for name in list(names)[:5]) or "none"
+    return ", ".join(shown(str(name)) for name in list(names)[:5]) or "none"
 
 
-def plain(value: Any, depth: int = 0) -> Any:
-    """Return `value` in plain types: dict, list, tuple, number, string, numpy array."""
-    if depth > _MAX_DEPTH:
-        return None
-    if isinstance(value, dict):
-        return {plain(key, depth + 1): plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        items = (plain(item, depth + 1) for item in value)
-        return tuple(items) if isinstance(value, tuple) else list(items)
-    if isinstance(value, Inert):
-        return plain(value.state, depth + 1)
-    if isinstance(value, NumpyArray):
-        return value.array
-    if isinstance(value, NumpyType):
-        return str(value.dtype())
-    return value
+class _Plain:
+    """Converts values to dict, list, tuple, number, string and numpy array, within limits."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._left = path, _MAX_VALUES
+
+    def of(self, value: Any, depth: int = 0) -> Any:
+        """Convert a value; what is nested too deeply becomes None. Raises: WeightsError for too many."""
+        self._left -= 1
+        if self._left < 0:
+            raise WeightsError(
+                f"{self._path} holds more than {_MAX_VALUES:,} values beside the weights, or a list that"
+                " holds itself. Save the weights alone."
+            )
+        if depth > _MAX_DEPTH:
+            return None
+        if isinstance(value, dict):
+            return {self._key(key, depth): self.of(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            items = [self.of(item, depth + 1) for item in value]
+            return tuple(items) if isinstance(value, tuple) else items
+        if isinstance(value, Inert):
+            return self.of(value.state, depth + 1)
+        if isinstance(value, NumpyArray):
+            return value.array
+        if isinstance(value, NumpyType):
+            return str(value.dtype())
+        return value
+
+    def _key(self, key: Any, depth: int) -> Any:
+        key = self.of(key, depth + 1)
+        return key if isinstance(key, str | bytes | int | float | None) else str(key)
 
 
 def header_json(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:

@@ -189,7 +189,7 @@ def test_the_option_is_part_of_the_printed_config_and_of_what_networks_get(
     ]
 
 
-def test_an_untrusted_file_is_refused_before_anything_else_of_the_run(
+def test_an_untrusted_file_is_rejected_before_anything_else_of_the_run(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "yolo.pt").write_bytes(b"x")

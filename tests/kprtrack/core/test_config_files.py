@@ -255,7 +255,7 @@ for file in sorted(Path(sys.argv[1]).iterdir()):
 """
 
 
-def test_files_that_grow_without_limit_are_refused_at_once(tmp_path: Path) -> None:
+def test_files_that_grow_without_limit_are_rejected_at_once(tmp_path: Path) -> None:
     for name, text in BOMBS.items():
         (tmp_path / name).write_text(text)
     assert run_limited(READ_ALL, tmp_path, megabytes=400) == sorted(BOMBS)
