@@ -139,7 +139,14 @@ def _regions(image: Entry, path: Path) -> list[np.ndarray]:
 
 
 def corners_of(box: Sequence[float] | np.ndarray) -> np.ndarray:
-    """[4, 2] float32: the corners of a box x1 y1 x2 y2, in their order around it."""
+    """[4, 2] float32: the corners of a box x1 y1 x2 y2, in their order around it.
+
+    Args:
+        box: x1 y1 x2 y2 in pixels.
+
+    Returns:
+        [4, 2] float32, x y in pixels, in their order around the box.
+    """
     x1, y1, x2, y2 = box
     return np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)], np.float32)
 

@@ -67,6 +67,13 @@ def save_state(
 def load_state(path: Path, state: TrainState) -> TrainingProgress:
     """Load a checkpoint into networks, optimiser and scaler.
 
+    Args:
+        path: The checkpoint, safetensors.
+        state: Receives the tensors.
+
+    Returns:
+        How far the training is.
+
     Raises:
         WeightsError: The file is damaged or of another network.
     """
@@ -87,6 +94,10 @@ def load_state(path: Path, state: TrainState) -> TrainingProgress:
 
 def validate_fingerprint(path: Path, fingerprint: Mapping[str, Any]) -> None:
     """Check that a checkpoint belongs to a training with this fingerprint.
+
+    Args:
+        path: The checkpoint.
+        fingerprint: Of the training that would resume it: nested settings that JSON can hold.
 
     Raises:
         UserError: A setting differs; the message names the first.

@@ -43,6 +43,13 @@ class _HasData(Protocol):
 def with_settings(config: T, values: Mapping[str, Any]) -> T:
     """A config changed by nested values, such as {"data": {"train": "train.json"}}.
 
+    Args:
+        config: A training config.
+        values: Nested new values; what is not in them stays.
+
+    Returns:
+        The changed config.
+
     Raises:
         UserError: A key is unknown or a value is wrong.
     """
@@ -56,6 +63,12 @@ def with_settings(config: T, values: Mapping[str, Any]) -> T:
 def validate_sources(data: DataConfig) -> Sequence[Source]:
     """The training sources, once every source names its annotations.
 
+    Args:
+        data: Sources of training and validation.
+
+    Returns:
+        The sources of the training.
+
     Raises:
         UserError: There is no training source, or one has no annotations.
     """
@@ -68,7 +81,15 @@ def validate_sources(data: DataConfig) -> Sequence[Source]:
 
 
 def resume_relevant_config(config: _HasData, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings that must be equal for a run to be resumed; where the data lie is not one of them."""
+    """The settings that must be equal for a run to be resumed; where the data lie is not one of them.
+
+    Args:
+        config: A training config.
+        leave_out: Further fields that a resumed run may change.
+
+    Returns:
+        Nested plain values.
+    """
     names = (*_NOT_THE_RESULT, *leave_out)
     values = {name: value for name, value in asdict(config).items() if name not in names}  # type: ignore[call-overload]
     return values | {"data": [source.share for source in config.data.train]}

@@ -30,7 +30,16 @@ class WorseCamera:
 
 
 def worsened(image: np.ndarray, config: WorseCamera, rng: np.random.Generator) -> np.ndarray:
-    """Degrade an image [H, W, 3] uint8 BGR at random, in the order of a camera's processing."""
+    """Degrade an image [H, W, 3] uint8 BGR at random, in the order of a camera's processing.
+
+    Args:
+        image: [H, W, 3] uint8 BGR.
+        config: The chance of each degradation, 0 to 1.
+        rng: Source of the draws.
+
+    Returns:
+        [H, W, 3] uint8 BGR.
+    """
     height, width = image.shape[:2]
     if rng.random() < config.coarse:
         share = rng.uniform(*_COARSE)

@@ -39,5 +39,14 @@ class Ema(nn.Module):
 
 
 def ema_decay(updates: int, decay: float, ramp: int = RAMP_UPDATES) -> float:
-    """Share of the average that an update, counted from 1, keeps."""
+    """Share of the average that an update, counted from 1, keeps.
+
+    Args:
+        updates: Number of this update, from 1.
+        decay: Share after many updates, 0 to 1.
+        ramp: Updates after which the share is about 0.63 of `decay`.
+
+    Returns:
+        Share in 0..1.
+    """
     return decay * (1 - math.exp(-updates / ramp))

@@ -71,6 +71,15 @@ def load_batches(
     """A DataLoader of collated batches, in the sampler's order for any number of workers.
 
     A UserError raised by an example is returned in place of its batch, for the training process to raise.
+
+    Args:
+        examples: The training set.
+        sampler: The batches of this process.
+        workers: Processes that read examples; 0: the training process itself.
+        collate: Makes a batch of a list of examples.
+
+    Returns:
+        The loader; what it yields is a batch or a UserError.
     """
     workers = worker_count(workers)
     return DataLoader(

@@ -109,7 +109,14 @@ class TrainLog:
 
 
 def csv_of(rows: Sequence[Row]) -> str:
-    """The rows as a table; a cell is empty where an epoch has no such value, such as mAP."""
+    """The rows as a table; a cell is empty where an epoch has no such value, such as mAP.
+
+    Args:
+        rows: For each epoch its values by name.
+
+    Returns:
+        CSV text with a header; columns in the order in which names first occur.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
     writer.writeheader()

@@ -30,6 +30,10 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
     The official KPR config sets twice the rate on biases, which its scheduler then resets
     (docs/reference/kpr.md 4.1).
+
+    Args:
+        optimiser: Whose groups are changed.
+        rate: The learning rate, 0 or more.
     """
     for group in optimiser.param_groups:
         group["lr"] = rate * group.get("rate", 1.0)

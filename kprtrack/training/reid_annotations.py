@@ -33,6 +33,13 @@ _TALLEST = 256  # pixels of part labels; the encoder uses no more
 def crop_networks(config: TrackConfig, *, detects: bool) -> tuple[EstimatePoses, Detect | None]:
     """The pose estimator of the settings and, if asked for, the detector; the encoder is not needed.
 
+    Args:
+        config: Pose estimator and detector, and how they compute.
+        detects: Whether the detector is needed.
+
+    Returns:
+        The pose estimator, and the detector or None.
+
     Raises:
         UserError: A name or an option is unknown.
         WeightsError: Weights are missing or do not fit.
@@ -64,6 +71,16 @@ def make_keypoints(
 
     The person is whoever fills the crop: its whole area is the box. detect: finds other people in the crop,
     whose skeletons become negatives; None: no other people are searched.
+
+    Args:
+        samples: The crops.
+        estimate_poses: Skeletons of given boxes.
+        detect: Finds other people in a crop, whose skeletons become negatives; None: there are none.
+        batch: Crops at once, 1 or more.
+        on_crop: Called with the number of crops done and of all.
+
+    Returns:
+        The number of files written.
 
     Raises:
         UserError: The dataset names no files for keypoints.
@@ -125,6 +142,13 @@ def person_masks_in(folder: Path, root: Path) -> Callable[[Path], np.ndarray]:
     """Read person masks: for an image below `root` the same path below `folder`, .png, 0: background.
 
     The reader raises InputError if one is missing or damaged.
+
+    Args:
+        folder: Of the masks.
+        root: Of the images.
+
+    Returns:
+        A function from the path of an image to its mask, [h, w] bool.
     """
 
     def read(image_path: Path) -> np.ndarray:

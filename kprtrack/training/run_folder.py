@@ -30,7 +30,14 @@ _WRITTEN_FIRST = {"config.json", "config.py", "run.json", _LOCK}
 
 
 def has_checkpoint(out: str | None) -> bool:
-    """Whether the folder holds a run that can be resumed."""
+    """Whether the folder holds a run that can be resumed.
+
+    Args:
+        out: The folder of the run; None: none is set.
+
+    Returns:
+        True where a checkpoint lies in it.
+    """
     return out is not None and (Path(out).expanduser() / STATE).is_file()
 
 
@@ -64,6 +71,9 @@ def open_folder(out: str | None, fingerprint: Mapping[str, Any]) -> Path:
 def locked(folder: Path) -> Iterator[None]:
     """Keep other processes from training in the folder.
 
+    Args:
+        folder: The folder of the run.
+
     Raises:
         UserError: Another process trains in it.
     """
@@ -78,6 +88,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 def write_description(folder: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings, as JSON and as a config to train again, and the versions.
+
+    Args:
+        folder: The folder of the run.
+        settings: Nested settings that JSON can hold.
 
     Raises:
         OutputError: A file cannot be written.
@@ -96,7 +110,14 @@ def write_description(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def as_config(settings: Mapping[str, Any]) -> str:
-    """Nested plain settings as the text of a config file."""
+    """Nested plain settings as the text of a config file.
+
+    Args:
+        settings: Nested plain values.
+
+    Returns:
+        Text that `load_config` reads.
+    """
     lines = [f"{k} = {pprint.pformat(value, width=100, sort_dicts=False)}" for k, value in settings.items()]
     return "\n".join(lines) + "\n"
 

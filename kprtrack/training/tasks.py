@@ -47,7 +47,14 @@ def load_config(path: str | Path, assignments: Sequence[str] = ()) -> TrainConfi
 
 
 def settings_text(config: TrainConfig) -> str:
-    """All settings in force, as the text of a config file."""
+    """All settings in force, as the text of a config file.
+
+    Args:
+        config: All settings of a training.
+
+    Returns:
+        Text that `load_config` reads.
+    """
     return as_config(settings_of(config) if isinstance(config, ReidTrainConfig) else asdict(config))
 
 

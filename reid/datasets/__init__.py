@@ -57,5 +57,12 @@ def open_dataset(name: str, root: Path, options: Mapping[str, object] = {}) -> R
 
 
 def options_of(name: str) -> list[str]:
-    """Return the options of a dataset in DATASETS."""
+    """Return the options of a dataset in DATASETS.
+
+    Args:
+        name: In DATASETS.
+
+    Returns:
+        Names of the fields of its config.
+    """
     return [field.name for field in dataclasses.fields(DATASETS[name][1])]

@@ -34,6 +34,12 @@ def read_crop(sample: ReidSample, part_groups: str | None) -> Crop:
 def read_fields(sample: ReidSample) -> np.ndarray | None:
     """The 36 human-parsing fields [h, w, 36] float32, of any size, to cut the person out; None: unknown.
 
+    Args:
+        sample: A crop.
+
+    Returns:
+        [h, w, 36] float32 in 0..1; None: the crop has no masks.
+
     Raises:
         InputError: The file is missing or damaged.
     """
@@ -44,6 +50,14 @@ def skeletons_of(sample: ReidSample, height: int, width: int) -> np.ndarray:
     """[1 + M, 17, 3] float32 in a crop of that size: the person, then others with a keypoint inside it.
 
     Keypoints that are missing or beyond the crop are zero (docs/reference/kpr.md 2.6).
+
+    Args:
+        sample: A crop with its keypoints, in pixels of the crop.
+        height: Of the crop in pixels.
+        width: Of the crop in pixels.
+
+    Returns:
+        [1 + M, 17, 3] float32 x y confidence.
     """
     if sample.keypoints is None:
         return np.zeros((1, len(KEYPOINTS), 3), np.float32)
@@ -55,6 +69,12 @@ def skeletons_of(sample: ReidSample, height: int, width: int) -> np.ndarray:
 
 def read_image(path: Path) -> np.ndarray:
     """Read an image as [h, w, 3] uint8 RGB.
+
+    Args:
+        path: A file of any format that OpenCV reads.
+
+    Returns:
+        [h, w, 3] uint8 RGB.
 
     Raises:
         InputError: The image is missing, damaged or cut off.

@@ -45,12 +45,28 @@ class Cuhk01Config:
 
 
 def cuhk03(root: Path, config: Cuhk03Config) -> ReidData:
-    """Open images IIII_NN.jpg in any folder below `root`."""
+    """Open images IIII_NN.jpg in any folder below `root`.
+
+    Args:
+        root: Folder of the dataset.
+        config: Options of the dataset.
+
+    Returns:
+        Training set, query and gallery.
+    """
     return _open("cuhk03", root, config, _CUHK03, second_camera=5)
 
 
 def cuhk01(root: Path, config: Cuhk01Config) -> ReidData:
-    """Open images IIIICCC.jpg in any folder below `root`."""
+    """Open images IIIICCC.jpg in any folder below `root`.
+
+    Args:
+        root: Folder of the dataset.
+        config: Options of the dataset.
+
+    Returns:
+        Training set, query and gallery.
+    """
     return _open("cuhk01", root, config, _CUHK01, second_camera=3)
 
 

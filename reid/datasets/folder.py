@@ -45,7 +45,15 @@ class FolderConfig:
 
 
 def folder(root: Path, config: FolderConfig) -> ReidData:
-    """Open the people below `root`."""
+    """Open the people below `root`.
+
+    Args:
+        root: Folder of the dataset.
+        config: Options of the dataset.
+
+    Returns:
+        Training set, query and gallery.
+    """
     annotation_paths = AnnotationPaths(root, config.keypoints, config.masks)
     patterns = (_pattern("identity", config.identity), _pattern("camera", config.camera))
     given = all((root / name).is_dir() for name in _SETS[1:])

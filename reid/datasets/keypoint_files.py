@@ -24,6 +24,12 @@ def read_keypoints(path: Path) -> np.ndarray:
     The target is the one with `is_target` true, or the first if none has that field. An empty list is a
     target without keypoints.
 
+    Args:
+        path: A .json file of a list of skeletons.
+
+    Returns:
+        [1 + M, 17, 3] float32 x y confidence in pixels of the crop.
+
     Raises:
         InputError: The file is missing or damaged.
     """
@@ -36,7 +42,14 @@ def read_keypoints(path: Path) -> np.ndarray:
 
 
 def keypoints_json(keypoints: np.ndarray) -> bytes:
-    """The file of a crop: keypoints [1 + M, 17, 3], the target first."""
+    """The file of a crop: keypoints [1 + M, 17, 3], the target first.
+
+    Args:
+        keypoints: [1 + M, 17, 3] x y confidence in pixels of the crop, the target first.
+
+    Returns:
+        Content of the file, rounded to 0.01.
+    """
     rounded = np.round(keypoints.astype(np.float64), 2)
     return orjson.dumps(
         [{"keypoints": each.tolist(), "is_target": row == 0} for row, each in enumerate(rounded)]

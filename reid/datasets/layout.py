@@ -67,6 +67,13 @@ def images_below(root: Path, folder: str = ".") -> list[Path]:
 
     Annotations and hidden files and folders are left out.
 
+    Args:
+        root: Folder of the dataset.
+        folder: Below it.
+
+    Returns:
+        Paths relative to `root`, one or more.
+
     Raises:
         InputError: The folder is missing or holds no images.
     """
@@ -88,6 +95,14 @@ def images_below(root: Path, folder: str = ".") -> list[Path]:
 def named(images: Iterable[Path], pattern: re.Pattern[str], root: Path) -> list[tuple[Path, re.Match[str]]]:
     """Those whose file names start as the pattern says, with the match.
 
+    Args:
+        images: Paths of images.
+        pattern: Matched at the beginning of the file name.
+        root: Folder of the dataset, for the message.
+
+    Returns:
+        Path and match of each image whose name fits, one or more.
+
     Raises:
         InputError: No file name matches; the message shows an example.
     """
@@ -103,6 +118,14 @@ def named(images: Iterable[Path], pattern: re.Pattern[str], root: Path) -> list[
 
 def split_identities(identities: Iterable[int], count: int, seed: int) -> frozenset[int]:
     """Draw `count` identities for training.
+
+    Args:
+        identities: Of the crops; an identity may occur many times.
+        count: Number to draw, at most all but one.
+        seed: Another seed draws others.
+
+    Returns:
+        The drawn identities.
 
     Raises:
         UserError: No identity is left for the test.

@@ -39,7 +39,15 @@ class OccludedDukeConfig:
 
 
 def market1501(root: Path, config: MarketConfig) -> ReidData:
-    """Open the folder Market-1501-v15.09.15, or the one that holds it."""
+    """Open the folder Market-1501-v15.09.15, or the one that holds it.
+
+    Args:
+        root: Folder of the dataset.
+        config: Options of the dataset.
+
+    Returns:
+        Training set, query and gallery.
+    """
     published = (MASKS, lambda image: image.with_suffix(".npy"))
     return _open(
         "market1501",
@@ -50,7 +58,15 @@ def market1501(root: Path, config: MarketConfig) -> ReidData:
 
 
 def occluded_duke(root: Path, config: OccludedDukeConfig) -> ReidData:
-    """Open the folder Occluded_Duke, or the one that holds it."""
+    """Open the folder Occluded_Duke, or the one that holds it.
+
+    Args:
+        root: Folder of the dataset.
+        config: Options of the dataset.
+
+    Returns:
+        Training set, query and gallery.
+    """
     published = (MASKS, lambda image: image.with_name(f"{image.name}.confidence_fields.npy"))
     return _open(
         "occluded_duke",

@@ -34,7 +34,15 @@ class PartialReidConfig:
 
 
 def occluded_reid(root: Path, config: OccludedReidConfig) -> ReidData:
-    """Open the folder Occluded_REID: occluded_body_images/001/001_01.tif and so on."""
+    """Open the folder Occluded_REID: occluded_body_images/001/001_01.tif and so on.
+
+    Args:
+        root: Folder of the dataset.
+        config: Options of the dataset.
+
+    Returns:
+        Query and gallery; there is no training set.
+    """
     annotation_paths = AnnotationPaths(
         root, config.keypoints, config.masks, (MASKS, lambda image: _without_folder(image, ".npy"))
     )
@@ -54,7 +62,15 @@ def occluded_reid(root: Path, config: OccludedReidConfig) -> ReidData:
 
 
 def partial_reid(root: Path, config: PartialReidConfig) -> ReidData:
-    """Open the folder Partial_REID: occluded_body_images/001_001.jpg and so on, annotations beside them."""
+    """Open the folder Partial_REID: occluded_body_images/001_001.jpg and so on, annotations beside them.
+
+    Args:
+        root: Folder of the dataset.
+        config: Options of the dataset.
+
+    Returns:
+        Query and gallery; there is no training set.
+    """
     elsewhere = AnnotationPaths(root, config.keypoints, config.masks)
 
     def sample(image: Path, identity: int, camera: int) -> ReidSample:

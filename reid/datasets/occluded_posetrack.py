@@ -36,12 +36,28 @@ CROP_COLUMNS = ("id", "reid_crop_path", "reid_crop_width", "reid_crop_height", "
 
 
 def sampling_file(root: Path, split: str) -> Path:
-    """Which annotations belong to the dataset."""
+    """Which annotations belong to the dataset.
+
+    Args:
+        root: Folder of PoseTrack21.
+        split: "train" or "val".
+
+    Returns:
+        Path of the .json file.
+    """
     return root / FOLDER / f"{split}_dataset_sampling.json"
 
 
 def crops_file(root: Path, split: str) -> Path:
-    """What was cut; it is written last."""
+    """What was cut; it is written last.
+
+    Args:
+        root: Folder of PoseTrack21.
+        split: "train" or "val".
+
+    Returns:
+        Path of the .json file.
+    """
     return root / FOLDER / IMAGES / "anns" / f"{split}_reid_crops_anns.json"
 
 
@@ -53,7 +69,15 @@ class OccludedPosetrackConfig:
 
 
 def occluded_posetrack(root: Path, config: OccludedPosetrackConfig) -> ReidData:
-    """Open the folder of PoseTrack21 with its crops."""
+    """Open the folder of PoseTrack21 with its crops.
+
+    Args:
+        root: Folder of PoseTrack21.
+        config: Options of the dataset.
+
+    Returns:
+        Training set, query and gallery.
+    """
     videos = {
         name: row
         for row, name in enumerate(
@@ -155,6 +179,13 @@ def _below_images(path: str) -> Path:
 
 def read_table(path: Path, columns: tuple[str, ...]) -> list[dict]:
     """Read the rows of a table that pandas wrote: a list of rows, or for each column the values by row name.
+
+    Args:
+        path: The .json file.
+        columns: Names that every row must have; the first holds whole numbers.
+
+    Returns:
+        The rows, one or more.
 
     Raises:
         InputError: A column is missing, or a value of the first column.

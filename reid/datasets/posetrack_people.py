@@ -47,6 +47,13 @@ class Person:
 def read_people(root: Path, split: str) -> list[Person]:
     """All annotated people of posetrack_data/SPLIT, file by file.
 
+    Args:
+        root: Folder of PoseTrack21.
+        split: "train" or "val".
+
+    Returns:
+        The people of all frames.
+
     Raises:
         InputError: A file is missing or cannot be read.
     """
@@ -95,7 +102,15 @@ def _by_frame(people: Annotations) -> Annotations:
 
 
 def sample_people(people: Sequence[Person], *, train: bool) -> list[Person]:
-    """The crops of the dataset by the documented rule."""
+    """The crops of the dataset by the documented rule.
+
+    Args:
+        people: All people of a split.
+        train: Whether it is the training split, which has a stricter rule.
+
+    Returns:
+        The chosen ones, by identity.
+    """
     found: dict[int, list[Person]] = defaultdict(list)
     for person in people:
         seen = person.visibility >= _LEAST_VISIBLE and person.box[2:].min() > _LEAST_PX
@@ -117,6 +132,15 @@ def poses_in_crop(poses: np.ndarray, box: np.ndarray, width: int, height: int) -
     """Poses [M, 17, 3] of the frame in pixels of the crop of that size; keypoints beyond the box are zero.
 
     The box is not clipped to the frame, although the crop is, as in the authors' program.
+
+    Args:
+        poses: [M, 17, 3] x y confidence in pixels of the frame.
+        box: x y width height in pixels of the frame.
+        width: Of the crop in pixels.
+        height: Of the crop in pixels.
+
+    Returns:
+        [M, 17, 3] in pixels of the crop.
     """
     moved = poses.copy()
     moved[..., :2] -= box[:2]
@@ -126,7 +150,15 @@ def poses_in_crop(poses: np.ndarray, box: np.ndarray, width: int, height: int) -
 
 
 def occlusion_level(own: np.ndarray, others: np.ndarray) -> float:
-    """Keypoints of others [M, 17, 3] in the crop for each of the person's own [17, 3]."""
+    """Keypoints of others [M, 17, 3] in the crop for each of the person's own [17, 3].
+
+    Args:
+        own: [17, 3] x y confidence of the person.
+        others: [M, 17, 3] of other people, in the crop.
+
+    Returns:
+        0 (no other person) or more.
+    """
     negatives, positives = float(others[..., 2].sum()), float(own[:, 2].sum())
     return negatives / positives if positives else 2 * negatives
 

@@ -74,12 +74,29 @@ class Augment:
 
 
 def plain_example(crop: Crop, prompts: PromptConfig) -> Example:
-    """The example of a crop as it is, for evaluation."""
+    """The example of a crop as it is, for evaluation.
+
+    Args:
+        crop: Of any size.
+        prompts: Input size, and which prompts are used.
+
+    Returns:
+        Image, prompt heatmaps, and part labels where the crop has masks.
+    """
     return make_example(resize_crop(crop, prompts.height, prompts.width), prompts)
 
 
 def make_example(crop: Crop, prompts: PromptConfig, hole: tuple[slice, slice] | None = None) -> Example:
-    """The example of a crop of the encoder's size, erased in the hole (rows and columns)."""
+    """The example of a crop of the encoder's size, erased in the hole (rows and columns).
+
+    Args:
+        crop: Of the input size of the encoder.
+        prompts: Input size, and which prompts are used.
+        hole: Rows and columns to erase; None: nothing.
+
+    Returns:
+        Image, prompt heatmaps, and part labels where the crop has masks.
+    """
     image = normalise(np.ascontiguousarray(crop.image)[None], prompts)[0]
     if hole is not None:
         crop = erase(crop, hole)
@@ -96,6 +113,12 @@ def make_example(crop: Crop, prompts: PromptConfig, hole: tuple[slice, slice] | 
 
 def stack(examples: Sequence[Example]) -> Example:
     """N examples as one with a leading axis.
+
+    Args:
+        examples: One or more of the same size.
+
+    Returns:
+        The same with a leading axis [N].
 
     Raises:
         UserError: Only some have part labels.
@@ -114,7 +137,16 @@ def stack(examples: Sequence[Example]) -> Example:
 
 
 def shift(crop: Crop, padding_px: int, corner: np.ndarray) -> Crop:
-    """The crop on a black border, cut to its size again with the top left at `corner` (y x) of the border."""
+    """The crop on a black border, cut to its size again with the top left at `corner` (y x) of the border.
+
+    Args:
+        crop: Image, keypoints and masks.
+        padding_px: Width of the border in pixels.
+        corner: y x in pixels, each from 0 to twice `padding_px`.
+
+    Returns:
+        A crop of the same size.
+    """
     height, width = crop.image.shape[:2]
     y, x = corner
     keypoints = crop.keypoints.copy()
@@ -136,7 +168,16 @@ def shift(crop: Crop, padding_px: int, corner: np.ndarray) -> Crop:
 def draw_hole(
     shape: tuple[int, ...], share: tuple[float, float], rng: np.random.Generator
 ) -> tuple[slice, slice]:
-    """Rows and columns of a random rectangle, each side between the two shares of the image's."""
+    """Rows and columns of a random rectangle, each side between the two shares of the image's.
+
+    Args:
+        shape: Height and width in pixels.
+        share: Least and greatest side of the rectangle, each 0 to 1 of the side of the image.
+        rng: Source of the draws.
+
+    Returns:
+        Rows and columns.
+    """
     sides = [int(rng.integers(int(share[0] * size), int(share[1] * size) + 1)) for size in shape]
     starts = [int(rng.integers(0, size - side + 1)) for size, side in zip(shape, sides, strict=True)]
     rows, columns = (slice(start, start + side) for start, side in zip(starts, sides, strict=True))
@@ -144,7 +185,15 @@ def draw_hole(
 
 
 def erase(crop: Crop, hole: tuple[slice, slice]) -> Crop:
-    """The crop without masks and keypoints in the hole; the image is left to the caller."""
+    """The crop without masks and keypoints in the hole; the image is left to the caller.
+
+    Args:
+        crop: Image, keypoints and masks.
+        hole: Rows and columns.
+
+    Returns:
+        The crop with the same image; the given one is not changed.
+    """
     rows, columns = hole
     keypoints, masks = crop.keypoints.copy(), crop.masks
     x, y = keypoints[..., 0], keypoints[..., 1]

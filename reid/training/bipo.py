@@ -83,7 +83,16 @@ class OccluderBank:
 def choose_bank(
     identities: np.ndarray, crops_per_identity: int, rng: np.random.Generator
 ) -> dict[int, list[int]]:
-    """Up to that many random crops of every identity: identity -> indices into `identities` [S]."""
+    """Up to that many random crops of every identity: identity -> indices into `identities` [S].
+
+    Args:
+        identities: [S] of the crops.
+        crops_per_identity: Most crops of an identity.
+        rng: Source of the draws.
+
+    Returns:
+        For each identity, rising indices into `identities`.
+    """
     order = np.argsort(identities, kind="stable")
     names, starts = np.unique(identities[order], return_index=True)
     return {
@@ -96,6 +105,14 @@ def cut_occluder(crop: Crop, height: int, width: int) -> Occluder | None:
     """The crop's person with soft edges; None where its masks are empty.
 
     Uses the first skeleton alone. Its masks may be any parsing fields or parts.
+
+    Args:
+        crop: With masks [h, w, K] of any size.
+        height: Of the image to paste on, in pixels.
+        width: Of the image to paste on, in pixels.
+
+    Returns:
+        Image, opacity in 0..1 and keypoints; None: the masks are empty.
 
     Raises:
         UserError: A crop has no masks.
@@ -121,7 +138,16 @@ def cut_occluder(crop: Crop, height: int, width: int) -> Occluder | None:
 
 
 def draw_centre(height: int, width: int, draws: Draws) -> tuple[float, float]:
-    """Where the pasted person's centre falls, x y in pixels."""
+    """Where the pasted person's centre falls, x y in pixels.
+
+    Args:
+        height: Of the crop in pixels.
+        width: Of the crop in pixels.
+        draws: Source of the draws.
+
+    Returns:
+        x y in pixels.
+    """
     top, bottom = (int(share * height) for share in _CENTRE_BAND)
     return draws.uniform(0, width), draws.uniform(top, bottom)
 
@@ -131,6 +157,15 @@ def paste(crop: Crop, occluder: Occluder, centre: tuple[float, float], *, phanto
 
     Hidden keypoints get confidence 0, masks fade with the image: the pasted area is background to the part
     labels. Keypoints beyond the image are left to the caller.
+
+    Args:
+        crop: The person behind.
+        occluder: Of the same size, in front.
+        centre: x y in pixels of the crop, where the centre of the occluder falls.
+        phantom_keypoints: Give the occluder all keypoints, also those it does not have.
+
+    Returns:
+        A new crop; the given one is not changed.
     """
     own, theirs = _overlap(crop.image.shape[:2], centre)
     opacity = occluder.opacity[theirs][..., None]

@@ -132,6 +132,13 @@ class ReidTrainConfig:
 def with_settings(config: ReidTrainConfig, values: Mapping[str, Any]) -> ReidTrainConfig:
     """`config` with nested `values`: {"schedule": {"epochs": 60}}.
 
+    Args:
+        config: A training config.
+        values: Nested new values; what is not in them stays.
+
+    Returns:
+        The changed config.
+
     Raises:
         UserError: A key is unknown or a value is wrong.
     """
@@ -153,7 +160,14 @@ def with_settings(config: ReidTrainConfig, values: Mapping[str, Any]) -> ReidTra
 
 
 def settings_of(config: ReidTrainConfig) -> dict[str, Any]:
-    """All settings as nested plain values; `with_settings` of them gives the same again."""
+    """All settings as nested plain values; `with_settings` of them gives the same again.
+
+    Args:
+        config: A training config.
+
+    Returns:
+        Nested values that JSON can hold.
+    """
     values = asdict(config)
     for name in _FROM_DATA:
         del values["model"][name]
@@ -161,7 +175,14 @@ def settings_of(config: ReidTrainConfig) -> dict[str, Any]:
 
 
 def resume_relevant_config(config: ReidTrainConfig) -> dict[str, Any]:
-    """The settings that must be equal for a run to be resumed."""
+    """The settings that must be equal for a run to be resumed.
+
+    Args:
+        config: A training config.
+
+    Returns:
+        Nested values that JSON can hold.
+    """
     values = settings_of(config)
     for name in _NOT_THE_RESULT:
         del values[name]

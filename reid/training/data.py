@@ -90,7 +90,14 @@ class TrainingExamples(Dataset[TrainingExample]):
 
 
 def collate(examples: list[TrainingExample]) -> Batch:
-    """The batch of the examples."""
+    """The batch of the examples.
+
+    Args:
+        examples: Example, identity, camera, and features of the teacher or None, of each crop.
+
+    Returns:
+        The batch of N crops.
+    """
     samples, identities, cameras, features = zip(*examples, strict=True)
     stacked = None if features[0] is None else torch.stack(features)
     return Batch(stack(samples), torch.tensor(identities), torch.tensor(cameras), stacked)

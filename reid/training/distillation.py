@@ -59,7 +59,13 @@ class Distillation(nn.Module):
 
 
 def save_features(path: Path, names: Sequence[str], features: np.ndarray) -> None:
-    """Write features [S, D] of crops, named by their paths relative to the dataset's folder."""
+    """Write features [S, D] of crops, named by their paths relative to the dataset's folder.
+
+    Args:
+        path: A .safetensors file.
+        names: Of the S crops.
+        features: [S, D], finite.
+    """
     header = {_NAMES: json.dumps(list(names))}
     tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
     write_file(path, serialise({_FEATURES: tensor}, header))
@@ -67,6 +73,14 @@ def save_features(path: Path, names: Sequence[str], features: np.ndarray) -> Non
 
 def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.ndarray:
     """Features of the samples, less their mean: [S, D] float32 of unit length. root: the dataset's folder.
+
+    Args:
+        path: A file of `save_features`.
+        samples: The S crops, in the order wanted.
+        root: Folder of the dataset, to which the names in the file are relative.
+
+    Returns:
+        [S, D] float32 of unit length.
 
     Raises:
         InputError: The file is missing, damaged or lacks a crop, or a feature is not finite.
@@ -105,7 +119,15 @@ def load_features(path: Path, samples: Sequence[ReidSample], root: Path) -> np.n
 
 
 def name_of(sample: ReidSample, root: Path) -> str:
-    """The name of a crop in a file of features."""
+    """The name of a crop in a file of features.
+
+    Args:
+        sample: A crop.
+        root: Folder of the dataset.
+
+    Returns:
+        Path relative to `root`, with forward slashes.
+    """
     image = sample.image
     return (image.relative_to(root) if image.is_relative_to(root) else image).as_posix()
 

@@ -26,7 +26,14 @@ def processes() -> int:
 
 
 def mean_of_processes(value: torch.Tensor) -> torch.Tensor:
-    """The mean of a value over all processes; without gradient."""
+    """The mean of a value over all processes; without gradient.
+
+    Args:
+        value: Of the same shape in every process.
+
+    Returns:
+        The mean, of the same shape.
+    """
     return _Sum.forward(None, value.detach()) / processes() if processes() > 1 else value
 
 
@@ -54,12 +61,26 @@ def gather(values: torch.Tensor) -> torch.Tensor:
 
     Each process must have as many rows, and use the result in the same way. The gradient is the sum over the
     processes.
+
+    Args:
+        values: [N, ...], as many rows in every process.
+
+    Returns:
+        [P N, ...] for P processes.
     """
     return _Gather.apply(values) if processes() > 1 else values
 
 
 def gather_output(output: KprOutput, config: LossConfig) -> KprOutput:
-    """The output of all processes, where the loss reads it."""
+    """The output of all processes, where the loss reads it.
+
+    Args:
+        output: Of N crops.
+        config: Weights of the loss; what has no weight is not gathered.
+
+    Returns:
+        The output of P N crops for P processes.
+    """
     if processes() == 1:
         return output
     return replace(
@@ -72,7 +93,11 @@ def gather_output(output: KprOutput, config: LossConfig) -> KprOutput:
 
 
 def share_statistics(model: nn.Module) -> None:
-    """Replace every batch norm below the model by a SharedBatchNorm; parameters and names stay."""
+    """Replace every batch norm below the model by a SharedBatchNorm; parameters and names stay.
+
+    Args:
+        model: Changed in place.
+    """
     for parent in model.modules():
         for name, child in parent.named_children():
             if isinstance(child, _BatchNorm):

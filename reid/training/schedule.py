@@ -24,7 +24,15 @@ class ScheduleConfig:
 
 
 def learning_rate(epoch: int, config: ScheduleConfig) -> float:
-    """The learning rate of an epoch, counted from 0."""
+    """The learning rate of an epoch, counted from 0.
+
+    Args:
+        epoch: Counted from 0.
+        config: Warm-up, peak and floor.
+
+    Returns:
+        The rate, 0 to `config.peak`.
+    """
     if epoch < config.warmup_epochs:
         share = epoch / config.warmup_epochs
     else:

@@ -38,7 +38,16 @@ class TrainStep(nn.Module):
 
 
 def new_optimiser(model: nn.Module, config: OptimiserConfig, rate: float) -> torch.optim.Optimizer:
-    """The optimiser of all trainable parameters, in one group."""
+    """The optimiser of all trainable parameters, in one group.
+
+    Args:
+        model: The encoder and the heads of the loss.
+        config: Kind of optimiser, momentum and weight decay.
+        rate: Learning rate of the first step.
+
+    Returns:
+        The optimiser.
+    """
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.name == "adamw":
         return torch.optim.AdamW(learning, rate, weight_decay=config.weight_decay)

@@ -18,6 +18,10 @@ _RANKS = (1, 5, 10)
 def validate_test_data(test: ReidData, config: ReidTrainConfig) -> None:
     """Check that there is something to validate on.
 
+    Args:
+        test: Query and gallery.
+        config: When to score.
+
     Raises:
         UserError: Scores are requested, and query or gallery is empty.
     """
@@ -30,7 +34,16 @@ def validate_test_data(test: ReidData, config: ReidTrainConfig) -> None:
 
 
 def score(model: Kpr, test: ReidData, config: ReidTrainConfig) -> Mapping[str, float]:
-    """mAP and CMC by the dataset's protocol; called in all processes."""
+    """mAP and CMC by the dataset's protocol; called in all processes.
+
+    Args:
+        model: The encoder, in evaluation mode.
+        test: Query and gallery.
+        config: Vectors, distance and batch of the scores.
+
+    Returns:
+        "map" and "rank1", "rank5" and so on, in 0..1.
+    """
     query, gallery = (_embed(model, samples, config) for samples in (test.query, test.gallery))
     found = evaluate(
         query,

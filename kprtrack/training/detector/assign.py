@@ -65,7 +65,15 @@ def assign(predicted: Tensor, logits: Tensor, targets: Targets, grid: Tensor) ->
 
 
 def pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
-    """[A, B] intersection over union of boxes given as centre x, centre y, width, height."""
+    """[A, B] intersection over union of boxes given as centre x, centre y, width, height.
+
+    Args:
+        a: [A, 4] centre x, centre y, width, height in pixels.
+        b: [B, 4] likewise.
+
+    Returns:
+        [A, B] in 0..1.
+    """
     (a_least, a_greatest), (b_least, b_greatest) = _corners(a), _corners(b)
     overlap = torch.minimum(a_greatest[:, None], b_greatest) - torch.maximum(a_least[:, None], b_least)
     shared = overlap.clamp(min=0).prod(-1)
@@ -73,14 +81,29 @@ def pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def paired_iou(a: Tensor, b: Tensor) -> Tensor:
-    """[N] likewise, of each box of `a` and the same row of `b`."""
+    """[N] likewise, of each box of `a` and the same row of `b`.
+
+    Args:
+        a: [N, 4] centre x, centre y, width, height in pixels.
+        b: [N, 4] likewise.
+
+    Returns:
+        [N] in 0..1.
+    """
     (a_least, a_greatest), (b_least, b_greatest) = _corners(a), _corners(b)
     shared = (torch.minimum(a_greatest, b_greatest) - torch.maximum(a_least, b_least)).clamp(min=0).prod(-1)
     return shared / (a[:, 2:].prod(-1) + b[:, 2:].prod(-1) - shared + 1e-16)
 
 
 def cell_centres(grid: Tensor) -> Tensor:
-    """[A, 2] x y in canvas pixels."""
+    """[A, 2] x y in canvas pixels.
+
+    Args:
+        grid: [A, 3] column, row and stride of each cell.
+
+    Returns:
+        [A, 2] x y in canvas pixels.
+    """
     return (grid[:, :2] + 0.5) * grid[:, 2:]
 
 

@@ -75,7 +75,17 @@ Draw = Callable[[np.random.Generator], LazyImage]  # another image of the traini
 
 
 def plain_example(image: LazyImage, size: int, config: DetectorAugment, rng: np.random.Generator) -> Example:
-    """The image letterboxed, perhaps mirrored and in other colours: as in the last epochs."""
+    """The image letterboxed, perhaps mirrored and in other colours: as in the last epochs.
+
+    Args:
+        image: The image and its labels.
+        size: Side of the square canvas in pixels.
+        config: Chances of mirroring and new colours.
+        rng: Source of the draws.
+
+    Returns:
+        Canvas [size, size, 3] uint8 BGR and labels in its pixels.
+    """
     canvas = _grey(size)
     matrix = _placed(image, size) @ _mirror(image, rng.random() < config.flip)
     labels = _paint(canvas, image, matrix, _whole(image), config.least_visible)
@@ -85,7 +95,18 @@ def plain_example(image: LazyImage, size: int, config: DetectorAugment, rng: np.
 def example(
     image: LazyImage, another: Draw, size: int, config: DetectorAugment, rng: np.random.Generator
 ) -> Example:
-    """The image as the configuration draws it, with others where it is part of a mosaic."""
+    """The image as the configuration draws it, with others where it is part of a mosaic.
+
+    Args:
+        image: The image and its labels.
+        another: Draws one more image of the training set.
+        size: Side of the square canvas in pixels.
+        config: Chances and ranges of the augmentation.
+        rng: Source of the draws.
+
+    Returns:
+        Canvas [size, size, 3] uint8 BGR and labels in its pixels.
+    """
     if rng.random() >= config.mosaic:
         return plain_example(image, size, config, rng)
     canvas, flip = _grey(size), rng.random() < config.flip
@@ -141,7 +162,15 @@ def _finish(canvas: np.ndarray, labels: Labels, config: DetectorAugment, rng: np
 
 
 def recoloured(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The image with its hue, saturation and value shifted, each with a chance of one half."""
+    """The image with its hue, saturation and value shifted, each with a chance of one half.
+
+    Args:
+        image: [H, W, 3] uint8 BGR.
+        rng: Source of the draws.
+
+    Returns:
+        [H, W, 3] uint8 BGR.
+    """
     hue, saturation, value = np.rint(rng.uniform(-1, 1, 3) * _HSV * rng.integers(0, 2, 3)).astype(int)
     levels = np.arange(256)
     tables = [(levels + hue) % _HUES, *(np.clip(levels + by, 0, 255) for by in (saturation, value))]

@@ -102,7 +102,14 @@ class DetectorExamples(Dataset[tuple[Example, np.ndarray]]):
 
 
 def collate(made: Sequence[tuple[Example, np.ndarray]]) -> DetectorBatch:
-    """The examples of a batch as tensors."""
+    """The examples of a batch as tensors.
+
+    Args:
+        made: For each image its example and [A] bool, the ignored cells.
+
+    Returns:
+        The batch; images are RGB, boxes centre x, centre y, width, height in canvas pixels.
+    """
     examples, ignored = zip(*made, strict=True)
     boxes = np.concatenate([each.labels.boxes for each in examples])
     half = (boxes[:, 2:] - boxes[:, :2]) / 2
@@ -116,7 +123,15 @@ def collate(made: Sequence[tuple[Example, np.ndarray]]) -> DetectorBatch:
 
 
 def ignored_cells(polygons: Sequence[np.ndarray], size: int) -> np.ndarray:
-    """[A] bool, in the order of `yolox_network.cells`: whose centre lies in a polygon, to half a pixel."""
+    """[A] bool, in the order of `yolox_network.cells`: whose centre lies in a polygon, to half a pixel.
+
+    Args:
+        polygons: Each [V, 2] x y in canvas pixels.
+        size: Side of the square canvas in pixels, a multiple of 32.
+
+    Returns:
+        [A] bool, in the order of `yolox_network.cells`.
+    """
     mask = np.zeros((size, size), np.uint8)
     for polygon in polygons:
         cv2.fillPoly(mask, [np.rint(polygon).astype(np.int32)], 1)
@@ -125,6 +140,13 @@ def ignored_cells(polygons: Sequence[np.ndarray], size: int) -> np.ndarray:
 
 def read_image(image: LabelledImage, coarse: int = 1) -> np.ndarray:
     """[H, W, 3] uint8 BGR. coarse: 2 reads it at half its size, rounded up, which is faster.
+
+    Args:
+        image: Path and annotated size.
+        coarse: 2 reads the image at half its size, rounded up, which is faster; 1 as it is.
+
+    Returns:
+        [H, W, 3] uint8 BGR.
 
     Raises:
         InputError: It is damaged, or its size differs from the annotations.

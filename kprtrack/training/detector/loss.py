@@ -92,7 +92,15 @@ def yolox_loss(
 
 
 def decoded(logits: Tensor, grid: Tensor) -> Tensor:
-    """[..., 4] centre x, centre y, width, height in canvas pixels. grid: of the same cells."""
+    """[..., 4] centre x, centre y, width, height in canvas pixels. grid: of the same cells.
+
+    Args:
+        logits: [..., A, C] of the network, the first four of which are the box.
+        grid: [A, 3] column, row and stride of the same cells.
+
+    Returns:
+        [..., A, 4] centre x, centre y, width, height in canvas pixels.
+    """
     centres = (logits[..., :2] + grid[:, :2]) * grid[:, 2:]
     return torch.cat((centres, logits[..., 2:4].exp() * grid[:, 2:]), dim=-1)
 

@@ -23,6 +23,13 @@ _MIN_SCORE = 0.5
 def average_precision(found: Sequence[Detections], ground_truth: Sequence[LabelledImage]) -> float:
     """AP in 0..1 of boxes at an IoU of 0.5.
 
+    Args:
+        found: Detections of each image.
+        ground_truth: The same images with their labels, in the same order.
+
+    Returns:
+        AP in 0..1.
+
     Raises:
         ValueError: The ground truth has no people.
     """
@@ -42,7 +49,15 @@ def average_precision(found: Sequence[Detections], ground_truth: Sequence[Labell
 
 
 def false_people(found: Sequence[Detections], ground_truth: Sequence[LabelledImage]) -> float | None:
-    """Boxes of score 0.5 or more per image without people; None: there is no such image."""
+    """Boxes of score 0.5 or more per image without people; None: there is no such image.
+
+    Args:
+        found: Detections of each image.
+        ground_truth: The same images with their labels, in the same order.
+
+    Returns:
+        Boxes per image, 0 or more; None if every image has people.
+    """
     empty = [
         boxes
         for boxes, image in zip(found, ground_truth, strict=True)

@@ -146,7 +146,15 @@ def detector_file(network: nn.Module, config: DetectorTrainConfig) -> bytes:
 
 
 def new_optimiser(network: nn.Module, config: DetectorOptimiser) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW; only weights of convolutions decay."""
+    """SGD with Nesterov momentum, or AdamW; only weights of convolutions decay.
+
+    Args:
+        network: The network to train.
+        config: Kind of optimiser, momentum and weight decay.
+
+    Returns:
+        The optimiser, with a learning rate of 0 until one is set.
+    """
     groups = weight_decay_groups(network, config.weight_decay, convolution_rate=config.convolution_rate)
     if config.name == "adamw":
         return torch.optim.AdamW(groups)

@@ -89,7 +89,18 @@ def augment(
     rng: np.random.Generator,
     others: Callable[[np.random.Generator], np.ndarray],
 ) -> PoseSample:
-    """Augment a person at random. others: draws a piece of another image, [h, w, 3] uint8."""
+    """Augment a person at random. others: draws a piece of another image, [h, w, 3] uint8.
+
+    Args:
+        person: Image, box and keypoints.
+        layout: Input and heatmap size of the network.
+        config: Chances and ranges of the augmentation.
+        rng: Source of the draws.
+        others: Draws a piece of another image, [h, w, 3] uint8.
+
+    Returns:
+        The crop in the size of the input, keypoints in its pixels and their weights.
+    """
     box = person.box
     if rng.random() < config.half_body:
         box = _half_body(person, rng)
@@ -103,7 +114,15 @@ def augment(
 
 
 def plain(person: Person, layout: TopDown) -> PoseSample:
-    """The person as in use: cut out by the box, nothing changed."""
+    """The person as in use: cut out by the box, nothing changed.
+
+    Args:
+        person: Image, box and keypoints.
+        layout: Input and heatmap size of the network.
+
+    Returns:
+        The crop in the size of the input, keypoints in its pixels and their weights.
+    """
     window = pose_windows(person.box, layout.input_width, layout.input_height, padding=layout.box_padding)[0]
     return _cut(person, layout, window, angle_deg=0.0, mirrored=False, stretched=np.eye(2))
 
@@ -135,6 +154,16 @@ def crop_matrix(
 
     Positive angles turn the person clockwise; the mirror is that of the input. stretched: [2, 2], what
     happens to the person about the window's centre before that.
+
+    Args:
+        window: [4] centre x, centre y, width, height in pixels of the frame.
+        layout: Input size of the network and how it maps pixels.
+        angle_deg: Clockwise turn of the person, in degrees.
+        mirrored: Mirror the input.
+        stretched: [2, 2], applied to the person about the centre of the window before the turn.
+
+    Returns:
+        [2, 3], from frame to input pixels.
     """
     width, height = layout.input_width, layout.input_height
     straight = udp_matrices if layout.decode == "udp" else standard_matrices

@@ -94,7 +94,14 @@ class PoseExamples(Dataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
 
 
 def collate(examples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> PoseBatch:
-    """A batch of `PoseExamples`."""
+    """A batch of `PoseExamples`.
+
+    Args:
+        examples: Crop [H, W, 3] uint8 RGB, heatmaps [17, h, w] and weights [17] of each person.
+
+    Returns:
+        The same with a leading axis.
+    """
     crops, heatmaps, weights = (torch.from_numpy(np.stack(each)) for each in zip(*examples, strict=True))
     return PoseBatch(crops, heatmaps, weights)
 
@@ -133,6 +140,12 @@ def labelled_people(source: Source, skeleton: Skeleton, labels: PoseLabels) -> l
 
 def read_rgb(image: LabelledImage) -> np.ndarray:
     """The image, [H, W, 3] uint8 RGB.
+
+    Args:
+        image: Path and annotated size.
+
+    Returns:
+        [H, W, 3] uint8 RGB.
 
     Raises:
         InputError: It is damaged or of another size.

@@ -26,6 +26,13 @@ _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifie
 def new_network(config: PoseTrainConfig, *, resume: bool = False) -> nn.Module:
     """The network before its first step; resume: without reading `config.init`.
 
+    Args:
+        config: Kind and size of the network, seed and initial weights.
+        resume: Do not read `config.init`: a checkpoint will replace the weights.
+
+    Returns:
+        The network in training mode, on the CPU.
+
     Raises:
         WeightsError: `config.init` is missing or does not fit.
     """
@@ -49,12 +56,27 @@ def _network(config: PoseTrainConfig) -> Hrnet | SmallPoseNetwork:
 
 
 def new_optimiser(network: nn.Module, config: PoseOptimiser) -> torch.optim.Optimizer:
-    """AdamW; only weights of convolutions decay."""
+    """AdamW; only weights of convolutions decay.
+
+    Args:
+        network: The network to train.
+        config: Weight decay.
+
+    Returns:
+        The optimiser; its learning rate is set before each step.
+    """
     return torch.optim.AdamW(weight_decay_groups(network, config.weight_decay))
 
 
 def weights_file(network: nn.Module) -> bytes:
-    """The network's weights as the safetensors file that `--pose-weights` takes."""
+    """The network's weights as the safetensors file that `--pose-weights` takes.
+
+    Args:
+        network: The trained network.
+
+    Returns:
+        Content of a .safetensors file.
+    """
     if isinstance(network, SmallPoseNetwork):
         return small_pose_file(network)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}

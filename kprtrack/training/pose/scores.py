@@ -42,6 +42,16 @@ def score_poses(
 ) -> PoseScores:
     """Scores of N people. areas: [N] pixels², of their boxes. head_share: allowed error, in head sizes.
 
+    Args:
+        found: [N, 17, 3] x y confidence in pixels.
+        ground_truth: [N, 17, 3]; joints without confidence are not scored.
+        areas: [N] of the people in square pixels.
+        skeleton: Names and order of the joints of both.
+        head_share: Largest error of a correct joint, in head sizes.
+
+    Returns:
+        PCKh and similarity, in 0..1; NaN where no joint is scored.
+
     Source: PCKh, Andriluka et al., CVPR 2014; similarity, COCO's keypoint evaluation.
     """
     ground_truth = np.asarray(ground_truth, np.float64)
@@ -71,6 +81,13 @@ def head_sizes(keypoints: np.ndarray, skeleton: Skeleton = "coco") -> np.ndarray
     PoseTrack annotates both ends (MPII's 0.6 of the head box's diagonal stands for the same length). COCO
     does not: they are derived from shoulders, ears and nose as in results in PoseTrack's format. People
     without either, as in LSP's 14 joints, are measured by their torso.
+
+    Args:
+        keypoints: [N, 17, 3] x y confidence in pixels.
+        skeleton: Their names and order.
+
+    Returns:
+        [N] in pixels; NaN: unknown.
     """
     keypoints = np.array(keypoints, np.float64)
     keypoints[..., 2] = np.maximum(keypoints[..., 2], 0)

@@ -31,19 +31,45 @@ def encode_msra(points: np.ndarray, visible: np.ndarray, size: TargetSize) -> Ta
     """Gaussians centred on the nearest cell.
 
     Negative places are rounded towards zero, as the official program does (its sums over all maps agree).
+
+    Args:
+        points: [N, 17, 2] x y in pixels of the input.
+        visible: [N, 17] bool; others get an empty heatmap.
+        size: Sizes of input and heatmaps, and sigma.
+
+    Returns:
+        Heatmaps [N, 17, h, w] in 0..1 and the weight of each.
     """
     cells = np.trunc(points / _cell_size(size) + 0.5)
     return _gaussians(cells, cells, visible, size)
 
 
 def encode_dark(points: np.ndarray, visible: np.ndarray, size: TargetSize) -> Targets:
-    """Gaussians centred on the true place, over the whole map."""
+    """Gaussians centred on the true place, over the whole map.
+
+    Args:
+        points: [N, 17, 2] x y in pixels of the input.
+        visible: [N, 17] bool; others get an empty heatmap.
+        size: Sizes of input and heatmaps, and sigma.
+
+    Returns:
+        Heatmaps [N, 17, h, w] in 0..1 and the weight of each.
+    """
     centres = points / _cell_size(size)
     return _gaussians(centres, None, visible, size)
 
 
 def encode_udp(points: np.ndarray, visible: np.ndarray, size: TargetSize) -> Targets:
-    """Gaussians centred on the true place between pixel centres, cut around the nearest cell."""
+    """Gaussians centred on the true place between pixel centres, cut around the nearest cell.
+
+    Args:
+        points: [N, 17, 2] x y in pixels of the input.
+        visible: [N, 17] bool; others get an empty heatmap.
+        size: Sizes of input and heatmaps, and sigma.
+
+    Returns:
+        Heatmaps [N, 17, h, w] in 0..1 and the weight of each.
+    """
     pixels = np.array([size.input_width - 1, size.input_height - 1])
     centres = points / (pixels / np.array([size.width - 1, size.height - 1]))
     return _gaussians(centres, np.trunc(centres + 0.5), visible, size)

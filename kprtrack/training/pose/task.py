@@ -113,7 +113,16 @@ class PoseTrainStep(nn.Module):
 
 
 def predict(people: Sequence[LabelledPerson], config: PoseTrainConfig, network: nn.Module) -> np.ndarray:
-    """[N, 17, 3] keypoints of people in their annotated boxes, pixels of their images, in the same order."""
+    """[N, 17, 3] keypoints of people in their annotated boxes, pixels of their images, in the same order.
+
+    Args:
+        people: In their images, with boxes.
+        config: Sizes of the network, and crops at once.
+        network: Crops to heatmaps, in evaluation mode.
+
+    Returns:
+        [N, 17, 3] x y confidence, in pixels of the images.
+    """
     device = next(network.parameters()).device
 
     @torch.inference_mode()
