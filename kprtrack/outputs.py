@@ -9,6 +9,7 @@ from pathlib import Path
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Observation, Tracks
 from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.io import FrameWriter, TracksWriter
+from kprtrack.io.output_file import partial_path
 from kprtrack.pipeline import Tracker, track
 from kprtrack.resume import StoredRun
 from kprtrack.video.annotated import AnnotatedVideoWriter
@@ -30,6 +31,7 @@ class Summary:
         stopped: What ended the run before the video did: KeyboardInterrupt or InputError.
         losses: Frames that are damaged, and frames of a live source that were dropped.
         resumed: Number of frames that an earlier run had observed.
+        older: The older file, if an early end has left it as it was.
 
     Examples:
         >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
@@ -46,6 +48,7 @@ class Summary:
     stopped: BaseException | None = None
     losses: FrameLosses = NO_LOSSES
     resumed: int = 0
+    older: Path | None = None
 
     @property
     def complete(self) -> bool:
@@ -60,6 +63,11 @@ class Summary:
         if self.stopped is not None:
             return str(self.stopped)
         return None if self.complete else f"{len(self.losses.damaged_frames)} frames are damaged"
+
+    def set_out(self, saved: Path | None) -> None:
+        """Note which file holds the result; None: there is none."""
+        if saved is not None and saved == partial_path(self.out):
+            self.out, self.older = saved, self.out
 
     def count(self, observation: Observation) -> None:
         """Add one frame."""
@@ -107,7 +115,7 @@ class Outputs:
         if self.stored:  # last: until the result is complete, the run can be resumed
             self.stored.close(whole, summary.note)
         first = self.writer or self.annotated
-        summary.out = (first.saved if first else None) or summary.out
+        summary.set_out(first.saved if first else None)
 
 
 def track_and_write(
@@ -161,7 +169,7 @@ def store(
                     writer.write(observation)
         summary.losses = losses()
         writer.close(summary.complete, summary.note, summary.losses, replace=summary.stopped is None)
-        summary.out = writer.saved or summary.out
+        summary.set_out(writer.saved)
 
 
 def counted(observations: Iterable[Observation], summary: Summary) -> Iterator[Observation]:

@@ -79,16 +79,16 @@ def track_video(  # noqa: PLR0913
         (12, {1, 2})
     """
     clip, config = source if isinstance(source, Clip) else Clip(source), config or TrackConfig()
+    paths = [Path(path) for path in (out, video_out) if path]
+    if resume:
+        validate_resumable(clip.source, paths[0])
     with ExitStack() as stack:
         # Everything that needs no network is validated before one is loaded.
         video = stack.enter_context(clip.open())
         tracker = build_tracker(config.tracker, video.info.fps / clip.stride)
-        paths = [Path(path) for path in (out, video_out) if path]
         _validate_replacing(paths, clip, config)
         if out:
             validate_output(Path(out), format)
-        if resume:
-            validate_resumable(clip.source, paths[0])
         annotated = None
         if video_out:
             annotated = stack.enter_context(AnnotatedVideoWriter(Path(video_out), video.info, clip.stride))
@@ -139,13 +139,13 @@ def observe_video(
         12
     """
     clip, config = source if isinstance(source, Clip) else Clip(source), config or TrackConfig()
+    if resume:
+        validate_resumable(clip.source, Path(out))
     summary = Summary(Path(out))
     with ExitStack() as stack:
         video = stack.enter_context(clip.open())
         _validate_replacing([Path(out)], clip, config)
         validate_observations_output(Path(out))
-        if resume:
-            validate_resumable(clip.source, Path(out))
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
         writer = stack.enter_context(
@@ -235,7 +235,7 @@ def draw_video(
                 summary.frames += 1
                 progress.advance()
         annotated.close(summary.stopped is None)
-        summary.out = annotated.saved or summary.out
+        summary.set_out(annotated.saved)
     summary.losses = video.losses
     return summary
 

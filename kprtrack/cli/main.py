@@ -21,6 +21,7 @@ from kprtrack.cli.eval import eval_parser, run_eval
 from kprtrack.cli.models import models_parser, run_models
 from kprtrack.cli.options import Parser
 from kprtrack.cli.output import INTERRUPTED, log
+from kprtrack.cli.recover import recover_parser, run_recover
 from kprtrack.cli.track import (
     follow_parser,
     observe_parser,
@@ -49,6 +50,7 @@ subcommands:
   follow    run the tracker only: obs.npz --out tracks.json
   draw      write an annotated video from a result file
   convert   convert a result file to another format
+  recover   finish the file that a killed run has left: FILE.part
   models    model weights: list, get NAME, import FILE, check, where
   doctor    check the installation and whether prompts can help
   eval      score tracks (posetrack21, mot, tracks) or a ReID encoder (reid)
@@ -70,6 +72,7 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "follow": (follow_parser, run_follow),
     "draw": (draw_parser, run_draw),
     "convert": (convert_parser, run_convert),
+    "recover": (recover_parser, run_recover),
     "models": (models_parser, run_models),
     "doctor": (doctor_parser, run_doctor),
     "eval": (eval_parser, run_eval),

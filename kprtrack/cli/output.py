@@ -64,6 +64,8 @@ def log_summary(summary: "Summary", found: str = "", *lines: str, quiet: bool) -
     if not quiet:
         speed = summary.frames / summary.seconds if summary.seconds else 0.0
         details = [_count(summary.frames, "frame"), found, f"{speed:.1f} frames/s"]
+        if summary.resumed:
+            details.append(f"{summary.resumed} of them from the earlier run")
         if summary.losses.dropped_frames:
             details.append(f"{_count(summary.losses.dropped_frames, 'frame')} dropped")
         for line in (f"{summary.out}: {', '.join(filter(None, details))}", *lines):
@@ -75,6 +77,8 @@ def log_summary(summary: "Summary", found: str = "", *lines: str, quiet: bool) -
         return 0
     frames = _count(summary.frames, "frame")
     saved = f"{summary.out} holds {frames}" if summary.frames else "no frame was finished, nothing is written"
+    if summary.older is not None:
+        saved += f", {summary.older} is unchanged"
     if isinstance(stopped, KeyboardInterrupt):
         log(f"kprtrack: interrupted; {saved}")
         return INTERRUPTED

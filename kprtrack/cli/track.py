@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kprtrack.video.clip import Clip
 
 _RESULTS = ".json .jsonl .csv .parquet .txt (MOT), or - for JSON lines on standard output"
-_SEVERAL = "with several videos a folder; an existing file is replaced when the run ends"
+_SEVERAL = "with several videos a folder; an existing file is replaced when the run is complete"
 
 
 def track_parser() -> Parser:
@@ -48,6 +48,7 @@ def track_parser() -> Parser:
         metavar="FILE",
         help="also write an annotated video: boxes, skeletons, track IDs, trails; without --out only this",
     )
+    _add_resume(parser)
     add_networks(parser)
     add_tracker(parser)
     add_settings(parser)
@@ -62,6 +63,7 @@ def observe_parser() -> Parser:
     )
     add_source(parser)
     add_out(parser, f"output file, .npz; {_SEVERAL}")
+    _add_resume(parser)
     add_networks(parser)
     add_settings(parser)
     return parser
@@ -76,6 +78,15 @@ def follow_parser() -> Parser:
     add_tracker(parser)
     add_settings(parser)
     return parser
+
+
+def _add_resume(parser: Parser) -> None:
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue a run that was stopped or killed, with the same result; a run without an earlier one"
+        " stores what it needs to be continued",
+    )
 
 
 def _add_format(parser: Parser) -> None:
@@ -112,6 +123,7 @@ def run_track(options: argparse.Namespace) -> int:
             video_out=videos[i],
             format=format,
             networks=networks,
+            resume=options.resume,
             quiet=options.quiet,
         )
 
@@ -131,7 +143,9 @@ def run_observe(options: argparse.Namespace) -> int:
     outs = _outputs(required(options.out, "output file", "--out obs.npz"), clips, ".npz")
 
     def observe(i: int, networks: "Networks | None") -> "Summary":
-        return observe_video(clips[i], outs[i], config, networks=networks, quiet=options.quiet)
+        return observe_video(
+            clips[i], outs[i], config, networks=networks, resume=options.resume, quiet=options.quiet
+        )
 
     return _run_each(
         config, len(clips), observe, lambda summary: log_observations(summary, config, quiet=options.quiet)

@@ -18,11 +18,11 @@ PERSON = 1  # the category id of people in COCO and PoseTrack
 
 def open_coco(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of COCO keypoints."""
-    return JournalWriter(path, header, "coco", lambda target: _coco_writer(target, header))
+    return JournalWriter(path, header, "coco", lambda target: coco_writer(target, header))
 
 
-def _coco_writer(path: Path, header: RunHeader) -> TracksWriter:
-    """Write the annotations, then the images; memory: 16 bytes per frame."""
+def coco_writer(path: Path, header: RunHeader) -> TracksWriter:
+    """Open a writer of the annotations, then the images; memory: 16 bytes per frame."""
     annotation_ids = count(1)
 
     def frame(tracks: Tracks, log: FrameLog) -> bytes:

@@ -19,7 +19,7 @@ from kprtrack.io.header import (
     Skeleton,
     TracksWriter,
 )
-from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size
+from kprtrack.io.text_writer import FrameLog, Layout, TextWriter, left_top_size, no_footer
 
 BOX_COLUMNS = ("x", "y", "width", "height")
 NEEDED_COLUMNS = ("frame", *BOX_COLUMNS)
@@ -58,7 +58,7 @@ def columns_of(tracks: Tracks) -> list[np.ndarray | list[str]]:
 def open_csv(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.csv`; unknown numbers are empty cells."""
     head = ",".join(column_names(header.skeleton)).encode() + b"\n"
-    return TextWriter(path, Layout(head, _csv_lines, _csv_end))
+    return TextWriter(path, Layout(head, _csv_lines, no_footer))
 
 
 def people_from_csv(path: Path) -> PeopleFile:
@@ -195,10 +195,6 @@ def _csv_lines(tracks: Tracks, log: FrameLog) -> bytes:
     rows = ([_cell(value) for value in row] for row in zip(*columns, strict=True))
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
-
-
-def _csv_end(log: FrameLog, ending: Footer) -> bytes:
-    return b""
 
 
 def _cell(value: object) -> object:

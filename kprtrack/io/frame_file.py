@@ -17,15 +17,21 @@ class FrameFile:
         path: The final name; see OutputFile. Memory: 8 bytes per frame.
         head: The start of the file.
         streams: Other programs can read the format while it grows.
+        ends: Continue the file of a killed run, in which the head and each frame end at these bytes.
 
     Raises:
         OutputError: The file cannot be opened.
     """
 
-    def __init__(self, path: Path, head: bytes, *, streams: bool = False) -> None:
+    def __init__(
+        self, path: Path, head: bytes, *, streams: bool = False, ends: "array[int] | None" = None
+    ) -> None:
         self.path = path
-        self._file = OutputFile(path, streams=streams)
+        self._file = OutputFile(path, streams=streams, existing=ends is not None)
         self._handle = self._file.handle
+        if ends is not None:
+            self._ends, self._position = ends, ends[-1]
+            return
         # Standard output may be a file that has a content already.
         self._position = self._handle.seek(0, os.SEEK_END) if self._file.is_file else 0
         try:

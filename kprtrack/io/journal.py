@@ -4,10 +4,11 @@ So a killed run loses no finished frame, whatever the format; `kprtrack recover`
 """
 
 import json
+from array import array
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from kprtrack.core.atomic_file import reason, rename
+from kprtrack.core.atomic_file import old_part_path, reason, rename
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import OutputError
 from kprtrack.io.columns import to_track_file
@@ -33,6 +34,7 @@ class JournalWriter(TracksWriter):
         render: Opens the writer of the format for the file of a given name.
         options: What `render` was made from besides the header; stored for `kprtrack recover`.
         check: Called with every frame; raises an error for one that the format cannot hold.
+        existing: Finish the file of a killed run, in which the header and each frame end at these bytes.
 
     Raises:
         OutputError: The file cannot be written.
@@ -46,14 +48,15 @@ class JournalWriter(TracksWriter):
         render: Render,
         options: Mapping[str, object] | None = None,
         check: Callable[[Tracks], object] | None = None,
+        existing: "array[int] | None" = None,
     ) -> None:
         self.path = path
         self._check = check
         self._header, self._render = header, render
         head = {**header_to_json(header), JOURNAL: format, "options": options or {}}
-        self._file = FrameFile(path, compact_json(head) + b"\n")
+        self._file = FrameFile(path, compact_json(head) + b"\n", ends=existing)
         self._last_frame = -1
-        self._frames = 0
+        self._frames = len(existing) - 1 if existing else 0
         self._closed = False
         self._saved: Path | None = None
 
@@ -107,6 +110,7 @@ class JournalWriter(TracksWriter):
             if replace or not self.path.exists():
                 rename(rendered, self.path)
                 rendered = self.path
+                old_part_path(self.path).unlink(missing_ok=True)
         except (OutputError, OSError) as error:
             rendered.unlink(missing_ok=True)
             self._saved = self._file.keep()

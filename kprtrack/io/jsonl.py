@@ -15,7 +15,7 @@ from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter
 def open_jsonl(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.jsonl`; every frame can be read as soon as it is written."""
     head = compact_json(header_to_json(header)) + b"\n"
-    return TextWriter(path, Layout(head, _line, _footer), streams=True)
+    return TextWriter(path, Layout(head, _line, jsonl_footer), streams=True)
 
 
 def people_from_jsonl(path: Path) -> PeopleFile:
@@ -55,5 +55,6 @@ def _line(tracks: Tracks, log: FrameLog) -> bytes:
     return compact_json(frame_to_json(tracks)) + b"\n"
 
 
-def _footer(log: FrameLog, ending: Footer) -> bytes:
+def jsonl_footer(log: FrameLog, ending: Footer) -> bytes:
+    """Return the end of the file."""
     return compact_json(ending_to_json(log, ending)) + b"\n"

@@ -33,7 +33,7 @@ from kprtrack.io.text_writer import (
 def open_json(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.json`. Memory: about 24 bytes per frame and 8 bytes per person in a frame."""
     head = compact_json(header_to_json(header))[:-1] + b',"frames":[\n'
-    return TextWriter(path, Layout(head, _array_frame, _footer))
+    return TextWriter(path, Layout(head, _array_frame, json_footer))
 
 
 def frame_to_json(tracks: Tracks, *, exact: bool = False) -> dict[str, object]:
@@ -253,7 +253,8 @@ def _array_frame(tracks: Tracks, log: FrameLog) -> bytes:
     return (b",\n" if len(log) else b"") + compact_json(frame_to_json(tracks))
 
 
-def _footer(log: FrameLog, ending: Footer) -> bytes:
+def json_footer(log: FrameLog, ending: Footer) -> bytes:
+    """Return the end of the file."""
     return b"\n]," + compact_json(ending_to_json(log, ending))[1:] + b"\n"
 
 

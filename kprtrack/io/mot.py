@@ -10,7 +10,7 @@ from kprtrack.core.errors import InputError
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.io.columns import PeopleFile, ids_from_one, people_columns
 from kprtrack.io.header import RunHeader, TracksWriter
-from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size
+from kprtrack.io.text_writer import FrameLog, Layout, TextWriter, left_top_size, no_footer
 
 MIN_COLUMNS = 6  # frame, id, left, top, width, height; then score (or flag), class, visibility
 ROW = "A row is frame,id,left,top,width,height,score,-1,-1,-1."
@@ -41,7 +41,7 @@ class MotRows:
 
 def open_mot(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `frame,id,left,top,width,height,score,-1,-1,-1`."""
-    return TextWriter(path, Layout(b"", _frame, _footer))
+    return TextWriter(path, Layout(b"", _frame, no_footer))
 
 
 def people_from_mot(path: Path) -> PeopleFile:
@@ -142,7 +142,3 @@ def _frame(tracks: Tracks, log: FrameLog) -> bytes:
         for track_id, (left, top, width, height), score in rows
     )
     return "".join(lines).encode()
-
-
-def _footer(log: FrameLog, ending: Footer) -> bytes:
-    return b""

@@ -39,7 +39,12 @@ _MOST_RATIO, _SMALL_BYTES = 100, 256 << 20
 def open_parquet(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.parquet`. Raises: OutputError; UserError without pyarrow."""
     _import_pyarrow()
-    return JournalWriter(path, header, "parquet", lambda target: _ParquetWriter(target, header))
+    return JournalWriter(path, header, "parquet", lambda target: parquet_writer(target, header))
+
+
+def parquet_writer(path: Path, header: RunHeader) -> TracksWriter:
+    """Open a writer of the table itself. Raises: OutputError; UserError without pyarrow."""
+    return _ParquetWriter(path, header)
 
 
 class _ParquetWriter(TracksWriter):

@@ -54,7 +54,7 @@ def open_posetrack(path: Path, header: RunHeader, *, images: Sequence[Image] | N
         path,
         header,
         "posetrack21",
-        lambda target: _posetrack_writer(target, header, images, path),
+        lambda target: posetrack_writer(target, header, images, path),
         {"images": None if images is None else list(images)},
         lambda tracks: _validate_image(tracks.frame_number, images, path),
     )
@@ -67,10 +67,10 @@ def _validate_image(number: int, images: Sequence[Image] | None, path: Path) -> 
         )
 
 
-def _posetrack_writer(
+def posetrack_writer(
     path: Path, header: RunHeader, images: Sequence[Image] | None, final: Path
 ) -> TracksWriter:
-    """Write the result; `final`: the name that it gets."""
+    """Open a writer of the result itself; `final`: the name that it gets."""
     keep_rows = header.skeleton == POSETRACK_SKELETON
     leading = re.match(r"\d+", final.name)
     video = int(leading[0][-6:]) if leading else 1

@@ -1,9 +1,10 @@
 """The writer of all text formats: a format defines head, frames and footer, the writer keeps files valid."""
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,9 +36,22 @@ class FrameLog:
 
     def add(self, tracks: Tracks) -> None:
         """Add one frame."""
-        self.numbers.append(tracks.frame_number)
-        self.times.append(tracks.time_s)
         self._ids.extend(tracks.ids.tolist())
+        self._add(tracks.frame_number, tracks.time_s)
+
+    def add_record(self, record: Mapping[str, Any]) -> None:
+        """Add one frame as `.json` and `.jsonl` store it."""
+        time = record.get("time")
+        self._ids.extend(person["track_id"] for person in record["people"])
+        self._add(record["frame"], np.nan if time is None else time)
+
+    def add_number(self, number: int) -> None:
+        """Add one frame of which only the number is known."""
+        self._add(number, np.nan)
+
+    def _add(self, number: int, time_s: float) -> None:
+        self.numbers.append(number)
+        self.times.append(time_s)
         self._ends.append(len(self._ids))
 
     def summary(self, kept: int) -> list[dict[str, object]]:
@@ -84,12 +98,27 @@ class Layout:
 
 
 class TextWriter(TracksWriter):
-    """Writes one text format."""
+    """Writes one text format.
 
-    def __init__(self, path: Path, layout: Layout, *, streams: bool = False) -> None:
+    Args:
+        path: The file.
+        layout: The format.
+        streams: Other programs can read the format while it grows.
+        existing: Continue the file of a killed run: its frames, and where its head and each frame end.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        *,
+        streams: bool = False,
+        existing: "tuple[FrameLog, array[int]] | None" = None,
+    ) -> None:
         self._layout = layout
-        self._file = FrameFile(path, layout.head, streams=streams)
-        self._log = FrameLog()
+        log, ends = existing or (FrameLog(), None)
+        self._file = FrameFile(path, layout.head, streams=streams, ends=ends)
+        self._log = log
         self._closed = False
 
     @property
@@ -144,6 +173,11 @@ class TextWriter(TracksWriter):
             return self._layout.footer(self._log, ending)
 
         return self._file.finish(whole, footer, replace=replace)
+
+
+def no_footer(log: FrameLog, ending: Footer) -> bytes:
+    """The end of a table: nothing."""
+    return b""
 
 
 def check_tracks(tracks: Tracks, last_frame: int) -> int:

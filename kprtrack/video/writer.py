@@ -78,6 +78,7 @@ class VideoWriter:
         try:
             # A hybrid mp4 can be played up to its last second even after a power failure.
             options = {"movflags": "hybrid_fragmented"} if muxer in ("mp4", "mov") else {}
+            options["fflags"] = "+bitexact"  # no date and no random numbers: equal frames, equal bytes
             self._container = av.open(self._file.handle, "w", format=muxer, options=options)
             self._stream = self._add_stream(encoder, rate, sample_aspect_ratio)
         except (av.FFmpegError, OSError, ValueError) as error:

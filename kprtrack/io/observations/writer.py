@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kprtrack.core.atomic_file import part_path, reason
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Observation
-from kprtrack.core.errors import OutputError
+from kprtrack.core.errors import InputError, OutputError
 from kprtrack.io.header import FrameWriter, RunHeader, header_to_json
 from kprtrack.io.observations.chunk import encode
 from kprtrack.io.observations.reader import ENDING, HEADER, KIND
@@ -33,6 +33,7 @@ class ObservationWriter(FrameWriter[Observation]):
     Raises:
         OutputError: The file cannot be written.
         UserError: The file to be continued is of another run.
+        InputError: It holds no frame, and there is no header to start a new one.
     """
 
     def __init__(
@@ -43,11 +44,9 @@ class ObservationWriter(FrameWriter[Observation]):
             reopen(path)
         self._file = OutputFile(path, existing=resume)
         self._closed = False
-        self._unfinished = (
-            find_whole_chunks(self._file.handle, path) if resume else Unfinished(None, None, ())
-        )
-        if self._unfinished.header is not None and header is not None:
-            validate_same_run(self._unfinished.header, header, path)
+        self._unfinished = Unfinished(None, None, ())
+        if resume:
+            self._find_earlier(header)
         self.resumed = self._unfinished.frames // multiple_of * multiple_of  # frames of the earlier run
         self._start(header)
 
@@ -86,10 +85,26 @@ class ObservationWriter(FrameWriter[Observation]):
         ending = Footer(self._written, complete, note, losses)
         self._end(ending, replace=complete if replace is None else replace)
 
+    def keep(self) -> None:
+        """Close the file as it is."""
+        self._closed = True
+        self._file.keep()
+
     def discard(self) -> None:
         """Close and remove the file."""
         self._closed = True
         self._file.discard()
+
+    def _find_earlier(self, header: RunHeader | None) -> None:
+        try:
+            self._unfinished = find_whole_chunks(self._file.handle, self.path)
+            if header is None and not self._unfinished.frames:
+                raise InputError(f"{self._file.present} holds no whole frame. Remove it, and run again.")
+            if self._unfinished.header is not None and header is not None:
+                validate_same_run(self._unfinished.header, header, self.path)
+        except BaseException:
+            self.keep()
+            raise
 
     def _start(self, header: RunHeader | None) -> None:
         """Continue after the last full chunk; the frames of a shorter one are written again."""
@@ -110,6 +125,7 @@ class ObservationWriter(FrameWriter[Observation]):
             self._add(frame)
         if self._unfinished.header is not None:
             return
+        self._file.handle.truncate(0)
         data = json.dumps({**header_to_json(header or RunHeader()), "kind": KIND}, allow_nan=False).encode()
         try:
             self._append([(HEADER, data)])
