@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from robustness.byte_mutations import mutate_bytes
 from robustness.checks import REJECTED, message_faults, output_faults
 from robustness.limited import Outcome, run_cases
 from robustness.targets import TARGETS, Target, mutation_of
@@ -147,7 +148,12 @@ class Fuzzer:
         file = rng.choice(files)
         action = rng.randrange(100)
         if action >= 6:
-            file.write_bytes(mutation_of(file)(file.read_bytes(), rng))
+            data = file.read_bytes()
+            try:
+                data = mutation_of(file)(data, rng)
+            except (ValueError, KeyError, IndexError, OverflowError, TypeError):  # a value the format lacks
+                data = mutate_bytes(data, rng)
+            file.write_bytes(data)
         elif action >= 3:
             file = _renamed(file, rng)
         elif action == 2:

@@ -19,6 +19,10 @@ from kprtrack.core.errors import UserError, WeightsError
 
 _HEADER = "kpr_training"
 _NETWORK = "network."
+_SECTIONS = ("position", "run")  # of the header
+_OPTIMISER_KEYS = {"momentum_buffer", "step", "exp_avg", "exp_avg_sq"}  # of SGD, Adam and AdamW
+_LONGEST_REASON = 300  # characters of an error in a message
+_ERRORS = (SafetensorError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, OSError)
 
 
 @dataclass(frozen=True)
@@ -78,18 +82,22 @@ def load_state(path: Path, state: TrainState) -> TrainingProgress:
         WeightsError: The file is damaged or of another network.
     """
     header = _read_header(path)
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    own = {name.removeprefix(_NETWORK): each for name, each in tensors.items() if name.startswith(_NETWORK)}
     try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        own = {
+            name.removeprefix(_NETWORK): each for name, each in tensors.items() if name.startswith(_NETWORK)
+        }
         state.network.load_state_dict(own)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} is of another network: {str(error)[:300]}") from error
-    _fill_optimiser(state, tensors)
-    if state.scaler is not None and header["scaler"]:
-        state.scaler.load_state_dict(header["scaler"])
-    progress = TrainingProgress(**header["position"])
-    return replace(progress, rows=tuple(progress.rows))
+        _fill_optimiser(state, tensors)
+        if state.scaler is not None and header["scaler"]:
+            state.scaler.load_state_dict(header["scaler"])
+        return _progress(header["position"])
+    except _ERRORS as error:
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        raise WeightsError(
+            f"{path} is damaged or of another network ({reason}). Remove its folder and train again."
+        ) from error
 
 
 def validate_fingerprint(path: Path, fingerprint: Mapping[str, Any]) -> None:
@@ -129,18 +137,39 @@ def _fill_optimiser(state: TrainState, tensors: Mapping[str, torch.Tensor]) -> N
     for name, value in tensors.items():
         if name.startswith("optimiser."):
             parameter, _, key = name.removeprefix("optimiser.").rpartition("/")
+            if value.ndim and value.shape != parameters[parameter].shape:
+                raise ValueError(f"{name} has the shape {list(value.shape)}")
+            if key not in _OPTIMISER_KEYS:
+                raise ValueError(f"unknown state {name:.100}")
             kept = state.optimiser.state.setdefault(parameters[parameter], {})
             # Adam counts its steps on the CPU.
             kept[key] = value if value.ndim == 0 else value.to(parameters[parameter].device)
 
 
+def _progress(position: Mapping[str, Any]) -> TrainingProgress:
+    """Raises: TypeError or ValueError if a value is not of its kind."""
+    found = TrainingProgress(**position)
+    counts, numbers = (found.epoch, found.batch), (found.seconds, found.best, *found.sums.values())
+    rows = [*found.rows]
+    values = [value for row in rows for value in row.values()]
+    if not all(type(one) is int and one >= 0 for one in counts):
+        raise ValueError(f"epoch {found.epoch!r:.40}, batch {found.batch!r:.40}")
+    if not all(type(one) in (int, float) for one in (*numbers, *values)):
+        raise ValueError("a metric that is no number")
+    return replace(found, rows=tuple(rows))
+
+
 def _read_header(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {})[_HEADER])
-    except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
+            header = json.loads((file.metadata() or {})[_HEADER])
+        if not isinstance(header, dict) or not all(isinstance(header[key], dict) for key in _SECTIONS):
+            raise ValueError(f"its header lacks {' or '.join(_SECTIONS)}")
+        return header
+    except (SafetensorError, KeyError, ValueError, RecursionError, OSError) as error:
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
         raise WeightsError(
-            f"{path} is damaged or not a training checkpoint ({error}). Remove its folder and train again."
+            f"{path} is damaged or not a training checkpoint ({reason}). Remove its folder and train again."
         ) from error
 
 
