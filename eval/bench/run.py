@@ -19,7 +19,7 @@ from eval.workers import OnProgress, Worker, Workers, cores
 from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
-from kprtrack.core.atomic_file import write_file
+from kprtrack.core.atomic_file import exclusive, write_file
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.core.progress import Progress
 from kprtrack.io import ObservationFile, RunHeader, open_writer
@@ -27,6 +27,7 @@ from kprtrack.io.header import compact_json, plain
 from kprtrack.pipeline import Networks, track
 
 OBSERVATIONS, POSES, BOXES, SETTINGS = "observations", "pose", "mot", "settings.json"
+LOCK = ".lock"
 
 
 # One argument for each option of the command line.
@@ -68,7 +69,7 @@ def run_bench(  # noqa: PLR0913
         InputError: Images or ground truth are missing.
         UserError: Invalid settings.
         WeightsError: Weights are missing or unsuitable.
-        OutputError: `out` cannot be written.
+        OutputError: `out` cannot be written, or another process is writing into it.
     """
     rows = rows_of(config, tuple(ablate))
     # Check everything that can be checked before hours of work.
@@ -81,7 +82,11 @@ def run_bench(  # noqa: PLR0913
     _make_folders(out, rows, keys)
     if not quiet:
         _log(f"{len(videos)} videos of {split}, {FPS:g} frames per second assumed")
-    with Workers(_Bench(out, processes, min_joint_score, build), processes) as workers:
+    busy = OutputError(f"Another process is writing into {out}. Wait until it has finished.")
+    with (
+        exclusive(out / LOCK, busy),
+        Workers(_Bench(out, processes, min_joint_score, build), processes) as workers,
+    ):
         for row in rows:
             (out / row.name / SETTINGS).unlink(missing_ok=True)
             with Progress(sum(len(video.images) for video in videos), row.name, quiet) as progress:

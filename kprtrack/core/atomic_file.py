@@ -219,13 +219,14 @@ def try_lock(handle: FileIO) -> bool:
 
 
 @contextmanager
-def exclusive(lock_file: Path, busy: UserError) -> Iterator[None]:
+def exclusive(lock_file: Path, busy: UserError, *, advice: str = "") -> Iterator[None]:
     """Hold a lock within the `with` block; the lock of a killed process is released.
 
     Args:
         lock_file: An empty file, which is kept: if it were removed, two processes could each lock one of
             that name.
         busy: What to raise if another process holds the lock.
+        advice: What to do if the lock file cannot be made.
 
     Raises:
         UserError: `busy`.
@@ -234,7 +235,7 @@ def exclusive(lock_file: Path, busy: UserError) -> Iterator[None]:
     try:
         handle = FileIO(os.open(lock_file, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666), "r+")
     except OSError as error:
-        raise OutputError(f"Cannot write {lock_file}: {reason(error)}") from error
+        raise OutputError(f"Cannot write {lock_file}: {reason(error)}{advice}") from error
     with handle:
         if not try_lock(handle):
             raise busy

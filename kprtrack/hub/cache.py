@@ -3,14 +3,13 @@
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
 
-from kprtrack.core.atomic_file import commit, write_file
+from kprtrack.core.atomic_file import commit, exclusive, write_file
 from kprtrack.core.errors import OutputError, WeightsError
 
 HASHES = "hashes.json"
@@ -39,34 +38,15 @@ def prepare_store() -> Path:
 
 @contextmanager
 def exclusive_lock(target: Path) -> Iterator[None]:
-    """Keep other processes from downloading the same file; the lock of a killed process is released.
+    """Keep other processes from writing the same file; the lock of a killed process is released.
 
     Raises:
         WeightsError: Another process holds the lock.
         OutputError: The store is not writable.
     """
-    # The empty lock file is kept: if it were removed, two processes could each lock a file of that name.
-    try:
-        lock = target.with_name(f".{target.name}.lock").open("w")
-    except OSError as error:
-        raise OutputError(
-            f"Cannot write to {target.parent}: {error.strerror or error}."
-            " Choose another folder: KPRTRACK_HOME=/some/folder"
-        ) from error
-    with lock as file:
-        try:
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise WeightsError(
-                f"Another process is downloading {target.name}. Wait until it has finished."
-            ) from error
+    busy = WeightsError(f"Another process is writing {target.name}. Wait until it has finished.")
+    advice = " Choose another folder: KPRTRACK_HOME=/some/folder"
+    with exclusive(target.with_name(f".{target.name}.lock"), busy, advice=advice):
         yield
 
 

@@ -4,7 +4,7 @@ import http.client
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ Progress = Callable[[int, int | None], None]  # bytes received, total bytes or N
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30.0  # without receiving a byte
+MOST_BYTES = 4 << 30  # of a file whose size is not known; no model has as many
 MAX_ATTEMPTS = 5  # each resumes the one before, as long as bytes arrive
 
 
@@ -120,30 +121,46 @@ def _store(
         raise WeightsError(
             f"{response.url} offers {total:,} bytes, expected {size_bytes:,}: another file. {manual_steps}"
         )
+    most = min(size_bytes or total or MOST_BYTES, MOST_BYTES)
     if not start:
-        part.unlink(
-            missing_ok=True
-        )  # before the validator changes, so that old bytes never count as the new version
+        # Before the validator changes, so that old bytes never count as the new version.
+        part.unlink(missing_ok=True)
         _write_validator(part, response)
-    with part.open("r+b" if start else "wb") as file:
+    with part.open("r+b" if start else "xb") as file:
         file.seek(start)
         file.truncate()
         received = start
-        while True:
-            try:
-                chunk = response.read(CHUNK_BYTES)
-            except (OSError, http.client.HTTPException):
-                return False
-            if not chunk:
-                break
-            if not received and chunk.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-                raise WeightsError(_web_page(response.url, manual_steps))
-            file.write(chunk)
-            received += len(chunk)
-            if progress:
-                progress(received, total)
+        try:
+            for chunk in _chunks(response):
+                if not received and chunk.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+                    raise WeightsError(_web_page(response.url, manual_steps))
+                received += len(chunk)
+                if received > most:
+                    part.unlink(missing_ok=True)
+                    raise WeightsError(f"{response.url} sends more than {most:,} bytes. {manual_steps}")
+                file.write(chunk)
+                if progress:
+                    progress(received, total)
+        except _Interrupted:
+            return False
     expected = size_bytes if total is None else total
     return expected is None or received == expected
+
+
+class _Interrupted(Exception):  # noqa: N818 - an event, not an error
+    """The server has closed the connection."""
+
+
+def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield the body. Raises: _Interrupted."""
+    while True:
+        try:
+            chunk = response.read(CHUNK_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise _Interrupted from error
+        if not chunk:
+            return
+        yield chunk
 
 
 def _is_complete(part: Path, start: int, content_range: str) -> bool:
@@ -192,7 +209,7 @@ def _web_page(url: str, manual_steps: str) -> str:
 
 
 def _size(part: Path) -> int:
-    return part.stat().st_size if part.is_file() else 0
+    return part.stat().st_size if part.is_file() and not part.is_symlink() else 0
 
 
 def _space_hint(part: Path) -> str:

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from kprtrack.core.atomic_file import reason
 from kprtrack.core.errors import OutputError, UserError, WeightsError
 from kprtrack.hub.cache import (
     PACKAGE_WEIGHTS,
@@ -162,20 +163,27 @@ def import_file(path: Path | str, name: str | None = None) -> ModelFile:
         return find(entry.name)  # already in the package: no copy
     target = prepare_store() / (entry.file_name if entry else _own_file_name(source, name or ""))
     label = entry.name if entry else name or ""
-    if target.is_file():
-        if sha256_of(target) == sha256:
-            return find(label)
-        raise WeightsError(
-            f"{target} exists with other content. Remove it first, or import under another name."
-        )
-    temporary = target.with_name(target.name + ".import")
-    try:
-        shutil.copyfile(source, temporary)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"Cannot copy {source} to {target.parent}: {error.strerror or error}.") from error
-    store_file(temporary, target, label, sha256)
+    with exclusive_lock(target):
+        if not target.is_file():
+            temporary = target.with_name(target.name + ".import")
+            _copy(source, temporary)
+            store_file(temporary, target, label, sha256)
+        elif sha256_of(target) != sha256:
+            raise WeightsError(
+                f"{target} exists with other content. Remove it first, or import under another name."
+            )
     return find(label)  # verifies the copy
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; what a killed import has left is replaced."""
+    try:
+        target.unlink(missing_ok=True)
+        with source.open("rb") as reader, target.open("xb") as writer:
+            shutil.copyfileobj(reader, writer)
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise OutputError(f"Cannot copy {source} to {target.parent}: {reason(error)}") from error
 
 
 def list_models() -> list[ModelRow]:

@@ -13,14 +13,9 @@ from typing import Any
 
 import torch
 
-from kprtrack.core.atomic_file import PART_SUFFIX, write_file
+from kprtrack.core.atomic_file import PART_SUFFIX, exclusive, write_file
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.training.checkpoint import validate_fingerprint
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 STATE = "state.safetensors"  # the checkpoint to resume from
 LATEST = "weights.safetensors"
@@ -77,12 +72,8 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: Another process trains in it.
     """
-    with (folder / _LOCK).open("wb") as file:
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"Another process is training in {folder}. Wait for it, or stop it.") from error
+    busy = UserError(f"Another process is training in {folder}. Wait for it, or stop it.")
+    with exclusive(folder / _LOCK, busy):
         yield
 
 

@@ -23,7 +23,8 @@ _STORED, _NO_FLAGS = 0, 0
 _VERSION, _VERSION_64 = 20, 45
 _DATE = (1 << 5) | 1  # 1980-01-01: equal contents, equal bytes
 _MODE = 0o600 << 16
-_MOST_16, _MOST_32 = 0xFFFF, 0xFFFFFFFF
+_LONG_16, _LONG_32 = 0xFFFF, 0xFFFFFFFF  # stand for a number that follows with 64 bits
+_MOST_16, _MOST_32 = _LONG_16 - 1, _LONG_32 - 1
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class GrowingZip:
 
     def _add(self, member: Member) -> None:
         text, size = member.name.encode("ascii"), member.end - member.content
-        far = member.start >= _MOST_32
+        far = member.start > _MOST_32
         extra = struct.pack("<2HQ", 1, 8, member.start) if far else b""
         version = _VERSION_64 if far else _VERSION
         self._directory += _CENTRAL.pack(
@@ -103,7 +104,7 @@ class GrowingZip:
             0,
             0,
             _MODE,
-            _MOST_32 if far else member.start,
+            _LONG_32 if far else member.start,
         )
         self._directory += text + extra
         self._count += 1
@@ -111,17 +112,10 @@ class GrowingZip:
 
     def _ending(self) -> bytes:
         count, size, start = self._count, len(self._directory), self.end
-        ending = _END.pack(
-            b"PK\x05\x06",
-            0,
-            0,
-            min(count, _MOST_16),
-            min(count, _MOST_16),
-            min(size, _MOST_32),
-            min(start, _MOST_32),
-            0,
-        )
-        if count < _MOST_16 and size < _MOST_32 and start < _MOST_32:
+        short = count <= _MOST_16 and size <= _MOST_32 and start <= _MOST_32
+        numbers = (count, count, size, start) if short else (_LONG_16, _LONG_16, _LONG_32, _LONG_32)
+        ending = _END.pack(b"PK\x05\x06", 0, 0, *numbers, 0)
+        if short:
             return ending
         long = (count, count, size, start)
         record = _END_64.pack(b"PK\x06\x06", _END_64.size - 12, _VERSION_64, _VERSION_64, 0, 0, *long)
@@ -129,7 +123,7 @@ class GrowingZip:
 
 
 def _local(crc: int, size: int, name: int) -> bytes:
-    if size >= _MOST_32:
+    if size > _MOST_32:
         raise ValueError(f"a member of {size} bytes")
     return _LOCAL.pack(_LOCAL_SIGN, _VERSION, _NO_FLAGS, _STORED, 0, _DATE, crc, size, size, name, 0)
 

@@ -1,5 +1,6 @@
 """Observations on disk."""
 
+import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -176,3 +177,120 @@ def test_a_newer_version_is_named(tmp_path: Path) -> None:
     rewritten(tmp_path / "o.npz", "header.json", json.dumps(header).encode())
     with pytest.raises(InputError, match="version 9"):
         read_observations(tmp_path / "o.npz")
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def changed(name: str, array: np.ndarray) -> tuple[str, bytes]:
+    return f"chunk_00000/{name}.npy", npy(array)
+
+
+BOXES = np.array([[1, 1, 5, 5], [2, 2, 6, 6]], np.float32)
+NAN, HUGE = np.float32("nan"), np.float32(1e30)
+HOSTILE = {
+    "boxes that are not finite": changed("boxes", BOXES * NAN),
+    "huge boxes": changed("boxes", BOXES * HUGE),
+    "boxes of negative size": changed("boxes", BOXES[:, ::-1] * np.float32([1, 1, 1, 1]) - [[0, 0, 9, 9]]),
+    "boxes of another type": changed("boxes", BOXES.astype(np.float64)),
+    "boxes as text": changed("boxes", BOXES.astype("U9")),
+    "complex scores": changed("scores", np.ones(2, np.complex64)),
+    "scores above 1": changed("scores", np.float32([0.5, 1.5])),
+    "undefined scores": changed("scores", np.float32([0.5, NAN])),
+    "infinite keypoints": changed("keypoints", np.full((2, 17, 3), np.inf, np.float32)),
+    "another number of keypoints": changed("keypoints", np.ones((2, 18, 3), np.float32)),
+    "huge features": changed("features", np.full((2, 6, 8), HUGE)),
+    "features of another shape": changed("features", np.ones((2, 6), np.float32)),
+    "more parts than visible": changed("features", np.ones((2, 7, 8), np.float32)),
+    "a visibility of 2": (
+        "chunk_00000/visible.npy",
+        npy(np.full((2, 6), 2, np.uint8)).replace(b"|u1", b"|b1"),
+    ),
+    "an undefined time": changed("time", np.array([np.nan])),
+    "a negative frame": changed("frame", np.array([-5])),
+    "a frame as a fraction": changed("frame", np.array([0.5])),
+    "a negative count": changed("count", np.array([-1])),
+    "a huge count": changed("count", np.array([2**62])),
+    "two counts": changed("count", np.array([1, 1])),
+    "a column-wise array": changed("boxes", np.asfortranarray(BOXES)),
+    "a length that overflows": (
+        "chunk_00000/scores.npy",
+        npy(np.ones(2, np.float32)).replace(b"(2,), }", b"(9223372036854775807,), }"),
+    ),
+    "no numpy file": ("chunk_00000/scores.npy", b"rubbish"),
+    "more frames": ("ending.json", b'{"complete":true,"note":null,"frames":7,"chunks":1}'),
+    "negative frames": ("ending.json", b'{"complete":true,"note":null,"frames":-1,"chunks":1}'),
+    "endless chunks": ("ending.json", b'{"complete":true,"note":null,"frames":1,"chunks":1000000000}'),
+    "chunks as text": ("ending.json", b'{"complete":true,"note":null,"frames":1,"chunks":"1"}'),
+    "a deep header": ("header.json", b"[" * 100_000),
+    "a list as header": ("header.json", b"[1]"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_with_wrong_contents_is_an_input_error(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "o.npz"
+    write_observations(path, HEADER, [observation_at(0, 2)])
+    rewritten(path, *HOSTILE[name])
+    with pytest.raises(InputError) as caught:
+        list(read_observations(path))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_frames_must_rise_from_chunk_to_chunk(tmp_path: Path) -> None:
+    path = tmp_path / "o.npz"
+    write_observations(path, HEADER, [observation_at(frame, 1) for frame in range(40)])
+    rewritten(path, "chunk_00001/frame.npy", npy(np.arange(8)))
+    with pytest.raises(InputError, match=r"chunk_00001 is damaged \(the frame numbers do not rise"):
+        list(read_observations(path))
+
+
+def test_embeddings_keep_their_shape_from_chunk_to_chunk(tmp_path: Path) -> None:
+    frames = [observation_at(frame, 1, 8 if frame < 32 else 9) for frame in range(40)]
+    write_observations(tmp_path / "o.npz", HEADER, frames)
+    with pytest.raises(InputError, match=r"embeddings of shape \(6, 9\), those before have \(6, 8\)"):
+        list(read_observations(tmp_path / "o.npz"))
+
+
+def test_a_bomb_is_rejected_before_it_is_unpacked(tmp_path: Path) -> None:
+    """A member of 1 GB of zeros packs to 1 MB; the limit of memory is the operating system's own."""
+    path = tmp_path / "o.npz"
+    write_observations(path, HEADER, [observation_at(0, 2)])
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in members.items():
+            with archive.open(name, "w", force_zip64=True) as member:
+                member.write(content)
+                for _ in range(300 if name.endswith("features.npy") else 0):
+                    member.write(bytes(1 << 20))
+    assert path.stat().st_size < 5_000_000
+    with pytest.raises(InputError, match="it unpacks to"):
+        list(read_observations(path))
+
+
+def test_a_compressed_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "o.npz"
+    write_observations(path, HEADER, [observation_at(0, 2)])
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert_same(next(iter(read_observations(path))), observation_at(0, 2))
+
+
+def test_a_large_archive_is_one_for_other_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More members than the plain end of a zip file can count: 65,535."""
+    monkeypatch.setattr("kprtrack.io.observations.zip_file._MOST_16", 20)
+    monkeypatch.setattr("kprtrack.io.observations.zip_file._MOST_32", 30_000)
+    path = tmp_path / "o.npz"
+    write_observations(path, HEADER, [observation_at(frame, 2) for frame in range(100)])
+    monkeypatch.undo()
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == 2 + 9 * 4
+    assert [seen.frame_number for seen in read_observations(path)] == list(range(100))
