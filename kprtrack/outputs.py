@@ -32,6 +32,7 @@ class Summary:
         losses: Frames that are damaged, and frames of a live source that were dropped.
         resumed: Number of frames that an earlier run had observed.
         older: The older file, if an early end has left it as it was.
+        notes: Signs that the tracks drawn on a video were made from another one.
 
     Examples:
         >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
@@ -49,6 +50,7 @@ class Summary:
     losses: FrameLosses = NO_LOSSES
     resumed: int = 0
     older: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

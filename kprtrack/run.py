@@ -24,6 +24,7 @@ from kprtrack.io import (
     validate_observations_output,
     validate_output,
 )
+from kprtrack.io.same_video import difference_notes, validate_size
 from kprtrack.outputs import Outputs, Summary, early_end, store, track_and_write
 from kprtrack.pipeline import Networks, observe
 from kprtrack.resume import StoredRun, resumed, validate_resumable
@@ -211,10 +212,11 @@ def draw_video(
         quiet: Show no progress.
 
     Returns:
-        Counts and whether the run ended early.
+        Counts, whether the run ended early, and notes if the tracks seem to be of another video.
 
     Raises:
-        UserError: As `track_video`, and so are InputError and OutputError.
+        InputError: As `track_video`, or the tracks were made from a video of another size.
+        UserError: As `track_video`, and so is OutputError.
 
     Examples:
         >>> draw_video(read_tracks("tracks.json"), "video.mp4", "annotated.mp4").frames
@@ -223,12 +225,12 @@ def draw_video(
     summary, clip = Summary(Path(out)), Clip(source)
     by_frame = {frame.frame_number: frame for frame in tracks.frames}
     _validate_replacing([Path(out)], clip, TrackConfig())
-    with (
-        clip.open() as video,
-        AnnotatedVideoWriter(Path(out), video.info, clip.stride) as annotated,
-        Progress(video.expected_frames, video.info.name, quiet) as progress,
-        DeferredInterrupts() as interrupts,
-    ):
+    with ExitStack() as stack:
+        video = stack.enter_context(clip.open())
+        summary.notes = _notes_on_video(tracks, video.info, clip)
+        annotated = stack.enter_context(AnnotatedVideoWriter(Path(out), video.info, clip.stride))
+        progress = stack.enter_context(Progress(video.expected_frames, video.info.name, quiet))
+        interrupts = stack.enter_context(DeferredInterrupts())
         with early_end(summary):
             for frame in interrupts.allow(video):
                 annotated.draw(frame, by_frame.get(frame.number))
@@ -240,15 +242,31 @@ def draw_video(
     return summary
 
 
+def _notes_on_video(tracks: TrackFile, info: VideoInfo, clip: Clip) -> tuple[str, ...]:
+    """Signs that the tracks are of another video. Raises: InputError if that has another size."""
+    made_from, name = tracks.header.video, f"'{info.name}'"
+    validate_size(made_from, "the tracks", (info.width, info.height), name)
+    sha256 = _sha256(clip) if made_from.get("sha256") is not None else None
+    notes = difference_notes(made_from, {"frames": info.frames, "sha256": sha256}, f"the tracks and {name}")
+    last = max((frame.frame_number for frame in tracks.frames), default=-1)
+    if info.frames is None or last < info.frames:
+        return notes
+    return *notes, f"the tracks end with frame {last}, but {name} has {info.frames} frames."
+
+
 def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Networks) -> RunHeader:
     """Describe a run: the video with its sha256, the models with theirs, and all settings."""
     video: dict[str, object] = {**asdict(info), "time_base": str(info.time_base)}
     if info.sample_aspect_ratio is not None:
         video["sample_aspect_ratio"] = str(info.sample_aspect_ratio)
-    file = Path(str(clip.source))
-    video["sha256"] = sha256_of(file, cache=False) if file.is_file() else None
+    video["sha256"] = _sha256(clip)
     span = {"start_s": clip.start_s, "end_s": clip.end_s, "stride": clip.stride}
     return RunHeader(video, networks.metadata, {**asdict(config), **span, "kprtrack": __version__})
+
+
+def _sha256(clip: Clip) -> str | None:
+    file = Path(str(clip.source)).expanduser()
+    return sha256_of(file, cache=False) if file.is_file() else None
 
 
 def _stored_fps(observations: ObservationFile) -> float:

@@ -23,7 +23,7 @@ def run_draw(options: argparse.Namespace) -> int:
 
     out = Path(required(options.out, "output file", "--out annotated.mp4"))
     summary = draw_video(read_tracks(Path(options.tracks)), options.source, out, quiet=options.quiet)
-    return log_summary(summary, quiet=options.quiet)
+    return log_summary(summary, "", *(f"note: {note}" for note in summary.notes), quiet=options.quiet)
 
 
 def convert_parser() -> Parser:
