@@ -56,14 +56,14 @@ def output_faults(folder: Path, code: int, before: Iterable[Path]) -> list[str]:
 
 def _read_back(path: Path, code: int) -> list[str]:
     try:
-        fault = _fault_of(path)
+        fault = read_back_fault(path)
     except Exception as error:
         return [f"output cannot be read back ({path.suffix}): {type(error).__name__}: {str(error)[:150]}"]
     return [f"{fault} ({path.suffix}, exit code {code})"] if fault else []
 
 
-def _fault_of(path: Path) -> str | None:
-    """Return what is wrong with an output file; exceptions mean that it cannot be read."""
+def read_back_fault(path: Path) -> str | None:
+    """Return what is wrong with an output file; an exception means that it cannot be read."""
     if path.suffix == ".npz":
         return _observations_fault(path)
     if path.suffix in (".mp4", ".mkv"):

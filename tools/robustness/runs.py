@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from robustness import folders, media
+from robustness.checks import read_back_fault
 
 _TIMES = {"seconds", "images_per_s", "frames_per_s", "created"}  # keys of what a run measured of itself
 _LONG = 150  # frames of a video that takes a second or more
@@ -146,6 +148,54 @@ def _older_or_complete(name: str, folder: Path) -> str | None:
     return None
 
 
+def _recovered(name: str, folder: Path) -> float:
+    """Frames that `kprtrack recover` saves from a copy of what a kill has left; 0 without a file."""
+    from kprtrack.core.errors import InputError
+    from kprtrack.recover import recover
+
+    part = folder / f"{name}.part"
+    if not part.exists() or not part.stat().st_size:
+        return 0.0
+    with tempfile.TemporaryDirectory() as other:
+        copy = Path(shutil.copy(part, other))
+        try:
+            found = recover(copy)
+        except InputError as error:
+            if "no whole frame" in str(error):
+                return 0.0
+            raise
+        if fault := read_back_fault(found.path):
+            raise ValueError(fault)
+        return float(found.frames)
+
+
+def _stored(name: str, folder: Path) -> float:
+    """Frames of which a run that is to be resumed has stored the observations, under any of its names."""
+    from kprtrack.io import read_observations
+
+    finished = folder / name
+    frames = float(read_observations(finished).frames) if finished.exists() else 0.0
+    return max(frames, _recovered(name, folder), _recovered(f"{name}.old", folder))
+
+
+def _older_and_recoverable(name: str, folder: Path) -> str | None:
+    """An older complete result is untouched, and what lies beside it can be recovered."""
+    _recovered(name, folder)
+    return _older_or_complete(name, folder)
+
+
+def _recoverable(name: str, folder: Path) -> str | None:
+    """What lies under the final name can be read, and what lies beside it can be recovered."""
+    _recovered(name, folder)
+    return read_back_fault(folder / name) if (folder / name).exists() else None
+
+
+def _playable(folder: Path) -> str | None:
+    """What a kill has left of an annotated video can be recovered and decoded."""
+    _recovered("drawn.mp4", folder)
+    return None
+
+
 def _reid(folder: Path) -> None:
     folders.write_reid(folder / "in", "folder")
     shutil.rmtree(folder / "in" / "masks")
@@ -193,9 +243,38 @@ RUNS: Mapping[str, Run] = {
             partial(_with_older_result, name),
             f"video.mp4 {_BOXES} --out {name}",
             (name,),
-            check=partial(_older_or_complete, name),
+            check=partial(_older_and_recoverable, name),
         )
         for name in _PLAIN_RESULTS
     },
+    **{
+        f"track {Path(name).suffix} resumed": Run(
+            _long_video,
+            f"video.mp4 {_BOXES} --out {name} --resume",
+            (name,),
+            progress=partial(_stored, f"{name}.observations.npz"),
+            check=partial(_recoverable, name),
+        )
+        for name in _PLAIN_RESULTS
+    },
+    "track coco resumed": Run(
+        _long_video,
+        f"video.mp4 {_BOXES} --out tracks.json --format coco --resume",
+        ("tracks.json",),
+        progress=partial(_stored, "tracks.json.observations.npz"),
+    ),
+    "track video resumed": Run(
+        _long_video,
+        f"video.mp4 {_BOXES} --out tracks.json --video drawn.mp4 --resume",
+        ("tracks.json", "drawn.mp4"),
+        progress=partial(_stored, "tracks.json.observations.npz"),
+        check=_playable,
+    ),
     "observe": Run(_long_video, f"observe video.mp4 {_BOXES} --out obs.npz", ("obs.npz",)),
+    "observe resumed": Run(
+        _long_video,
+        f"observe video.mp4 {_BOXES} --out obs.npz --resume",
+        ("obs.npz",),
+        progress=partial(_stored, "obs.npz"),
+    ),
 }
