@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Observation, Tracks
+import numpy as np
+
+from kprtrack.core.datatypes import NO_LOSSES, Detections, FrameLosses, Observation, Tracks
 from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.io import FrameWriter, TracksWriter
 from kprtrack.io.output_file import partial_path
@@ -14,6 +16,58 @@ from kprtrack.pipeline import Tracker, track
 from kprtrack.resume import StoredRun
 from kprtrack.video.annotated import AnnotatedVideoWriter
 from kprtrack.video.inputs import TruncatedVideo
+
+MIN_HEIGHT_PX = 40  # lower people have too few pixels for the default networks
+MAX_PEOPLE = 30  # in a frame; in denser crowds most people are occluded
+MIN_BEST_SCORE = 0.5  # a frame in which no detection reaches it counts as uncertain
+_MIN_SCORE = 0.3  # of a detection that counts as a person: from it on, a tentative track may start
+_MIN_FRAMES = 5  # with people; fewer say little about a video
+
+
+@dataclass
+class Footage:
+    """Counts over the frames with detections; each frame is added once, while it is tracked.
+
+    Args:
+        frames: Number of frames with at least one detection.
+        people: Number of detections with a score of at least 0.3.
+        small: Number of them that are lower than 40 pixels.
+        uncertain: Number of frames in which no detection has a score of at least 0.5.
+
+    Examples:
+        >>> import numpy as np
+        >>> footage = Footage()
+        >>> for _ in range(5):
+        ...     footage.count(Detections(np.float32([[10, 20, 20, 45]]), np.float32([0.9])))
+        >>> footage.limits()
+        ['most people are lower than 40 pixels']
+    """
+
+    frames: int = 0
+    people: int = 0
+    small: int = 0
+    uncertain: int = 0
+
+    def count(self, detections: Detections) -> None:
+        """Add one frame."""
+        if not len(detections):
+            return
+        heights = (detections.boxes[:, 3] - detections.boxes[:, 1])[detections.scores >= _MIN_SCORE]
+        self.frames += 1
+        self.people += len(heights)
+        self.small += int(np.count_nonzero(heights < MIN_HEIGHT_PX))
+        self.uncertain += bool(detections.scores.max() < MIN_BEST_SCORE)
+
+    def limits(self) -> list[str]:
+        """Return in what respects the footage is beyond the default networks; empty: in none."""
+        if self.frames < _MIN_FRAMES:
+            return []
+        found = {
+            f"most people are lower than {MIN_HEIGHT_PX} pixels": 2 * self.small > self.people,
+            f"there are more than {MAX_PEOPLE} people per frame": self.people > MAX_PEOPLE * self.frames,
+            "the detection scores are low throughout": 2 * self.uncertain > self.frames,
+        }
+        return [limit for limit, reached in found.items() if reached]
 
 
 @dataclass
@@ -33,6 +87,7 @@ class Summary:
         resumed: Number of frames that an earlier run had observed.
         older: The older file, if an early end has left it as it was.
         notes: Signs that the tracks drawn on a video were made from another one.
+        footage: Sizes, number and scores of the detections.
 
     Examples:
         >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
@@ -51,6 +106,7 @@ class Summary:
     resumed: int = 0
     older: Path | None = None
     notes: tuple[str, ...] = ()
+    footage: Footage = field(default_factory=Footage)
 
     @property
     def complete(self) -> bool:
@@ -76,6 +132,7 @@ class Summary:
         self.frames += 1
         self.sightings += len(observation)
         self.prompted += int(observation.embeddings.prompted.sum())
+        self.footage.count(observation.detections)
 
 
 @dataclass

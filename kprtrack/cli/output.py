@@ -9,13 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kprtrack.config import TrackConfig
+from kprtrack.config import DEFAULT_PRESET, PRESETS, TrackConfig
 from kprtrack.core.errors import InputError, UserError
 
 if TYPE_CHECKING:
     from kprtrack.outputs import Summary
 
 INTERRUPTED = 130  # exit code after Ctrl-C
+STRONGEST_PRESET = "accurate"  # recommended for footage that is beyond the default networks
 STANDARD_OUTPUT = "-"  # as the value of --out or --json
 _CLEAR = "\r\x1b[K"  # empties the current line of a terminal
 
@@ -48,14 +49,15 @@ def log_tracks(summary: "Summary", config: TrackConfig | None, *, quiet: bool) -
     """
     lines = [] if summary.sightings or summary.stopped else ["no person was detected in any frame"]
     if config:
-        lines += _prompts(summary, config)
+        lines += [*_prompts(summary, config), *_beyond_default(summary, config)]
     return log_summary(summary, _count(len(summary.ids), "person", "people"), *lines, quiet=quiet)
 
 
 def log_observations(summary: "Summary", config: TrackConfig, *, quiet: bool) -> int:
     """Log the number of frames and detections and return the exit code."""
     detections = _count(summary.sightings, "detection")
-    return log_summary(summary, detections, *_prompts(summary, config), quiet=quiet)
+    lines = [*_prompts(summary, config), *_beyond_default(summary, config)]
+    return log_summary(summary, detections, *lines, quiet=quiet)
 
 
 def log_summary(summary: "Summary", found: str = "", *lines: str, quiet: bool) -> int:
@@ -114,6 +116,19 @@ def _prompts(summary: "Summary", config: TrackConfig) -> list[str]:
         return []
     share = summary.prompted / summary.sightings
     return [f"{share:.0%} of {summary.sightings} detections were prompted by their keypoints"]
+
+
+def _beyond_default(summary: "Summary", config: TrackConfig) -> list[str]:
+    """One line if the package's own detector ran on footage that is beyond it."""
+    if config.detector != PRESETS[DEFAULT_PRESET].detector:
+        return []
+    limits = summary.footage.limits()
+    if not limits:
+        return []
+    return [
+        f"{'; '.join(limits)}: more than the networks of the preset '{DEFAULT_PRESET}' are made for; try"
+        f" the larger ones of '{STRONGEST_PRESET}': kprtrack VIDEO --preset {STRONGEST_PRESET}"
+    ]
 
 
 def _count(number: int, one: str, more: str | None = None) -> str:
