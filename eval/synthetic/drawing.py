@@ -57,12 +57,17 @@ class Canvas:
     owner: np.ndarray  # [H, W] uint16
 
 
-def draw_tube(canvas: Canvas, tube: Tube, owner: int, light: Light) -> None:
-    """Draw a tube where it is nearer than everything drawn so far."""
+def draw_tube(canvas: Canvas, tube: Tube, owner: int, light: Light) -> np.ndarray:
+    """Draw a tube where it is nearer than everything drawn so far.
+
+    Returns:
+        Indices [K] into the flattened canvas of the tube's pixels, occluded or not.
+    """
     hit = _tube_pixels(tube, *canvas.depth_m.shape)
     if hit is None:
-        return
-    pixels, depth = hit.pixels, hit.depth_m
+        return np.zeros(0, np.int64)
+    covered = pixels = hit.pixels
+    depth = hit.depth_m
     nearer = depth < canvas.depth_m.ravel()[pixels]
     if not nearer.all():
         pixels, depth = pixels[nearer], depth[nearer]
@@ -74,6 +79,7 @@ def draw_tube(canvas: Canvas, tube: Tube, owner: int, light: Light) -> None:
     canvas.colour.reshape(-1, 3)[pixels] = np.minimum(colour, 255, out=colour)
     canvas.depth_m.reshape(-1)[pixels] = depth
     canvas.owner.reshape(-1)[pixels] = owner * PARTS_PER_PERSON + tube.part
+    return covered
 
 
 def draw_billboard(canvas: Canvas, billboard: Billboard) -> None:

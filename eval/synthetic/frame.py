@@ -70,6 +70,9 @@ class SyntheticFrame:
     keypoints: np.ndarray  # [N, 17, 3] float32 COCO: x y, 2 visible, 1 occluded, 0 outside the image
     posetrack: np.ndarray  # [N, 17, 3] float32 PoseTrack: x y, 1 visible, 0 occluded; ears and outside all 0
     visibility: np.ndarray  # [N] float32, visible pixels relative to the area of the box
+    # [N] float32, 0 to 1: visible pixels relative to those of the person alone, times the share of the whole
+    # box that is inside the image; MOTChallenge's visibility.
+    visible_fraction: np.ndarray
     mask: np.ndarray  # [H, W] uint16, track ID of the visible person, 0 is background
     parts: np.ndarray  # [H, W] uint8, index of shapes.PARTS
     ignore_regions: tuple[np.ndarray, ...]  # each [V, 2] x y: distant people without annotations

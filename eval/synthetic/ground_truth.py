@@ -23,6 +23,7 @@ class DrawnPerson:
     person: int
     joints: Mapping[str, np.ndarray]  # [3] metres each
     tubes: list[Tube]
+    silhouette: np.ndarray  # [H, W] bool, pixels of the canvas that the person alone would cover
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class GroundTruth:
     keypoints: np.ndarray
     posetrack: np.ndarray
     visibility: np.ndarray
+    visible_fraction: np.ndarray
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays by field name."""
@@ -57,17 +59,21 @@ def gt_of(
     owner = canvas.owner[::oversample, ::oversample]
     height, width = owner.shape
     visible = np.bincount((owner // PARTS_PER_PERSON).ravel(), minlength=len(people) + 1)
-    kept, shares, boxes = [], [], []
+    kept, shares, boxes, fractions = [], [], [], []
     for person in people:
         if not person.tubes:
             continue
-        box = np.clip(_extent(person.tubes, oversample), 0, (width, height, width, height))
+        extent = _extent(person.tubes, oversample)
+        box = np.clip(extent, 0, (width, height, width, height))
         area = float((box[2] - box[0]) * (box[3] - box[1]))
         share = float(visible[person.row]) / area if area > 0 else 0.0
         if share >= MIN_VISIBLE:
             kept.append(person)
             shares.append(share)
             boxes.append(box)
+            alone = person.silhouette[::oversample, ::oversample].sum()
+            inside = area / float(np.prod(extent[2:] - extent[:2]))
+            fractions.append(inside * float(visible[person.row]) / max(float(alone), 1.0))
     poses = [_joints(person, canvas, camera, pan, oversample) for person in kept]
     coco = [np.stack([pose[name] for name in KEYPOINTS]) for pose in poses]
     posetrack = [_posetrack(pose) for pose in poses]
@@ -80,6 +86,7 @@ def gt_of(
         keypoints=np.array(coco, np.float32).reshape(-1, len(KEYPOINTS), 3),
         posetrack=np.array(posetrack, np.float32).reshape(-1, len(POSETRACK_KEYPOINTS), 3),
         visibility=np.array(shares, np.float32),
+        visible_fraction=np.array(fractions, np.float32),
     )
 
 

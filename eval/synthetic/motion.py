@@ -1,6 +1,6 @@
 """Scenarios of a sequence: the paths and actions of people, and the motion that results from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,7 +65,7 @@ Scenario = Callable[[SceneLimits, float], list[PersonPlan]]
 
 
 def motions_of(
-    plans: list[PersonPlan], limits: SceneLimits, times_s: np.ndarray, heights_m: list[float]
+    plans: Sequence[PersonPlan], limits: SceneLimits, times_s: np.ndarray, heights_m: list[float]
 ) -> list[Motion]:
     """Return the motion of each person at evenly spaced times [F]."""
     return [_motion(*pair, limits, times_s) for pair in zip(plans, heights_m, strict=True)]

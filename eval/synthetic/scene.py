@@ -1,6 +1,6 @@
 """One sequence of the synthetic benchmark: its place, its people, and its frames with ground truth."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,7 +10,7 @@ from eval.synthetic.body import Joints, Motion, move
 from eval.synthetic.drawing import PARTS_PER_PERSON, Canvas, draw_billboard, draw_tube
 from eval.synthetic.frame import FIRST_OF_SPLIT, SyntheticConfig, SyntheticFrame
 from eval.synthetic.ground_truth import DrawnPerson, gt_of
-from eval.synthetic.motion import SceneLimits, choose_scenarios, motions_of, stand_about
+from eval.synthetic.motion import PersonPlan, SceneLimits, choose_scenarios, motions_of, stand_about
 from eval.synthetic.occluders import make_place
 from eval.synthetic.people import PersonAppearance, appearance_of
 from eval.synthetic.places import PLACES
@@ -58,9 +58,12 @@ class Scene:
     Args:
         config: Settings of the benchmark.
         number: 0-based number of the sequence in the split of the config.
+        plans: Paths and actions, one for each person; None: random scenarios.
     """
 
-    def __init__(self, config: SyntheticConfig, number: int) -> None:
+    def __init__(
+        self, config: SyntheticConfig, number: int, plans: Sequence[PersonPlan] | None = None
+    ) -> None:
         self._config = config
         self._video = _video_number(config, number)
         self.name = sequence_name(config, number)
@@ -72,7 +75,7 @@ class Scene:
         self._place = make_place(kind, self._camera, (wide, height), rng)
         self._times_s = np.arange(config.frames) / config.fps
         self._pans = self._pan(wide - width, moving=number % 2 == 1)
-        self._people = self._make_people(number)
+        self._people = self._make_people(number, plans)
         size = self._place.backdrop.shape[:2]
         far, no_owner = np.full(size, _NOTHING_M, np.float32), np.zeros(size, np.uint16)
         self._backdrop = Canvas(self._place.backdrop, far, no_owner)
@@ -103,9 +106,10 @@ class Scene:
                 pose, person.appearance, float(person.motion.yaw[index]), camera=self._camera, pan=pan
             )
             tubes = builder.tubes() if pose["pelvis"][2] > _NEAREST_M else []
+            silhouette = np.zeros(canvas.owner.shape, bool)
             for tube in tubes:
-                draw_tube(canvas, tube, row + 1, self._place.light)
-            drawn.append(DrawnPerson(row + 1, person.person, pose, tubes))
+                silhouette.reshape(-1)[draw_tube(canvas, tube, row + 1, self._place.light)] = True
+            drawn.append(DrawnPerson(row + 1, person.person, pose, tubes, silhouette))
         owner = canvas.owner[::OVERSAMPLE, ::OVERSAMPLE]
         ground_truth = gt_of(drawn, canvas, self._camera, pan, OVERSAMPLE)
         mask = self._annotated(owner // PARTS_PER_PERSON, ground_truth.ids)
@@ -122,7 +126,7 @@ class Scene:
             **ground_truth.arrays(),
         )
 
-    def _make_people(self, number: int) -> list[_SyntheticPerson]:
+    def _make_people(self, number: int, plans: Sequence[PersonPlan] | None) -> list[_SyntheticPerson]:
         """Return the people and their motion; adjacent sequences share half of their people."""
         config = self._config
         first = FIRST_OF_SPLIT[config.split] + config.first_person(number) + 1
@@ -130,8 +134,10 @@ class Scene:
         half = config.width / (2 * _FOCAL * config.height)
         swept = half * (1 + 2 * _PAN)
         limits = SceneLimits(config.frames / config.fps, half, swept, self._place.occluders, self._rng)
-        plans = choose_scenarios(config.people, limits, number * 4)
-        self._rng.shuffle(plans)
+        if plans is None:
+            chosen = choose_scenarios(config.people, limits, number * 4)
+            self._rng.shuffle(chosen)
+            plans = chosen
         motions = motions_of(
             plans, limits, self._times_s, [appearance.build.height_m for appearance in appearances]
         )

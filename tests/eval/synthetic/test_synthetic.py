@@ -8,6 +8,8 @@ import pytest
 from support.synthetic_cases import SMALL, TINY
 
 from eval.synthetic.benchmark import SyntheticConfig, SyntheticFrame, scenes
+from eval.synthetic.motion import PersonPlan
+from eval.synthetic.scene import Scene
 from eval.synthetic.shapes import PARTS
 from kprtrack.core.errors import UserError
 from kprtrack.core.geometry import iou
@@ -118,6 +120,36 @@ def test_masks_show_the_annotated_people_and_their_parts(frames: list[SyntheticF
         counts = [np.count_nonzero(frame.mask == track) for track in frame.ids]
         areas = np.prod(frame.boxes[:, 2:] - frame.boxes[:, :2], axis=1)
         np.testing.assert_allclose(frame.visibility, counts / areas, rtol=1e-3)
+
+
+def _pair(other: tuple[float, float], standing_x: float = 0.0) -> SyntheticFrame:
+    """A person who stands 5.5 m from the camera, and another one at x and z in metres."""
+    config = SyntheticConfig(3, frames=2, people=2, width=320, height=240)
+    places = (standing_x, 5.5), other
+    plans = [PersonPlan([(0.0, x, z), (1.0, x, z)]) for x, z in places]
+    return Scene(config, 2, plans).frame(0)  # in a hall; no pan
+
+
+@pytest.mark.parametrize("shift_m", [0.0, 0.15, 0.3, 0.45])
+def test_the_visible_fraction_is_relative_to_the_person_alone(shift_m: float) -> None:
+    alone = np.count_nonzero(_pair((90.0, 5.0)).mask == 1)
+    frame = _pair((shift_m, 4.5))
+    visible = np.count_nonzero(frame.mask == 1)
+    assert 0 < visible < alone
+    (row,) = np.flatnonzero(frame.ids == 1)
+    assert frame.visible_fraction[row] == pytest.approx(visible / alone, abs=0.002)
+
+
+def test_an_unoccluded_person_in_the_image_is_visible_completely() -> None:
+    assert _pair((90.0, 5.0)).visible_fraction.tolist() == pytest.approx([1.0], abs=1e-6)
+
+
+def test_the_part_outside_the_image_is_not_visible() -> None:
+    whole = _pair((90.0, 5.0)).boxes[0]
+    cut = _pair((90.0, 5.0), standing_x=-2.45)
+    assert cut.boxes[0, 0] == 0 and 0 < cut.boxes[0, 2] < whole[2] - whole[0]
+    inside = (cut.boxes[0, 2] - cut.boxes[0, 0]) / (whole[2] - whole[0])
+    assert cut.visible_fraction[0] == pytest.approx(inside, abs=0.05)
 
 
 def test_a_person_leaves_for_seconds_and_returns_with_the_same_id(frames: list[SyntheticFrame]) -> None:
