@@ -8,6 +8,7 @@ from kprtrack.core.skeleton import OKS_SIGMAS
 _OKS_SPREAD = (np.sqrt(8) * np.array(OKS_SIGMAS)).astype(np.float32)
 _NOWHERE = 1e15  # so far from its negative that the similarity is 0, but its square is a float32
 _BLOCK = 65_536  # numbers
+_PAIRS = 65_536  # of people that are compared at once
 _SMALLEST_AREA = 1e-12  # pixels²; keeps 0 / 0 of two empty boxes at 0
 _GRID = 8  # sample points per side of a box
 _GRID_STEPS = ((np.arange(_GRID, dtype=np.float32) + 0.5) / _GRID)[None, :]  # [1, G], cell centres
@@ -115,20 +116,24 @@ def occluded_fraction(boxes: np.ndarray) -> np.ndarray:
         8 x 8 points.
     """
     left, top, right, bottom = boxes.T
-    # A box in front reaches the feet of the one behind: its left, top and right decide what it occludes.
-    front = bottom >= bottom[:, None]  # [N, N], column stands in front of row
-    np.fill_diagonal(front, False)
-    front &= (left < right[:, None]) & (right > left[:, None]) & (top < bottom[:, None])
     hidden = np.zeros(len(boxes), np.float32)
-    behind, before = np.nonzero(front)  # [K] pairs, in order of `behind`
-    if not len(behind):
-        return hidden
-    x = (left[:, None] + (right - left)[:, None] * _GRID_STEPS)[behind]  # [K, G]
-    y = (top[:, None] + (bottom - top)[:, None] * _GRID_STEPS)[behind]
-    across = (x > left[before, None]) & (x < right[before, None])
-    below = y > top[before, None]
-    points = across[:, :, None] & below[:, None]  # [K, G, G]
-    starts = np.flatnonzero(np.diff(behind, prepend=-1))
-    union = np.logical_or.reduceat(points, starts)
-    hidden[behind[starts]] = union.mean((1, 2), dtype=np.float32)
+    # Of a crowd some people at a time, so that memory stays small.
+    step = max(1, _PAIRS // max(1, len(boxes)))
+    for first in range(0, len(boxes), step):
+        rows = slice(first, first + step)
+        # A box in front reaches the feet of the one behind: its left, top and right decide what it occludes.
+        front = bottom >= bottom[rows, None]  # [R, N], column stands in front of row
+        front[np.arange(len(front)), np.arange(len(front)) + first] = False
+        front &= (left < right[rows, None]) & (right > left[rows, None]) & (top < bottom[rows, None])
+        behind, before = np.nonzero(front)  # [K] pairs, in order of `behind`
+        if not len(behind):
+            continue
+        x = (left[rows, None] + (right - left)[rows, None] * _GRID_STEPS)[behind]  # [K, G]
+        y = (top[rows, None] + (bottom - top)[rows, None] * _GRID_STEPS)[behind]
+        across = (x > left[before, None]) & (x < right[before, None])
+        below = y > top[before, None]
+        points = across[:, :, None] & below[:, None]  # [K, G, G]
+        starts = np.flatnonzero(np.diff(behind, prepend=-1))
+        union = np.logical_or.reduceat(points, starts)
+        hidden[first + behind[starts]] = union.mean((1, 2), dtype=np.float32)
     return hidden

@@ -142,6 +142,12 @@ def test_cover_equals_a_drawn_mask_up_to_its_grid() -> None:
         assert share == pytest.approx(mask[top:bottom, left:right].mean(), abs=0.09)
 
 
+def test_a_crowd_of_groups_apart_is_covered_as_each_group_alone() -> None:
+    group = random_boxes(np.random.default_rng(4), 25).round()
+    crowd = np.concatenate([group + np.float32([1000 * n, 0, 1000 * n, 0]) for n in range(30)])
+    assert np.array_equal(occluded_fraction(crowd), np.tile(occluded_fraction(group), 30))
+
+
 # Pairing
 
 
