@@ -131,7 +131,8 @@ def people_from_parquet(path: Path) -> PeopleFile:
     """
     pyarrow, parquet = _import_pyarrow()
     try:
-        with parquet.ParquetFile(path, read_dictionary=[_TEXT]) as file:
+        text = [_TEXT] if _TEXT in parquet.read_schema(path).names else None
+        with parquet.ParquetFile(path, read_dictionary=text) as file:
             columns = _read_columns(file, path)
             stored = (file.metadata.metadata or {}).get(b"kprtrack")
     except (OSError, pyarrow.ArrowException) as error:
@@ -152,7 +153,9 @@ def _read_columns(file: Any, path: Path) -> dict[str, Sequence[object]]:
     """Read the columns that we know, once it is certain that they fit into memory."""
     schema, rows = file.schema_arrow, file.metadata.num_rows
     known = {*column_names(COCO_SKELETON), *column_names(POSETRACK_SKELETON)}
-    names = [name for name in dict.fromkeys(schema.names) if name in known]
+    names = [name for name in schema.names if name in known]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path} has two columns of one name. Make or copy it again.")
     limit = max(_SMALL_BYTES, _MOST_RATIO * path.stat().st_size)
     _validate_size(rows * 8 * len(names), limit, path)
     for name in names:

@@ -22,10 +22,11 @@ from support.bench_cases import (
     mini_kpr,
 )
 
-from eval.bench.run import run_bench
+from eval.bench.run import LOCK, run_bench
 from eval.benchmarks.from_tracks import people_from_tracks, without_low_score_joints
 from eval.report.text import comparison
 from kprtrack.config import ComponentConfig, TrackConfig
+from kprtrack.core.atomic_file import exclusive
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError, OutputError, UserError, WeightsError
 from kprtrack.io import read_observations
@@ -179,7 +180,7 @@ import sys, os, signal
 from dataclasses import replace
 from pathlib import Path
 from support.bench_cases import file_config, counter
-from eval.bench.run import run_bench
+from eval.bench.run import LOCK, run_bench
 from eval.report.text import comparison
 
 def build(config):
@@ -310,3 +311,13 @@ def test_joints_of_low_confidence_become_zero() -> None:
     kept = without_low_score_joints(tracks, 0.3).keypoints
     assert (kept[0, 3] == 0).all() and kept.sum() == keypoints.size - 3
     assert len(people_from_tracks([])) == 0
+
+
+def test_two_benchmarks_in_one_folder_are_refused(tmp_path: Path) -> None:
+    root, out = make_root(tmp_path / "root"), tmp_path / "out"
+    out.mkdir()
+    with (
+        exclusive(out / LOCK, UserError("not reached")),
+        pytest.raises(OutputError, match="Another process is writing into"),
+    ):
+        run_bench(root, out, file_config(root))

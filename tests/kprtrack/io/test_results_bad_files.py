@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kprtrack.core.errors import InputError
@@ -148,3 +149,47 @@ def test_random_bytes_are_rejected_by_every_reader(tmp_path: Path) -> None:
 def test_an_empty_mot_file_has_no_people(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("")
     assert read_tracks(tmp_path / "t.txt").frames == []
+
+
+def test_a_parquet_file_that_unpacks_to_far_more_is_rejected(tmp_path: Path) -> None:
+    """20 million rows of zeros pack to less than a megabyte."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    column = pyarrow.array(np.zeros(1_000_000, np.float32))
+    table = pyarrow.table({name: column for name in ("frame", "track_id", "x", "y", "width", "height")})
+    path = tmp_path / "t.parquet"
+    with parquet.ParquetWriter(path, table.schema) as writer:
+        for _ in range(20):
+            writer.write_table(table)
+    assert path.stat().st_size < 2_000_000
+    with pytest.raises(InputError, match="unpacks to 960,000,000 bytes"):
+        read_tracks(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"x": ["a", "b"]}, "column x holds string"),
+        ({"x": [[1.0], [2.0]]}, "column x holds list"),
+        ({"visible_parts": ["0 1", "9" * 6000]}, "a cell of visible_parts has 6000 characters"),
+    ],
+)
+def test_parquet_columns_of_other_types_are_rejected(
+    tmp_path: Path, values: dict[str, list[object]], message: str
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = {name: [1.0, 2.0] for name in ("frame", "track_id", "x", "y", "width", "height")} | values
+    parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=message):
+        read_tracks(tmp_path / "t.parquet")
+
+
+def test_parquet_metadata_that_is_no_json_is_rejected(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = {name: [1.0] for name in ("frame", "track_id", "x", "y", "width", "height")}
+    table = pyarrow.table(columns).replace_schema_metadata({"kprtrack": "{"})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="is no JSON"):
+        read_tracks(tmp_path / "t.parquet")
