@@ -25,6 +25,7 @@ DEFAULT_WEIGHTS: dict[str, dict[str, str]] = {
     },
     "pose": {
         "small": "small-pose",
+        "small-fast": "small-pose-fast",
         "hrnet-w32": "hrnet-w32-coco-256-udp",
         "hrnet-w48": "hrnet-w48-coco-256-udp",
     },

@@ -79,6 +79,17 @@ def test_the_lower_scored_of_two_overlapping_boxes_is_suppressed():
     assert suppress(cells, 0.1, 0.65)[:, 0].tolist() == [41, 80]
 
 
+def test_voting_moves_a_box_to_the_weighted_mean_of_those_that_overlap_it():
+    # centre x, centre y, width, height, objectness, class; the second overlaps the first by 9 / 11
+    cells = torch.tensor([[50.0, 50, 20, 40, 0.8, 1], [52, 50, 20, 40, 0.4, 1], [90, 50, 20, 40, 0.5, 1]])
+    found = suppress(cells, 0.1, 0.65, voting_iou=0.75)[:, :4]
+    shift = 2 * (0.4 * 9 / 11) / (0.8 + 0.4 * 9 / 11)
+    expected = [[40 + shift, 30, 60 + shift, 70], [80, 30, 100, 70]]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert suppress(cells, 0.1, 0.65, voting_iou=0.9)[0, 0] == 40
+    assert suppress(cells * torch.tensor([1, 1, 1, 1, 0, 1.0]), 0, 0.65, voting_iou=0.75).isfinite().all()
+
+
 def test_overlapping_boxes_of_two_classes_are_kept_per_class():
     cells = boxes_in([[50, 50, 20, 40, 0.5, 0.9, 0.0], [51, 50, 20, 40, 0.9, 0.0, 0.9]])
     assert len(suppress(cells, 0.1, 0.65, per_class=True)) == 2

@@ -18,7 +18,7 @@ TRAINED = [
     )
     for entry in OURS
 ]
-LARGEST_BYTES = 16_000_000  # in all; the wheel must stay below 25 MB
+LARGEST_BYTES = 22_000_000  # in all; the wheel must stay below 25 MB
 
 
 def file_of(entry: ModelEntry) -> Path:
@@ -67,15 +67,15 @@ def test_tensors_are_stored_in_half_precision(entry: ModelEntry) -> None:
 
 
 @pytest.mark.parametrize("entry", TRAINED)
-def test_weights_fit_the_networks_of_the_preset(
+def test_weights_fit_their_networks(
     entry: ModelEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kprtrack import build
-    from kprtrack.config import PRESETS
+    from kprtrack.config import ComponentConfig
     from kprtrack.inference.devices import ComputeConfig
 
     monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path))
-    part = getattr(PRESETS["small"], entry.kind)
+    part = ComponentConfig(entry.architecture, weights=entry.name)
     file = build.weights_of(entry.kind, part)
     assert file is not None and file.entry == entry
     builders = {
@@ -84,6 +84,15 @@ def test_weights_fit_the_networks_of_the_preset(
         "reid": build.build_reid_encoder,
     }
     builders[entry.kind](part, ComputeConfig("cpu", "fp32", 16))
+
+
+def test_the_preset_small_takes_its_weights_from_the_package() -> None:
+    from kprtrack import build
+    from kprtrack.config import PRESETS
+
+    for role in ("detector", "pose", "reid"):
+        file = build.weights_of(role, getattr(PRESETS["small"], role))
+        assert file is not None and file.entry in OURS
 
 
 def test_all_weights_fit_into_the_wheel() -> None:

@@ -522,7 +522,14 @@ def test_check_hashes_a_file_again_that_seems_unchanged(
 
 # --- in the package
 
-SMALL = ("small-detector", "small-pose", "small-kpr")
+SMALL = (
+    "small-detector",
+    "small-pose",
+    "small-pose-fast",
+    "small-kpr",
+    "small-detector-v1",
+    "small-pose-v1",
+)
 
 
 @pytest.fixture
@@ -541,11 +548,11 @@ def packed(package: Path, content: bytes = WEIGHTS) -> ModelEntry:
 
 def test_models_of_the_package_are_listed_first_with_their_licence(package: Path) -> None:
     packed(package)
-    first = models.list_models()[:3]
+    first = models.list_models()[: len(SMALL)]
     assert [(row.name, row.in_package) for row in first] == [(name, True) for name in SMALL]
-    assert [row.installed for row in first] == [False, False, True]
+    assert [row.name for row in first if row.installed] == ["small-kpr"]
     assert all(row.licence.startswith("research only: ") for row in first)
-    assert not any(row.in_package for row in models.list_models()[3:])
+    assert not any(row.in_package for row in models.list_models()[len(SMALL) :])
 
 
 def test_models_of_the_package_are_not_downloaded(package: Path, store: Path) -> None:
@@ -579,8 +586,8 @@ def test_damaged_weights_of_the_package_are_an_error(package: Path) -> None:
 
 
 def test_names_and_files_of_the_catalogue_are_unique() -> None:
-    assert len(CATALOGUE) == 52
-    assert len({entry.file_name for entry in CATALOGUE.values()}) == 52
+    assert len(CATALOGUE) == 55
+    assert len({entry.file_name for entry in CATALOGUE.values()}) == 55
 
 
 def test_every_hash_is_complete_or_the_8_digits_of_the_file_name() -> None:
@@ -611,9 +618,15 @@ def test_the_published_pipeline_is_in_the_catalogue() -> None:
 def test_the_settings_of_every_entry_are_options_of_its_network() -> None:
     from kprtrack.detectors.yolox import YoloxConfig
     from kprtrack.poses.hrnet import HrnetConfig
+    from kprtrack.poses.small import SmallPoseConfig
     from kprtrack.reid_encoders.kpr import KprEncoderConfig
 
-    kinds = {"yolox": YoloxConfig, "hrnet": HrnetConfig, "kpr": KprEncoderConfig}
+    kinds = {
+        "yolox": YoloxConfig,
+        "hrnet": HrnetConfig,
+        "small": SmallPoseConfig,
+        "kpr": KprEncoderConfig,
+    }
     for entry in CATALOGUE.values():
         for key, value in entry.settings.items():
             network, _, option = key.partition(".")

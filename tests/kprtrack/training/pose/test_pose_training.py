@@ -16,6 +16,7 @@ from kprtrack.core.signals import StopRequest
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 from kprtrack.poses.decode import DECODERS
 from kprtrack.poses.hrnet import HrnetConfig
+from kprtrack.poses.lite_hrnet import LiteHrnet, LiteHrnetShape
 from kprtrack.poses.small import SmallPose, SmallPoseShape, load_small_pose
 from kprtrack.training.config import Source
 from kprtrack.training.pose.config import PoseLabels, PoseSchedule, PoseTrainConfig
@@ -212,6 +213,20 @@ def test_a_run_begins_with_the_weights_it_is_given(tmp_path):
     begun = new_network(tiny(tmp_path, init=str(tmp_path / "start.safetensors")))
     torch.manual_seed(7)
     torch.testing.assert_close(begun.state_dict(), SmallPose(config.small).state_dict())
+
+
+def test_the_network_of_the_package_is_fine_tuned_at_another_input_size(tmp_path):
+    write_figures(tmp_path, 8)
+    shape = LiteHrnetShape(64, 48)
+    settings = {"network": "lite-hrnet", "lite_hrnet": vars(shape), "init": "small-pose", "batch": 4}
+    config = tiny(tmp_path, **settings, schedule={"peak": 1e-5, "epochs": 1, "warmup_epochs": 0.0})
+    start, tuned = new_network(config).state_dict(), load_small_pose(train(config, quiet=True) / LATEST)
+    assert isinstance(tuned, LiteHrnet)
+    assert tuned.shape == shape
+    torch.testing.assert_close(tuned.state_dict(), start, rtol=0, atol=1e-3)
+    assert any(not torch.equal(value, start[name]) for name, value in tuned.state_dict().items())
+    with pytest.raises(WeightsError, match="holds a Lite-HRNet: set network=lite-hrnet"):
+        new_network(tiny(tmp_path, init="small-pose"))
 
 
 def test_a_start_of_another_shape_is_refused(tmp_path):
