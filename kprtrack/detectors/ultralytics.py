@@ -3,7 +3,9 @@
 That package is under AGPL-3.0 and not part of KPRTrack; it is imported only when this detector is used.
 """
 
+import ast
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,12 @@ from kprtrack.core.datatypes import Detections, Frame, empty_detections
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.detectors.validation import check_image, valid_detections
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.inference.onnx_file import validate_onnx
 from kprtrack.pipeline import Detector
 
 TASKS_WITH_BOXES = ("detect", "segment", "pose")
+# Metadata of .onnx files that hold Python values.
+_EVALUATED = frozenset(("args", "end2end", "imgsz", "kpt_names", "kpt_shape", "names"))
 _MAX_DETECTIONS = 1000  # per image; the package's default of 300 is too low for crowds
 
 
@@ -111,6 +116,8 @@ def _open(weights: Path, *, trust_code: bool) -> Any:
             f"{weights} can run code when it is opened: files of ultralytics other than .onnx hold Python"
             " objects or programs. Add --trust-code if you made or trust it, or export it to .onnx."
         )
+    if weights.suffix == ".onnx" and not trust_code:
+        _validate_metadata(validate_onnx(weights), weights)
     # Read by the package at its first import: nothing is installed without being asked for.
     os.environ.setdefault("YOLO_AUTOINSTALL", "False")
     try:
@@ -126,6 +133,17 @@ def _open(weights: Path, *, trust_code: bool) -> Any:
     # The package passes on any exception of its reader; all of them concern the file.
     except Exception as error:
         raise WeightsError(f"ultralytics cannot open {weights} ({type(error).__name__}: {error}).") from error
+
+
+def _validate_metadata(metadata: Mapping[str, str], weights: Path) -> None:
+    """Check what older versions of the package pass to `eval`. Raises: WeightsError if it is code."""
+    for key in set(metadata) & _EVALUATED:
+        try:
+            ast.literal_eval(metadata[key])
+        except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+            raise WeightsError(
+                f"{weights} is not opened: its metadata '{key}' is no plain value, and could run code."
+            ) from error
 
 
 def _person_class(names: dict[int, str], weights: object) -> int:

@@ -1,7 +1,7 @@
 """Executes ONNX and OpenVINO networks as functions on numpy arrays."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +13,7 @@ import numpy as np
 
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.inference.devices import BackendName, ComputeConfig, Precision
+from kprtrack.inference.onnx_file import validate_onnx
 
 _log = logging.getLogger(__name__)
 _PROVIDERS = {
@@ -33,8 +34,10 @@ _Run = Callable[..., list[np.ndarray]]
 class NetworkFile:
     """A network loaded from a file, with a single image input."""
 
-    run: Callable[[np.ndarray], list[np.ndarray]]  # [N, C, H, W] float32 -> all outputs
+    # [N, C, H, W] float32 -> all outputs. Raises: WeightsError if the backend cannot compute them.
+    run: Callable[[np.ndarray], list[np.ndarray]]
     input_shape: tuple[int | None, ...]  # None for an axis of any size
+    output_shapes: tuple[tuple[int | None, ...] | None, ...]  # as the file declares them; None: it does not
 
 
 def open_network_file(weights: Path, compute: ComputeConfig) -> NetworkFile:
@@ -99,6 +102,7 @@ def _open_onnx(weights: Path, compute: ComputeConfig) -> NetworkFile:
         import onnxruntime
     except ImportError as error:
         raise UserError(f'{weights} needs onnxruntime: pip install "kprtrack[onnx]".') from error
+    validate_onnx(weights)
     parts = _parts(compute) if compute.device == "cpu" else 1
     session = _onnx_session(onnxruntime, weights, compute, parts)
     inputs = session.get_inputs()
@@ -107,7 +111,7 @@ def _open_onnx(weights: Path, compute: ComputeConfig) -> NetworkFile:
         raise WeightsError(f"{weights} has the inputs {found}; expected one image in float32 or float16.")
     name, number_type = inputs[0].name, _ONNX_TYPES[inputs[0].type]
     # A named axis ("batch") accepts any size.
-    shape = tuple(axis if isinstance(axis, int) else None for axis in inputs[0].shape)
+    shape = _onnx_shape(inputs[0].shape)
     if shape[0] is not None and parts > 1:  # a batch of fixed size cannot be split: one call with all threads
         parts, session = 1, _onnx_session(onnxruntime, weights, compute, 1)
 
@@ -115,7 +119,31 @@ def _open_onnx(weights: Path, compute: ComputeConfig) -> NetworkFile:
         outputs: list[np.ndarray] = session.run(None, {name: images.astype(number_type, copy=False)})
         return outputs
 
-    return NetworkFile(_in_parts([run] * parts), shape)
+    outputs = tuple(_onnx_shape(one.shape) or None for one in session.get_outputs())
+    return NetworkFile(_reporting(_in_parts([run] * parts), weights), shape, outputs)
+
+
+def _onnx_shape(axes: Sequence[int | str | None]) -> tuple[int | None, ...]:
+    return tuple(axis if isinstance(axis, int) else None for axis in axes)
+
+
+def _reporting(run: _Run, weights: Path) -> _Run:
+    """Turn what a backend raises while it computes into a WeightsError."""
+
+    def reporting(*inputs: np.ndarray) -> list[np.ndarray]:
+        try:
+            return run(*inputs)
+        except MemoryError:
+            raise
+        # The errors of the backends have no common base class but Exception.
+        except Exception as error:
+            raise WeightsError(f"{weights} cannot be computed: {_one_line(error)}") from error
+
+    return reporting
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _onnx_session(onnxruntime: Any, model: Path | bytes, compute: ComputeConfig, parts: int) -> Any:
@@ -132,7 +160,7 @@ def _onnx_session(onnxruntime: Any, model: Path | bytes, compute: ComputeConfig,
     # The errors of onnxruntime have no common base class but Exception; all of them concern the file.
     except Exception as error:
         source = model if isinstance(model, Path) else "the network"
-        raise WeightsError(f"onnxruntime cannot read {source}: {error}") from error
+        raise WeightsError(f"onnxruntime cannot read {source}: {_one_line(error)}") from error
 
 
 def _parts(compute: ComputeConfig) -> int:
@@ -186,9 +214,18 @@ def _open_openvino(weights: Path, compute: ComputeConfig) -> NetworkFile:
         if compiled is None:
             parts, compiled = 1, core.compile_model(weights, "CPU", _openvino_options(compute, 1))
     except RuntimeError as error:
-        raise WeightsError(f"OpenVINO cannot use {weights}: {error}") from error
-    shape = tuple(axis.get_length() if axis.is_static else None for axis in compiled.input().partial_shape)
-    return NetworkFile(_in_parts([_openvino_run(compiled) for _ in range(parts)]), shape)
+        raise WeightsError(f"OpenVINO cannot use {weights}: {_one_line(error)}") from error
+    outputs = tuple(_openvino_shape(one.partial_shape) for one in compiled.outputs)
+    run = _in_parts([_openvino_run(compiled) for _ in range(parts)])
+    return NetworkFile(
+        _reporting(run, weights), _openvino_shape(compiled.input().partial_shape) or (), outputs
+    )
+
+
+def _openvino_shape(shape: Any) -> tuple[int | None, ...] | None:
+    if shape.rank.is_dynamic:
+        return None
+    return tuple(axis.get_length() if axis.is_static else None for axis in shape)
 
 
 def _openvino_options(compute: ComputeConfig, parts: int) -> dict[str, Any]:

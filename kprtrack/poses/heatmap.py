@@ -1,6 +1,6 @@
 """Top-down heatmap networks from ONNX and OpenVINO files, such as PP-TinyPose."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -109,14 +109,25 @@ def _input_shape(network: NetworkFile, weights: Path) -> tuple[int | None, int, 
 def _heatmap_output(network: NetworkFile, weights: Path) -> int:
     """Which of the outputs holds the heatmaps."""
     batch, *size = _input_shape(network, weights)
-    outputs = network.run(np.zeros((batch or 1, *size), np.float32))
-    fitting = [row for row, one in enumerate(outputs) if one.ndim == 4 and one.shape[1] == len(KEYPOINTS)]
+    declared = network.output_shapes
+    if not any(shape is None or _is_heatmaps(shape) for shape in declared):  # before anything is computed
+        raise _no_heatmaps(weights, [shape for shape in declared if shape is not None])
+    shapes = [one.shape for one in network.run(np.zeros((batch or 1, *size), np.float32))]
+    fitting = [row for row, shape in enumerate(shapes) if _is_heatmaps(shape)]
     if len(fitting) != 1:
-        found = ", ".join(_text(one.shape) for one in outputs)
-        raise WeightsError(
-            f"{weights} gives {found}; expected one output [N, {len(KEYPOINTS)}, h, w] of heatmaps."
-        )
+        raise _no_heatmaps(weights, shapes)
     return fitting[0]
+
+
+def _is_heatmaps(shape: tuple[int | None, ...]) -> bool:
+    return len(shape) == 4 and shape[1] in (len(KEYPOINTS), None)
+
+
+def _no_heatmaps(weights: Path, shapes: Sequence[tuple[int | None, ...]]) -> WeightsError:
+    found = ", ".join(map(_text, shapes))
+    return WeightsError(
+        f"{weights} gives {found}; expected one output [N, {len(KEYPOINTS)}, h, w] of heatmaps."
+    )
 
 
 def _text(shape: tuple[int | None, ...]) -> str:

@@ -47,13 +47,13 @@ class OnnxEncoder(ReidEncoder):
         self._input = PromptConfig(height, width, mean=config.mean, std=config.std)
         self._fixed_batch = self._network.input_shape[0]
         self._batch = self._fixed_batch or compute.batch
+        declared = self._network.output_shapes[0]
+        if declared is not None and not _is_embedding(declared):  # before anything is computed
+            raise _no_embedding(weights, declared)
         blank = np.zeros((self._fixed_batch or 2, 3, height, width), np.float32)
         output = self._network.run(blank)[0]
-        # Detectors and pose networks have an output with several positions per image.
-        if len(output) != len(blank) or output.ndim < 2 or np.prod(output.shape[2:]) != 1:
-            raise WeightsError(
-                f"{weights} gives an output of shape {list(output.shape)}, not one embedding per person."
-            )
+        if len(output) != len(blank) or not _is_embedding(output.shape):
+            raise _no_embedding(weights, output.shape)
         self._dimensions = output.shape[1]
 
     def __call__(
@@ -93,6 +93,16 @@ class OnnxEncoder(ReidEncoder):
         if self._fixed_batch:
             crops = np.pad(crops, ((0, self._fixed_batch - count), (0, 0), (0, 0), (0, 0)))
         return self._network.run(crops)[0].reshape(len(crops), -1)[:count]
+
+
+def _is_embedding(shape: tuple[int | None, ...]) -> bool:
+    """Whether it may be one vector per crop; detectors and pose networks give several positions per image."""
+    return len(shape) >= 2 and all(axis in (1, None) for axis in shape[2:])
+
+
+def _no_embedding(weights: Path, shape: tuple[int | None, ...]) -> WeightsError:
+    axes = ["any" if axis is None else axis for axis in shape]
+    return WeightsError(f"{weights} gives an output of shape {axes}, not one embedding per person.")
 
 
 def _crop_size(config: OnnxConfig, weights: Path, shape: tuple[int | None, ...]) -> tuple[int, int]:
