@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.renamed import SETTINGS
-from kprtrack.core.settings import assigned, fitting, read_settings
+from kprtrack.core.settings import assigned, fitting, read_settings, shown
 from kprtrack.core.settings import configure as configure
 
 
@@ -181,7 +181,7 @@ def _merge_component(role: str, old: ComponentConfig, value: Any) -> ComponentCo
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, Mapping):
-        raise UserError(f"'{role}' must be a name or a dict with a name, not {value!r}.")
+        raise UserError(f"'{role}' must be a name or a dict with a name, not {shown(value)}.")
     options = dict(value)
     name, weights = options.pop("name", old.name), options.pop("weights", None)
     if name != old.name:

@@ -9,6 +9,8 @@ UserError                 a wrong option, value or configuration              ex
 import difflib
 from collections.abc import Iterable, Mapping
 
+_LONGEST_NAME = 100  # characters of an unknown name in a message
+
 
 class UserError(Exception):
     """An error that the user can fix; the command line prints it as one line without a traceback.
@@ -85,6 +87,7 @@ def unknown_name(
         Unknown detector 'yolox-nan'. Did you mean 'yolox-nano'? Known: file, yolox-nano.
     """
     names = sorted(known)
+    name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
     prefix, dot, last = name.rpartition(".")
     successor = (renamed or {}).get(last)
     if successor and prefix + dot + successor in names:

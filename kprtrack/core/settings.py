@@ -19,6 +19,7 @@ from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.core.renamed import SETTINGS
 
 T = TypeVar("T")
+_LONGEST_SHOWN = 100
 
 
 def configure(kind: Callable[..., T], options: Mapping[str, Any]) -> T:
@@ -180,7 +181,7 @@ def fitting(key: str, value: Any, hint: Any) -> Any:
         return _fitting_tuple(key, value, get_args(hint))
     kind = get_origin(hint) or hint
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise UserError(f"{key} must be {_IN_WORDS.get(kind, 'a dict of settings')}, not {value!r}.")
+        raise UserError(f"{key} must be {_IN_WORDS.get(kind, 'a dict of settings')}, not {shown(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{key} must be a finite number, not {value}.")
     return value
@@ -189,11 +190,17 @@ def fitting(key: str, value: Any, hint: Any) -> Any:
 _IN_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
+def shown(value: Any) -> str:
+    """Write a value as Python does, in messages cut to 100 characters."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
 def _fitting_tuple(key: str, value: Any, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
     if kinds[1:] == (Ellipsis,) and isinstance(value, list | tuple):
         kinds = kinds[:1] * len(value)
     if not isinstance(value, list | tuple) or len(value) != len(kinds):
-        raise UserError(f"{key} must be {len(kinds)} values in a row, such as (1, 2, 3), not {value!r}.")
+        raise UserError(f"{key} must be {len(kinds)} values in a row, such as (1, 2, 3), not {shown(value)}.")
     return tuple(fitting(key, one, kind) for one, kind in zip(value, kinds, strict=True))
 
 

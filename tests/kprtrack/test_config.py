@@ -147,3 +147,10 @@ def test_a_name_stands_for_a_component() -> None:
 def test_a_component_of_another_type_is_a_user_error() -> None:
     with pytest.raises(UserError, match="reid must be a name or a ComponentConfig, not None"):
         TrackConfig(reid=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("values", [{"batch": "x" * 9999}, {"x" * 9999: 1}, {"tracker": ["x"] * 9999}])
+def test_messages_show_the_beginning_of_what_is_long(values: dict[str, object]) -> None:
+    with pytest.raises(UserError) as caught:
+        merge(TrackConfig(), values)
+    assert len(str(caught.value)) < 500
