@@ -7,12 +7,12 @@ network.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from kprtrack.core.appearance import Appearance
-from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks
+from kprtrack.core.appearance import Appearance, empty_appearance
+from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks, empty_poses
 from kprtrack.core.errors import InputError, UserError
 
 
@@ -117,12 +117,20 @@ class ReidEncoder(Network, Protocol):
         Args:
             frames: Any number of frames, of any sizes.
             detections: Those of each frame.
-            poses: Those of each frame; they may serve as prompts.
+            poses: Those of each frame; they may serve as prompts. There may be more poses than detections:
+                the others are people beside them, whom the tracker does not want embedded.
 
         Returns:
             Embeddings of each frame, row i for box i.
         """
         ...
+
+
+class Wanted(NamedTuple):
+    """The detections of a frame that a tracker can use."""
+
+    poses: np.ndarray  # [N] bool, those whose pose is to be estimated
+    embeddings: np.ndarray  # [N] bool, those to be embedded
 
 
 class Tracker(Protocol):
@@ -147,9 +155,27 @@ class Tracker(Protocol):
         """Seconds after a frame in which its identities may still be corrected; 0: never."""
         ...
 
+    @property
+    def selective(self) -> bool:
+        """Whether `wanted` may leave out detections; if so, frames are observed one after the other."""
+        return False
+
     def update(self, observation: Observation) -> Tracks:
         """Take the next observation and return its tracks; observations come in order of time."""
         ...
+
+    def wanted(self, detections: Detections, time_s: float) -> Wanted:
+        """Return the detections of the next frame for which the other networks are to run; default: all.
+
+        Args:
+            detections: Those of the frame that the next `update` gets.
+            time_s: Its time.
+
+        Returns:
+            Masks of the detections. The other ones have keypoints of confidence 0 and no visible part.
+        """
+        everyone = np.ones(len(detections), bool)
+        return Wanted(everyone, everyone)
 
     def finalize(self, tracks: Tracks) -> Tracks:
         """Return the tracks of an earlier frame with all corrections known by now."""
@@ -172,7 +198,7 @@ class Networks:
         >>> networks = Networks(
         ...     detect=lambda frames: [box for _ in frames],
         ...     estimate_poses=lambda frames, detections: [empty_poses(len(found)) for found in detections],
-        ...     embed=lambda frames, detections, poses: [empty_appearance(len(found)) for found in poses],
+        ...     embed=lambda frames, detections, _: [empty_appearance(len(found)) for found in detections],
         ... )
         >>> track_video("video.mp4", "tracks.csv", networks=networks).ids
         {1}
@@ -184,13 +210,19 @@ class Networks:
     metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def observe(frames: Iterable[Frame], networks: Networks, batch_size: int = 8) -> Iterator[Observation]:
+def observe(
+    frames: Iterable[Frame], networks: Networks, batch_size: int = 8, tracker: Tracker | None = None
+) -> Iterator[Observation]:
     """Run the networks on every frame and yield the observations in order.
+
+    A selective tracker is asked about every frame what it wants, and must have got the frame before; so the
+    observations have to be consumed one by one, as `track` does.
 
     Args:
         frames: The frames of a video.
         networks: Detector, pose estimator and encoder.
         batch_size: Frames in one call of each network.
+        tracker: Poses and embeddings are limited to what this tracker wants; None: of all detections.
 
     Yields:
         One observation per frame.
@@ -205,17 +237,52 @@ def observe(frames: Iterable[Frame], networks: Networks, batch_size: int = 8) ->
         >>> len(observations), len(observations[0])  # frames, people
         (12, 2)
     """
+    if tracker is not None and tracker.selective:
+        yield from _observe_wanted(frames, networks, batch_size, tracker)
+        return
     for batch in _batches(frames, batch_size):
         detections = networks.detect(batch)
         poses = networks.estimate_poses(batch, detections)
         embeddings = networks.embed(batch, detections, poses)
         for frame, found, pose, embedding in zip(batch, detections, poses, embeddings, strict=True):
-            if not np.isfinite(embedding.features).all():
-                raise UserError(
-                    f"The ReID encoder gave numbers that are not finite for frame {frame.number}. "
-                    "Try precision fp32, or other weights."
-                )
-            yield Observation(frame.number, frame.time_s, found, pose, embedding)
+            yield _observation(frame, found, pose, embedding)
+
+
+def _observe_wanted(
+    frames: Iterable[Frame], networks: Networks, batch_size: int, tracker: Tracker
+) -> Iterator[Observation]:
+    """Observe one frame after the other, with the poses and embeddings that the tracker wants."""
+    shape = 0, 0  # of an embedding, P and D, once it is known
+    for batch in _batches(frames, batch_size):
+        for frame, found in zip(batch, networks.detect(batch), strict=True):
+            wanted = tracker.wanted(found, frame.time_s)
+            poses = empty_poses(len(found))
+            if wanted.poses.any():
+                (some,) = networks.estimate_poses([frame], [_rows(found, wanted.poses)])
+                poses.keypoints[wanted.poses] = some.keypoints
+            if wanted.embeddings.any():
+                others = poses.keypoints[~wanted.embeddings]
+                people = Poses(np.concatenate([poses.keypoints[wanted.embeddings], others]))
+                (embedded,) = networks.embed([frame], [_rows(found, wanted.embeddings)], [people])
+                shape = embedded.features.shape[1], embedded.features.shape[2]
+            embeddings = empty_appearance(len(found), *shape)
+            if wanted.embeddings.any():
+                for name in ("features", "visible", "prompted"):
+                    getattr(embeddings, name)[wanted.embeddings] = getattr(embedded, name)
+            yield _observation(frame, found, poses, embeddings)
+
+
+def _rows(detections: Detections, rows: np.ndarray) -> Detections:
+    return Detections(detections.boxes[rows], detections.scores[rows])
+
+
+def _observation(frame: Frame, found: Detections, poses: Poses, embeddings: Appearance) -> Observation:
+    if not np.isfinite(embeddings.features).all():
+        raise UserError(
+            f"The ReID encoder gave numbers that are not finite for frame {frame.number}. "
+            "Try precision fp32, or other weights."
+        )
+    return Observation(frame.number, frame.time_s, found, poses, embeddings)
 
 
 def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:

@@ -101,7 +101,7 @@ def track_video(  # noqa: PLR0913
             stored = stack.enter_context(StoredRun(paths[0], header, config.frames_at_once))
         summary = Summary(paths[0], resumed=stored.frames if stored else 0)
         frames = annotated.keep(video) if annotated else video
-        run = partial(observe, networks=networks, batch_size=config.frames_at_once)
+        run = partial(observe, networks=networks, batch_size=config.frames_at_once, tracker=tracker)
         observations = stored.resume(frames, run) if stored else run(frames)
         outputs = Outputs(summary, writer, annotated, stored)
         track_and_write(

@@ -17,60 +17,71 @@ from kprtrack.io.output_file import saved_in
 
 
 class FrameLog:
-    """The frame numbers, times and track IDs written so far, for the summary and the list of images."""
+    """Frame numbers, times and track IDs written so far, for the summary and the list of images.
+
+    Memory: 16 bytes a frame, and 24 for each time that a track appears and leaves again, not for every box.
+    """
 
     def __init__(self) -> None:
         self.numbers = array("q")
         self.times = array("d")
-        self._ids = array("q")
-        self._ends = array("q", [0])
+        self.people = 0  # number of people in all frames
+        self._frames = 0
+        self._present: dict[int, int] = {}  # ID -> index of the frame since which it is in every frame
+        self._past = array("q")  # ID, first index, index after the last; of every time before
 
     def __len__(self) -> int:
-        # `add` extends this list last, so that an interrupt inside it does not count half a frame.
-        return len(self._ends) - 1
-
-    @property
-    def people(self) -> int:
-        """Number of people in all frames."""
-        return len(self._ids)
+        # `add` counts last, so that an interrupt inside it does not count half a frame.
+        return self._frames
 
     def add(self, tracks: Tracks) -> None:
         """Add one frame."""
-        self._ids.extend(tracks.ids.tolist())
-        self._add(tracks.frame_number, tracks.time_s)
+        self._add(tracks.frame_number, tracks.time_s, tracks.ids.tolist())
 
     def add_record(self, record: Mapping[str, Any]) -> None:
         """Add one frame as `.json` and `.jsonl` store it."""
         time = record.get("time")
-        self._ids.extend(person["track_id"] for person in record["people"])
-        self._add(record["frame"], np.nan if time is None else time)
+        ids = [person["track_id"] for person in record["people"]]
+        self._add(record["frame"], np.nan if time is None else time, ids)
 
     def add_number(self, number: int) -> None:
         """Add one frame of which only the number is known."""
-        self._add(number, np.nan)
+        self._add(number, np.nan, [])
 
-    def _add(self, number: int, time_s: float) -> None:
+    def _add(self, number: int, time_s: float, ids: list[int]) -> None:
         self.numbers.append(number)
         self.times.append(time_s)
-        self._ends.append(len(self._ids))
+        here = set(ids)
+        for gone in [track_id for track_id in self._present if track_id not in here]:
+            self._past.extend((gone, self._present.pop(gone), self._frames))
+        for track_id in ids:
+            self._present.setdefault(track_id, self._frames)
+        self.people += len(ids)
+        self._frames += 1
 
     def summary(self, kept: int) -> list[dict[str, object]]:
         """Return one record per track ID over the first `kept` frames."""
-        ends = np.array(self._ends[: kept + 1], np.int64)
-        ids = np.array(self._ids[: int(ends[-1])], np.int64)
-        frames = np.repeat(np.arange(kept), np.diff(ends))
-        names, first, count = np.unique(ids, return_index=True, return_counts=True)
-        last = len(ids) - 1 - np.unique(ids[::-1], return_index=True)[1]
+        present = [(number, first, self._frames) for number, first in self._present.items()]
+        times = np.concatenate([np.array(self._past, np.int64), np.array(present, np.int64).ravel()])
+        names, starts, ends = times.reshape(-1, 3).T
+        ends = np.minimum(ends, kept)
+        names, starts, ends = (column[starts < ends] for column in (names, starts, ends))
+        unique, row = np.unique(names, return_inverse=True)
+        count, last = np.zeros((2, len(unique)), np.int64)
+        first = np.full(len(unique), kept)
+        np.add.at(count, row, ends - starts)
+        np.minimum.at(first, row, starts)
+        np.maximum.at(last, row, ends - 1)
         return [
             {
                 "id": int(name),
-                "first_frame": self.numbers[frames[a]],
-                "last_frame": self.numbers[frames[b]],
-                "first_time": rounded_time(self.times[frames[a]]),
-                "last_time": rounded_time(self.times[frames[b]]),
+                "first_frame": self.numbers[a],
+                "last_frame": self.numbers[b],
+                "first_time": rounded_time(self.times[a]),
+                "last_time": rounded_time(self.times[b]),
                 "frames": int(n),
             }
-            for name, a, b, n in zip(names, first, last, count, strict=True)
+            for name, a, b, n in zip(unique, first, last, count, strict=True)
         ]
 
 

@@ -89,6 +89,7 @@ class KprEncoder(ReidEncoder):
     ) -> list[Appearance]:
         """Embed the person in each box; the people of all frames share batches.
 
+        Poses beyond the boxes of a frame serve as negative prompts only.
         A person without a keypoint above `min_confidence` is embedded without prompt. Weights trained with
         camera embeddings run without them, as in the published demo (docs/reference/kpr.md 1.5).
 
@@ -177,9 +178,9 @@ class PartVectors(nn.Module):
 
 
 def _duplicates(boxes: np.ndarray, keypoints: np.ndarray, min_confidence: float) -> np.ndarray:
-    """Find duplicate detections of a person by their equal poses, [N, N] bool."""
+    """Find duplicate detections of a person by their equal poses, [N, M] bool; M poses for N boxes."""
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    return oks(keypoints, keypoints, areas, min_confidence) > DUPLICATE_OKS
+    return oks(keypoints[: len(boxes)], keypoints, areas, min_confidence) > DUPLICATE_OKS
 
 
 def load_kpr(config: KprEncoderConfig, weights: Path, compute: ComputeConfig) -> Kpr:

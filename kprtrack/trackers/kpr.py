@@ -9,8 +9,9 @@ import numpy as np
 
 from kprtrack.core.appearance import part_distance
 from kprtrack.core.assignment import Assignment, assign
-from kprtrack.core.datatypes import Observation, Tracks
+from kprtrack.core.datatypes import Detections, Observation, Tracks
 from kprtrack.core.geometry import occluded_fraction
+from kprtrack.pipeline import Tracker, Wanted
 from kprtrack.trackers.cost import PairCost, PairCosts
 from kprtrack.trackers.distance_scale import DistanceScale
 from kprtrack.trackers.gallery import Gallery
@@ -19,6 +20,7 @@ from kprtrack.trackers.motion import FRAME_RATE
 from kprtrack.trackers.output import UNMATCHED, distance_and_margin, margins_of_pairs, tracks_at
 from kprtrack.trackers.retroactive import RetroactiveCorrector
 from kprtrack.trackers.track_store import TrackStore
+from kprtrack.trackers.wanted import wanted_detections
 
 __all__ = ["KprTracker", "KprTrackerConfig"]
 
@@ -26,7 +28,7 @@ SOLID_SCORE = 0.4  # boxes below it are mostly body parts and duplicates: they o
 _EPSILON_S = 1e-6  # times are rounded numbers
 
 
-class KprTracker:
+class KprTracker(Tracker):
     """Tracks the people of one video; strides and variable frame rates are allowed.
 
     Args:
@@ -60,6 +62,11 @@ class KprTracker:
         self._time_s: float | None = None  # of the frame before
 
     @property
+    def selective(self) -> bool:
+        """Whether `wanted` may leave out detections."""
+        return self.config.reid_interval_s is not None and self.config.box_weight > 0
+
+    @property
     def output_delay_s(self) -> float:
         """Seconds after a frame in which its tracks may still be corrected."""
         return self.config.output_delay_s
@@ -75,6 +82,12 @@ class KprTracker:
             former IDs.
         """
         return self._corrector.apply(tracks)
+
+    def wanted(self, detections: Detections, time_s: float) -> Wanted:
+        """Return the detections of the next frame that need pose and embedding; see `wanted_detections`."""
+        if not self.selective:
+            return super().wanted(detections, time_s)
+        return wanted_detections(detections, time_s, self._tracks, self._time_s, self.config)
 
     def update(self, observation: Observation) -> Tracks:
         """Associate the next observation.
@@ -161,8 +174,10 @@ class KprTracker:
         rows = np.flatnonzero(track_of_detection != UNMATCHED)
         self._tracks.update_state(track_of_detection[rows], observation, rows)
         rows = rows[unoccluded[rows]]
+        if self.selective:
+            rows = rows[observation.embeddings.visible[rows].any(1)]  # the others were not embedded
         self._tracks.update_embedding(
-            track_of_detection[rows], observation.embeddings[rows], self.config.momentum
+            track_of_detection[rows], observation.embeddings[rows], self.config.momentum, observation.time_s
         )
 
     def _confirm(self, track_of_detection: np.ndarray, time_s: float) -> None:

@@ -54,6 +54,9 @@ class KprTrackerConfig:
     reid_min_margin: float = 0.1  # the next candidate must be farther by this
     reid_min_updates: int = 3  # both tracks need this many unoccluded embeddings
     reid_window_s: float = 1.5  # how long after its confirmation a track may be re-identified
+    # Tracks that are clear by position and overlap no one get a new embedding only this often, and low scores
+    # away from all tracks get no pose; None: every detection gets pose and embedding.
+    reid_interval_s: float | None = None
     output_delay_s: float = 2.0  # how long tracks are held back to be corrected; 0: not at all
 
     def __post_init__(self) -> None:
@@ -64,11 +67,16 @@ class KprTrackerConfig:
         for name in ("new_track_score", "tentative_score", "momentum"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} must be in [0, 1], not {getattr(self, name)}.")
-        for name in ("min_track_age_s", "output_delay_s", "reid_window_s"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} must be 0 or more seconds, not {getattr(self, name)}.")
-        if self.max_lost_tracks is not None and self.max_lost_tracks < 0:
-            raise UserError(f"max_lost_tracks must be 0 or more, or None, not {self.max_lost_tracks}.")
+        for name in (
+            "min_track_age_s",
+            "output_delay_s",
+            "reid_window_s",
+            "reid_interval_s",
+            "max_lost_tracks",
+        ):
+            value, unit = getattr(self, name), " seconds" if name.endswith("_s") else ""
+            if value is not None and not value >= 0:
+                raise UserError(f"{name} must be 0 or more{unit}, not {value}.")
         if min(self.appearance_weight, self.box_weight, self.pose_weight) < 0:
             raise UserError("appearance_weight, box_weight and pose_weight must be 0 or more.")
         if not self.appearance_weight + self.box_weight + self.pose_weight:

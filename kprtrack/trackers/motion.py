@@ -31,7 +31,12 @@ class BoxMotion:
     @property
     def boxes(self) -> np.ndarray:
         """[T, 4] estimated boxes, x1 y1 x2 y2, pixels."""
-        center_x, center_y, aspect, height = self._means[:, :, 0].T
+        return self.boxes_after(0.0)
+
+    def boxes_after(self, frames: float) -> np.ndarray:
+        """[T, 4] boxes as `predict` would move them in so many frames of 1 / 30 s; nothing is changed."""
+        means = self._means[:, :, 0] if not frames else self._means[:, :, 0] + frames * self._means[:, :, 1]
+        center_x, center_y, aspect, height = means.T
         left, top = center_x - aspect * height / 2, center_y - height / 2
         return np.stack((left, top, left + aspect * height, top + height), 1)
 

@@ -9,7 +9,7 @@ from kprtrack.core.datatypes import Observation
 from kprtrack.trackers.motion import BoxMotion
 
 _ARRAYS = (
-    *("ids", "first_seen_s", "last_seen_s", "best_scores", "reid_until_s"),
+    *("ids", "first_seen_s", "last_seen_s", "embedded_s", "best_scores", "reid_until_s"),
     *("keypoints", "keypoint_boxes", "updates"),
 )
 
@@ -21,6 +21,7 @@ class TrackStore:
     ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # [T] negative: tentative
     first_seen_s: np.ndarray = field(default_factory=lambda: np.zeros(0))  # [T]
     last_seen_s: np.ndarray = field(default_factory=lambda: np.zeros(0))  # [T]
+    embedded_s: np.ndarray = field(default_factory=lambda: np.zeros(0))  # [T] last update of the embedding
     # [T] highest score of all detections of the track
     best_scores: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     # [T] until then the track may be re-identified as a lost one
@@ -56,6 +57,7 @@ class TrackStore:
             "ids": ids,
             "first_seen_s": now,
             "last_seen_s": now,
+            "embedded_s": now,
             "best_scores": observation.detections.scores[rows],
             "reid_until_s": np.full(len(rows), -np.inf),
             "keypoints": observation.poses.keypoints[rows],
@@ -84,8 +86,10 @@ class TrackStore:
         self.keypoint_boxes[track_rows] = boxes
         self.motion.update(track_rows, boxes)
 
-    def update_embedding(self, track_rows: np.ndarray, new: Appearance, momentum: float) -> None:
-        """Blend `new` into the embeddings of the tracks `track_rows`, part by part."""
+    def update_embedding(
+        self, track_rows: np.ndarray, new: Appearance, momentum: float, time_s: float
+    ) -> None:
+        """Blend `new`, seen at `time_s`, into the embeddings of the tracks `track_rows`, part by part."""
         # A frame without people need not have the shape of the embeddings.
         if self.embeddings is None or not len(track_rows):
             return
@@ -97,6 +101,7 @@ class TrackStore:
         self.embeddings.features[track_rows] = mixed.features
         self.embeddings.visible[track_rows] = mixed.visible
         self.updates[track_rows] += 1
+        self.embedded_s[track_rows] = time_s
 
     def keep(self, kept: np.ndarray) -> None:
         """Remove all tracks outside the mask `kept`."""

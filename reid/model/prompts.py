@@ -61,8 +61,8 @@ def make_prompts(
     Args:
         image: [H, W, 3] uint8 RGB.
         boxes: [N, 4] x1 y1 x2 y2.
-        keypoints: [N, 17, 3] x y confidence.
-        duplicates: [N, N] bool, duplicate detections of one person; they are not negatives of each other.
+        keypoints: [M, 17, 3] x y confidence; row i for box i, then those of people without a box, if any.
+        duplicates: [N, M] bool, duplicate detections of one person; they are not negatives of each other.
 
     Keypoints of all other people inside a box are its negative prompt. A person without usable keypoints gets
     the empty prompt (background 1 everywhere) and counts as unprompted.

@@ -98,6 +98,17 @@ def test_negative_prompts_affect_overlapping_people_only() -> None:
     assert first[2] < 1e-5
 
 
+def test_poses_beyond_the_boxes_are_negative_prompts() -> None:
+    """Two of the overlapping people, in any order, are embedded as if all were."""
+    images, people, poses = scene()
+    embed = KprEncoder(KprEncoderConfig(), model(), ComputeConfig())
+    (everyone,) = embed(images[:1], people[:1], poses[:1])
+    for rows, others in (([0], [1, 2]), ([1], [2, 0]), ([2, 0], [1])):
+        some = Detections(people[0].boxes[rows], people[0].scores[rows])
+        (found,) = embed(images[:1], [some], [Poses(poses[0].keypoints[rows + others])])
+        assert np.abs(found.features - everyone.features[rows]).max() < 1e-5
+
+
 def test_keypoints_of_low_confidence_prompt_nobody() -> None:
     images, people, poses = scene()
     poses[0].keypoints[1, :, 2] = 0.4

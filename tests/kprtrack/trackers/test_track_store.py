@@ -90,7 +90,7 @@ def test_the_best_score_is_kept() -> None:
 def test_the_first_looks_count_as_much_as_the_second() -> None:
     """With few updates the average is the plain mean."""
     people = remembered()
-    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4]), 0.9)
+    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4]), 0.9, 1.0)
     mean = EMBEDDINGS[0] + EMBEDDINGS[3]
     mean /= np.linalg.norm(mean, axis=-1, keepdims=True)
     np.testing.assert_allclose(people.embeddings_of(np.array([0])).features[0], mean, atol=1e-6)
@@ -100,8 +100,8 @@ def test_the_first_looks_count_as_much_as_the_second() -> None:
 def test_the_past_weighs_no_more_than_the_momentum() -> None:
     people = remembered()
     for _ in range(30):
-        people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[:1]), 0.9)
-    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4]), 0.9)
+        people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[:1]), 0.9, 1.0)
+    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4]), 0.9, 1.0)
     mixed = 0.9 * EMBEDDINGS[0] + 0.1 * EMBEDDINGS[3]
     mixed /= np.linalg.norm(mixed, axis=-1, keepdims=True)
     np.testing.assert_allclose(people.embeddings_of(np.array([0])).features[0], mixed, atol=1e-5)
@@ -110,7 +110,7 @@ def test_the_past_weighs_no_more_than_the_momentum() -> None:
 def test_a_hidden_part_is_not_learned_and_stays_known() -> None:
     people = remembered()
     visible = np.arange(PARTS)[None] > 1
-    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4], visible), 0.9)
+    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4], visible), 0.9, 1.0)
     learned = people.embeddings_of(np.array([0]))
     assert np.array_equal(learned.features[0, :2], EMBEDDINGS[0, :2])
     assert not np.allclose(learned.features[0, 2:], EMBEDDINGS[0, 2:])
@@ -119,7 +119,7 @@ def test_a_hidden_part_is_not_learned_and_stays_known() -> None:
 
 def test_a_part_seen_for_the_first_time_is_taken_as_it_is() -> None:
     people = remembered()
-    people.update_embedding(np.array([1]), embeddings(EMBEDDINGS[3:4]), 0.9)
+    people.update_embedding(np.array([1]), embeddings(EMBEDDINGS[3:4]), 0.9, 1.0)
     learned = people.embeddings_of(np.array([1]))
     np.testing.assert_allclose(learned.features[0, 0], EMBEDDINGS[3, 0], atol=1e-6)
     assert learned.visible.all()
@@ -127,7 +127,7 @@ def test_a_part_seen_for_the_first_time_is_taken_as_it_is() -> None:
 
 def test_looks_of_the_first_clear_sight_replace_those_of_a_covered_one() -> None:
     people = remembered(np.array([False, True, True]))
-    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4]), 0.9)
+    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4]), 0.9, 1.0)
     np.testing.assert_allclose(people.embeddings_of(np.array([0])).features[0], EMBEDDINGS[3], atol=1e-6)
     assert people.updates.tolist() == [1, 1, 1]
 
@@ -135,13 +135,13 @@ def test_looks_of_the_first_clear_sight_replace_those_of_a_covered_one() -> None
 def test_parts_seen_only_while_covered_are_forgotten_at_the_first_clear_sight() -> None:
     people = remembered(np.array([False, True, True]))
     visible = np.arange(PARTS)[None] > 1
-    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4], visible), 0.9)
+    people.update_embedding(np.array([0]), embeddings(EMBEDDINGS[3:4], visible), 0.9, 1.0)
     assert np.array_equal(people.embeddings_of(np.array([0])).visible, visible)
 
 
 def test_an_empty_frame_that_knows_no_size_of_looks_teaches_nothing() -> None:
     people = remembered()
-    people.update_embedding(np.zeros(0, int), empty_appearance(), 0.9)
+    people.update_embedding(np.zeros(0, int), empty_appearance(), 0.9, 1.0)
     assert people.updates.tolist() == [1, 1, 1]
 
 
@@ -150,6 +150,6 @@ def test_people_without_looks_are_remembered() -> None:
     people = TrackStore()
     bare = Observation(0, 0.0, observation.detections, observation.poses, empty_appearance(3))
     people.add(bare, EVERYBODY, np.array([1, 2, 3]), CLEAR)
-    people.update_embedding(EVERYBODY, empty_appearance(3), 0.9)
+    people.update_embedding(EVERYBODY, empty_appearance(3), 0.9, 1.0)
     people.keep(np.array([True, False, True]))
     assert people.ids.tolist() == [1, 3] and people.updates.tolist() == [2, 2]
