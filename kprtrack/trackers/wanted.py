@@ -55,7 +55,7 @@ def wanted_detections(
     poses, embeddings = np.zeros((2, len(scores)), bool)
     poses[high] = True
     poses[other] = (scores[other] >= config.tentative_score) | reach.any(0)
-    settled = (
+    up_to_date = (
         (store.ids > 0)
         & (store.updates >= max(YOUNG_UPDATES, config.reid_min_updates))
         & (time_s - store.embedded_s < config.reid_interval_s - _EPSILON_S)
@@ -63,6 +63,6 @@ def wanted_detections(
     between = iou(boxes[high], boxes[high])
     np.fill_diagonal(between, 0)
     alone = (between <= ALONE_IOU).all(1)
-    embeddings[high] = ~((claims & settled[:, None]).any(0) & alone)
+    embeddings[high] = ~((claims & up_to_date[:, None]).any(0) & alone)
     embeddings[other] = confirmed > 1
     return Wanted(poses, embeddings)
