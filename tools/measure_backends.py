@@ -16,7 +16,8 @@ from typing import Any
 from timing.clock import Timing, in_turns, timed
 
 _BACKENDS = ("torch", "onnxruntime", "openvino")
-_NETWORKS = ("yolox-nano", "small-pose", "small-cnn", "hrnet-w32", "swinv2-base")
+_POSES = {"small-pose": (256, 192), "small-pose-fast": (160, 120)}  # height, width of the input
+_NETWORKS = ("yolox-nano", *_POSES, "small-pose-v1", "small-cnn", "hrnet-w32", "swinv2-base")
 _PEOPLE = 5  # crops in a batch; detectors get one image at a time
 
 
@@ -96,6 +97,7 @@ def _made(name: str) -> tuple[Any, list[tuple[int, int, int]], int, tuple[int, .
 
     from kprtrack.detectors.yolox_network import Yolox
     from kprtrack.poses.hrnet import Hrnet
+    from kprtrack.poses.lite_hrnet import LiteHrnet, LiteHrnetShape
     from kprtrack.poses.small import SmallPose, SmallPoseShape
     from kprtrack.reid_encoders.kpr import PartVectors
     from reid.model.kpr import Kpr, KprConfig
@@ -103,7 +105,9 @@ def _made(name: str) -> tuple[Any, list[tuple[int, int, int]], int, tuple[int, .
     torch.manual_seed(0)
     if name == "yolox-nano":  # the default canvas of a 16:9 image
         return Yolox("nano", 1).eval(), [(3, 256, 416)], 1, (0, 2, 3)
-    if name == "small-pose":
+    if name in _POSES:
+        return LiteHrnet(LiteHrnetShape(*_POSES[name])).eval(), [(3, *_POSES[name])], _PEOPLE, (0,)
+    if name == "small-pose-v1":
         shape = SmallPoseShape()
         return SmallPose(shape).eval(), [(3, shape.input_height, shape.input_width)], _PEOPLE, (0,)
     if name == "hrnet-w32":
