@@ -30,7 +30,7 @@ from kprtrack.pipeline import Networks, observe
 from kprtrack.resume import StoredRun, resumed, validate_resumable
 from kprtrack.video.annotated import AnnotatedVideoWriter
 from kprtrack.video.clip import Clip
-from kprtrack.video.inputs import VideoInfo
+from kprtrack.video.inputs import VideoInfo, user_path
 from kprtrack.video.source import Source
 
 _MOST_FPS = 1e6
@@ -289,7 +289,7 @@ def _with_progress(observations: Iterable[Observation], video: Source, quiet: bo
 def _validate_replacing(outs: list[Path], clip: Clip, config: TrackConfig) -> None:
     """Raise UserError if a result would replace a file that the run reads."""
     inputs = [clip.source, config.detector.weights, config.pose.weights, config.reid.weights]
-    files = [Path(str(name)).expanduser() for name in inputs if name is not None]
+    files = [user_path(str(name)) for name in inputs if name is not None]
     for out in outs:
         if out.is_file() and any(file.is_file() and file.samefile(out) for file in files):
             raise UserError(f"{out} is read by this run: the result would replace it. Choose another name.")

@@ -20,7 +20,7 @@ from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
 from kprtrack.core.atomic_file import exclusive, write_file
-from kprtrack.core.errors import OutputError, UserError
+from kprtrack.core.errors import OutputError, UserError, printable
 from kprtrack.core.progress import Progress
 from kprtrack.io import ObservationFile, RunHeader, open_writer
 from kprtrack.io.header import compact_json, plain
@@ -187,7 +187,7 @@ def _write_settings(path: Path, row: Row, root: Path, split: str, key: str, min_
 
 
 def _log(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text) + "\n")
 
 
 def _megabytes(folder: Path) -> float:

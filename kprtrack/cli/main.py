@@ -8,7 +8,6 @@ import glob
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from kprtrack import __version__
 from kprtrack.cli.bench import bench_parser, run_bench, run_tune, tune_parser
@@ -33,7 +32,7 @@ from kprtrack.cli.track import (
 from kprtrack.cli.train import run_train, train_parser
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.signals import interrupt_on_stop_signals
-from kprtrack.video.inputs import is_camera
+from kprtrack.video.inputs import is_camera, user_path
 
 BUG = 1  # exit code of an unexpected error
 
@@ -147,7 +146,7 @@ def _run(words: list[str]) -> int:
 
 def _may_be_source(word: str) -> bool:
     """Whether the first word may name a video or be an option, rather than a misspelt subcommand."""
-    path = Path(word).expanduser()
+    path = user_path(word)
     looks_like_path = bool(path.suffix) or len(path.parts) > 1 or "://" in word or glob.has_magic(word)
     return word.startswith("-") or looks_like_path or is_camera(word) or path.exists()
 

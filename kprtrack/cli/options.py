@@ -93,13 +93,28 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="*",  # --print-config needs none
         metavar="VIDEO",
-        help="video file, folder or glob of videos, folder of images, camera number, rtsp:// or http://"
-        " address",
+        help="video file, folder or glob of videos, folder of images, camera number (if no file has this"
+        " name), rtsp:// or http:// address",
+    )
+    parser.add_argument(
+        "--camera", type=int, action="append", default=[], metavar="N", help="camera number; repeatable"
     )
     group = parser.add_argument_group("frames")
     group.add_argument("--start", metavar="TIME", help="start at this time: seconds or hh:mm:ss")
     group.add_argument("--end", metavar="TIME", help="stop at this time: seconds or hh:mm:ss")
     group.add_argument("--stride", type=int, default=1, metavar="N", help="use every Nth frame (default 1)")
+    group.add_argument(
+        "--reconnect",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to try again when a camera or live stream breaks off (default 60; 0: not at all)",
+    )
+    group.add_argument(
+        "--allow-playlists",
+        action="store_true",
+        help="also open local playlists (.m3u8, ffconcat, .sdp), which can name any other file or address",
+    )
     group.add_argument(
         "--on-damage",
         choices=("skip", "stop"),

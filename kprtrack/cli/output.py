@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kprtrack.config import DEFAULT_PRESET, PRESETS, TrackConfig
-from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.errors import InputError, UserError, printable
 
 if TYPE_CHECKING:
     from kprtrack.outputs import Summary
@@ -23,7 +23,7 @@ _CLEAR = "\r\x1b[K"  # empties the current line of a terminal
 
 def print_text(text: str) -> None:
     """Print to standard output, ending in one line break."""
-    sys.stdout.write(text.rstrip() + "\n")
+    sys.stdout.write(printable(text.rstrip(), keep="\n\t") + "\n")
 
 
 def print_config(config: TrackConfig) -> int:
@@ -35,7 +35,7 @@ def print_config(config: TrackConfig) -> int:
 def log(text: str) -> None:
     """Write one line to standard error; nothing if its terminal has been closed."""
     with suppress(OSError):
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(printable(text) + "\n")
         sys.stderr.flush()
 
 
@@ -144,7 +144,7 @@ def status_line(options: argparse.Namespace) -> Callable[[str], None] | None:
         return None
 
     def show(text: str) -> None:
-        sys.stderr.write(f"{_CLEAR}{text}\r")
+        sys.stderr.write(f"{_CLEAR}{printable(text)}\r")
         sys.stderr.flush()
 
     return show

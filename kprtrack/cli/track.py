@@ -26,7 +26,7 @@ from kprtrack.cli.output import (
 )
 from kprtrack.config import TrackConfig
 from kprtrack.core.errors import InputError, OutputError, UserError
-from kprtrack.video.inputs import expand_sources, parse_time, short_name
+from kprtrack.video.inputs import expand_sources, parse_time, short_name, user_path
 
 if TYPE_CHECKING:
     from kprtrack.outputs import Summary
@@ -195,13 +195,22 @@ def _run_each(
 def _clips(options: argparse.Namespace) -> list["Clip"]:
     from kprtrack.video.clip import Clip
 
-    if not options.sources:
+    if not options.sources and not options.camera:
         raise UserError("Missing video: kprtrack VIDEO --out tracks.json.")
     start_s = parse_time(options.start) if options.start else None
     end_s = parse_time(options.end) if options.end else None
+    sources: list[str | int] = [*expand_sources(options.sources), *dict.fromkeys(options.camera)]
     return [
-        Clip(source, start_s, end_s, options.stride, options.on_damage)
-        for source in expand_sources(options.sources)
+        Clip(
+            source,
+            start_s,
+            end_s,
+            options.stride,
+            on_damage=options.on_damage,
+            allow_playlists=options.allow_playlists,
+            reconnect_s=options.reconnect,
+        )
+        for source in sources
     ]
 
 
@@ -231,7 +240,7 @@ def _default_outputs(clips: Sequence["Clip"], suffix: str, *, quiet: bool) -> li
 
 
 def _distinct_names(clips: Sequence["Clip"]) -> list[str]:
-    names = [short_name(str(clip.source)) for clip in clips]
+    names = [short_name(clip.source) for clip in clips]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UserError(
@@ -242,4 +251,4 @@ def _distinct_names(clips: Sequence["Clip"]) -> list[str]:
 
 
 def _out_path(target: str) -> Path:
-    return Path("/dev/stdout") if target == STANDARD_OUTPUT else Path(target).expanduser()
+    return Path("/dev/stdout") if target == STANDARD_OUTPUT else user_path(target)

@@ -68,6 +68,27 @@ class OutputError(UserError):
     exit_code = 5
 
 
+def printable(text: str, keep: str = "") -> str:
+    """Return a text with its control characters, such as terminal commands in a file name, written out.
+
+    Args:
+        text: May come from a name or a file.
+        keep: Control characters to leave as they are.
+
+    Returns:
+        A text that any terminal shows as it is, and that can be encoded.
+
+    Examples:
+        >>> print(printable("clip\\x1b[2J.mp4"))
+        clip\\x1b[2J.mp4
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in keep else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 def unknown_name(
     kind: str, name: str, known: Iterable[str], renamed: Mapping[str, str] | None = None
 ) -> UserError:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from kprtrack.core.errors import printable
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -38,7 +40,7 @@ class Progress:
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._total, self._label, self._unit, self._clock = total, label, unit, clock
+        self._total, self._label, self._unit, self._clock = total, printable(label), unit, clock
         self._stream = sys.stderr if stream is None else stream
         self._lines = not quiet and not self._stream.isatty()
         self._bar = self._new_bar() if not quiet and not self._lines else None

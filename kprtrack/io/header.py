@@ -221,7 +221,10 @@ def plain(value: object) -> object:
         return [plain(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    # File names may have bytes that are no UTF-8; Python keeps them as characters that cannot be encoded.
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def compact_json(value: object) -> bytes:

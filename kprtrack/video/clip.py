@@ -17,6 +17,8 @@ class Clip:
         end_s: Seconds from the first frame; a frame exactly at it is left out.
         stride: 3 takes every third frame from the start on.
         on_damage: "skip": continue after damaged frames and report them; "stop": end there.
+        allow_playlists: Also open local playlists, which name other files.
+        reconnect_s: How long a live source that breaks off is tried again; 0: not at all.
 
     Examples:
         >>> with Clip("video.mp4", start_s=0.5, stride=2).open() as video:
@@ -29,6 +31,8 @@ class Clip:
     end_s: float | None = None
     stride: int = 1
     on_damage: OnDamage = "skip"
+    allow_playlists: bool = False
+    reconnect_s: float = 60.0
 
     def open(self) -> Source:
         """Open the source.
@@ -43,4 +47,6 @@ class Clip:
             end_s=self.end_s,
             stride=self.stride,
             on_damage=self.on_damage,
+            allow_playlists=self.allow_playlists,
+            reconnect_s=self.reconnect_s,
         )

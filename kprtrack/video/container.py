@@ -1,10 +1,12 @@
 """Open video files, URLs and pipes with FFmpeg (PyAV) and describe what goes wrong."""
 
 import math
+import re
 import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -14,7 +16,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from kprtrack.core.errors import InputError
-from kprtrack.video.inputs import STANDARD_INPUT, is_stream, not_found, without_secrets
+from kprtrack.video.inputs import OnDamage, is_stream, not_found, without_secrets
+from kprtrack.video.protocols import address_and_options, can_be_encoded, is_playlist
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,21 @@ def display_orientation(frame: VideoFrame, source: str) -> Orientation:
     raise InputError(f"'{source}' has a rotation that is no multiple of 90 degrees; re-encode it upright.")
 
 
-def open_container(source: str, timeout_s: float) -> tuple[InputContainer, VideoStream]:
+@dataclass(frozen=True)
+class OpenSettings:
+    """How a source is opened and read."""
+
+    timeout_s: float = 10.0  # longest wait for data of a URL, now and later
+    on_damage: OnDamage = "skip"
+    allow_playlists: bool = False  # local playlists, which name other files
+
+
+def open_container(source: str, settings: OpenSettings) -> tuple[InputContainer, VideoStream]:
     """Open a source and its best video stream.
 
     Args:
         source: A file, a URL or "-" for standard input.
-        timeout_s: How long a URL may send nothing, now and later.
+        settings: Its timeout counts for URLs.
 
     Raises:
         InputError: The source is missing, empty, unreadable, sends nothing or has no video.
@@ -74,23 +86,38 @@ def open_container(source: str, timeout_s: float) -> tuple[InputContainer, Video
     shown = without_secrets(source)
     if not is_stream(source):
         _validate_readable(Path(source))
-    address = "pipe:0" if source == STANDARD_INPUT else source
-    # Over TCP: a camera's UDP packets get lost behind most firewalls, and every loss corrupts the image.
-    options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
+    address, options = address_and_options(source, allow_playlists=settings.allow_playlists)
+    waits = settings.timeout_s if "://" in source else None
     asked = time.monotonic()
     try:
-        container = av.open(address, "r", options=options, timeout=timeout_s if "://" in source else None)
-    except (av.FFmpegError, OSError) as error:
-        if "://" in source and timed_out(asked, timeout_s):
-            raise InputError(f"'{shown}' did not respond within {timeout_s:g} s.") from error
+        container = _open(address, options, waits)
+    except (av.FFmpegError, OSError, UnicodeError) as error:
+        if waits is not None and timed_out(asked, waits):
+            raise InputError(f"'{shown}' did not respond within {waits:g} s.") from error
+        if not is_stream(source) and not settings.allow_playlists and is_playlist(source):
+            raise InputError(
+                f"'{shown}' is a playlist, which can open other files and addresses. Give the video itself;"
+                " or add --allow-playlists (allow_playlists=True), if you trust the playlist."
+            ) from error
         raise _cannot_open(shown, error) from error
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
         kinds = ", ".join(sorted({other.type for other in container.streams})) or "nothing"
         container.close()
         raise InputError(f"'{shown}' has no video stream, only: {kinds}.")
-    stream.thread_type = "AUTO"
+    if stream.codec_context is None:
+        container.close()
+        raise InputError(
+            f"'{shown}' has a video stream in a coding that this FFmpeg cannot decode. Convert it to H.264."
+        )
     return container, stream
+
+
+def _open(address: str, options: dict[str, str], timeout_s: float | None) -> InputContainer:
+    file: str | BinaryIO = address
+    if not can_be_encoded(address):  # FFmpeg takes names in UTF-8 only, Linux has others
+        file = Path(address.removeprefix("file:")).open("rb")  # noqa: SIM115 - read until the end
+    return av.open(file, "r", options=options, timeout=timeout_s, metadata_errors="replace")
 
 
 def timed_out(asked: float, timeout_s: float) -> bool:
@@ -114,11 +141,19 @@ def stated_duration_s(container: InputContainer, stream: VideoStream, first_pts:
     if stream.duration:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base) - first_s
     if "DURATION" in stream.metadata:  # Matroska and WebM: "00:01:02.500000000"
-        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - first_s
+        return _clock_s(stream.metadata["DURATION"], first_s)
     if container.duration and len(container.streams) == 1:
         return (container.duration + (container.start_time or 0)) / av.time_base - first_s
     return None
+
+
+def _clock_s(text: str, first_s: float) -> float | None:
+    """Seconds of "00:01:02.5" after the first frame; None for anything else, which programs also write."""
+    clock = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d*)?)\0*", text.strip(), re.ASCII)
+    if clock is None or max(map(len, clock.groups())) > 20:
+        return None
+    end_s = int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
+    return end_s - first_s if end_s > first_s else None
 
 
 def pixel_aspect_ratio(stream: VideoStream, orientation: Orientation) -> Fraction | None:

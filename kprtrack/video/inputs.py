@@ -106,7 +106,7 @@ def image_sequence(source: str) -> list[Path] | None:
     Raises:
         InputError: A folder has videos, or neither videos nor images.
     """
-    path = Path(source).expanduser()
+    path = user_path(source)
     if path.is_dir():
         [only] = _expand_folder(path)[:1]
         if only != str(path):
@@ -117,9 +117,22 @@ def image_sequence(source: str) -> list[Path] | None:
     return _naturally_sorted(_split(_matches(source))[1]) or None
 
 
-def is_camera(source: str) -> bool:
-    """Whether it is a camera number. A file with such a name can be given as ./0."""
-    return source.isascii() and source.isdigit()
+def user_path(name: str | Path) -> Path:
+    """Return the path with ~ as the home folder, unless ~ begins the name of a file or of no user."""
+    path = Path(name)
+    if path.exists():
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:  # "~.mp4" names no user
+        return path
+
+
+def is_camera(source: str | int | Path) -> bool:
+    """Whether it is a camera number: an integer, or its digits if no file or folder has this name."""
+    if isinstance(source, int):
+        return True
+    return isinstance(source, str) and source.isascii() and source.isdigit() and not Path(source).exists()
 
 
 def is_stream(source: str) -> bool:
@@ -135,15 +148,16 @@ def without_secrets(source: str) -> str:
     return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
 
 
-def short_name(source: str) -> str:
+def short_name(source: str | int | Path) -> str:
     """Return a short name of the source that is safe in a file name."""
     if is_camera(source):
         return f"camera{source}"
+    source = str(source)
     if source == STANDARD_INPUT:
         return "stdin"
     if "://" in source:
         return re.sub(r"[^\w.-]+", "_", without_secrets(source).partition("://")[2]).strip("_")
-    path = Path(source).expanduser()
+    path = user_path(source)
     if glob.has_magic(path.name) and not path.exists():
         path = path.parent
     return path.resolve().name if path.is_dir() else path.stem
@@ -169,7 +183,7 @@ def not_found(path: Path) -> InputError:
 def _expand(name: str) -> list[str]:
     if is_camera(name) or is_stream(name):
         return [name]
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_dir():
         return _expand_folder(path)
     if path.exists() or not glob.has_magic(name):
@@ -204,7 +218,7 @@ def _expand_pattern(pattern: str) -> list[str]:
 
 def _matches(pattern: str) -> list[Path]:
     # Path.glob does not take absolute patterns.
-    matches = [Path(name) for name in glob.glob(str(Path(pattern).expanduser()), recursive=True)]  # noqa: PTH207
+    matches = [Path(name) for name in glob.glob(str(user_path(pattern)), recursive=True)]  # noqa: PTH207
     if not matches:
         raise InputError(f"Nothing matches the pattern '{pattern}'.")
     return matches

@@ -6,30 +6,19 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, get_args
+from typing import Self, get_args
 
 from kprtrack.core.datatypes import Frame, FrameLosses
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.video.camera import Camera
+from kprtrack.video.container import OpenSettings
 from kprtrack.video.decoder import ContainerVideo, Span
-from kprtrack.video.images import Camera, ImageFiles
-from kprtrack.video.inputs import OnDamage, VideoInfo, image_sequence, is_camera, is_stream
+from kprtrack.video.images import ImageFiles, ImagePages, page_count
+from kprtrack.video.inputs import OnDamage, image_sequence, is_camera, is_stream, user_path
+from kprtrack.video.live import LiveReader, Reader
 
 QUEUE_FRAMES = 8  # decoded ahead of the consumer; bounds memory
 SHUTDOWN_S = 2.0  # how long to wait for a decoder that is blocked by a dead network connection
-
-
-class Reader(Protocol):
-    """Reads one kind of source."""
-
-    info: VideoInfo
-
-    def damaged_frames(self) -> tuple[int, ...]:
-        """The numbers of the damaged frames in what was read last."""
-        ...
-
-    def read(self, span: Span) -> Iterator[Frame]: ...
-
-    def close(self) -> None: ...
 
 
 class Source:
@@ -84,6 +73,7 @@ class Source:
     def __iter__(self) -> Iterator[Frame]:
         frames: queue.Queue[Frame | BaseException | None] = queue.Queue(QUEUE_FRAMES)
         stop = threading.Event()
+        self._dropped = 0
         decoder = threading.Thread(
             target=self._decode, args=(frames, stop), name="kprtrack-decoder", daemon=True
         )
@@ -94,7 +84,7 @@ class Source:
             decoder.join(SHUTDOWN_S)
 
         self._stop = halt
-        count = self._dropped = 0
+        count = 0
         try:
             while (item := frames.get()) is not None:
                 if isinstance(item, BaseException):
@@ -118,7 +108,7 @@ class Source:
         _hand_over(last, frames, stop, drop_oldest=False)
 
 
-def open_source(
+def open_source(  # noqa: PLR0913
     source: str | int | Path,
     start_s: float | None = None,
     end_s: float | None = None,
@@ -127,6 +117,8 @@ def open_source(
     images_fps: float = 25.0,
     timeout_s: float = 10.0,
     on_damage: OnDamage = "skip",
+    allow_playlists: bool = False,
+    reconnect_s: float = 60.0,
 ) -> Source:
     """Open a video file, folder or pattern of images, camera number, URL or "-" (standard input).
 
@@ -139,6 +131,9 @@ def open_source(
         timeout_s: Longest wait for data of a URL.
         on_damage: "skip": continue after a damaged part and list it in `Source.losses`; "stop": end there
             with TruncatedVideo.
+        allow_playlists: Also open local playlists (.m3u8, ffconcat, .sdp), which name other files.
+        reconnect_s: How long a live source (a camera or an address without a duration) that breaks off is
+            tried again; 0: not at all.
 
     Returns:
         The frames, as a context manager; their numbers and times are those of the whole source.
@@ -153,10 +148,11 @@ def open_source(
         10.0 [0, 5, 10]
     """
     span = _span(start_s, end_s, stride)
-    name = str(source)
+    if not reconnect_s >= 0:
+        raise UserError(f"The time to connect again must be 0 or more, not {reconnect_s} s.")
     if on_damage not in get_args(OnDamage):
         raise UserError(f"on_damage is '{on_damage}'. Give 'skip' or 'stop'.")
-    reader = _reader(name, images_fps, timeout_s, on_damage)
+    reader = _reader(source, images_fps, OpenSettings(timeout_s, on_damage, allow_playlists), reconnect_s)
     info = reader.info
     if info.duration_s is not None and span.start_s >= info.duration_s:
         reader.close()
@@ -166,14 +162,22 @@ def open_source(
     return Source(reader, span)
 
 
-def _reader(name: str, images_fps: float, timeout_s: float, on_damage: OnDamage) -> Reader:
-    if is_camera(name):
-        return Camera(int(name))
-    if is_stream(name):
-        return ContainerVideo(name, timeout_s=timeout_s, on_damage=on_damage)
+def _reader(
+    source: str | int | Path, images_fps: float, settings: OpenSettings, reconnect_s: float
+) -> Reader:
+    name = str(source)
+
+    def connect() -> Reader:
+        return Camera(int(name)) if is_camera(source) else ContainerVideo(name, settings)
+
+    if is_camera(source) or is_stream(name):
+        reader = connect()
+        return LiveReader(reader, connect, reconnect_s) if reader.info.live and reconnect_s else reader
     images = image_sequence(name)
     if images is None:
-        return ContainerVideo(str(Path(name).expanduser()), timeout_s=timeout_s, on_damage=on_damage)
+        return ContainerVideo(str(user_path(name)), settings)
+    if len(images) == 1 and (pages := page_count(images[0])) > 1:
+        return ImagePages(images[0], pages, images_fps)
     return ImageFiles(name, images, images_fps)
 
 

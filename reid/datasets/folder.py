@@ -27,7 +27,7 @@ from reid.datasets.layout import (
 from reid.datasets.sample import ReidData, ReidSample
 
 _SETS = ("train", "query", "gallery")
-_CAMERA = re.compile(r"_c(\d+)")
+_CAMERA = re.compile(r"_c(\d+)", re.IGNORECASE)
 _JUNK = "-1"  # Market-1501's name for unknown identities
 _Named = tuple[Path, str, str]  # path below root, person, camera ("" unknown)
 

@@ -286,12 +286,12 @@ def test_a_truncated_video_yields_its_frames_and_then_an_error(tmp_path, suffix)
     assert f"{len(frames)} of 40" in str(error)
 
 
-def test_a_hole_in_the_middle_ends_the_video_with_an_error(tmp_path):
+def test_a_hole_in_the_middle_ends_the_video_if_damage_is_to_stop_it(tmp_path):
     path = make_video(tmp_path / "clip.mp4")
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 8000] = bytes(8000)
     path.write_bytes(data)
-    frames, error = read_until_error(open_source(path))
+    frames, error = read_until_error(open_source(path, on_damage="stop"))
     assert isinstance(error, TruncatedVideo)
     assert [frame.number for frame in frames] == list(range(error.frames_read))
     assert 10 <= len(frames) < 40
@@ -556,7 +556,7 @@ class FakeCapture:
 @pytest.mark.parametrize("name", [0, "0"])
 def test_a_camera_gives_rgb_frames_until_it_stops(monkeypatch, name):
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    source = open_source(name)
+    source = open_source(name, reconnect_s=0)
     frames, error = read_until_error(source)
     assert isinstance(error, TruncatedVideo)
     assert (source.info.name, source.info.live, source.info.frames) == ("camera0", True, None)
@@ -568,7 +568,8 @@ def test_a_slow_consumer_of_a_camera_misses_frames_and_gets_the_newest(monkeypat
     capture = FakeCapture(0)
     capture.left = 200
     monkeypatch.setattr(cv2, "VideoCapture", lambda number: capture)
-    frames = iter(open_source(0))
+    source = open_source(0, reconnect_s=0)
+    frames = iter(source)
     numbers = [next(frames).number]
     deadline_s = time.monotonic() + 5
     while capture.left >= 0 and time.monotonic() < deadline_s:
@@ -578,6 +579,7 @@ def test_a_slow_consumer_of_a_camera_misses_frames_and_gets_the_newest(monkeypat
         numbers.extend(frame.number for frame in frames)
     assert len(numbers) < 20
     assert numbers[-1] == 198
+    assert len(numbers) + source.losses.dropped_frames == 199
     assert capture.released
 
 
