@@ -13,6 +13,7 @@ holds impossible values, a file that shows that code in the input ran, a crash, 
 """
 
 import argparse
+import math
 import os
 import random
 import shutil
@@ -280,6 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--cases", type=int, default=10_000, help="number of cases (default 10000)")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other cases")
+    parser.add_argument("--minutes", type=float, metavar="M", help="end earlier, after so many minutes")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument(
         "--formats", nargs="+", default=list(TARGETS), metavar="NAME", help="only these targets"
@@ -309,8 +311,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.valid:
             names = {number: name for number, (name, _) in enumerate(fuzzer.valid_commands())}
             numbers, run = list(names), fuzzer.run_valid
-        outcomes = []
+        outcomes, end_s = [], started_s + 60 * (options.minutes or math.inf)
         for outcome in run_cases(numbers, run):
+            if time.monotonic() > end_s:
+                break
             outcome.details = f"[{names[outcome.number]}] {outcome.details}"
             outcomes.append(outcome)
             if outcome.faults or options.only:

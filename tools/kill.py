@@ -12,6 +12,7 @@ has imported everything, so that a kill costs a second and not ten. Needs Linux 
 """
 
 import argparse
+import math
 import os
 import random
 import re
@@ -113,6 +114,8 @@ def disturb(run: Run, folder: Path, whole: dict[str, str], whole_s: float, rng: 
         except Exception as error:
             tally.faults.append(f"{name}: a file cannot be read: {type(error).__name__}: {str(error)[:200]}")
             continue
+        if code == 0:  # the run was complete, and needs nothing to be continued
+            before = now
         if now < before:
             tally.faults.append(f"{name}: progress shrank from {before:g} to {now:g}")
         before = max(before, now)
@@ -138,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=300, help="number of kills (default 300)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="end earlier, after so many minutes")
     parser.add_argument("--seed", type=int, default=0, help="another seed kills at other moments")
     parser.add_argument("--runs", nargs="+", default=list(RUNS), metavar="NAME", help="only these runs")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the folders of faults there")
@@ -159,8 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             shutil.copytree(inputs, folder)
             wholes[name] = undisturbed(RUNS[name], folder)
             print(f"{name}: {wholes[name][1]:.1f} s undisturbed", flush=True)
-        number = 0
-        while sum(tally.kills.total() for tally in tallies.values()) < options.kills:
+        number, end_s = 0, time.monotonic() + 60 * (options.minutes or math.inf)
+        while (
+            time.monotonic() < end_s
+            and sum(tally.kills.total() for tally in tallies.values()) < options.kills
+        ):
             name = options.runs[number % len(options.runs)]
             folder = Path(place).resolve() / str(number)
             shutil.copytree(Path(place).resolve() / "inputs" / name, folder)
