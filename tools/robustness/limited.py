@@ -61,8 +61,17 @@ def _run_batch(numbers: Sequence[int], run: Callable[[int], Outcome]) -> Iterato
         os.close(reader)
         _work(numbers, run, writer)
     os.close(writer)
-    finished, buffer, started_s, cpu_s = 0, b"", time.monotonic(), 0.0
-    hung = ""
+    try:
+        yield from _outcomes(pid, reader, numbers)
+    finally:
+        os.close(reader)
+        os.kill(pid, signal.SIGKILL)  # it may have ended, but its number is taken until it is waited for
+        os.waitpid(pid, 0)
+
+
+def _outcomes(pid: int, reader: int, numbers: Sequence[int]) -> Iterator[Outcome]:
+    """Read the outcomes from a pipe while the time of each case is limited."""
+    finished, buffer, started_s, cpu_s, hung = 0, b"", time.monotonic(), 0.0, ""
     while True:
         ready, _, _ = select.select([reader], [], [], 1.0)
         if ready:
@@ -79,11 +88,10 @@ def _run_batch(numbers: Sequence[int], run: Callable[[int], Outcome]) -> Iterato
             hung = f"killed after {took_s:.0f} s of processor time, {waited_s:.0f} s in all"
             os.kill(pid, signal.SIGKILL)
             break
-    os.close(reader)
-    _, status = os.waitpid(pid, 0)
+    end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     if finished < len(numbers):
         kind = "hang" if hung else "crash"
-        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        number = end.si_status if end and end.si_code != os.CLD_EXITED else 0
         reason = hung or f"the process ended by signal {number}"
         yield Outcome(numbers[finished], kind, [kind if hung else f"{kind} by signal {number}"], reason)
 
