@@ -35,7 +35,7 @@ from reid.model.prompts import PromptConfig, draw_heatmaps, into_crop, whole_pix
 from reid.parts.targets import PART_GROUPS
 
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
-OVERLAP_FRAME = 187  # two people stand close together
+OVERLAP_FRAME = 272  # one person passes behind another
 PART_NAMES = ("whole person", *PART_GROUPS["five_v"])  # of small-kpr, in its order
 POSITIVE, NEGATIVE, NEUTRAL = "#0a8f4d", "#c8281e", "#3d4c66"
 COLOURS = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]

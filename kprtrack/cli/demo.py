@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CLIP = Path(__file__).parents[1] / "demo" / "clip.mp4"
 GROUND_TRUTH = CLIP.with_name("ground_truth.json.gz")
 FPS = 25.0
-IMAGE_FRAME = 187  # the frame of frame.png: two people stand close together, one comes from behind the tree
+IMAGE_FRAME = 250  # the frame of frame.png: five people, of whom two in the same kit cross
 TRACKS_FILE, VIDEO_FILE, IMAGE_FILE = "tracks.json", "tracks.mp4", "frame.png"
 GROUND_TRUTH_FILE = "ground_truth.json"
 _SCORES = (
@@ -28,9 +28,10 @@ _SCORES = (
 _DESCRIPTION = f"""\
 Track a clip that is part of the package, annotate it, and score the tracks against its ground truth.
 
-The clip is an animation of twelve seconds: seven people hug, cross, hide and return, some in the same
-clothes. Writes {TRACKS_FILE}, {VIDEO_FILE} (annotated), {IMAGE_FILE} (one frame of it) and
-{GROUND_TRUTH_FILE} into the folder --out and replaces files of these names."""
+The clip is an animation of twelve seconds: six people hug, cross, hide and return, two of them in the same
+clothes. The ground truth holds a person in the frames in which at least a quarter of the person is visible.
+Writes {TRACKS_FILE}, {VIDEO_FILE} (annotated), {IMAGE_FILE} (one frame of it) and {GROUND_TRUTH_FILE} into
+the folder --out and replaces files of these names."""
 
 
 def demo_parser() -> Parser:

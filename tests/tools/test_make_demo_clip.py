@@ -1,4 +1,4 @@
-"""The truth that ships is what the generator draws."""
+"""The ground truth that ships is what the generator draws."""
 
 import gzip
 from pathlib import Path
@@ -18,14 +18,14 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ground_truth_and_clip_are_those_of_the_generator(tmp_path: Path) -> None:
-    from make_demo_clip import demo_scene
+    from make_demo_clip import demo_frame, demo_scene
 
     (tmp_path / "ground_truth.json").write_bytes(gzip.decompress(GROUND_TRUTH.read_bytes()))
     ground_truth = read_tracks(tmp_path / "ground_truth.json").frames
     config, scene = demo_scene()
     assert (len(ground_truth), config.fps) == (config.frames, FPS)
     for number in range(0, config.frames, 70):
-        drawn, stored = scene.frame(number), ground_truth[number]
+        drawn, stored = demo_frame(scene, number), ground_truth[number]
         assert stored.ids.tolist() == drawn.ids.tolist()
         np.testing.assert_allclose(stored.boxes, drawn.boxes, atol=0.011)  # files hold hundredths
         known = drawn.keypoints[..., 2] > 0
