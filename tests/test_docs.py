@@ -1,8 +1,8 @@
 """Every command and every Python example in README.md and docs/ runs, or is checked against the parsers.
 
-All commands are parsed by the real parsers. Those that need neither a download, a camera nor a data
-set also run in a folder with a short video; ONLY_PARSED says why the others do not. Python examples
-run page by page; of those that need a data set only the imports do.
+All commands are parsed by the real parsers. Those that need neither a download, a camera nor a GPU also run
+in a folder with tiny inputs, with options appended that shorten them; ONLY_PARSED says why the others do not.
+Python examples run page by page; of those that need a data set only the imports do.
 """
 
 import ast
@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support import paths
+from support import docs_inputs, paths
+from support.short_demo import shorten_demo
 
 from kprtrack import build, run
 from kprtrack.cli.demo import CLIP
@@ -44,17 +45,18 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")
 ONLY_PARSED = {
     r"^0 |^rtsp:": "needs a camera or a stream",
     r"--preset (balanced|accurate)": "needs weights to be downloaded",
-    r"^models (get|import)": "needs a download",
+    r"^models (get|import)|init=hrnet-w32-coco": "needs a download",
     r"--device cuda": "needs a GPU",
-    r"^demo": "tests/kprtrack/cli/test_demo.py runs it",
-    r"^(train|data|tune|bench|eval (mot|posetrack21|reid))\b": "needs a data set",
-    r"my_\w+\.|weights runs/|--config best\.json|kpr\.safetensors": "needs a file of the reader's own",
+    r"weights runs/(detector|pose)/": "needs the weights of a long training",
     r"--start 1:30": "needs a longer video",
     r"--pose mmpose": "needs mmpose",
-    r"yolox_nano\.pth|tinypose": "needs weights to be downloaded",
-    r"<|…|FILE|KEY=VALUE|NAME|DIR|SUBCOMMAND|OBS": "stands for many commands",
+    r"<|…|FILE|KEY=VALUE|NAME|SUBCOMMAND|OBS": "stands for many commands",
 }
-RUNS_NETWORKS = ("track", "observe", "doctor", "compare")
+NEEDS_DATA = re.compile(
+    r"^(train|data|tune|bench|eval (mot|posetrack21|reid))\b|my_\w+\.|--config best|kpr\.saf|weights runs/"
+)
+ANNOTATIONS = {"keypoints": "external_annotation", "part-labels": "masks"}  # folders of a data set
+FAST = ("convert", "draw", "follow", "models")
 
 
 def relative(page: Path) -> str:
@@ -91,8 +93,8 @@ def is_run(command: str) -> bool:
 
 
 def mark(command: str) -> object:
-    slow = subcommand_of(command) in RUNS_NETWORKS and "--print-config" not in command
-    return pytest.param(command, marks=pytest.mark.slow if slow else ())
+    fast = subcommand_of(command) in FAST or "--print-config" in command or command.startswith("eval tracks")
+    return pytest.param(command, marks=() if fast else pytest.mark.slow)
 
 
 # What the pages name exists
@@ -189,11 +191,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the pages name: videos, images, tracks, boxes, observations."""
     folder = tmp_path_factory.mktemp("inputs")
     with open_source(CLIP) as clip:
-        images = [image for image, _ in zip((frame.image for frame in clip), range(12), strict=False)]
+        images = [image for image, _ in zip((frame.image for frame in clip), range(6), strict=False)]
     height, width = images[0].shape[:2]
-    with VideoWriter(folder / "video.mp4", width, height, 25.0) as writer:
+    with VideoWriter(folder / "video.mp4", width, height, 12.5) as writer:
         for number, image in enumerate(images):
-            writer.write(image, number / 25)
+            writer.write(image, number / 12.5)
     (folder / "frames").mkdir()
     for number, image in enumerate(images[:3]):
         Image.fromarray(image).save(folder / "frames" / f"{number:03d}.png")
@@ -265,20 +267,47 @@ def networks() -> dict[str, Networks]:
     return {}
 
 
-@pytest.mark.usefixtures("folder", "loaded_once")
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data sets and weights that the pages name."""
+    place = tmp_path_factory.mktemp("data")
+    docs_inputs.write_data(place)
+    return place
+
+
+@pytest.mark.usefixtures("loaded_once")
 @pytest.mark.parametrize("command", [mark(command) for command in commands() if is_run(command)])
 def test_commands_run_and_write_what_they_name(
-    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str,
+    folder: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     # The inputs stand for results that the pages make in their order; here each command runs by itself.
+    if NEEDS_DATA.search(command):
+        data = request.getfixturevalue("data")
+        shutil.copytree(data, folder, dirs_exist_ok=True)
+        command = docs_inputs.runnable(command, data)
     words = shlex.split(command)
-    code = main(words)
+    made = [Path(words[row + 1]) for row, word in enumerate(words) if word in ("--out", "--video", "--html")]
+    for run_folder in (Path(word.removeprefix("out=")) for word in words if word.startswith("out=")):
+        shutil.rmtree(run_folder, ignore_errors=True)  # its weights may be the input of another command
+        made.append(run_folder / "weights.safetensors")
+    if words[:2] == ["data", "keypoints"] or words[:2] == ["data", "part-labels"]:
+        annotations = folder / words[words.index("--root") + 1] / ANNOTATIONS[words[1]]
+        shutil.rmtree(annotations)
+        made.append(annotations)
+    if words[:2] == ["data", "paste"]:
+        shutil.rmtree(made[0])  # the input of another command
+    if words[0] == "demo":
+        shorten_demo(folder / "short", 25, monkeypatch)
+        made.append(Path("demo/frame.png"))
+    shorter = [more for pattern, more in docs_inputs.SHORTER.items() if re.search(pattern, command)]
+    code = main(words + [word for more in shorter for word in more])
     assert code == 0, capsys.readouterr().err
-    if "--print-config" in words:
-        return
-    for option in ("--out", "--video"):
-        if option in words:
-            assert Path(words[words.index(option) + 1]).exists()
+    if "--print-config" not in words:
+        assert [path for path in made if not path.exists()] == []
 
 
 def test_every_reason_to_parse_only_is_needed() -> None:

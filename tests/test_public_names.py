@@ -12,6 +12,7 @@ from support import fake_run, paths
 import kprtrack
 
 ROOT = paths.ROOT
+LOADS_NETWORKS = {"build_networks", "build_pose_estimator", "build_reid_encoder"}
 NAMES = [name for name in kprtrack.__all__ if name != "__version__"]
 
 
@@ -58,7 +59,14 @@ def _failures(name: str, text: str, names: dict[str, object]) -> list[str]:
     return report
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if callable(getattr(kprtrack, name))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in LOADS_NETWORKS else ())
+        for name in NAMES
+        if callable(getattr(kprtrack, name))
+    ],
+)
 def test_every_public_name_has_an_example_that_runs(name: str, example_names: dict[str, object]) -> None:
     text = inspect.getdoc(getattr(kprtrack, name)) or ""
     assert ">>> " in text

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import paths
+from support.short_demo import shorten_demo
 
 from kprtrack import open_source
 from kprtrack.build import build_detector, build_pose_estimator
@@ -24,7 +25,8 @@ YOLOX_NANO = str(REAL / "weights" / "yolox_nano_torch_from_onnx.pth")
 TINYPOSE = str(REAL / "weights" / "tinypose_256x192_fp16.xml")
 COMPUTE = ComputeConfig("cpu", batch=8)
 SURE = 0.5
-FRAMES, STRIDE = 30, 10
+FRAMES, STRIDE = 10, 30
+DEMO_FRAMES = 75  # three seconds
 
 
 @pytest.mark.slow
@@ -33,9 +35,10 @@ def test_the_demo_as_a_new_user_runs_it(
 ) -> None:
     monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+    shorten_demo(tmp_path / "short", DEMO_FRAMES, monkeypatch)
     assert main(["demo"]) == 0
     scores = dict(re.findall(r"(IDF1|HOTA|HOTA of poses) (\d+\.\d)(?:,|\n)", capsys.readouterr().out))
-    assert float(scores["IDF1"]) > 58 and float(scores["HOTA of poses"]) > 50
+    assert float(scores["IDF1"]) > 70 and float(scores["HOTA of poses"]) > 65
     assert not (tmp_path / "home").exists()
     models = json.loads((tmp_path / "demo" / "tracks.json").read_text())["models"]
     assert [models[role]["weights"] for role in ("detector", "pose", "reid")] == [

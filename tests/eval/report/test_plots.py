@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 from support.report_cases import boxes_only, posetrack21, timeline
 
 from eval.datatypes import ABSENT, MISSED, Timeline
+from eval.report import plots
 from eval.report.plots import draw_plots
 from eval.report.timeline_plot import MAX_SEQUENCES, draw_timelines
 
@@ -38,11 +40,12 @@ def texts(**timelines: Timeline) -> list[str]:
     return [figure.get_suptitle(), *titles, *labels, *people]
 
 
+@pytest.mark.slow
 def test_all_plots_are_drawn() -> None:
     for evaluation in (posetrack21(), boxes_only()):
-        plots = draw_plots(evaluation)
-        assert list(plots) == ["thresholds", "sequences", "identities"]
-        assert all(min(pixels(png).shape[:2]) > 100 for png in plots.values())
+        drawn = draw_plots(evaluation)
+        assert list(drawn) == ["thresholds", "sequences", "identities"]
+        assert all(min(pixels(png).shape[:2]) > 100 for png in drawn.values())
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
@@ -51,10 +54,12 @@ def test_nothing_is_drawn_of_nothing() -> None:
     assert draw_timelines({"a": empty}) is None
 
 
+@pytest.mark.slow
 def test_plots_are_deterministic() -> None:
     assert draw_plots(posetrack21()) == draw_plots(posetrack21())
 
 
+@pytest.mark.slow
 def test_drawing_opens_no_window_and_changes_no_setting_of_matplotlib() -> None:
     program = (
         "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
@@ -65,6 +70,7 @@ def test_drawing_opens_no_window_and_changes_no_setting_of_matplotlib() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_the_plot_of_170_sequences_has_a_usable_size() -> None:
     names = [f"{i:06}_mpii_test" for i in range(170)]
     high, wide, _ = pixels(draw_plots(posetrack21(names))["sequences"]).shape
@@ -72,18 +78,22 @@ def test_the_plot_of_170_sequences_has_a_usable_size() -> None:
     assert high / 170 > 15  # pixels a row: enough for a name
 
 
-def test_more_sequences_than_fit_are_cut_to_the_worst() -> None:
-    few = draw_plots(posetrack21([f"{i}" for i in range(200)]))["sequences"]
-    many = draw_plots(posetrack21([f"{i}" for i in range(400)]))["sequences"]
+@pytest.mark.slow
+def test_more_sequences_than_fit_are_cut_to_the_worst(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "MAX_BARS", 20)
+    few = draw_plots(posetrack21([f"{i}" for i in range(20)]))["sequences"]
+    many = draw_plots(posetrack21([f"{i}" for i in range(40)]))["sequences"]
     assert abs(pixels(few).shape[0] - pixels(many).shape[0]) < 20
 
 
+@pytest.mark.slow
 def test_names_with_formulas_or_missing_glyphs_are_drawn_literally() -> None:
     for name in ("$x_1$ 100% \\frac{", "視頻"):
         evaluation = posetrack21([name, "b"])
         assert set(draw_plots(evaluation)) == {"thresholds", "sequences", "identities"}
 
 
+@pytest.mark.slow
 def test_a_gap_and_a_switch_can_be_seen() -> None:
     whole = Timeline(np.array([1]), np.full((1, 40), 7))
     missed = whole.track_ids.copy()

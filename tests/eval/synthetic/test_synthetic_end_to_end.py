@@ -22,6 +22,8 @@ from kprtrack.pipeline import Networks, observe, track
 from kprtrack.poses.file import FilePose
 from kprtrack.video.source import open_source
 
+pytestmark = pytest.mark.slow  # the videos of the whole module are drawn first
+
 # Head, trunk, thighs, shins, as rows of KEYPOINTS; each part is visible around its joints.
 _PARTS = ((0, 1, 2), (5, 6, 11, 12), (11, 12, 13, 14), (13, 14, 15, 16))
 _BINS = 6  # for each of red, green, blue

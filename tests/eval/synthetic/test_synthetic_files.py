@@ -16,6 +16,8 @@ from kprtrack.core.errors import InputError, OutputError
 from kprtrack.io import read_tracks
 from kprtrack.video.source import open_source
 
+pytestmark = pytest.mark.slow  # the videos of the whole module are drawn first
+
 _CONFIG = replace(SMALL, sequences=1, labelled_every=4)
 
 

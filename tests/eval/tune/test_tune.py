@@ -89,6 +89,7 @@ def test_the_first_trial_scores_what_the_benchmark_scores(root: Path, tmp_path: 
         assert np.mean([result.trials[0].tuned, result.trials[0].held_out]) == pytest.approx(100 * pooled)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_search_and_another_another(tmp_path: Path) -> None:
     observations, ground_truth = low_score_people(tmp_path)
     one, same, other = (

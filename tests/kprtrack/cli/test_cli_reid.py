@@ -71,6 +71,7 @@ def test_the_table_shows_the_encoder_with_and_without_prompts(capsys: pytest.Cap
     assert printed.err == ""
 
 
+@pytest.mark.slow
 def test_all_options_together_fill_the_folder_of_plots() -> None:
     words = ["--occlusion", "--robustness", "--rerank", "--ranking", "2", "--plots", "plots", "-q"]
     assert run("eval", [*EVAL, *words, "--json", "scores.json"]) == 0

@@ -217,6 +217,7 @@ def test_only_a_data_set_of_videos_is_built(root: Path) -> None:
 WEIGHTS = paths.SHARED / "real" / "weights" / "tinypose_256x192_fp16.xml"
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="needs ../shared/real")
 def test_a_real_network_finds_keypoints_from_the_command_line(root: Path) -> None:

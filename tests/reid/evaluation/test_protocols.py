@@ -224,6 +224,7 @@ def test_json_holds_every_query_and_null_for_no_number(data: ReidData) -> None:
     assert len(told["robustness"]) == 6
 
 
+@pytest.mark.slow
 def test_there_is_a_picture_for_every_curve_there_are_numbers_for(data: ReidData) -> None:
     everything = ScoreConfig(occlusion=True, robustness=True, reranking=Reranking(3, 2))
     images = draw_score_plots(score(data, KeypointReader(), everything))

@@ -81,6 +81,7 @@ def test_json_has_null_where_nothing_is_shared() -> None:
     assert told["crops"][1] == {"name": "b", "prompted": False}
 
 
+@pytest.mark.slow
 def test_the_encoder_sees_crops_and_their_keypoints() -> None:
     model = small_kpr()
     torch.nn.init.normal_(model.prompt_tokens.conv.weight)
@@ -89,6 +90,7 @@ def test_the_encoder_sees_crops_and_their_keypoints() -> None:
     assert alike.values[0, 1] < alike.values[0, 2]
 
 
+@pytest.mark.slow
 def test_a_portrait_has_the_size_and_the_parts_of_the_encoder() -> None:
     first, second = take_portraits(small_kpr(), [crop(1, keypoint=True), crop(2, keypoint=False)])
     assert first.image.shape == (64, 32, 3)

@@ -101,6 +101,7 @@ def test_the_loss_is_zero_where_the_translation_is_what_the_teacher_says(name: s
     assert list(terms) == [f"distil/{name}"]
 
 
+@pytest.mark.slow
 def test_a_teacher_alone_is_followed(tmp_path: Path, data: ReidData) -> None:
     plain = {"augment__erase_probability": 0, "augment__occlusion__probability": 0, "scoring__at_end": False}
     changes = NOTHING_ELSE | plain | {"schedule": {"epochs": 12, "peak": 0.01}, "optimiser__name": "adamw"}

@@ -44,6 +44,7 @@ def test_the_loss_falls_and_people_are_found_again(data: ReidData, tmp_path: Pat
     assert rows[-1]["map"] > 0.5
 
 
+@pytest.mark.slow
 def test_a_run_folder_tells_all_about_the_run(data: ReidData, tmp_path: Path) -> None:
     config = tiny_config(tmp_path / "run", scoring__every_epochs=1)
     folder = train_reid(config, data, quiet=True)
@@ -112,6 +113,7 @@ def test_bf16_trains_on_a_processor(data: ReidData, tmp_path: Path) -> None:
     assert all(each.isfinite().all() for each in tensors(folder).values())
 
 
+@pytest.mark.slow
 def test_weights_of_another_training_are_taken_but_for_its_people(data: ReidData, tmp_path: Path) -> None:
     first = weights.load(train_reid(tiny_config(tmp_path / "a"), data, quiet=True) / "weights.safetensors")
     model = Kpr(replace(first.config, identities=9))
@@ -179,6 +181,7 @@ def test_a_data_set_without_queries_is_refused_unless_no_scores_are_asked_for(
     train_reid(tiny_config(tmp_path, scoring__at_end=False, schedule__epochs=1), only_train, quiet=True)
 
 
+@pytest.mark.slow
 def test_a_line_is_told_for_each_epoch(data: ReidData, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     train_reid(tiny_config(tmp_path), data)
     lines = capsys.readouterr().err.splitlines()

@@ -15,6 +15,9 @@ from kprtrack.training.tasks import train
 
 HEIGHT, WIDTH = 64, 96
 A = sum((HEIGHT // s) * (WIDTH // s) for s in STRIDES)
+ONE_STEP = {
+    "schedule": {"epochs": 1, "rate_per_image": 0.002, "warmup_epochs": 0, "plain_epochs": 0},
+}
 NO_PEOPLE = Assignment(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
 
 
@@ -83,11 +86,11 @@ def test_where_the_teacher_sees_nobody_only_silence_is_learnt() -> None:
 
 @pytest.mark.slow
 def test_a_student_learns_from_a_teacher_and_stays_its_own_size(tmp_path: Path) -> None:
-    drawn = draw_plots(tmp_path / "drawn")
-    first = train(tiny_config(drawn, tmp_path / "teacher"), quiet=True)
+    drawn = draw_plots(tmp_path / "drawn", count=4)
+    first = train(tiny_config(drawn, tmp_path / "teacher", **ONE_STEP), quiet=True)
     weights = str(first / "weights.safetensors")
-    alone = train(tiny_config(drawn, tmp_path / "alone", seed=2), quiet=True)
-    config = tiny_config(drawn, tmp_path / "student", seed=2, distil__teacher=weights)
+    alone = train(tiny_config(drawn, tmp_path / "alone", seed=2, **ONE_STEP), quiet=True)
+    config = tiny_config(drawn, tmp_path / "student", seed=2, distil__teacher=weights, **ONE_STEP)
     taught_run = train(config, quiet=True)
     assert "distil" in (taught_run / "metrics.csv").read_text().splitlines()[0]
     one, two = (load_file(folder / "weights.safetensors") for folder in (alone, taught_run))

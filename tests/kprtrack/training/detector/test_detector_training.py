@@ -98,6 +98,7 @@ def test_every_batch_is_a_place_to_stop(
     assert_same_run(whole, tmp_path / "stopped")
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_shown_again_and_again_is_learnt(drawn: Path) -> None:
     changes = {"optimiser__name": "adamw", "augment__mosaic": 0.0, "input_range_px": None}
     task = DetectorTask(tiny_config(drawn, None, **changes))
