@@ -50,7 +50,6 @@ ONLY_PARSED = {
     r"weights runs/(detector|pose)/": "needs the weights of a long training",
     r"--start 1:30": "needs a longer video",
     r"--pose mmpose": "needs mmpose",
-    r"<|…|FILE|KEY=VALUE|NAME|SUBCOMMAND|OBS": "stands for many commands",
 }
 NEEDS_DATA = re.compile(
     r"^(train|data|tune|bench|eval (mot|posetrack21|reid))\b|my_\w+\.|--config best|kpr\.saf|weights runs/"

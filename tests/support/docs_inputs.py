@@ -51,12 +51,11 @@ SHORTER = {
     r"^train (configs/)?reid/.*(cuhk03|row)": [f"data.options.train_identities={TRAIN_IDENTITIES}"],
     r"^train reid/imagenet": ["init=runs/start/weights.safetensors"],  # instead of downloaded weights
     r"^train (configs/)?reid/": [*_REID, *_COMPUTING, *_ONE_EPOCH, "frozen_prompt_epochs=0"],
-    r"^train (configs/)?detector/": [*_DETECTOR, *_COMPUTING, *_ONE_EPOCH, "init=None"],
-    r"^train (configs/)?pose/small": [*_SMALL_POSE, "batch=2", *_COMPUTING, *_ONE_EPOCH],
-    r"^train pose/posetrack21_hrnet": [
-        *("hrnet.input_height=64", "hrnet.input_width=64", "batch=24"),
-        *(*_COMPUTING, *_ONE_EPOCH, "schedule.drops=None"),
-    ],
+    r"^train (configs/)?detector/": [*_DETECTOR, *_COMPUTING, *_ONE_EPOCH],
+    r"^train detector/posetrack21": ["init=None"],  # instead of downloaded weights
+    r"^train (configs/)?pose/": [*_COMPUTING, *_ONE_EPOCH, "schedule.drops=None", "batch=4"],
+    r"^train (configs/)?pose/small": _SMALL_POSE,
+    r"^train pose/posetrack21_hrnet": ["hrnet.input_height=64", "hrnet.input_width=64", "batch=24"],
     r"^(data [\w-]+|eval reid) cuhk03": ["--option", f"train_identities={TRAIN_IDENTITIES}"],
     r"^eval reid folder": ["--option", "train_share=0.5"],
     r"^bench synthetic": ["--frames", "3", "--width", "160", "--height", "120", "--backend", "torch"],
@@ -113,7 +112,8 @@ def _write_weights(folder: Path) -> None:
     toy = onnx_files.write_heatmap_network(folder, ".xml")
     for path in (toy, toy.with_suffix(".bin")):
         path.rename(folder / f"tinypose_256x192_fp16{path.suffix}")
-    torch.save({"model": Yolox("nano", 1).state_dict()}, folder / "yolox_nano.pth")
+    for name in ("yolox_nano", "norms"):
+        torch.save({"model": Yolox("nano", 1).state_dict()}, folder / f"{name}.pth")
 
 
 def _write_crops(root: Path, names: Iterable[str], kind: str, options: dict[str, object]) -> None:
@@ -162,7 +162,7 @@ def _write_labelled_people(folder: Path) -> None:
         if not (folder / "PERSON" / image.name).exists():
             shutil.copy(image, folder / "PERSON" / image.name)
     (folder / "figures").rename(folder / "images")
-    for name in ("mine.json", "other.json", "val.json"):
+    for name in ("mine.json", "other.json", "train.json", "val.json"):
         shutil.copy(folder / "images" / "people.json", folder / name)
 
 
