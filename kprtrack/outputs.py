@@ -10,7 +10,7 @@ import numpy as np
 
 from kprtrack.core.datatypes import NO_LOSSES, Detections, FrameLosses, Observation, Tracks
 from kprtrack.core.signals import DeferredInterrupts
-from kprtrack.io import FrameWriter, TracksWriter
+from kprtrack.io import FrameWriter, ObservationFile, TrackFile, TracksWriter
 from kprtrack.io.output_file import partial_path
 from kprtrack.pipeline import Tracker, track
 from kprtrack.resume import StoredRun
@@ -133,6 +133,24 @@ class Summary:
         self.sightings += len(observation)
         self.prompted += int(observation.embeddings.prompted.sum())
         self.footage.count(observation.detections)
+
+
+def finished_summary(path: Path, file: TrackFile) -> Summary:
+    """Return the summary of a complete earlier result; detections without a track are not counted."""
+    summary = Summary(path, frames=len(file.frames), resumed=len(file.frames))
+    for tracks in file.frames:
+        summary.sightings += len(tracks)
+        summary.prompted += int(tracks.prompted.sum())
+        summary.ids.update(tracks.ids.tolist())
+    return summary
+
+
+def observed_summary(file: ObservationFile) -> Summary:
+    """Return the summary of complete observations of an earlier run."""
+    summary = Summary(file.path, resumed=len(file))
+    for observation in file:
+        summary.count(observation)
+    return summary
 
 
 @dataclass

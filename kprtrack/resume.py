@@ -4,12 +4,21 @@ Trackers are deterministic and networks keep no state between batches of frames.
 run without a stop, if the stored observations end with a whole batch.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from kprtrack.core.datatypes import Frame, Observation
 from kprtrack.core.errors import InputError, UserError
-from kprtrack.io import RunHeader, open_observations_writer
+from kprtrack.io import (
+    ObservationFile,
+    RunHeader,
+    TrackFile,
+    open_observations_writer,
+    read_observations,
+    read_tracks,
+)
+from kprtrack.io.header import header_to_json
 from kprtrack.video.inputs import is_camera
 
 Observe = Callable[[Iterator[Frame]], Iterator[Observation]]
@@ -83,6 +92,39 @@ def resumed(
             )
         yield observation
     yield from observe(others)
+
+
+def finished_tracks(path: Path, format: str | None, header: RunHeader) -> TrackFile | None:
+    """Return the result of an earlier run if it is complete and of the same video, models and settings.
+
+    Args:
+        path: The result.
+        format: Its format; None: by its suffix.
+        header: That of this run. Formats that store none are never taken for finished.
+    """
+    if not path.is_file():
+        return None
+    try:
+        file = read_tracks(path, format)
+    except UserError:
+        return None
+    return file if file.complete and _is_same_run(file.header, header) else None
+
+
+def finished_observations(path: Path, header: RunHeader) -> ObservationFile | None:
+    """Return the observations of an earlier run if they are complete and of the same run."""
+    if not path.is_file():
+        return None
+    try:
+        file = read_observations(path)
+    except UserError:
+        return None
+    return file if file.complete and _is_same_run(file.header, header) else None
+
+
+def _is_same_run(earlier: RunHeader, header: RunHeader) -> bool:
+    old, new = (json.loads(json.dumps(header_to_json(one))) for one in (earlier, header))
+    return all(old[key] == new[key] for key in ("video", "models", "config"))
 
 
 def validate_resumable(source: str | int | Path, out: Path) -> None:

@@ -25,9 +25,23 @@ from kprtrack.io import (
     validate_output,
 )
 from kprtrack.io.same_video import difference_notes, validate_size
-from kprtrack.outputs import Outputs, Summary, early_end, store, track_and_write
+from kprtrack.outputs import (
+    Outputs,
+    Summary,
+    early_end,
+    finished_summary,
+    observed_summary,
+    store,
+    track_and_write,
+)
 from kprtrack.pipeline import Networks, observe
-from kprtrack.resume import StoredRun, resumed, validate_resumable
+from kprtrack.resume import (
+    StoredRun,
+    finished_observations,
+    finished_tracks,
+    resumed,
+    validate_resumable,
+)
 from kprtrack.video.annotated import AnnotatedVideoWriter
 from kprtrack.video.clip import Clip
 from kprtrack.video.inputs import VideoInfo, user_path
@@ -95,6 +109,9 @@ def track_video(  # noqa: PLR0913
             annotated = stack.enter_context(AnnotatedVideoWriter(Path(video_out), video.info, clip.stride))
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
+        finished = finished_tracks(paths[0], format, header) if resume and out and not video_out else None
+        if finished is not None:
+            return finished_summary(paths[0], finished)
         writer = stack.enter_context(open_writer(Path(out), header, format)) if out else None
         stored = None
         if resume:
@@ -149,6 +166,9 @@ def observe_video(
         validate_observations_output(Path(out))
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
+        finished = finished_observations(Path(out), header) if resume else None
+        if finished is not None:
+            return observed_summary(finished)
         writer = stack.enter_context(
             open_observations_writer(Path(out), header, resume=resume, multiple_of=config.frames_at_once)
         )

@@ -150,6 +150,20 @@ def test_only_the_same_run_is_resumed(video: Path, tmp_path: Path) -> None:
     assert not read_observations(out).complete
 
 
+def test_a_run_that_is_complete_is_not_repeated(video: Path, tmp_path: Path) -> None:
+    def fail(batch: list[Frame]) -> list[Detections]:
+        raise AssertionError("a network was run")
+
+    never = replace(fake_run.NETWORKS, detect=fail)
+    first = track_video(video, tmp_path / "t.json", CONFIG, networks=fake_run.NETWORKS)
+    again = track_video(video, tmp_path / "t.json", CONFIG, networks=never, resume=True)
+    assert (again.frames, again.ids, again.resumed) == (first.frames, first.ids, FRAMES)
+    observe_video(video, tmp_path / "o.npz", CONFIG, networks=fake_run.NETWORKS)
+    assert observe_video(video, tmp_path / "o.npz", CONFIG, networks=never, resume=True).frames == FRAMES
+    with pytest.raises(AssertionError):  # other settings
+        track_video(video, tmp_path / "t.json", networks=never, resume=True)
+
+
 def test_a_second_run_to_the_same_file_is_refused(video: Path, tmp_path: Path) -> None:
     for name in ("t.json", "t.jsonl", "t.csv", "o.npz", "d.mp4"):
         out = tmp_path / name

@@ -169,10 +169,25 @@ def _recovered(name: str, folder: Path) -> float:
         return float(found.frames)
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether the result is there with all frames: then the observations are not needed any more."""
+    from kprtrack.core.errors import InputError
+    from kprtrack.io import read_tracks
+
+    if not path.exists() or path.suffix == ".npz":
+        return False
+    try:
+        return len(read_tracks(path).frames) == _LONG
+    except InputError:
+        return False
+
+
 def _stored(name: str, folder: Path) -> float:
     """Frames of which a run that is to be resumed has stored the observations, under any of its names."""
     from kprtrack.io import read_observations
 
+    if _is_whole(folder / name.removesuffix(".observations.npz")):
+        return float(_LONG)
     finished = folder / name
     frames = float(read_observations(finished).frames) if finished.exists() else 0.0
     return max(frames, _recovered(name, folder), _recovered(f"{name}.old", folder))

@@ -1,7 +1,9 @@
-"""Write observations in chunks of 32 frames, each of which is found again after a kill."""
+"""Write observations in chunks of 32 frames; what is stored every few seconds is found after a kill."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from kprtrack.core.atomic_file import part_path, reason
@@ -16,6 +18,7 @@ from kprtrack.io.output_file import OutputFile
 from kprtrack.io.text_writer import Footer, saved_message
 
 CHUNK_FRAMES = 32
+FLUSH_S = 5.0  # a chunk that takes longer to fill is stored for now, too
 CHUNK_BYTES = 32 << 20  # a chunk ends earlier if its features are larger
 _ENDING_BYTES = 4096
 
@@ -66,6 +69,8 @@ class ObservationWriter(FrameWriter[Observation]):
         self._add(frame)
         if self._group_bytes >= CHUNK_BYTES or len(self._group) >= CHUNK_FRAMES:
             self._write_group()
+        elif time.monotonic() - self._written_s >= FLUSH_S:
+            self._flush()
 
     def close(
         self,
@@ -119,6 +124,7 @@ class ObservationWriter(FrameWriter[Observation]):
         self._chunks, self._written = full, frames
         self._last_number, self._group_bytes = -1, 0
         self._group: list[Observation] = []
+        self._written_s = time.monotonic()
         if full:
             self._last_number = self._unfinished.chunks[full - 1].last_frame
         for frame in self._unfinished.read(part_path(self.path), frames, self.resumed):
@@ -138,6 +144,15 @@ class ObservationWriter(FrameWriter[Observation]):
         self._group.append(frame)
         self._group_bytes += frame.embeddings.features.nbytes
 
+    def _flush(self) -> None:
+        """Write a chunk that is not full yet; when it is, it is written again in the same place."""
+        with suppress(OSError):  # a full disk is met, and told, by the full chunk
+            members = encode(self._group, self._chunks)
+            self._file.handle.seek(self._zip.end)
+            self._file.reserve(self._zip.size_with(members) + _ENDING_BYTES)
+            self._zip.write_for_now(members)
+        self._written_s = time.monotonic()
+
     def _write_group(self) -> None:
         """Write the group; on a full disk as many of its frames as fit, then end the file."""
         frames, failure = self._group, None
@@ -150,7 +165,7 @@ class ObservationWriter(FrameWriter[Observation]):
             self._written += len(frames)
             self._chunks += 1
             break
-        self._group, self._group_bytes = [], 0
+        self._group, self._group_bytes, self._written_s = [], 0, time.monotonic()
         if failure is not None:
             self._end(Footer(self._written, False, "the disk was full"), replace=False)
             raise OutputError(saved_message(self.path, self._written, failure, self.saved)) from failure

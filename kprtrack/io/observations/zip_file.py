@@ -56,6 +56,11 @@ class GrowingZip:
 
     def append(self, members: Sequence[tuple[str, bytes]]) -> None:
         """Write members in one piece. Raises: OSError; the file can be continued afterwards."""
+        for member in self.write_for_now(members):
+            self._add(member)
+
+    def write_for_now(self, members: Sequence[tuple[str, bytes]]) -> list[Member]:
+        """Write members that the next ones replace; until then they are found after a kill. Raises: OSError."""
         added, pieces, place = [], [], self.end
         for name, content in members:
             crc = zlib.crc32(content)
@@ -67,8 +72,7 @@ class GrowingZip:
             place = start + size
         self._handle.seek(self.end)
         write_all(self._handle, b"".join(pieces))
-        for member in added:
-            self._add(member)
+        return added
 
     def finish(self) -> None:
         """Write the directory and cut off what follows it. Raises: OSError."""

@@ -13,6 +13,7 @@ from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Observation, Poses
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.io import RunHeader, open_observations_writer, read_observations, write_observations
+from kprtrack.recover import recover
 
 HEADER = RunHeader(video={"path": "clip.mp4"}, models={"reid": {"name": "kpr"}})
 
@@ -177,6 +178,25 @@ def test_a_newer_version_is_named(tmp_path: Path) -> None:
     rewritten(tmp_path / "o.npz", "header.json", json.dumps(header).encode())
     with pytest.raises(InputError, match="version 9"):
         read_observations(tmp_path / "o.npz")
+
+
+def test_a_slow_run_stores_frames_before_a_chunk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = [observation_at(frame, 2) for frame in range(40)]
+    write_observations(tmp_path / "fast.npz", HEADER, stored)
+    monkeypatch.setattr("kprtrack.io.observations.writer.FLUSH_S", 0.0)
+    with open_observations_writer(tmp_path / "slow.npz", HEADER) as writer:
+        for number, observation in enumerate(stored, 1):
+            writer.write(observation)
+            if number in (1, 5, 31, 32, 33, 40):
+                killed = tmp_path / "killed.npz.part"
+                killed.write_bytes((tmp_path / "slow.npz.part").read_bytes())
+                assert recover(killed).frames == number
+                for ours, theirs in zip(read_observations(tmp_path / "killed.npz"), stored, strict=False):
+                    assert_same(ours, theirs)
+                (tmp_path / "killed.npz").unlink()
+    assert (tmp_path / "slow.npz").read_bytes() == (tmp_path / "fast.npz").read_bytes()
 
 
 def npy(array: np.ndarray) -> bytes:
