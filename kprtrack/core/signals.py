@@ -48,6 +48,7 @@ class DeferredInterrupts:
 
     def __init__(self) -> None:
         self._pending: int | None = None
+        self._raised: int | None = None  # by the handler, and not seen by `allow` yet
         self._allowed = False
         self._former: dict[int, Any] = {}  # handlers outside the block, by signal
 
@@ -82,13 +83,20 @@ class DeferredInterrupts:
                 item = next(iterator)
             except StopIteration:
                 return
+            except KeyboardInterrupt:
+                self._raised = None
+                raise
             finally:
                 self._allowed = False
+                # Python drops an exception that is raised while it cleans up an object.
+                if self._raised is not None:
+                    self._pending, self._raised = self._raised, None
             yield item
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._allowed:
             self._allowed = False  # the cleanup is not interrupted by a second signal
+            self._raised = number
             raise KeyboardInterrupt
         self._pending = number
 

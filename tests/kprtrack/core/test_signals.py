@@ -63,6 +63,27 @@ def test_a_signal_while_an_item_is_produced_interrupts_at_once_and_a_second_one_
     assert saved == ["everything"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_while_python_cleans_up_an_object_interrupts_before_the_next_item() -> None:
+    """Python prints and drops exceptions of finalizers, so the KeyboardInterrupt is raised a second time."""
+
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def items() -> Iterator[int]:
+        yield 0
+        Finalized()
+        yield 1
+        pytest.fail("the signal was lost")
+
+    used = []
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts() as interrupts:
+        for number in interrupts.allow(items()):
+            used.append(number)
+    assert used == [0, 1]
+
+
 def test_an_inner_block_hands_its_signal_to_the_outer_one() -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), DeferredInterrupts():
