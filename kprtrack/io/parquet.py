@@ -135,7 +135,7 @@ def people_from_parquet(path: Path) -> PeopleFile:
         with parquet.ParquetFile(path, read_dictionary=text) as file:
             columns = _read_columns(file, path)
             stored = (file.metadata.metadata or {}).get(b"kprtrack")
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, KeyError, pyarrow.ArrowException) as error:  # KeyError: the two schemas of a file differ
         raise InputError(f"Cannot read {path}: {' '.join(str(error).split()):.200}") from error
     if stored is None:
         header, complete = RunHeader(skeleton=skeleton_of(columns)), None

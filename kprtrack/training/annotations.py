@@ -158,6 +158,6 @@ def _measured(image: LabelledImage) -> LabelledImage:
     try:
         with Image.open(image.path) as opened:
             width, height = opened.size
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"The image {image.path} cannot be read: {error}.") from error
     return replace(image, width=width, height=height)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.images import decode_image
 from kprtrack.core.skeleton import KEYPOINTS
 from reid.crop import Crop, zero_outside
 from reid.datasets.keypoint_files import read_keypoints
@@ -83,7 +84,7 @@ def read_image(path: Path) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"Cannot read the image {path}: {error.strerror}.") from error
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    image = decode_image(data, path, cv2.IMREAD_COLOR)
     # OpenCV fills the missing part of a JPEG with grey without reporting it.
     cut_off = data.startswith(_JPEG_START) and _JPEG_END not in data
     if image is None or cut_off:

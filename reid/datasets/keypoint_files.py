@@ -3,13 +3,14 @@
 Source: docs/reference/kpr.md 2.6 and 5.2.
 """
 
-import codecs
 from pathlib import Path
 
 import numpy as np
 import orjson
 
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.json_file import load_json
+from kprtrack.core.files.numbers import LARGEST, MOST_PEOPLE
 from kprtrack.core.skeleton import KEYPOINTS
 
 _HOW_TO_GET = (
@@ -34,6 +35,8 @@ def read_keypoints(path: Path) -> np.ndarray:
         InputError: The file is missing or damaged.
     """
     entries = _load(path)
+    if len(entries) > MOST_PEOPLE:
+        raise InputError(f"{path} has {len(entries)} skeletons; at most {MOST_PEOPLE} are read.")
     if not entries:
         return np.zeros((1, len(KEYPOINTS), 3), np.float32)
     skeletons = np.stack([_skeleton(entry, f"{path}, skeleton {row}") for row, entry in enumerate(entries)])
@@ -57,14 +60,9 @@ def keypoints_json(keypoints: np.ndarray) -> bytes:
 
 
 def _load(path: Path) -> list[dict]:
-    try:
-        found = orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
-    except FileNotFoundError as error:
-        raise InputError(f"There is no keypoint file {path}. {_HOW_TO_GET}") from error
-    except OSError as error:
-        raise InputError(f"Cannot read the keypoint file {path}: {error.strerror}.") from error
-    except orjson.JSONDecodeError as error:
-        raise InputError(f"The keypoint file {path} is not valid JSON: {error}. Write it again.") from error
+    if not path.exists():
+        raise InputError(f"There is no keypoint file {path}. {_HOW_TO_GET}")
+    found = load_json(path)
     entries = [found] if isinstance(found, dict) else found
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(
@@ -75,18 +73,21 @@ def _load(path: Path) -> list[dict]:
 
 
 def _skeleton(entry: dict, place: str) -> np.ndarray:
+    if "keypoints" not in entry:
+        raise InputError(f'{place}: "keypoints" is missing.')
     try:
-        found = np.array(entry["keypoints"], np.float32).reshape(len(KEYPOINTS), 3)
-    except KeyError as error:
-        raise InputError(f'{place}: "keypoints" is missing.') from error
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f'{place}: "keypoints" must be {len(KEYPOINTS)} x [x, y, confidence] in numbers.'
-        ) from error
-    if not np.isfinite(found).all():
-        row = int(np.argwhere(~np.isfinite(found))[0, 0])
+        found = np.array(entry["keypoints"])
+        valid = found.dtype.kind in "iuf" and found.size == 3 * len(KEYPOINTS)
+    except ValueError:  # lists of different lengths
+        valid = False
+    if not valid:
+        raise InputError(f'{place}: "keypoints" must be {len(KEYPOINTS)} x [x, y, confidence] in numbers.')
+    found = found.reshape(len(KEYPOINTS), 3)
+    wrong = ~((found > -LARGEST) & (found < LARGEST))
+    if wrong.any():
+        row = int(np.argwhere(wrong)[0, 0])
         raise InputError(f"{place}: the {KEYPOINTS[row]} is {found[row].tolist()}, not finite.")
-    return found
+    return found.astype(np.float32)
 
 
 def _target(entries: list[dict], path: Path) -> int:

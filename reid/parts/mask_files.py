@@ -6,13 +6,16 @@ Source: docs/reference/kpr.md 3.1, 5.1.
 """
 
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.lib import format as npy
 
 from kprtrack.core.errors import InputError, UserError, unknown_name
+from kprtrack.core.files.images import validate_pixels
 from reid.parts.shapes import FIELD_OF_LABEL, LABELS
 from reid.parts.targets import FIELDS, PART_GROUPS, group_fields
 
@@ -26,6 +29,7 @@ _COLOURS = (
     *(130, 220, 130),
 )  # of LABELS, red green blue
 _FIELD_SIZE = (32, 96)  # width and height of fields we write, those of Occluded-PoseTrack-ReID
+_MOST_BYTES = 1 << 28  # of an array; the published ones have 0.4 MB
 _FAR = 0.5  # beyond [0, 1], more than resizing can overshoot: the values mean something else
 
 
@@ -95,7 +99,7 @@ def _read(path: Path) -> np.ndarray:
         found = _READERS.get(path.suffix, _read_array)(path)
     except FileNotFoundError as error:
         raise InputError(f"There is no human-parsing file {path}. {_HOW_TO_GET}") from error
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, OverflowError) as error:
         raise InputError(f"The human-parsing file {path} cannot be read: {error}. Write it again.") from error
     if found.ndim == 2 and found.dtype == np.uint8 and found.size:
         if found.max() >= len(LABELS):
@@ -116,17 +120,23 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _read_array(path: Path) -> np.ndarray:
-    found = np.load(path, allow_pickle=False)
-    if not isinstance(found, np.ndarray):
-        found.close()
-        raise ValueError("it holds several arrays")
+    with path.open("rb") as file:
+        version = npy.read_magic(file)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        size = dtype.itemsize * math.prod(shape)  # a header may claim any shape
+        if size > _MOST_BYTES or size > path.stat().st_size - file.tell():
+            raise ValueError(f"its header claims {size} bytes")
+    found: np.ndarray = np.load(path, allow_pickle=False)
     return found
 
 
 def _read_labels(path: Path) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(path) as image:  # not by OpenCV, which makes colours of a palette
+    data = path.read_bytes()
+    validate_pixels(data, path)
+    with Image.open(io.BytesIO(data)) as image:  # not by OpenCV, which makes colours of a palette
         if image.mode not in ("L", "P"):
             raise ValueError(f"its pixels are {image.mode}, not one label each")
         return np.array(image)

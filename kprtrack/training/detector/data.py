@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.files.images import decode_image
 from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, STRIDES
 from kprtrack.training.annotations import LabelledImage, corners_of
 from kprtrack.training.detector.assign import Targets
@@ -156,7 +157,7 @@ def read_image(image: LabelledImage, coarse: int = 1) -> np.ndarray:
     except OSError as error:
         raise InputError(f"Cannot read the image {image.path}: {error.strerror}.") from error
     flags = _FLAGS[coarse] | cv2.IMREAD_IGNORE_ORIENTATION  # boxes refer to the pixels as stored
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    pixels = decode_image(data, Path(image.path), flags)
     # OpenCV fills a truncated JPEG with grey without an error.
     if pixels is None or (data.startswith(_JPEG_START) and _JPEG_END not in data):
         raise InputError(f"{image.path} is not an image, or is damaged or truncated. Copy it again.")

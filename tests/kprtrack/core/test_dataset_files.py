@@ -64,7 +64,7 @@ def test_written_keypoints_read_back(tmp_path: Path) -> None:
         ([{"keypoints": skeleton(), "is_target": True}] * 2, "2 of 2 skeletons are the target"),
         ([{"keypoints": skeleton()[:16]}], "skeleton 0.*17 x"),
         ([{"keypoints": "none"}], "skeleton 0.*17 x"),
-        ([{"keypoints": [[1, 2, None]] * 17}], "nose is .*not finite"),
+        ([{"keypoints": [[1, 2, None]] * 17}], "skeleton 0.*17 x"),
         ([{"points": skeleton()}], '"keypoints" is missing'),
         (["a"], "must be a list of skeletons"),
         (7, "must be a list of skeletons"),

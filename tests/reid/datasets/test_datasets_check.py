@@ -53,7 +53,7 @@ def test_files_that_are_missing_or_damaged_are_named_by_kind(root: Path) -> None
     assert "images of 1 of 9" in images
     assert "0000_00.jpg is cut off" in images
     assert "keypoints of 2 of 9" in keypoints
-    assert "0002_01.jpg_keypoints.json is not valid JSON" in keypoints
+    assert "0002_01.jpg_keypoints.json, line 1" in keypoints
 
 
 def test_masks_that_are_missing_are_counted_and_a_few_named(root: Path) -> None:
