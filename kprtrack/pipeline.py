@@ -252,7 +252,7 @@ def _observe_wanted(
     frames: Iterable[Frame], networks: Networks, batch_size: int, tracker: Tracker
 ) -> Iterator[Observation]:
     """Observe one frame after the other, with the poses and embeddings that the tracker wants."""
-    shape = 0, 0  # of an embedding, P and D, once it is known
+    shape: tuple[int, int] | None = None  # of an embedding, P and D
     for batch in _batches(frames, batch_size):
         for frame, found in zip(batch, networks.detect(batch), strict=True):
             wanted = tracker.wanted(found, frame.time_s)
@@ -260,15 +260,17 @@ def _observe_wanted(
             if wanted.poses.any():
                 (some,) = networks.estimate_poses([frame], [_rows(found, wanted.poses)])
                 poses.keypoints[wanted.poses] = some.keypoints
-            if wanted.embeddings.any():
-                others = poses.keypoints[~wanted.embeddings]
-                people = Poses(np.concatenate([poses.keypoints[wanted.embeddings], others]))
-                (embedded,) = networks.embed([frame], [_rows(found, wanted.embeddings)], [people])
+            rows = wanted.embeddings
+            if shape is None and not rows.any():
+                rows = np.arange(len(found)) == 0  # only to know the shape
+            if rows.any():
+                people = Poses(np.concatenate([poses.keypoints[rows], poses.keypoints[~rows]]))
+                (embedded,) = networks.embed([frame], [_rows(found, rows)], [people])
                 shape = embedded.features.shape[1], embedded.features.shape[2]
-            embeddings = empty_appearance(len(found), *shape)
+            embeddings = empty_appearance(len(found), *(shape or (0, 0)))
             if wanted.embeddings.any():
                 for name in ("features", "visible", "prompted"):
-                    getattr(embeddings, name)[wanted.embeddings] = getattr(embedded, name)
+                    getattr(embeddings, name)[rows] = getattr(embedded, name)
             yield _observation(frame, found, poses, embeddings)
 
 

@@ -6,7 +6,7 @@ from kprtrack.pipeline import Tracker
 from kprtrack.trackers.bytetrack import ByteTrack, ByteTrackConfig
 from kprtrack.trackers.kpr import KprTracker, KprTrackerConfig
 
-# `--tracker NAME`: (class, config). A new tracker is one module with a class that implements
+# `--tracker NAME`: (class, config). A new tracker is one module with a class that inherits from
 # kprtrack.pipeline.Tracker and is made as Class(config, fps), its config dataclass, and one entry here.
 TRACKERS: dict[str, tuple[type[Tracker], Any]] = {
     "kpr": (KprTracker, KprTrackerConfig),

@@ -1,6 +1,8 @@
 """Which detections the KPR tracker wants poses and embeddings of."""
 
 from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from support.scenes import (
 )
 
 from kprtrack.core.appearance import Appearance
-from kprtrack.core.datatypes import Detections, Frame, Poses, Tracks
+from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks
 from kprtrack.pipeline import Networks, Wanted, observe, track
 from kprtrack.trackers.bytetrack import ByteTrack, ByteTrackConfig
 from kprtrack.trackers.kpr import KprTracker, KprTrackerConfig
@@ -148,11 +150,37 @@ def wanted(boxes: list[list[float]], scores: list[float]) -> Wanted:
 
 
 def test_a_video_may_begin_with_low_scores_only() -> None:
-    """No one is embedded, so the shape of an embedding is not known yet."""
+    """No one is embedded; all observations have embeddings of one shape, so that they can be stored."""
     scene = film([Actor(EMBEDDINGS[0], walk(100), score=lambda time_s: 0.2 if time_s < 1 else 0.9)], 3, FPS)
     tracks, calls = run(scene, SELECTIVE)
     assert [one.ids.tolist() for one in tracks] == [[]] * 10 + [[1]] * 20
-    assert frames_embedded(calls, 0)[0] == 10
+    assert frames_embedded(calls, 0)[:2] == [0, 10]  # the very first one shows the shape
+    tracker = KprTracker(SELECTIVE)
+    shapes = set()
+    for one in observe(frames_of(scene), networks_of(scene, Counter()), 4, tracker):
+        shapes.add(one.embeddings.features.shape)
+        assert one.embeddings.visible.any() == (one.time_s >= 1)
+        if one.frame_number == 12:
+            break
+        tracker.update(one)
+    assert shapes == {(1, *EMBEDDINGS.shape[1:])}
+
+
+@pytest.mark.parametrize("first", [4, 12, 20])
+def test_a_resumed_run_wants_the_same(first: int) -> None:
+    """The tracker follows the stored observations again, and the other frames are observed."""
+    scene = film([Actor(EMBEDDINGS[0], walk(100, speed=20)), Actor(EMBEDDINGS[1], walk(600))], 4, FPS)
+    networks, whole, again = networks_of(scene, Counter()), KprTracker(SELECTIVE), KprTracker(SELECTIVE)
+    observations: list[Observation] = []
+
+    def stored() -> Iterator[Observation]:
+        for one in observe(frames_of(scene), networks, 4, whole):
+            observations.append(one)
+            yield one
+
+    expected = list(track(stored(), whole))
+    others = observe(frames_of(scene)[first:], networks, 4, again)
+    assert same_tracks(expected, list(track(chain(observations[:first], others), again)))
 
 
 def test_no_interval_at_all_embeds_every_high_score() -> None:
