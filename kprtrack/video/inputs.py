@@ -14,6 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.files.folders import is_hidden, visible
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset(
@@ -218,10 +219,13 @@ def _expand_pattern(pattern: str) -> list[str]:
 
 def _matches(pattern: str) -> list[Path]:
     # Path.glob does not take absolute patterns.
-    matches = [Path(name) for name in glob.glob(str(user_path(pattern)), recursive=True)]  # noqa: PTH207
+    whole = user_path(pattern)
+    matches = [Path(name) for name in glob.glob(str(whole), recursive=True)]  # noqa: PTH207
     if not matches:
         raise InputError(f"Nothing matches the pattern '{pattern}'.")
-    return matches
+    folder = next(parent for parent in whole.parents if not glob.has_magic(str(parent)))
+    # A pattern that finds hidden files alone, such as ".cache*/a.mp4", asks for them.
+    return [path for path in matches if not is_hidden(path, folder)] or matches
 
 
 def _validate_one_kind(name: str, folder: Path, videos: Sequence[Path], images: Sequence[Path]) -> None:
@@ -243,8 +247,7 @@ def _is_image(name: str | Path) -> bool:
 
 
 def _visible_files(folder: Path) -> list[Path]:
-    # macOS leaves a hidden "._clip.mp4" beside each clip.mp4 on foreign disks.
-    return [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    return [path for path in visible(folder) if path.is_file()]
 
 
 def _existing(path: Path) -> Path:

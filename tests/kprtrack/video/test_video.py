@@ -487,6 +487,18 @@ def test_patterns_give_videos_and_folders_once_in_order(tmp_path):
     assert [Path(p).name for p in found] == ["v10.mp4", "v2.mp4", "seq"]
 
 
+def test_hidden_files_and_folders_are_no_videos_and_no_frames(tmp_path):
+    make_images(tmp_path / "seq", ["1.png", "2.png"])
+    for hidden in ("__MACOSX", "seq/.ipynb_checkpoints", "seq/@eaDir"):
+        make_images(tmp_path / hidden, ["1.png"])
+    for hidden in ("._1.png", "Thumbs.db"):
+        (tmp_path / "seq" / hidden).touch()
+    assert len(list(open_source(tmp_path / "seq"))) == 2
+    assert len(list(open_source(str(tmp_path / "**" / "*.png")))) == 2
+    found = expand_sources([str(tmp_path / "*")])
+    assert [Path(p).name for p in found] == ["seq"]
+
+
 def test_a_name_with_brackets_is_a_file_if_there_is_one(tmp_path):
     path = tmp_path / "clip[1].mp4"
     path.touch()
