@@ -182,8 +182,14 @@ def _merge_component(role: str, old: ComponentConfig, value: Any) -> ComponentCo
         value = {"name": value}
     if not isinstance(value, Mapping):
         raise UserError(f"'{role}' must be a name or a dict with a name, not {shown(value)}.")
-    options = dict(value)
+    written = value.get("options", {})  # as --print-config writes them
+    if not isinstance(written, Mapping):
+        raise UserError(f"{role}.options must be a dict of settings, not {shown(written)}.")
+    options = {**written, **{key: one for key, one in value.items() if key != "options"}}
     name, weights = options.pop("name", old.name), options.pop("weights", None)
+    if not isinstance(name, str) or not isinstance(weights, str | None):
+        given = f"{shown(name)} and {shown(weights)}"
+        raise UserError(f"The name and the weights of '{role}' must be text, not {given}.")
     if name != old.name:
         # Options of another component do not apply to this one.
         return ComponentConfig(name, weights, options)

@@ -122,3 +122,10 @@ def test_options_of_a_data_set_are_added_and_go_with_it() -> None:
     config = with_settings(read_config("imagenet_occluded_duke"), {"data": {"options": {"masks": None}}})
     assert config.data.options == {"only_posed": True, "masks": None}
     assert with_settings(config, {"data": {"name": "market1501"}}).data.options == {}
+
+
+@pytest.mark.parametrize("task", [{"a": 1}, [], 3, None, "poses"])
+def test_a_task_that_is_none_is_an_error(task: object, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"task = {task!r}")
+    with pytest.raises(UserError, match="Unknown task"):
+        load_config(tmp_path / "a.py")

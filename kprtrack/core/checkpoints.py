@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from kprtrack.core.errors import WeightsError
+from kprtrack.core.files.folders import is_file, is_folder
 from kprtrack.core.safe_unpickle import (
     ZIP_MAGIC,
     Inert,
@@ -84,10 +85,10 @@ def _is_safetensors(head: bytes) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    if not path.exists():
+    if not is_file(path):
+        if is_folder(path):
+            raise WeightsError(f"{path} is not a file. Name the file of weights itself.")
         raise WeightsError(f"No weights at {path}.")
-    if not path.is_file():
-        raise WeightsError(f"{path} is not a file. Name the file of weights itself.")
     with path.open("rb") as file:
         head = file.read(512)
     if not head:

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from kprtrack.core.config_files.limits import validate_plain
 from kprtrack.core.config_files.reader import read_config_file
 from kprtrack.core.errors import InputError, UserError, unknown_name
+from kprtrack.core.files.folders import is_file
 from kprtrack.core.renamed import SETTINGS
 
 T = TypeVar("T")
@@ -107,11 +108,11 @@ def find_config(name: str | Path, *folders: str) -> Path:
         InputError: There is no such file, or no packaged config of that name.
     """
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path
     known = config_names(*folders)
     if path.suffix:
-        raise InputError(f"No config file at {path}. Configs in the package: {', '.join(known)}.")
+        raise InputError(f"No config file at {str(path)[:200]}. Configs in the package: {', '.join(known)}.")
     if (name := path.as_posix()) not in config_names():
         raise InputError(str(unknown_name("config", name, known)))
     return _configs() / f"{name}.py"

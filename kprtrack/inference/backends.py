@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.files.folders import is_file
 from kprtrack.inference.devices import BackendName, ComputeConfig, Precision
 from kprtrack.inference.onnx_file import validate_onnx
 
@@ -55,7 +56,7 @@ def open_network_file(weights: Path, compute: ComputeConfig) -> NetworkFile:
         WeightsError: The file is missing, damaged or not a network with one image input.
         UserError: The backend is not installed or does not support the device.
     """
-    if not weights.is_file():
+    if not is_file(weights):
         raise WeightsError(f"No weights at {weights}.")
     if weights.suffix == ".onnx":
         return _open_onnx(weights, compute)
@@ -109,6 +110,8 @@ def _open_onnx(weights: Path, compute: ComputeConfig) -> NetworkFile:
     if len(inputs) != 1 or inputs[0].type not in _ONNX_TYPES:
         found = ", ".join(f"{one.name} {one.type}" for one in inputs)
         raise WeightsError(f"{weights} has the inputs {found}; expected one image in float32 or float16.")
+    if not inputs[0].shape or not session.get_outputs():
+        raise WeightsError(f"{weights} has no output, or an input that is no image.")
     name, number_type = inputs[0].name, _ONNX_TYPES[inputs[0].type]
     # A named axis ("batch") accepts any size.
     shape = _onnx_shape(inputs[0].shape)
@@ -143,12 +146,14 @@ def _reporting(run: _Run, weights: Path) -> _Run:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    words = " ".join(str(error).split())[:300]
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def _onnx_session(onnxruntime: Any, model: Path | bytes, compute: ComputeConfig, parts: int) -> Any:
     """Create a session that `parts` threads will call at the same time."""
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # its errors are exceptions, too, and its warnings are for exporters
     if compute.threads is not None:
         # Each calling thread computes, too; only the others are the session's own.
         options.intra_op_num_threads = compute.threads - parts + 1

@@ -37,7 +37,7 @@ def load_config(path: str | Path, assignments: Sequence[str] = ()) -> TrainConfi
     """
     values = read_settings(path, *TASKS)
     task = values.get("task", "reid")
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise unknown_name("task", str(task), TASKS)
     kind = TASKS[task]
     if task == "reid":

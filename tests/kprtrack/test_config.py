@@ -1,6 +1,7 @@
 """Configuration: accepted values, and errors for all others."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -154,3 +155,17 @@ def test_messages_show_the_beginning_of_what_is_long(values: dict[str, object]) 
     with pytest.raises(UserError) as caught:
         merge(TrackConfig(), values)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "component", [{"name": 1.5}, {"name": ["kpr"]}, {"name": None}, {"weights": 3}, 7, ["kpr"]]
+)
+def test_a_component_whose_name_is_no_text_is_an_error(component: object) -> None:
+    with pytest.raises(UserError, match=r"must be text|must be a name or a dict"):
+        merge(TrackConfig(), {"tracker": component})
+
+
+def test_a_printed_config_can_be_used_as_a_config(tmp_path: Path) -> None:
+    config = override(TrackConfig(device="cpu", reid="none"), ["tracker.high_score=0.5", "detector=yolox-s"])
+    (tmp_path / "printed.json").write_text(json.dumps(asdict(config)))
+    assert load_config(tmp_path / "printed.json") == config

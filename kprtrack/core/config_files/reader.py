@@ -8,6 +8,7 @@ from typing import Any
 from kprtrack.core.config_files.limits import MAX_BYTES, ConfigContentError, too_deep, validate_plain
 from kprtrack.core.config_files.python_file import read_python
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.folders import is_file
 
 _BASE = "_base_"  # the key that names a file, or a list of files, whose settings are taken over
 _REPLACE = "_delete_"  # true in a dict: it replaces the dict of the base instead of changing it
@@ -48,8 +49,10 @@ def _read(path: Path, above: list[Path]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name in names:
         file = path.parent / name
-        if not file.is_file():
-            raise InputError(f"{path} names the base {name}, but there is no config file at {file}.")
+        if not is_file(file):
+            raise InputError(
+                f"{path} names the base {name[:100]}, but there is no config file at that relative path."
+            )
         inherited = _read(file, above)
         if twice := sorted(set(settings) & set(inherited)):
             raise InputError(f"Two bases of {path} set {twice[0]}. Leave it out of one of them.")

@@ -14,6 +14,30 @@ _HIDDEN = (
 )
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file at a path; False also where the name is too long for any file.
+
+    Args:
+        path: Any path, such as one that a user or another file names.
+
+    Examples:
+        >>> is_file(Path("x" * 1000))
+        False
+    """
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # also for a folder that may not be entered
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at a path; False also where the name is too long for any folder."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def is_hidden(path: Path, folder: Path) -> bool:
     """Whether a file or folder below `folder`, or one on the way to it, is hidden.
 

@@ -233,6 +233,8 @@ def test_other_files_are_named_for_what_they_are(tmp_path: Path, content: bytes,
 def test_missing_file_and_folder_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="No weights at"):
         read_checkpoint(tmp_path / "nothing.pth")
+    with pytest.raises(WeightsError, match="No weights at"):
+        read_checkpoint(tmp_path / ("x" * 300))  # longer than any file system allows
     with pytest.raises(WeightsError, match="is not a file"):
         read_checkpoint(tmp_path)
 

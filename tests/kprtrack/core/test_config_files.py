@@ -177,8 +177,13 @@ def test_other_encodings_and_bases_that_are_missing_or_circular_are_errors(tmp_p
     (tmp_path / "a.json").write_bytes('{"a": 1}'.encode("utf-16"))
     with pytest.raises(InputError, match="it is not in UTF-8"):
         read_settings(tmp_path / "a.json")
-    with pytest.raises(InputError, match=r"names the base none\.py, but there is no config file at"):
+    with pytest.raises(InputError, match=r"names the base none\.py, but there is no config file"):
         read(tmp_path, "_base_ = 'none.py'")
+    for name in ("x" * 300 + ".py", "x" * 9999 + ".py"):  # longer than any file system allows
+        with pytest.raises(InputError, match="but there is no config file"):
+            read(tmp_path, f"_base_ = '{name}'")
+        with pytest.raises(InputError, match="No config file at"):
+            read_settings(name)
     with pytest.raises(InputError, match="more than 20 files, or name each other"):
         read(tmp_path, "_base_ = 'mine.py'")
     (tmp_path / "b.py").write_text("batch = 1")

@@ -326,3 +326,9 @@ def test_nested_graphs_and_endless_integers_are_rejected(tmp_path: Path) -> None
         (tmp_path / "a.onnx").write_bytes(content)
         with pytest.raises(WeightsError, match=message):
             validate_onnx(tmp_path / "a.onnx")
+
+
+def test_a_network_without_output_is_an_error(tmp_path: Path) -> None:
+    path = network(tmp_path, lambda model, folder: model.graph.ClearField("output"))
+    with pytest.raises(WeightsError):
+        OnnxEncoder(OnnxConfig(), path, ComputeConfig())
