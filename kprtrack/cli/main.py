@@ -140,8 +140,18 @@ def _run(words: list[str]) -> int:
         raise unknown_name("subcommand", words[0], SUBCOMMANDS)
     make_parser, run = SUBCOMMANDS[name]
     parser = make_parser()
+    words = _paths_after_dashes(words)
     # Intermixed: a video may also follow an option.
     return run(parser.parse_args(words) if name in WITH_ACTIONS else parser.parse_intermixed_args(words))
+
+
+def _paths_after_dashes(words: list[str]) -> list[str]:
+    """Remove "--", after which every word is a path: -a.mp4 becomes ./-a.mp4, which is no option."""
+    if "--" not in words:
+        return words
+    at = words.index("--")
+    paths = [f"./{word}" if word.startswith("-") and word != "-" else word for word in words[at + 1 :]]
+    return words[:at] + paths
 
 
 def _may_be_source(word: str) -> bool:

@@ -68,9 +68,13 @@ class LiveReader:
                     yield frame
                 selected += 1
 
+    def stop(self) -> None:
+        """Connect no more; a wait for the source ends at once."""
+        self._closed.set()
+
     def close(self) -> None:
         """Close the connection, and connect no more."""
-        self._closed.set()
+        self.stop()
         self._reader.close()
 
     def _frames(self) -> Iterator[Frame]:

@@ -81,6 +81,8 @@ class Source:
 
         def halt() -> None:
             stop.set()
+            if isinstance(self._reader, LiveReader):
+                self._reader.stop()
             decoder.join(SHUTDOWN_S)
 
         self._stop = halt
