@@ -21,7 +21,7 @@ SLOW_S = 0.002  # between two images of a camera
 
 @contextmanager
 def stream_server(answers: list[bytes | None]) -> Iterator[str]:
-    """Serve one answer per connection, without a length and then broken off; None: an error."""
+    """Serve one answer per connection, without a length, then close it; None: an error."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

@@ -16,7 +16,7 @@ from kprtrack.core.errors import InputError, printable
 from kprtrack.video.inputs import expand_sources, is_camera, short_name
 from kprtrack.video.source import open_source
 
-HARD_NAMES = ["~.mp4", "~nobody.mp4", "-dash.mp4", "\x1b[31mred.mp4", "two\nlines.mp4", "%d.mp4", "a|b.mp4"]
+HARD_NAMES = ["~.mp4", "~unknown.mp4", "-dash.mp4", "\x1b[31mred.mp4", "two\nlines.mp4", "%d.mp4", "a|b.mp4"]
 
 
 def kprtrack(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
