@@ -35,7 +35,7 @@ from reid.model.prompts import PromptConfig, draw_heatmaps, into_crop, whole_pix
 from reid.parts.targets import PART_GROUPS
 
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
-OVERLAP_FRAME = 272  # one person passes behind another
+OVERLAP_FRAME = 88  # two people hug
 PART_NAMES = ("whole person", *PART_GROUPS["five_v"])  # of small-kpr, in its order
 POSITIVE, NEGATIVE, NEUTRAL = "#0a8f4d", "#c8281e", "#3d4c66"
 COLOURS = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]
@@ -67,7 +67,7 @@ def read_clip() -> Clip:
 
 def embeddings(clip: Clip, numbers: range | list[int], *, prompts: bool = True) -> Iterator[Appearance]:
     """Embed the people of some frames by small-kpr, with or without prompts."""
-    config = TrackConfig(reid=ComponentConfig("kpr", None, {"prompts": prompts}))
+    config = TrackConfig(reid=ComponentConfig("small", None, {"prompts": prompts}))
     networks = build_networks(config)
     for number in numbers:
         yield networks.embed(*clip.detections(number))[0]

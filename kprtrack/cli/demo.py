@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CLIP = Path(__file__).parents[1] / "demo" / "clip.mp4"
 GROUND_TRUTH = CLIP.with_name("ground_truth.json.gz")
 FPS = 25.0
-IMAGE_FRAME = 250  # the frame of frame.png: five people, of whom two in the same kit cross
+IMAGE_FRAME = 238  # the frame of frame.png: five people, of whom two in the same kit are about to cross
 TRACKS_FILE, VIDEO_FILE, IMAGE_FILE = "tracks.json", "tracks.mp4", "frame.png"
 GROUND_TRUTH_FILE = "ground_truth.json"
 _SCORES = (
