@@ -9,6 +9,7 @@ import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.columns import KEYPOINT_NUMBERS, MOST_PARTS, NO_ID, People, PeopleFile
@@ -68,9 +69,9 @@ def people_from_csv(path: Path) -> PeopleFile:
         InputError: Names the line or the column that is wrong.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = io.StringIO(read_limited(path).decode("utf-8-sig"), newline="")
+        rows = [row for row in csv.reader(text) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"Cannot read {path}: {error}.") from error
     if not rows:
         raise InputError(f"{path} is empty; it needs a first line with the names of the columns.")

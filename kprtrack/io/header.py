@@ -17,6 +17,7 @@ from kprtrack.core.skeleton import KEYPOINTS, LIMBS, POSETRACK_KEYPOINTS
 
 FORMAT = "kprtrack"
 VERSION = 2  # written; version 1 had other names in "models" and "config"
+_DEEPEST = 32  # levels of a header; those that are written have 5
 READABLE_VERSIONS = (1, VERSION)
 
 
@@ -156,6 +157,8 @@ def header_from_json(data: object, path: Path, ending: object = None) -> RunHead
     """
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise InputError(f'{path} is not a kprtrack file: it lacks "format": "{FORMAT}" at its beginning.')
+    if any(_depth(data.get(key)) > _DEEPEST for key in ("video", "models", "config")):
+        raise InputError(f"{path}: its header is nested more than {_DEEPEST} deep. Make or copy it again.")
     version = data.get("version")
     if version not in READABLE_VERSIONS:
         raise InputError(
@@ -230,6 +233,20 @@ def plain(value: object) -> object:
 def compact_json(value: object) -> bytes:
     """Encode as one line of strict JSON. Raises: ValueError for NaN or infinity."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _depth(value: object) -> int:
+    """How deep lists and objects are nested, counted up to one more than is allowed."""
+    depth, level = 0, [value]
+    while depth <= _DEEPEST and any(isinstance(each, dict | list) for each in level):
+        depth += 1
+        nested = (
+            each.values() if isinstance(each, dict) else each
+            for each in level
+            if isinstance(each, dict | list)
+        )
+        level = [inner for each in nested for inner in each]
+    return depth
 
 
 def _renamed(data: dict[str, object], names: Mapping[str, str]) -> dict[str, object]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.io.columns import PeopleFile, ids_from_one, people_columns
 from kprtrack.io.header import RunHeader, TracksWriter
@@ -101,8 +102,8 @@ def read_mot_rows(path: Path) -> MotRows:
 def _read_cells(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """[N, C] float64 and the line numbers [N]; blank lines are skipped."""
     try:
-        text = path.read_text(encoding="utf-8-sig").replace(";", ",")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_limited(path).decode("utf-8-sig").replace(";", ",")
+    except UnicodeDecodeError as error:
         raise InputError(f"Cannot read {path}: {error}.") from error
     rows = [(number, line.rstrip(", \t")) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     lines = np.array([number for number, _ in rows], np.int64)

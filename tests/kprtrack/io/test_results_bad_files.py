@@ -20,6 +20,13 @@ def document(*people: dict[str, object], **changes: object) -> dict[str, object]
     return {"format": "kprtrack", "version": 1, "frames": frames, "complete": True} | changes
 
 
+def nested(depth: int) -> dict[str, object]:
+    value: dict[str, object] = {}
+    for _ in range(depth):
+        value = {"a": [value]}
+    return value
+
+
 def read_json(folder: Path, data: object) -> None:
     (folder / "t.json").write_text(json.dumps(data))
     read_tracks(folder / "t.json")
@@ -55,6 +62,8 @@ def read_json(folder: Path, data: object) -> None:
         (document(frames=[{"frame": 1}, {"frame": 1}]), "frame 1 comes after frame 1"),
         (document(skeleton={"names": ["nose"] * 15}), "skeleton of 15 keypoints"),
         (document(skeleton={"names": ["nose"] * 17}), "keypoint 1 is called 'nose', but .* 'left_eye'"),
+        (document(config=nested(200)), "header is nested more than 32 deep"),
+        (document(video={"path": nested(40)}), "header is nested more than 32 deep"),
         ({"hello": 1}, "no result file"),
         (["text"], '"annotations" must be a list of objects'),
         (
