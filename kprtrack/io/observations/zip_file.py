@@ -60,7 +60,7 @@ class GrowingZip:
             self._add(member)
 
     def write_for_now(self, members: Sequence[tuple[str, bytes]]) -> list[Member]:
-        """Write members that the next ones replace; until then they are found after a kill. Raises: OSError."""
+        """Write members that the next ones replace; till then, a kill leaves them there. Raises: OSError."""
         added, pieces, place = [], [], self.end
         for name, content in members:
             crc = zlib.crc32(content)
