@@ -127,13 +127,11 @@ class Fuzzer:
 
     def run(self, number: int, *, debug: bool = False) -> Outcome:
         """Make and run one case."""
-        name = self.target_of(number)
-        rng, work = random.Random(f"{self._seed}:{number}"), self._folder / "work" / str(number)
-        shutil.copytree(self._folder / name, work, symlinks=True)
-        os.chdir(work)
+        work = self._folder / "work" / str(number)
         outcome = Outcome(number, "skipped")
         try:
-            words = self._mutate(TARGETS[name], work, rng)
+            words = self.prepare(number, work)
+            os.chdir(work)
             before = list(work.rglob("*"))
             outcome = self._run(number, words, work, before, debug=debug)
         finally:
@@ -142,6 +140,12 @@ class Fuzzer:
                 shutil.copytree(work, self._keep / str(number), symlinks=True, dirs_exist_ok=True)
             shutil.rmtree(work, ignore_errors=True)
         return outcome
+
+    def prepare(self, number: int, work: Path) -> list[str]:
+        """Write the input of a case into a new folder; returns the words of its command."""
+        name = self.target_of(number)
+        shutil.copytree(self._folder / name, work, symlinks=True)
+        return self._mutate(TARGETS[name], work, random.Random(f"{self._seed}:{number}"))
 
     def _mutate(self, target: Target, work: Path, rng: random.Random) -> list[str]:
         """Mutate one file, seldom its name or kind; returns the words of a command."""

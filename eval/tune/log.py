@@ -10,6 +10,8 @@ from typing import Any
 from kprtrack.core.atomic_file import reason
 from kprtrack.core.errors import OutputError, UserError
 
+_PERCENT = 100 + 1e-6
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -53,8 +55,11 @@ class TrialLog:
             )
 
     def read(self) -> list[Trial]:
-        """Return all trials in order."""
-        return [Trial(**line) for line in self._lines()[1:]]
+        """Return all trials in order. Raises: UserError for a line that is no trial."""
+        try:
+            return [_trial(line) for line in self._lines()[1:]]
+        except (TypeError, ValueError) as error:
+            raise self.damaged(error) from error
 
     def append(self, trial: Trial) -> None:
         """Add a trial. Raises: OutputError."""
@@ -69,11 +74,18 @@ class TrialLog:
             whole = data[: data.rfind(b"\n") + 1]
             if len(whole) < len(data):
                 os.truncate(self._path, len(whole))
-            return [json.loads(line) for line in whole.splitlines()]
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{self._path} is not a log of trials ({error}). Choose another --out, or delete the file."
-            ) from error
+            lines = [json.loads(line) for line in whole.splitlines()]
+            if not all(isinstance(line, dict) for line in lines):
+                raise ValueError("a line is no object")
+            return lines
+        except (OSError, ValueError, RecursionError) as error:
+            raise self.damaged(error) from error
+
+    def damaged(self, error: Exception) -> UserError:
+        """Return the error that names the file and why it cannot be used."""
+        return UserError(
+            f"{self._path} is not a log of trials ({error}). Choose another --out, or delete the file."
+        )
 
     def _write(self, text: str, mode: str) -> None:
         try:
@@ -81,3 +93,14 @@ class TrialLog:
                 file.write(text)
         except OSError as error:
             raise OutputError(f"Cannot write {self._path}: {reason(error)}") from error
+
+
+def _trial(line: Mapping[str, Any]) -> Trial:
+    """Raises: TypeError or ValueError if it is none, or its scores are no percentages."""
+    trial = Trial(**line)
+    scores = [trial.tuned, *([] if trial.held_out is None else [trial.held_out])]
+    if not isinstance(trial.settings, Mapping) or not all(isinstance(one, float | int) for one in scores):
+        raise ValueError(f"not a trial: {line!r:.60}")
+    if not all(0 <= one <= _PERCENT for one in scores):  # also NaN
+        raise ValueError(f"scores of {scores[0]!r:.40} percent")
+    return trial

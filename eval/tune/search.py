@@ -122,6 +122,11 @@ class _Search:
         """Return `count` trials; those in the log are not run again."""
         initial = self.space.values(self.tracker.options)
         done = log.read()[:count]
+        for trial in done:
+            try:
+                self.space.values({**self.tracker.options, **trial.settings})
+            except UserError as error:
+                raise log.damaged(error) from error
         with (
             Workers(SettingsScorer(self.metric, self.tracker), processes) as workers,
             Progress((count - len(done)) * len(self.videos), "tuning", quiet, unit="videos") as progress,

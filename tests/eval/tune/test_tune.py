@@ -8,6 +8,7 @@ import pytest
 from support.bench_cases import VIDEOS, file_config, make_root
 
 from eval.bench.run import run_bench
+from eval.tune.log import TrialLog
 from eval.tune.score import METRICS
 from eval.tune.search import halves, run_tune
 from eval.tune.space import SPACES
@@ -126,6 +127,28 @@ def test_trials_of_another_search_are_not_taken_over(tmp_path: Path) -> None:
             metric="idf1",
             out=tmp_path / "best.json",
         )
+
+
+ORIGIN = '{"seed": 1}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,
+        "7",
+        '{"settings": {}, "tuned": "x", "held_out": null}',
+        '{"settings": {}, "tuned": NaN, "held_out": null}',
+        '{"settings": [], "tuned": 1.0, "held_out": null}',
+        '{"settings": {}, "tuned": 1.0}',
+        '{"settings": {}, "tuned": 1.0, "held_out": 1e9, "more": 1}',
+    ],
+)
+def test_damaged_lines_of_a_log_are_rejected_in_one_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / "best.trials.jsonl").write_text(f"{ORIGIN}\n{line}\n")
+    with pytest.raises(UserError, match=r"best\.trials\.jsonl is not a log of trials") as raised:
+        TrialLog(tmp_path / "best.trials.jsonl", {"seed": 1}).read()
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.slow
