@@ -26,7 +26,7 @@ TINYPOSE = str(REAL / "weights" / "tinypose_256x192_fp16.xml")
 COMPUTE = ComputeConfig("cpu", batch=8)
 SURE = 0.5
 FRAMES, STRIDE = 10, 30
-DEMO_FRAMES = 75  # three seconds
+DEMO_FRAMES = 75  # three seconds: IDF1 95.1, HOTA of poses 80.7
 
 
 @pytest.mark.slow
@@ -38,7 +38,7 @@ def test_the_demo_as_a_new_user_runs_it(
     shorten_demo(tmp_path / "short", DEMO_FRAMES, monkeypatch)
     assert main(["demo"]) == 0
     scores = dict(re.findall(r"(IDF1|HOTA|HOTA of poses) (\d+\.\d)(?:,|\n)", capsys.readouterr().out))
-    assert float(scores["IDF1"]) > 70 and float(scores["HOTA of poses"]) > 65
+    assert float(scores["IDF1"]) > 85 and float(scores["HOTA of poses"]) > 70
     assert not (tmp_path / "home").exists()
     models = json.loads((tmp_path / "demo" / "tracks.json").read_text())["models"]
     assert [models[role]["weights"] for role in ("detector", "pose", "reid")] == [
