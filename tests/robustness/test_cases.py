@@ -112,7 +112,7 @@ def test_bicycles_are_no_people(case: Copy, capsys: pytest.CaptureFixture[str]) 
 
 def test_folders_named_by_digits_are_folders(case: Copy) -> None:
     case("folder-named-by-digits")
-    options = scene("boxes.json", 3)
+    options = scene("boxes.json", 3, (1920, 1080))
     for number, folder in enumerate(("0001/", "./0001")):
         assert main([folder, *options, "--out", f"{number}.json"]) == 0
         assert len(read_tracks(f"{number}.json").frames) == 3
