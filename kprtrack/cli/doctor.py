@@ -24,6 +24,8 @@ REQUIRED = {
     "lap": "0.5.12",
     "matplotlib": "3.8",
     "numpy": "2.0",
+    "onnx": "1.17",
+    "onnxruntime": "1.20",
     "opencv-python": "4.10",
     "orjson": "3.10",
     "pillow": "10.3",

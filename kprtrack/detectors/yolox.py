@@ -40,8 +40,8 @@ class YoloxConfig:
     preprocess: Preprocess = "megvii"  # "legacy" for ByteTrack's weights and YOLOX weights before 0.1.1rc0
     min_score: float = 0.1  # object x person probability
     nms_iou: float = 0.65  # boxes that overlap a better one by more are suppressed; 0.65: YOLOX's evaluation
-    # Each box becomes the mean, weighted by score × IoU, of all boxes that overlap it by at least this, also of
-    # suppressed ones: tighter and steadier boxes. None: as in the published figures.
+    # Each box becomes the mean, weighted by score × IoU, of all boxes that overlap it by at least this, also
+    # of suppressed ones: tighter and steadier boxes. None: as in the published figures.
     voting_iou: float | None = None
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 # Both compute in float32 and differ by 1e-6 (docs/benchmarks.md); float16 differs by 1e-3, bfloat16 by 1e-2.
 TOLERANCE = 1e-4
 # Order in which `auto` tries them, docs/benchmarks.md.
-FASTEST: tuple[BackendName, ...] = ("openvino", "onnxruntime")
+FASTEST: tuple[BackendName, ...] = ("onnxruntime", "openvino")
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}  # of pip install "kprtrack[…]"
 TORCH_TYPES: dict[Precision, torch.dtype] = {
     "fp32": torch.float32,
