@@ -164,6 +164,7 @@ def test_a_run_that_is_complete_is_not_repeated(video: Path, tmp_path: Path) -> 
         track_video(video, tmp_path / "t.json", networks=never, resume=True)
 
 
+@pytest.mark.slow
 def test_a_second_run_to_the_same_file_is_refused(video: Path, tmp_path: Path) -> None:
     for name in ("t.json", "t.jsonl", "t.csv", "o.npz", "d.mp4"):
         out = tmp_path / name

@@ -275,6 +275,7 @@ def test_embeddings_keep_their_shape_from_chunk_to_chunk(tmp_path: Path) -> None
         list(read_observations(tmp_path / "o.npz"))
 
 
+@pytest.mark.slow
 def test_a_bomb_is_rejected_before_it_is_unpacked(tmp_path: Path) -> None:
     """A member of 1 GB of zeros packs to 1 MB; the limit of memory is the operating system's own."""
     path = tmp_path / "o.npz"
