@@ -19,6 +19,8 @@ from kprtrack.core.errors import InputError
 from kprtrack.video.inputs import OnDamage, is_stream, not_found, without_secrets
 from kprtrack.video.protocols import address_and_options, can_be_encoded, is_playlist
 
+MOST_PIXELS = 16384 * 8192  # of a frame; a few kilobytes can claim any size
+
 
 @dataclass(frozen=True)
 class Orientation:
@@ -109,6 +111,12 @@ def open_container(source: str, settings: OpenSettings) -> tuple[InputContainer,
         container.close()
         raise InputError(
             f"'{shown}' has a video stream in a coding that this FFmpeg cannot decode. Convert it to H.264."
+        )
+    if stream.width * stream.height > MOST_PIXELS:
+        container.close()
+        raise InputError(
+            f"'{shown}' has frames of {stream.width}x{stream.height} pixels; at most {MOST_PIXELS} are read."
+            " Scale it down."
         )
     return container, stream
 

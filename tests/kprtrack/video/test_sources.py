@@ -89,6 +89,12 @@ def test_an_image_of_too_many_pixels_is_rejected_before_it_is_decoded(tmp_path):
             open_source(tmp_path / f"big{suffix}")
 
 
+def test_a_video_of_too_many_pixels_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr("kprtrack.video.container.MOST_PIXELS", 192 * 128 - 1)
+    with pytest.raises(InputError, match="192x128 pixels; at most 24575 are read"):
+        open_source(make_numbered(tmp_path / "v.mp4", 3))
+
+
 # --- playlists
 
 
