@@ -7,6 +7,7 @@ import argparse
 import glob
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from kprtrack import __version__
@@ -102,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Idle OpenMP threads that spin slow down the decoding thread; set before torch starts them.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads spin, too
+    if not debug:  # what Pillow finds odd in an image that it reads, or that is an error anyway
+        warnings.filterwarnings("ignore", module=r"PIL\.")
     interrupt_on_stop_signals()
     try:
         code = _run(words)
