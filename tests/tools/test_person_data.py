@@ -224,9 +224,86 @@ def test_people_of_held_out_images_are_cut_out_for_validation_only(context):
     sides = {
         side: {each.image.tobytes() for each in cutouts(context, held_out=side)} for side in (False, True)
     }
-    assert len(sides[True]) == sum(each.held_out for each in ccp(context)) == 3
-    assert len(sides[False]) == PICTURES - 3 + 1
+    assert sum(each.held_out for each in ccp(context)) == 3
+    assert len(sides[True]) == 3 + 1  # all of Penn-Fudan is held out
+    assert len(sides[False]) == PICTURES - 3
     assert not sides[True] & sides[False]
+
+
+def photographs_of(folder, name, origins, boxes=None):
+    """Write an archive of one image of each origin, and the annotated boxes."""
+    (folder / "people").mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / f"people/{name}.zip", "w") as archive:
+        for origin in origins:
+            add(archive, f"{origin}_00001.jpg", np.full((100, 90, 3), 80, np.uint8))
+    labels = {f"{origin}_00001.jpg": {"boxes": boxes} for origin in origins if boxes}
+    (folder / "people/labels_people.json").write_bytes(orjson.dumps(labels))
+
+
+def test_images_of_whole_held_out_sources_are_in_no_training_list(context, tmp_path):
+    from make_person_data import REAL
+    from person_data.writing import LISTS, write_lists, write_source
+
+    photographs_of(tmp_path, "no_people", ("bsds", "dlib"))  # dlib is in honest_split.json
+    out = tmp_path / "out"
+    names = ("ccp", "pennfudan", "no_people")
+    entries = [entry for name in names for entry in write_source(out, name, REAL[name](context), {"seed": 0})]
+    write_lists(out, entries, {})
+    lists = {name: orjson.loads((out / f"{name}.json").read_bytes())["images"] for name in LISTS}
+    files = {name: {image["file_name"] for image in images} for name, images in lists.items()}
+    assert files["honest"] == files["pose_honest"] == {"pennfudan/one.jpg"}
+    assert files["background_honest"] == {"no_people/dlib_00001.jpg"}
+    assert "no_people/bsds_00001.jpg" in files["train"]
+    for name in ("honest", "pose_honest", "background_honest"):
+        assert not files[name] & (files["train"] | files["pose_train"])
+
+
+def test_every_origin_of_photographs_is_on_one_side_only():
+    from person_data.split import is_honest
+
+    assert is_honest("photographs", "tfpose_00012")
+    assert not is_honest("photographs", "bsds_00012")
+    assert is_honest("videos", "mmpose_demo_00012")
+    assert not is_honest("videos", "mmpose_demo_two_00012")
+    assert is_honest("mot17", "MOT17-13-FRCNN_000001")
+    assert not is_honest("mot17", "MOT17-02-FRCNN_000001")
+
+
+def test_annotated_boxes_replace_those_of_the_teacher(context, monkeypatch):
+    from person_data.labels import ignored, person_from_teacher
+    from person_data.photographs import photographs
+
+    found, region, missed = [10, 10, 40, 90], [50, 10, 80, 60], [50, 62, 80, 98]
+    moved, tiny = [12, 10, 42, 90], [1, 1, 4, 9]
+    photographs_of(context.real, "people", ("bsds",), boxes=[moved, region, missed, tiny])
+    people = [person_from_teacher(np.float32(found), skeleton(found), 0.6), ignored(np.float32(region), 0.1)]
+    monkeypatch.setattr(context.teachers, "label_all", lambda *_: list(people), raising=False)
+    (image,) = photographs(context)
+    kept = [each for each in image.people if each.box.any()]
+    assert sorted(each.box.tolist() for each in kept) == [moved, region, missed]
+    assert {(each.score, each.ignore) for each in kept} == {(1.0, False)}
+
+
+def test_detections_of_four_views_are_merged_by_score():
+    from person_data.teachers import merged
+
+    views = [[[0, 0, 10, 20, 0.8]], [[1, 0, 11, 20, 0.4]], [[50, 0, 60, 20, 0.6]], np.zeros((0, 5))]
+    found = merged([np.float32(each).reshape(-1, 5) for each in views])
+    # (0.8 x 0 + 0.4 x 1) / 1.2; the score is the sum over the better two of four views, divided by two.
+    np.testing.assert_allclose(found, [[1 / 3, 0, 31 / 3, 20, 0.6], [50, 0, 60, 20, 0.3]], atol=1e-5)
+
+
+def test_cut_out_people_are_written_with_their_edges(context, tmp_path):
+    from person_data.cutouts import write_cutouts
+    from person_data.single import masked_pennfudan
+
+    assert write_cutouts(tmp_path / "out", masked_pennfudan(context), held_out=True) == 1
+    assert write_cutouts(tmp_path / "none", masked_pennfudan(context), held_out=False) == 0
+    with np.load(tmp_path / "out/0000.npz") as cut:
+        assert (
+            cut["image"].shape[:2] == cut["alpha"].shape == (126, 46)
+        )  # the box 40 x 120, and 3 px around it
+        assert (cut["alpha"][63, 23], cut["alpha"][0, 0]) == (1, 0)
 
 
 def test_penn_fudans_box_is_its_masks_extent(context):

@@ -1,13 +1,16 @@
 """Segmented people with soft edges, for pasting on other backgrounds."""
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from kprtrack.core.atomic_file import write_file
 from kprtrack.core.skeleton import FLIP
-from person_data.labels import Person, clipped
+from person_data.labels import Person, clipped, person
 from person_data.reading import SourceContext
 from person_data.single import Masked, masked_ccp, masked_pennfudan
 
@@ -16,6 +19,7 @@ _FILLED = 0.2, 0.9  # share of the box that the mask of a whole person fills
 _SHAPE = 1.4, 5.5  # height over width
 _MARGIN = 3  # pixels around the mask, for its soft edge
 _SOFT = 0.7  # pixels, deviation of that edge
+_FILES = 260  # about as many cut-outs are written
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,31 @@ def cut_out(masked: Masked, people: Iterable[Person]) -> Iterator[Cutout]:
         whole = _FILLED[0] <= filled <= _FILLED[1] and _SHAPE[0] <= size[1] / size[0] <= _SHAPE[1]
         if size[1] >= _MIN_PX and whole:
             yield _cut(masked.image, mask, someone)
+
+
+def write_cutouts(folder: Path, images: Iterable[Masked], *, held_out: bool) -> int:
+    """Write the people of the first images as .npz: `image` uint8 RGB, `alpha` float32.
+
+    Args:
+        folder: Where the files NUMBER.npz are written; existing ones are replaced.
+        images: Images with masks.
+        held_out: Which side of the split is written.
+
+    Returns:
+        Number of files.
+    """
+    number = 0
+    for masked in images:
+        if masked.held_out != held_out:
+            continue
+        for cut in cut_out(masked, [person(box) for box in masked.boxes]):
+            data = io.BytesIO()
+            np.savez(data, image=cut.image, alpha=cut.alpha.astype(np.float32))
+            write_file(folder / f"{number:04d}.npz", data.getvalue())
+            number += 1
+        if number >= _FILES:
+            break
+    return number
 
 
 def mirrored(cut: Cutout) -> Cutout:

@@ -24,10 +24,9 @@ from person_data.labels import (
 )
 from person_data.reading import SourceContext
 from person_data.single import lspet_people
+from person_data.split import is_honest
 from person_data.teachers import NOTHING, SAME
 
-HELD_OUT_VIDEOS = ("mmaction2_basketball",)
-HELD_OUT_MOT = ("MOT17-09-FRCNN", "MOT17-13-FRCNN")
 _FRAMES = 80  # maximum of a video
 _MIN_GAP_S = 0.1  # minimum time between two frames
 _WIDE = 900  # pixels of the long side from which on the canvas is larger
@@ -67,7 +66,7 @@ def videos(context: SourceContext) -> Iterator[ImageRecord]:
             for frame in video:
                 people = tuple(context.teachers.label_all(frame.image, _canvas(frame.image)))
                 name = f"{path.stem}_{frame.number:05d}"
-                yield ImageRecord(name, frame.image, people, "teacher", path.stem in HELD_OUT_VIDEOS)
+                yield ImageRecord(name, frame.image, people, "teacher", is_honest("videos", name))
 
 
 def mot17(context: SourceContext) -> Iterator[ImageRecord]:
@@ -83,14 +82,14 @@ def mot17(context: SourceContext) -> Iterator[ImageRecord]:
             people = [replace(each, posed=bool(share >= _MOT_POSED)) for each, share in found]
             people += map(ignored, unclear)
             name = f"{sequence.name}_{path.stem}"
-            yield ImageRecord(name, image, tuple(people), "true", sequence.name in HELD_OUT_MOT)
+            yield ImageRecord(name, image, tuple(people), "true", is_honest("mot17", name))
 
 
 def posetrack18(context: SourceContext) -> Iterator[ImageRecord]:
     """Yield the annotated frames of PoseTrack18; unannotated people are ignored."""
     folder = "tracking/mmpose_posetrack18"
     data = context.json(f"{folder}/annotations/test_posetrack18_val.json", "posetrack18")
-    test = held_out([image["file_name"] for image in data["images"]], "posetrack18", context.seed, 1 / 3)
+    test = held_out([image["file_name"] for image in data["images"]], "posetrack18", context.seed)
     for entry in data["images"]:
         image = context.image(f"{folder}/{entry['file_name']}", "posetrack18")
         people = []

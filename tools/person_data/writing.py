@@ -13,9 +13,13 @@ from kprtrack.core.atomic_file import write_file
 from kprtrack.core.files.json_file import load_json
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS
 from person_data.labels import ImageRecord, Person, fitted
+from person_data.split import is_honest
 
 QUALITY = 92  # of JPEG
-LISTS = ("train", "val", "pose_train", "pose_val", "background_val")
+LISTS = (
+    *("train", "val", "pose_train", "pose_val", "background_val"),
+    *("honest", "pose_honest", "background_honest"),
+)
 _BY_SOURCE = ("train", "pose_train")  # also in parts: a training can show some sources more often
 Entry = dict[str, Any]
 
@@ -68,13 +72,16 @@ def write_lists(out: Path, entries: Sequence[Entry], metadata: Mapping[str, Any]
 
 def belongs(entry: Entry, name: str) -> bool:
     """Return whether an image is in this list."""
+    if name.endswith("honest"):
+        honest = is_honest(entry["source"], Path(entry["file_name"]).stem)
+        return honest and belongs(entry, name.replace("_honest", "_val").replace("honest", "val"))
     side = "train" if not entry["held_out"] else "val"
     if name.startswith("pose"):
         posed = any(each["posed"] for each in entry["people"])
         return entry["poses"] and posed and name == f"pose_{side}"
     if not entry["detects"]:
         return False
-    empty = entry["source"] == "backgrounds"
+    empty = entry["source"] in ("backgrounds", "no_people")
     return name == ("background_val" if empty and side == "val" else side)
 
 
