@@ -12,6 +12,7 @@ from kprtrack.config import TrackConfig
 from kprtrack.core.datatypes import Observation
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.files.numbers import LAST_FRAME
+from kprtrack.core.files.paths import expanded
 from kprtrack.core.progress import Progress
 from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.hub.store import sha256_of
@@ -44,7 +45,7 @@ from kprtrack.resume import (
 )
 from kprtrack.video.annotated import AnnotatedVideoWriter
 from kprtrack.video.clip import Clip
-from kprtrack.video.inputs import VideoInfo, user_path
+from kprtrack.video.inputs import VideoInfo
 from kprtrack.video.source import Source
 
 _MOST_FPS = 1e6
@@ -285,7 +286,7 @@ def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Netwo
 
 
 def _sha256(clip: Clip) -> str | None:
-    file = Path(str(clip.source)).expanduser()
+    file = expanded(str(clip.source))
     return sha256_of(file, cache=False) if file.is_file() else None
 
 
@@ -309,7 +310,7 @@ def _with_progress(observations: Iterable[Observation], video: Source, quiet: bo
 def _validate_replacing(outs: list[Path], clip: Clip, config: TrackConfig) -> None:
     """Raise UserError if a result would replace a file that the run reads."""
     inputs = [clip.source, config.detector.weights, config.pose.weights, config.reid.weights]
-    files = [user_path(str(name)) for name in inputs if name is not None]
+    files = [expanded(str(name)) for name in inputs if name is not None]
     for out in outs:
         if out.is_file() and any(file.is_file() and file.samefile(out) for file in files):
             raise UserError(f"{out} is read by this run: the result would replace it. Choose another name.")

@@ -186,7 +186,7 @@ class Fuzzer:
         kind = {0: "read", 130: "interrupted", 1: "bug", -1: "traceback"}.get(code, f"rejected ({code})")
         if code == 1:
             faults.append(f"bug: {self._why(words, work)}")
-        reports = words[:2] == ["data", "check"]  # its findings are its output
+        reports = words[1:2] == ["check"]  # of data or models: the findings are the output
         faults += message_faults(0 if reports else code, text) if code != 1 else []
         faults += output_faults(work, code, before)
         if code not in (0, 1, -1, *REJECTED):

@@ -25,6 +25,7 @@ from kprtrack.cli.options import (
     validate_minimum,
 )
 from kprtrack.cli.output import print_config, print_text, status_line, validate_reports, write_scores
+from kprtrack.core.files.paths import expanded
 
 ABLATIONS = "prompts,negatives,motion,parts"
 
@@ -85,7 +86,7 @@ def run_bench(options: argparse.Namespace) -> int:
     config = config_from(options)
     if options.print_config:
         return print_config(config)
-    out = Path(required(options.out, "output folder", "--out DIR")).expanduser()
+    out = expanded(required(options.out, "output folder", "--out DIR"))
     validate_minimum(options.processes, "--processes")
     validate_reports(options)
     from eval.bench.ablations import DEFAULT, rows_of
@@ -127,8 +128,8 @@ def run_tune(options: argparse.Namespace) -> int:
     if options.print_config:
         return print_config(config)
     observations = Path(options.observations)
-    ground_truth = Path(required(options.ground_truth, "ground truth", "--ground-truth PATH")).expanduser()
-    out = Path(required(options.out, "output file", "--out FILE.json")).expanduser()
+    ground_truth = expanded(required(options.ground_truth, "ground truth", "--ground-truth PATH"))
+    out = expanded(required(options.out, "output file", "--out FILE.json"))
     validate_exists([observations], folders=True)
     validate_exists([ground_truth])
     validate_minimum(options.processes, "--processes")

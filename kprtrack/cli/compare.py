@@ -11,6 +11,7 @@ from kprtrack.cli.options import Parser, add_computing, add_encoder, new_parser,
 from kprtrack.cli.output import log, validate_reports, write_json
 from kprtrack.config import ComponentConfig
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.files.paths import expanded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,7 @@ def compare_parser() -> Parser:
 
 def run_compare(options: argparse.Namespace) -> int:
     """Compare the crops and return the exit code."""
-    images = [Path(image).expanduser() for image in options.images]
+    images = [expanded(image) for image in options.images]
     out = _validate_options(images, options)
     from kprtrack.core.atomic_file import write_file
     from kprtrack.inference.compile import autocast
@@ -80,7 +81,7 @@ def _validate_options(images: Sequence[Path], options: argparse.Namespace) -> Pa
     if options.keypoints and options.pose:
         raise UserError("Keypoints come from --keypoints or from --pose, not from both.")
     required(options.weights, "weights", "--weights FILE")
-    out = Path(required(options.out, "output file", "--out matrix.png")).expanduser()
+    out = expanded(required(options.out, "output file", "--out matrix.png"))
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: the plot is a PNG file. Name it {out.with_suffix('.png')}.")
     validate_reports(options, outputs=[out])
@@ -97,7 +98,7 @@ def _prompted_crops(images: Sequence[Path], options: argparse.Namespace) -> "lis
         pixels = [read_image(path) for path in images]
         skeletons = _estimate_poses(pixels, options)
         return [Crop(image, skeleton, None) for image, skeleton in zip(pixels, skeletons, strict=True)]
-    files = _keypoint_files(images, [Path(one).expanduser() for one in options.keypoints or ()])
+    files = _keypoint_files(images, [expanded(one) for one in options.keypoints or ()])
     return [read_crop(ReidSample(path, 0, 0, file), None) for path, file in zip(images, files, strict=True)]
 
 

@@ -23,6 +23,7 @@ from kprtrack.cli.options import (
 )
 from kprtrack.cli.output import print_config, print_text, validate_reports
 from kprtrack.core.errors import InputError, UserError, unknown_name
+from kprtrack.core.files.paths import expanded
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -76,7 +77,7 @@ def data_parser() -> Parser:
 
 def run_data(options: argparse.Namespace) -> int:
     """Run one action and return the exit code."""
-    root = Path(required(options.root, f"folder of the dataset {options.dataset}", "--root DIR")).expanduser()
+    root = expanded(required(options.root, f"folder of the dataset {options.dataset}", "--root DIR"))
     return _ACTIONS[options.action](options, root)
 
 
@@ -125,7 +126,7 @@ def _part_labels(options: argparse.Namespace, root: Path) -> int:
 
     settings = _with_own_folder("masks", OWN_MASKS, options)
     samples = open_dataset(options.dataset, root, settings).samples
-    masks = person_masks_in(Path(options.masks).expanduser(), root) if options.masks else None
+    masks = person_masks_in(expanded(options.masks), root) if options.masks else None
     bar = _Bar(options, "part labels")
     posetrack = options.dataset == "occluded_posetrack"
     made = make_part_labels(samples, posetrack=posetrack, person_mask=masks, on_crop=bar.reach)
@@ -133,7 +134,7 @@ def _part_labels(options: argparse.Namespace, root: Path) -> int:
 
 
 def _features(options: argparse.Namespace, root: Path) -> int:
-    out = Path(required(options.out, "output file", "--out FILE.safetensors")).expanduser()
+    out = expanded(required(options.out, "output file", "--out FILE.safetensors"))
     if out.suffix != ".safetensors":
         raise UserError(f"--out {out}: name it {out.with_suffix('.safetensors')}.")
     if options.vectors == "parts":
@@ -158,7 +159,7 @@ def _paste(options: argparse.Namespace, root: Path) -> int:
     from reid.datasets import open_dataset
     from reid.datasets.pasted import PastedSets, write_pasted
 
-    out = Path(required(options.out, "folder of the new dataset", "--out DIR")).expanduser()
+    out = expanded(required(options.out, "folder of the new dataset", "--out DIR"))
     if out.resolve().is_relative_to(root.resolve()):
         raise UserError(f"--out {out} lies in the dataset itself. Choose a folder elsewhere.")
     if options.into not in get_args(PastedSets):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kprtrack.cli.options import Parser, add_networks, add_settings, add_tracker, config_from, new_parser
 from kprtrack.cli.output import log_tracks, print_config, print_text
+from kprtrack.core.files.paths import expanded
 
 if TYPE_CHECKING:
     from eval.datatypes import Evaluation
@@ -55,7 +56,7 @@ def run_demo(options: argparse.Namespace) -> int:
     from kprtrack.core.atomic_file import write_file
     from kprtrack.run import track_video
 
-    folder = Path(options.out).expanduser()
+    folder = expanded(options.out)
     validate_folder(folder, "--out")
     build_tracker(config.tracker, FPS)  # reports a wrong setting before the networks are loaded
     networks = build_networks(config)

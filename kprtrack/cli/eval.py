@@ -18,6 +18,7 @@ from kprtrack.cli.options import (
     validate_minimum,
 )
 from kprtrack.cli.output import status_line, validate_reports, write_scores
+from kprtrack.core.files.paths import expanded
 
 if TYPE_CHECKING:
     from eval.benchmarks.table import Option
@@ -83,7 +84,7 @@ def benchmark_options(options: argparse.Namespace, known: "Sequence[Option]") ->
         if option.required:
             required(value, option.required, f"{flag} {option.metavar}")
         if option.type is Path and value:
-            value = Path(value).expanduser()
+            value = expanded(value)
             validate_exists([value], folders=True)
         if option.name == "processes":
             validate_minimum(value, flag)
@@ -108,8 +109,8 @@ def run_eval(options: argparse.Namespace) -> int:
     """Score the files and return the exit code."""
     if options.action == "reid":
         return run_eval_reid(options)
-    ground_truth = Path(required(options.ground_truth, "ground truth", "--ground-truth PATH")).expanduser()
-    results = Path(required(options.results, "tracks to score", "--results PATH")).expanduser()
+    ground_truth = expanded(required(options.ground_truth, "ground truth", "--ground-truth PATH"))
+    results = expanded(required(options.results, "tracks to score", "--results PATH"))
     from eval.benchmarks.table import BENCHMARKS
 
     benchmark = BENCHMARKS[options.action]

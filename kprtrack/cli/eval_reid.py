@@ -18,6 +18,7 @@ from kprtrack.cli.options import (
 from kprtrack.cli.output import status_line, validate_reports, write_scores
 from kprtrack.config import TrackConfig
 from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.core.files.paths import expanded
 from kprtrack.core.settings import assigned
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _add_reports(parser: ActionParser) -> None:
 def run_eval_reid(options: argparse.Namespace) -> int:
     """Score the encoder and return the exit code."""
     config = _score_config(options)
-    root = Path(required(options.root, "folder of the dataset", "--root DIR")).expanduser()
+    root = expanded(required(options.root, "folder of the dataset", "--root DIR"))
     validate_reports(options)
     from reid.datasets import open_dataset
     from reid.evaluation.protocols import score

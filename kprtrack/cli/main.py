@@ -32,8 +32,9 @@ from kprtrack.cli.track import (
 )
 from kprtrack.cli.train import run_train, train_parser
 from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.core.files.paths import expanded
 from kprtrack.core.signals import interrupt_on_stop_signals
-from kprtrack.video.inputs import is_camera, user_path
+from kprtrack.video.inputs import is_camera
 
 BUG = 1  # exit code of an unexpected error
 
@@ -159,7 +160,7 @@ def _paths_after_dashes(words: list[str]) -> list[str]:
 
 def _may_be_source(word: str) -> bool:
     """Whether the first word may name a video or be an option, rather than a misspelt subcommand."""
-    path = user_path(word)
+    path = expanded(word)
     looks_like_path = bool(path.suffix) or len(path.parts) > 1 or "://" in word or glob.has_magic(word)
     return word.startswith("-") or looks_like_path or is_camera(word) or path.exists()
 

@@ -26,7 +26,8 @@ from kprtrack.cli.output import (
 )
 from kprtrack.config import TrackConfig
 from kprtrack.core.errors import InputError, OutputError, UserError
-from kprtrack.video.inputs import expand_sources, parse_time, short_name, user_path
+from kprtrack.core.files.paths import expanded
+from kprtrack.video.inputs import expand_sources, parse_time, short_name
 
 if TYPE_CHECKING:
     from kprtrack.outputs import Summary
@@ -251,4 +252,4 @@ def _distinct_names(clips: Sequence["Clip"]) -> list[str]:
 
 
 def _out_path(target: str) -> Path:
-    return Path("/dev/stdout") if target == STANDARD_OUTPUT else user_path(target)
+    return Path("/dev/stdout") if target == STANDARD_OUTPUT else expanded(target)

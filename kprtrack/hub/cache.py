@@ -11,6 +11,7 @@ import platformdirs
 
 from kprtrack.core.atomic_file import commit, exclusive, write_file
 from kprtrack.core.errors import OutputError, WeightsError
+from kprtrack.core.files.paths import expanded
 
 HASHES = "hashes.json"
 PACKAGE_WEIGHTS = Path(__file__).parents[1] / "weights"  # small weights in the package
@@ -19,7 +20,7 @@ PACKAGE_WEIGHTS = Path(__file__).parents[1] / "weights"  # small weights in the 
 def store_folder() -> Path:
     """Return $KPRTRACK_HOME/models, or the folder `models` in the user's cache; it may not exist yet."""
     home = os.environ.get("KPRTRACK_HOME")
-    base = Path(home).expanduser() if home else platformdirs.user_cache_path("kprtrack", appauthor=False)
+    base = expanded(home) if home else platformdirs.user_cache_path("kprtrack", appauthor=False)
     return base / "models"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from kprtrack.core.atomic_file import reason
 from kprtrack.core.errors import OutputError, UserError, WeightsError
 from kprtrack.core.files.folders import is_file
+from kprtrack.core.files.paths import expanded
 from kprtrack.hub.cache import (
     PACKAGE_WEIGHTS,
     exclusive_lock,
@@ -67,7 +68,7 @@ def find(name_or_path: str | Path) -> ModelFile:
     Raises:
         WeightsError: The weights are missing (the message says how to get them), damaged or unknown.
     """
-    name, path = str(name_or_path), Path(name_or_path).expanduser()
+    name, path = str(name_or_path), expanded(name_or_path)
     if is_file(path):
         sha256 = sha256_of(path)
         return ModelFile(path, _entry_of(path, sha256), sha256)
@@ -148,7 +149,7 @@ def import_file(path: Path | str, name: str | None = None) -> ModelFile:
         WeightsError: The file is missing or unknown, or the name is taken or belongs to other weights.
         OutputError: The store cannot be written.
     """
-    source = Path(path).expanduser()
+    source = expanded(path)
     if not is_file(source):
         raise WeightsError(f"No file of weights at {source}.")
     sha256 = sha256_of(source)

@@ -16,6 +16,7 @@ from kprtrack.core.errors import InputError
 from kprtrack.core.files.coco import file_name, ignore_regions, image_size, read_coco
 from kprtrack.core.files.columns import Annotations, Entry
 from kprtrack.core.files.folders import InsideFolder, visible
+from kprtrack.core.files.paths import expanded
 from kprtrack.core.files.selection import Selection
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.annotations import skeleton_of
@@ -60,7 +61,7 @@ def read_annotations(
     Raises:
         InputError: A field is wrong or an image is missing; the message names file and field.
     """
-    path = Path(annotations).expanduser()
+    path = expanded(annotations)
     files = visible(path, "*.json") if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path} holds no json file. Name a file of annotations, or a folder of them.")
@@ -69,7 +70,7 @@ def read_annotations(
     named = [image for file in files for image in _read_file(file, select)]
     if not named:
         raise InputError(f"{path}: no image is labelled (is_labeled is false for all).")
-    around = [folder, *folder.parents[:2]] if images_root is None else [Path(images_root).expanduser()]
+    around = [folder, *folder.parents[:2]] if images_root is None else [expanded(images_root)]
     root = next((each for each in around if (each / named[0].path).is_file()), around[0])
     inside = InsideFolder(
         root, str(path), "Name the folder that holds them: images=FOLDER beside annotations."

@@ -15,6 +15,7 @@ import torch
 
 from kprtrack.core.atomic_file import PART_SUFFIX, exclusive, write_file
 from kprtrack.core.errors import OutputError, UserError
+from kprtrack.core.files.paths import expanded
 from kprtrack.training.checkpoint import validate_fingerprint
 
 STATE = "state.safetensors"  # the checkpoint to resume from
@@ -33,7 +34,7 @@ def has_checkpoint(out: str | None) -> bool:
     Returns:
         True where a checkpoint lies in it.
     """
-    return out is not None and (Path(out).expanduser() / STATE).is_file()
+    return out is not None and (expanded(out) / STATE).is_file()
 
 
 def open_folder(out: str | None, fingerprint: Mapping[str, Any]) -> Path:
@@ -49,7 +50,7 @@ def open_folder(out: str | None, fingerprint: Mapping[str, Any]) -> Path:
     """
     if not out:
         raise UserError("No folder for the run. Set out=FOLDER.")
-    folder = Path(out).expanduser()
+    folder = expanded(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = {file.name.removesuffix(PART_SUFFIX) for file in folder.iterdir()}

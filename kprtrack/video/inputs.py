@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.files.folders import is_hidden, visible
+from kprtrack.core.files.paths import expanded
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset(
@@ -107,7 +108,7 @@ def image_sequence(source: str) -> list[Path] | None:
     Raises:
         InputError: A folder has videos, or neither videos nor images.
     """
-    path = user_path(source)
+    path = expanded(source)
     if path.is_dir():
         [only] = _expand_folder(path)[:1]
         if only != str(path):
@@ -116,17 +117,6 @@ def image_sequence(source: str) -> list[Path] | None:
     if path.exists() or not glob.has_magic(source):
         return [_existing(path)] if _is_image(source) else None
     return _naturally_sorted(_split(_matches(source))[1]) or None
-
-
-def user_path(name: str | Path) -> Path:
-    """Return the path with ~ as the home folder, unless ~ begins the name of a file or of no user."""
-    path = Path(name)
-    if path.exists():
-        return path
-    try:
-        return path.expanduser()
-    except RuntimeError:  # "~.mp4" names no user
-        return path
 
 
 def is_camera(source: str | int | Path) -> bool:
@@ -158,7 +148,7 @@ def short_name(source: str | int | Path) -> str:
         return "stdin"
     if "://" in source:
         return re.sub(r"[^\w.-]+", "_", without_secrets(source).partition("://")[2]).strip("_")
-    path = user_path(source)
+    path = expanded(source)
     if glob.has_magic(path.name) and not path.exists():
         path = path.parent
     return path.resolve().name if path.is_dir() else path.stem
@@ -184,7 +174,7 @@ def not_found(path: Path) -> InputError:
 def _expand(name: str) -> list[str]:
     if is_camera(name) or is_stream(name):
         return [name]
-    path = user_path(name)
+    path = expanded(name)
     if path.is_dir():
         return _expand_folder(path)
     if path.exists() or not glob.has_magic(name):
@@ -219,7 +209,7 @@ def _expand_pattern(pattern: str) -> list[str]:
 
 def _matches(pattern: str) -> list[Path]:
     # Path.glob does not take absolute patterns.
-    whole = user_path(pattern)
+    whole = expanded(pattern)
     matches = [Path(name) for name in glob.glob(str(whole), recursive=True)]  # noqa: PTH207
     if not matches:
         raise InputError(f"Nothing matches the pattern '{pattern}'.")

@@ -10,11 +10,12 @@ from typing import Self, get_args
 
 from kprtrack.core.datatypes import Frame, FrameLosses
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.files.paths import expanded
 from kprtrack.video.camera import Camera
 from kprtrack.video.container import OpenSettings
 from kprtrack.video.decoder import ContainerVideo, Span
 from kprtrack.video.images import ImageFiles, ImagePages, page_count
-from kprtrack.video.inputs import OnDamage, image_sequence, is_camera, is_stream, user_path
+from kprtrack.video.inputs import OnDamage, image_sequence, is_camera, is_stream
 from kprtrack.video.live import LiveReader, Reader
 
 QUEUE_FRAMES = 8  # decoded ahead of the consumer; bounds memory
@@ -177,7 +178,7 @@ def _reader(
         return LiveReader(reader, connect, reconnect_s) if reader.info.live and reconnect_s else reader
     images = image_sequence(name)
     if images is None:
-        return ContainerVideo(str(user_path(name)), settings)
+        return ContainerVideo(str(expanded(name)), settings)
     if len(images) == 1 and (pages := page_count(images[0])) > 1:
         return ImagePages(images[0], pages, images_fps)
     return ImageFiles(name, images, images_fps)

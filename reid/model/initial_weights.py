@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.files.paths import expanded
 from reid.model import weights
 from reid.model.backbone_timm import WITH_IMAGENET, create_network
 from reid.model.kpr import SWIN_SHAPES, Kpr
@@ -47,7 +48,7 @@ def begin_with(model: Kpr, init: str) -> None:
     if init == IMAGENET:
         _fill_backbone(model, _from_timm(model), f"timm's weights of {model.config.backbone}")
         return
-    path = Path(init).expanduser()
+    path = expanded(init)
     checkpoint = read_checkpoint(path)
     shape = model.config
     if is_published(checkpoint.tensors):

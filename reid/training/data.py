@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.files.paths import expanded
 from reid.crop import Crop
 from reid.datasets import ReidSample
 from reid.datasets.crops import read_crop, read_fields
@@ -107,7 +108,7 @@ def _load_teacher_features(samples: Sequence[ReidSample], config: ReidTrainConfi
     teacher, root = config.distil.teacher, config.data.root
     if teacher is None:
         return None
-    return load_features(Path(teacher).expanduser(), samples, Path(root or "").expanduser())
+    return load_features(expanded(teacher), samples, expanded(root or ""))
 
 
 def _validate_crop_counts(identities: np.ndarray, config: ReidTrainConfig) -> None:

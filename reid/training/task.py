@@ -1,12 +1,12 @@
 """The training of a ReID encoder: its data, loss, optimiser, schedule and validation."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from kprtrack.core.errors import UserError
+from kprtrack.core.files.paths import expanded
 from reid.datasets import ReidData, open_dataset
 from reid.model import weights
 from reid.model.initial_weights import begin_with
@@ -91,4 +91,4 @@ class ReidTask:
 def _open(source: DataSource, role: str) -> ReidData:
     if source.root is None:
         raise UserError(f"No folder of the dataset {source.name}. Set {role}.root=FOLDER.")
-    return open_dataset(source.name, Path(source.root).expanduser(), source.options)
+    return open_dataset(source.name, expanded(source.root), source.options)

@@ -40,3 +40,22 @@ def test_a_task_that_is_no_name_is_rejected_in_one_line(
     (tmp_path / "config.json").write_text('{"task": {"reid": 1}}')
     assert main(["train", str(tmp_path / "config.json"), "--print-config"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "~.mp4 --out o.json",
+        "~no_such_user/v.mp4 --out o.json",
+        "eval mot --ground-truth ~.txt --results ~.txt",
+        "data check folder --root ~.d",
+        "train reid/cuhk03_small data.root=~.d out=~.r",
+        "v.mp4 --detector yolox-nano --detector-weights ~.pth --out o.json",
+    ],
+)
+def test_a_name_that_begins_with_a_tilde_may_name_no_user(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words.split()) in (2, 3, 4)
+    assert len(capsys.readouterr().err.splitlines()) == 1
