@@ -130,7 +130,7 @@ def _read_json(path: Path) -> dict[str, object]:
     """Read a JSON object; empty if the file is missing or damaged."""
     try:
         content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -159,7 +159,16 @@ def _opened(path: Path) -> Iterator["Image.Image"]:
         raise InputError(
             f"The image '{path}' is too large: more than {Image.MAX_IMAGE_PIXELS} pixels. Scale it down."
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, struct.error) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        MemoryError,
+        TypeError,
+        LookupError,
+        struct.error,
+    ) as error:
         raise InputError(
             f"The image '{path}' cannot be read: it is damaged or not an image ({error})."
         ) from error

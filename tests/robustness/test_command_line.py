@@ -59,3 +59,16 @@ def test_a_name_that_begins_with_a_tilde_may_name_no_user(
     monkeypatch.chdir(tmp_path)
     assert main(words.split()) in (2, 3, 4)
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_tiff_without_its_size_is_rejected_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "in.tiff"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
+    data = path.read_bytes()
+    width = struct.pack("<HH", 256, 4)
+    place = next(start for start in range(len(data)) if data[start : start + 2] == width[:2])
+    path.write_bytes(data[:place] + struct.pack("<H", 255) + data[place + 2 :])
+    assert main([str(path), "--reid", "none", "--out", str(tmp_path / "o.json")]) == 3
+    assert len(capsys.readouterr().err.splitlines()) == 1

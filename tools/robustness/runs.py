@@ -281,7 +281,7 @@ RUNS: Mapping[str, Run] = {
     "track video resumed": Run(
         _long_video,
         f"video.mp4 {_BOXES} --out tracks.json --video drawn.mp4 --resume",
-        ("tracks.json", "drawn.mp4"),
+        ("tracks.json",),  # the encoder may give other bytes for the same images
         progress=partial(_stored, "tracks.json.observations.npz"),
         check=_playable,
     ),
