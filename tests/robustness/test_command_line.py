@@ -61,14 +61,22 @@ def test_a_name_that_begins_with_a_tilde_may_name_no_user(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_tiff_without_its_size_is_rejected_in_one_line(
+def test_a_tiff_page_without_a_width_is_rejected_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Pillow raises TypeError for it."""
     path = tmp_path / "in.tiff"
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
-    data = path.read_bytes()
-    width = struct.pack("<HH", 256, 4)
-    place = next(start for start in range(len(data)) if data[start : start + 2] == width[:2])
-    path.write_bytes(data[:place] + struct.pack("<H", 255) + data[place + 2 :])
+    page = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
+    page.save(path, save_all=True, append_images=[page])
+    data = bytearray(path.read_bytes())
+    (table,) = struct.unpack("<I", data[4:8])
+    (count,) = struct.unpack("<H", data[table : table + 2])
+    end = table + 2 + 12 * count
+    (second,) = struct.unpack("<I", data[end : end + 4])
+    assert data[second + 2 : second + 4] == struct.pack("<H", 256)  # the tag of the width is the first
+    data[second + 2 : second + 4] = struct.pack("<H", 255)
+    path.write_bytes(data)
+    with Image.open(path) as image, pytest.raises(TypeError, match="Missing dimensions"):
+        image.seek(1)
     assert main([str(path), "--reid", "none", "--out", str(tmp_path / "o.json")]) == 3
     assert len(capsys.readouterr().err.splitlines()) == 1
