@@ -88,6 +88,7 @@ def components(texts: Sequence[str]) -> dict[str, ComponentConfig]:
 
 
 def _boxes(options: argparse.Namespace) -> None:
+    detectors = _detectors(options)
     file = options.data / "honest.json"
     groups: dict[str, Callable[[Entry], bool]] = {
         "all ground truth": lambda each: each["labels"] == "true" and each["source"] in _SOURCES,
@@ -101,7 +102,7 @@ def _boxes(options: argparse.Namespace) -> None:
     _print_counts(lists, lambda person: not person["iscrowd"])
     print(f"without people: {len(empty.images)} images\n")
     _print_header([*(f"{name} AP / AP50" for name in lists), "IoU", "IoU in videos", "false positives"])
-    for name, detect in _detectors(options).items():
+    for name, detect in detectors.items():
         cells, ious = [], {}
         known: dict[str, Detections] = {}  # by file: images are in several groups
         for group, images in lists.items():
@@ -121,6 +122,7 @@ def _boxes(options: argparse.Namespace) -> None:
 
 
 def _poses(options: argparse.Namespace) -> None:
+    pose_estimators = _pose_estimators(options)
     file = options.data / "pose_honest.json"
     images = read_list(file, lambda each: each["joints"] == "true")
     lists = {"all": images, "another person in the crop": with_neighbours(images)}
@@ -129,7 +131,7 @@ def _poses(options: argparse.Namespace) -> None:
     _print_counts(lists, has_joints)
     print()
     _print_header([f"{name} AP / OKS" for name in lists])
-    for name, estimate in _pose_estimators(options).items():
+    for name, estimate in pose_estimators.items():
         _print_row(name, [_percent(*_pose_scores(each, estimate), digits=2) for each in lists.values()])
 
 
@@ -148,16 +150,16 @@ def _pose_scores(images: ImageList, estimate: PoseEstimator) -> tuple[float, flo
 
 
 def _both(options: argparse.Namespace) -> None:
-    images = read_list(
-        options.data / "honest.json",
-        lambda each: each["joints"] == "true" and each["source"] in _JOINT_SOURCES,
-    )
     detectors, pose_estimators = _detectors(options), _pose_estimators(options)
     if len(detectors) != len(pose_estimators):
         raise UserError(
             f"{len(detectors)} detectors and {len(pose_estimators)} pose networks cannot be paired. "
             "Name as many of --detector as of --pose."
         )
+    images = read_list(
+        options.data / "honest.json",
+        lambda each: each["joints"] == "true" and each["source"] in _JOINT_SOURCES,
+    )
     _print_header(["keypoint AP / AP50"])
     for (name, detect), (pose_name, estimate) in zip(detectors.items(), pose_estimators.items(), strict=True):
         results: list[Entry] = []
