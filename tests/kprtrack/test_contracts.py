@@ -103,14 +103,16 @@ class TestDetector:
     def test_no_frames_and_blank_frames_are_accepted(self, name, tmp_path, detectors) -> None:
         detect = opened("detector", name, tmp_path, detectors).network
         assert detect([]) == []
-        (found,) = detect([Frame(10**6, 0.0, np.zeros((64, 96, 3), np.uint8))])
+        blank = np.zeros_like(people(name)[0][0].image)  # detections of a file fit images of one size
+        (found,) = detect([Frame(10**6, 0.0, blank)])
         assert found.boxes.shape == (len(found.scores), 4)
 
     def test_a_batch_gives_the_results_of_single_frames(self, name, tmp_path, detectors) -> None:
         detect = opened("detector", name, tmp_path, detectors).network
         frames, _ = people(name)
-        smaller = Frame(frames[1].number, frames[1].time_s, frames[1].image[:300, :400])
-        frames = [frames[0], smaller, *frames[2:]]
+        if DETECTORS[name][0].weights_from != "path":  # detections of a file fit images of one size
+            smaller = Frame(frames[1].number, frames[1].time_s, frames[1].image[:300, :400])
+            frames = [frames[0], smaller, *frames[2:]]
         for frame, found in zip(frames, detect(frames), strict=True):
             assert_same_detections(found, detect([frame])[0])
 

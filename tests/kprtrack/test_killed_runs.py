@@ -1,15 +1,15 @@
 """Runs that are killed lose no finished frame; resumed, they give the bytes of a run without a kill."""
 
-import os
 import signal
-import time
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import fake_run
-from support.killed_run import is_larger_than, kill_once, start
+from support.killed_run import is_larger_than, kill_once, start, wait_until
 
 from kprtrack.config import TrackConfig
 from kprtrack.core.datatypes import Detections, Frame
@@ -19,20 +19,12 @@ from kprtrack.recover import recover
 from kprtrack.run import observe_video, track_video
 from kprtrack.video.writer import VideoWriter
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals that end a process")
 FRAMES = 150
 CHUNKS = 45_000  # bytes of observations, of which at least one chunk is whole
 CONFIG = TrackConfig(frames_at_once=4)
 OUTPUTS = {"t.json": None, "t.jsonl": None, "t.csv": None, "t.txt": "mot", "c.json": "coco"}
 OUTPUTS |= {"000002_p.json": "posetrack21", "t.parquet": None}
-
-
-def slow_detect(batch: list[Frame]) -> list[Detections]:
-    time.sleep(0.004)
-    return fake_run.detect(batch)
-
-
-SLOW = replace(fake_run.NETWORKS, detect=slow_detect)
 
 
 @pytest.fixture
@@ -54,7 +46,7 @@ def test_the_frames_of_a_killed_run_are_recovered(
     whole.parent.mkdir()
     track_video(video, whole, CONFIG, format=format, networks=fake_run.NETWORKS)
     part = out if name.endswith("jsonl") else tmp_path / f"{name}.part"
-    child = start(lambda: track_video(video, out, CONFIG, format=format, networks=SLOW))
+    child = start(track_video, video, out, CONFIG, format=format)
     kill_once(child, is_larger_than(part, 9000 if format != "mot" else 2000))
     if part != out:
         recovered = recover(part)
@@ -71,7 +63,7 @@ def test_the_frames_of_a_killed_run_are_recovered(
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_the_annotated_video_of_a_killed_run_can_be_played(video: Path, tmp_path: Path, suffix: str) -> None:
     drawn = tmp_path / f"d{suffix}"
-    child = start(lambda: track_video(video, None, CONFIG, video_out=drawn, networks=SLOW))
+    child = start(track_video, video, None, CONFIG, video_out=drawn)
     kill_once(child, is_larger_than(tmp_path / f"d{suffix}.part", 6000))
     recovered = recover(tmp_path / f"d{suffix}.part")
     assert recovered.path == drawn and 0 < recovered.frames < FRAMES
@@ -82,7 +74,7 @@ def test_a_killed_observation_resumes_to_the_same_bytes(video: Path, tmp_path: P
     observe_video(video, tmp_path / "whole.npz", CONFIG, networks=fake_run.NETWORKS)
     out, part = tmp_path / "o.npz", tmp_path / "o.npz.part"
     for more in (0, 20_000):  # killed twice
-        child = start(lambda: observe_video(video, out, CONFIG, networks=SLOW, resume=True))
+        child = start(observe_video, video, out, CONFIG, resume=True)
         kill_once(child, is_larger_than(part, size + more))
     summary = observe_video(video, out, CONFIG, networks=fake_run.NETWORKS, resume=True)
     assert summary.frames == FRAMES and summary.resumed % 4 == 0
@@ -96,17 +88,12 @@ def test_a_killed_observation_resumes_to_the_same_bytes(video: Path, tmp_path: P
 def test_a_stopped_run_resumes_to_the_same_bytes(
     video: Path, tmp_path: Path, name: str, format: str | None, number: int
 ) -> None:
-    from kprtrack.core.signals import interrupt_on_stop_signals
-
     whole, out = tmp_path / "whole" / name, tmp_path / name
     whole.parent.mkdir()
     track_video(video, whole, CONFIG, format=format, networks=fake_run.NETWORKS)
 
-    def run() -> None:
-        interrupt_on_stop_signals()
-        track_video(video, out, CONFIG, format=format, networks=SLOW, resume=True)
-
-    kill_once(start(run), is_larger_than(tmp_path / f"{name}.observations.npz.part", CHUNKS), number)
+    child = start(track_video, video, out, CONFIG, format=format, resume=True)
+    kill_once(child, is_larger_than(tmp_path / f"{name}.observations.npz.part", CHUNKS), number)
     summary = track_video(video, out, CONFIG, format=format, networks=fake_run.NETWORKS, resume=True)
     assert summary.frames == FRAMES and summary.resumed > 0
     assert out.read_bytes() == whole.read_bytes()
@@ -120,7 +107,7 @@ def test_a_resumed_annotated_video_has_the_images_of_a_whole_run(
 ) -> None:
     """The images before encoding: the encoder itself may give other bytes for equal images."""
     drawn = tmp_path / "d.mp4"
-    child = start(lambda: track_video(video, None, CONFIG, video_out=drawn, networks=SLOW, resume=True))
+    child = start(track_video, video, None, CONFIG, video_out=drawn, resume=True)
     kill_once(child, is_larger_than(tmp_path / "d.mp4.observations.npz.part", CHUNKS))
     images: list[tuple[float, bytes]] = []
     write = VideoWriter.write
@@ -139,7 +126,7 @@ def test_a_resumed_annotated_video_has_the_images_of_a_whole_run(
 
 def test_only_the_same_run_is_resumed(video: Path, tmp_path: Path) -> None:
     out = tmp_path / "o.npz"
-    child = start(lambda: observe_video(video, out, CONFIG, networks=SLOW))
+    child = start(observe_video, video, out, CONFIG)
     kill_once(child, is_larger_than(tmp_path / "o.npz.part", CHUNKS))
     other = replace(CONFIG, frames_at_once=8)
     with pytest.raises(UserError, match=r"config\.frames_at_once was 4, now it is 8"):
@@ -170,33 +157,27 @@ def test_a_second_run_to_the_same_file_is_refused(video: Path, tmp_path: Path) -
         out = tmp_path / name
         written = out if name == "t.jsonl" else tmp_path / f"{name}.part"
 
-        def run(networks: object = SLOW, out: Path = out) -> None:
-            if out.suffix == ".npz":
-                observe_video(video, out, CONFIG, networks=networks)  # type: ignore[arg-type]
-            elif out.suffix == ".mp4":
-                track_video(video, None, CONFIG, video_out=out, networks=networks)  # type: ignore[arg-type]
-            else:
-                track_video(video, out, CONFIG, networks=networks)  # type: ignore[arg-type]
-
-        child = start(run)
-        until = time.monotonic() + 60
-        while not written.exists() and time.monotonic() < until:
-            time.sleep(0.002)
+        run: Callable[..., object] = observe_video if out.suffix == ".npz" else track_video
+        arguments = (video, None, CONFIG) if out.suffix == ".mp4" else (video, out, CONFIG)
+        options = {"video_out": out} if out.suffix == ".mp4" else {}
+        child = start(run, *arguments, **options)
+        wait_until(written.exists, child)
         with pytest.raises(OutputError, match="another run is writing it"):
-            run(fake_run.NETWORKS)
+            run(*arguments, networks=fake_run.NETWORKS, **options)
         if written != out:
             with pytest.raises(OutputError, match="another run is writing it"):
                 recover(written)
-        assert os.waitpid(child, 0)[1] == 0
+        child.join()
+        assert child.exitcode == 0
         assert out.exists() and not written.with_suffix(".part").exists()
 
 
 def test_a_run_keeps_what_a_killed_one_has_left_until_it_is_complete(video: Path, tmp_path: Path) -> None:
     out = tmp_path / "t.csv"
     old, part = tmp_path / "t.csv.old.part", tmp_path / "t.csv.part"
-    child = start(lambda: track_video(video, out, CONFIG, networks=SLOW))
+    child = start(track_video, video, out, CONFIG)
     kill_once(child, is_larger_than(part, 20_000))
-    child = start(lambda: track_video(video, out, CONFIG, networks=SLOW))  # killed earlier
+    child = start(track_video, video, out, CONFIG)  # killed earlier
     kill_once(child, lambda: old.exists() and part.exists())
     track_video(video, tmp_path / "other.csv", CONFIG, networks=fake_run.NETWORKS)
     assert old.stat().st_size > 20_000

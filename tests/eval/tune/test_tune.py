@@ -255,9 +255,11 @@ def test_missing_and_invalid_files_are_reported(tmp_path: Path) -> None:
 def test_incomplete_observations_are_rejected(tmp_path: Path) -> None:
     observations, ground_truth = low_score_people(tmp_path)
     file = read_observations(observations / "a.npz")
+    first = list(file)[:3]
+    (observations / "a.npz").unlink()  # an older complete file would be kept
 
     def broken() -> object:
-        yield from list(file)[:3]
+        yield from first
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

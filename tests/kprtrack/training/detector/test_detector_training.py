@@ -217,8 +217,8 @@ def test_what_is_wrong_is_said_in_a_line(
 
 
 def test_pictures_of_another_size_than_annotated_stop_the_training(drawn: Path, tmp_path: Path) -> None:
-    images = [{"id": 1, "file_name": str(drawn.with_name("1.png")), "width": 60, "height": 45}]
-    wrong = write_annotations(tmp_path / "wrong.json", images, [person(1, 1, (0, 0, 9, 9))])
+    images = [{"id": 1, "file_name": "1.png", "width": 60, "height": 45}]
+    wrong = write_annotations(drawn.with_name("wrong.json"), images, [person(1, 1, (0, 0, 9, 9))])
     with pytest.raises(InputError, match="but 60 x 45 in its annotations") as caught:
         train(tiny_config(wrong, tmp_path / "run", batch=1, computing__workers=1), quiet=True)
     assert "Traceback" not in str(caught.value)
