@@ -154,13 +154,13 @@ def _write_labelled_people(folder: Path) -> None:
     """Annotations of COCO's form for detectors and pose networks."""
     detector_cases.draw_plots(folder / "PERSON", count=4).rename(folder / "PERSON" / "train.json")
     shutil.copy(folder / "PERSON" / "train.json", folder / "PERSON" / "val.json")
-    pose_cases.write_figures(folder / "figures", 4)
-    for name in ("pose_train.json", "pose_val.json"):
-        shutil.copy(folder / "figures" / "people.json", folder / "PERSON" / name)
+    people = pose_cases.write_figures(folder / "figures", 4)
     for image in (folder / "figures").glob("*.png"):
         shutil.copy(image, folder / image.name)
-        if not (folder / "PERSON" / image.name).exists():
-            shutil.copy(image, folder / "PERSON" / image.name)
+        shutil.copy(image, folder / "PERSON" / f"figure_{image.name}")  # beside images of the same numbers
+    renamed = people.read_text().replace('"file_name": "', '"file_name": "figure_')
+    for name in ("pose_train.json", "pose_val.json"):
+        (folder / "PERSON" / name).write_text(renamed)
     (folder / "figures").rename(folder / "images")
     for name in ("mine.json", "other.json", "train.json", "val.json"):
         shutil.copy(folder / "images" / "people.json", folder / name)
