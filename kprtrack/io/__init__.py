@@ -1,5 +1,6 @@
 """Read and write result files. A new format is one module here and one entry in FORMATS."""
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -261,6 +262,8 @@ def convert(
         >>> read_tracks(folder / "tracks.json").frames[0].ids.tolist()
         [7]
     """
+    if _is_loop(source):
+        raise InputError(f"{source} is a link that leads to itself.")
     if source.resolve() == target.resolve():
         raise UserError(f"Source and target are the same file, {source}. Choose another target.")
     tracks = read_tracks(source, source_format, select=select)
@@ -268,6 +271,15 @@ def convert(
         for frame in tracks.frames:
             writer.write(frame)
         writer.close(complete=tracks.complete is not False, replace=True)
+
+
+def _is_loop(path: Path) -> bool:
+    """Whether a path is a symbolic link that leads to itself."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def suffix_of(format: str | None) -> str:

@@ -51,7 +51,10 @@ def display_orientation(frame: VideoFrame, source: str) -> Orientation:
 
     Source: ISO/IEC 14496-12, 6.2.2: a stored point (x, y) is shown at (a x + c y, b x + d y).
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # FFmpeg attached data of a kind that PyAV does not know: PyAV can name none of them
+        matrix = None
     if matrix is None:
         return Orientation()
     values = np.frombuffer(matrix, "=i4").reshape(3, 3)[:2, :2] / 65536  # type: ignore[call-overload]

@@ -66,9 +66,10 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(drawn: Path, tmp_pa
 def test_a_request_to_stop_saves_and_the_same_command_goes_on(
     drawn: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    train_reid(tiny_config(tmp_path / "whole", **SETTINGS), drawn_data(drawn), quiet=True)
+    settings = SETTINGS | {"schedule__epochs": 2}  # starting a worker for each takes most of the time
+    train_reid(tiny_config(tmp_path / "whole", **settings), drawn_data(drawn), quiet=True)
     # Saved at no other time than when it is stopped.
-    rare = SETTINGS | {"computing__save_every_batches": None, "computing__workers": 1}
+    rare = settings | {"computing__save_every_batches": None, "computing__workers": 1}
     training = start("reid", drawn, tmp_path / "stopped", **rare)
     wait_for_checkpoint(tmp_path / "stopped" / STATE, training)
     os.killpg(training.pid, number)  # it and its workers, as a terminal does
