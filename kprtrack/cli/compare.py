@@ -45,6 +45,8 @@ def run_compare(options: argparse.Namespace) -> int:
     """Compare the crops and return the exit code."""
     images = [expanded(image) for image in options.images]
     out = _validate_options(images, options)
+    import numpy as np
+
     from kprtrack.core.atomic_file import write_file
     from kprtrack.inference.compile import autocast
     from kprtrack.reid_encoders.crops import known_vectors, open_kpr
@@ -59,6 +61,8 @@ def run_compare(options: argparse.Namespace) -> int:
     with autocast(compute):
         overlays = take_portraits(kpr.model, crops, prompts=kpr.prompts)
         similarities = compare_crops(kpr.model, crops, prompts=kpr.prompts, vectors=vectors)
+    if not np.isfinite(similarities.values).all():
+        raise UserError(f"The encoder {kpr.name} gives numbers that are not finite. Take other weights.")
     names = _short_names(images)
     write_file(out, draw_similarities(similarities, overlays, names, title=f"Similarities by {kpr.name}"))
     prompted = [overlay.prompted for overlay in overlays]

@@ -131,11 +131,13 @@ def people_from_parquet(path: Path) -> PeopleFile:
     """
     pyarrow, parquet = _import_pyarrow()
     try:
-        text = [_TEXT] if _TEXT in parquet.read_schema(path).names else None
-        with parquet.ParquetFile(path, read_dictionary=text) as file:
+        with path.open("rb") as opened:  # pyarrow itself cannot open names that are not UTF-8
+            text = [_TEXT] if _TEXT in parquet.read_schema(opened).names else None
+            file = parquet.ParquetFile(opened, read_dictionary=text)
             columns = _read_columns(file, path)
             stored = (file.metadata.metadata or {}).get(b"kprtrack")
-    except (OSError, KeyError, pyarrow.ArrowException) as error:  # KeyError: the two schemas of a file differ
+    # KeyError and IndexError: the schemas of a file differ; UnicodeDecodeError: in its names of columns.
+    except (OSError, KeyError, IndexError, UnicodeDecodeError, pyarrow.ArrowException) as error:
         raise InputError(f"Cannot read {path}: {' '.join(str(error).split()):.200}") from error
     if stored is None:
         header, complete = RunHeader(skeleton=skeleton_of(columns)), None

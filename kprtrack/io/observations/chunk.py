@@ -1,6 +1,7 @@
 """The arrays of a chunk of observations: how they are stored, and the checks of what is read."""
 
 import io
+import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -139,7 +140,10 @@ def _array(name: str, data: bytes) -> np.ndarray:
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError(f"{name} has another version of numpy's format")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    try:
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    except tokenize.TokenError as error:  # numpy turns other errors of the header into ValueError
+        raise ValueError(f"{name} has a damaged header") from error
     wanted, axes = np.dtype(_ARRAYS[name][0]), _ARRAYS[name][1]
     if dtype != wanted or fortran:
         raise ValueError(f"{name} has the type {dtype}, not {wanted}")
