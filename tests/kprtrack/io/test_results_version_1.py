@@ -22,7 +22,8 @@ def keys_of(data: object) -> set[str]:
 
 def test_the_stored_files_are_of_version_1_and_use_former_names() -> None:
     assert DOCUMENT["version"] == 1
-    assert {"runs_in", "runtime", "birth_score"} <= keys_of(DOCUMENT)
+    former = keys_of(DOCUMENT) & set(SETTINGS)
+    assert {"new_track_score", "backend"} <= {SETTINGS[name] for name in former}
 
 
 @pytest.mark.parametrize("name", ["tracks.json", "tracks.jsonl"])
