@@ -229,7 +229,7 @@ def observe(
 
     Raises:
         InputError: The source failed; the frames read before are observed first.
-        UserError: The encoder gave embeddings that are not finite.
+        UserError: A network gave numbers that are not finite, or scores outside their range.
 
     Examples:
         >>> with open_source("video.mp4") as video:
@@ -279,6 +279,16 @@ def _rows(detections: Detections, rows: np.ndarray) -> Detections:
 
 
 def _observation(frame: Frame, found: Detections, poses: Poses, embeddings: Appearance) -> Observation:
+    if not ((found.scores >= 0) & (found.scores <= 1)).all():
+        raise UserError(
+            f"The detector gave scores outside 0 to 1 for frame {frame.number}. Scale them, or use other"
+            " weights."
+        )
+    if not (np.isfinite(poses.keypoints).all() and (poses.keypoints[..., 2] >= 0).all()):
+        raise UserError(
+            f"The pose network gave numbers that are not finite, or negative confidences, for frame"
+            f" {frame.number}. Try precision fp32, or other weights."
+        )
     if not np.isfinite(embeddings.features).all():
         raise UserError(
             f"The ReID encoder gave numbers that are not finite for frame {frame.number}. "

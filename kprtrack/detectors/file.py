@@ -81,10 +81,6 @@ def checked_people(file: PeopleFile) -> PeopleFile:
         "a box without area",
         "Boxes are left, top, width, height.",
     )
-    scores = file.people.scores
-    reject(
-        file, (scores < 0) | (scores > 1), "a score outside 0 to 1", "Scale the scores, or leave them out."
-    )
     return file
 
 

@@ -182,7 +182,7 @@ def validate_observations_output(path: Path) -> None:
 
 
 def read_people(path: Path, format: str | None = None, select: Selection = ONLY) -> PeopleFile:
-    """Read the people of a file, with or without track IDs. Boxes and scores are not validated.
+    """Read the people of a file, with or without track IDs. Boxes, scores and keypoints are not validated.
 
     Args:
         path: A file of any format in FORMATS.

@@ -127,8 +127,9 @@ def validate_numbers(file: PeopleFile) -> None:
         file: The people of a file.
 
     Raises:
-        InputError: A box, keypoint, score, distance or time is not finite or too large, a track ID is too
-            large, or a frame has more than MOST_PEOPLE people.
+        InputError: A box, keypoint, score, distance or time is not finite or too large, a score is outside
+            [0, 1], that of a keypoint is negative, a track ID is too large, or a frame has more than
+            MOST_PEOPLE people.
     """
     people = file.people
     flat = people.keypoints.reshape(len(people), KEYPOINT_NUMBERS)
@@ -138,6 +139,11 @@ def validate_numbers(file: PeopleFile) -> None:
     reject(file, bad_point, "a keypoint that is not finite", "Write unknown keypoints as 0, 0, 0.")
     bad_scalar = (np.abs(scalars) >= LARGEST).any(axis=0)
     reject(file, bad_scalar, "a score or distance that is not finite", "Scores are between 0 and 1.")
+    bad_score = (people.scores < 0) | (people.scores > 1)
+    reject(file, bad_score, "a score outside 0 to 1", "Scale the scores, or leave them out.")
+    # Maxima of heatmaps can be a little above 1.
+    negative = people.keypoints[..., 2].min(axis=1, initial=0) < 0
+    reject(file, negative, "a keypoint with a negative score", "Write unknown keypoints as 0, 0, 0.")
     too_large = people.ids > LARGEST_ID
     reject(file, too_large, "a track id above 2^53", "Number the tracks from 1 on.")
     for frame in np.flatnonzero(np.abs(file.times) >= LARGEST)[:1]:

@@ -14,6 +14,7 @@ from kprtrack.io.header import RunHeader, TracksWriter
 from kprtrack.io.text_writer import FrameLog, Layout, TextWriter, left_top_size, no_footer
 
 MIN_COLUMNS = 6  # frame, id, left, top, width, height; then score (or flag), class, visibility
+UNKNOWN = -1.0  # what MOTChallenge writes for a value that a file does not have
 ROW = "A row is frame,id,left,top,width,height,score,-1,-1,-1."
 
 
@@ -46,7 +47,7 @@ def open_mot(path: Path, header: RunHeader) -> TracksWriter:
 
 
 def people_from_mot(path: Path) -> PeopleFile:
-    """Read the people of a result, gt.txt or det.txt file; an empty file has none.
+    """Read the people of a result, gt.txt or det.txt file; an empty file has none, a score of -1 is unknown.
 
     Raises:
         InputError: Names the line that is wrong.
@@ -56,7 +57,7 @@ def people_from_mot(path: Path) -> PeopleFile:
         rows.frames,
         np.concatenate([rows.boxes[:, :2], rows.boxes[:, :2] + rows.boxes[:, 2:]], axis=1),
         ids=ids_from_one(rows.ids),
-        scores=rows.scores,
+        scores=np.where(rows.scores == UNKNOWN, np.nan, rows.scores),
     )
     numbers = np.unique(rows.frames)
     times = np.full(len(numbers), np.nan)

@@ -198,6 +198,8 @@ def check_tracks(tracks: Tracks, last_frame: int) -> int:
     for name in ("boxes", "scores", "keypoints"):
         if not np.isfinite(getattr(tracks, name)).all():
             raise ValueError(f"Tracks.{name} of frame {tracks.frame_number} are not finite")
+    if not ((tracks.scores >= 0) & (tracks.scores <= 1)).all():
+        raise ValueError(f"a score of frame {tracks.frame_number} is outside 0 to 1")
     if (tracks.boxes[:, 2:] < tracks.boxes[:, :2]).any():
         raise ValueError(f"a box of frame {tracks.frame_number} has a negative size")
     if (tracks.ids < 1).any() or len(set(tracks.ids.tolist())) != len(tracks):

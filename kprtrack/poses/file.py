@@ -11,7 +11,7 @@ from kprtrack.core.datatypes import Detections, Frame, Poses, empty_poses
 from kprtrack.core.errors import InputError
 from kprtrack.core.geometry import iou
 from kprtrack.detectors.file import FileConfig, best_first, checked_people, read_file, validate_frame_sizes
-from kprtrack.io.columns import PeopleFile, coco_keypoints, reject
+from kprtrack.io.columns import PeopleFile, coco_keypoints
 from kprtrack.pipeline import PoseEstimator
 
 MIN_IOU = 0.5
@@ -38,15 +38,8 @@ class FilePose(PoseEstimator):
         if len(file.people) and not file.has_keypoints:
             raise InputError(f"{weights} has no keypoints. Use a file with poses, or choose a pose network.")
         file = checked_people(_with_boxes(file))
-        keypoints = coco_keypoints(file)
-        reject(
-            file,
-            np.any(keypoints[..., 2] < 0, axis=1),
-            "a keypoint with a negative score",
-            "Write unknown keypoints as 0, 0, 0.",
-        )
         order = best_first(file)
-        self.keypoints = keypoints[order].astype(np.float32)  # [N, 17, 3] x y confidence, pixels
+        self.keypoints = coco_keypoints(file)[order].astype(np.float32)  # [N, 17, 3] x y confidence, pixels
         self.boxes = file.people.boxes[order].astype(np.float32)  # [N, 4]
         self._frames = file.people.frame[order].copy()  # [N] int64, ascending
         self._file = file

@@ -88,6 +88,24 @@ def test_an_encoder_output_that_is_not_finite_is_an_error(value: float) -> None:
         list(observe(fake_run.frames(3), replace(fake_run.NETWORKS, embed=embed)))
 
 
+@pytest.mark.parametrize("score", [37.2, -0.1, np.nan])
+def test_a_detector_with_scores_outside_their_range_is_an_error(score: float) -> None:
+    def detect(batch: list[Frame]) -> list[Detections]:
+        return [replace(found, scores=np.float32([0.9, score])) for found in fake_run.detect(batch)]
+
+    with pytest.raises(UserError, match="detector gave scores outside 0 to 1 for frame 0"):
+        list(observe(fake_run.frames(3), replace(fake_run.NETWORKS, detect=detect)))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -0.1])
+def test_a_pose_network_with_impossible_numbers_is_an_error(number: float) -> None:
+    def estimate_poses(batch: list[Frame], detections: list[Detections]) -> list[Poses]:
+        return [Poses(np.full((len(found), 17, 3), number, np.float32)) for found in detections]
+
+    with pytest.raises(UserError, match=r"pose network gave numbers .* frame 0"):
+        list(observe(fake_run.frames(3), replace(fake_run.NETWORKS, estimate_poses=estimate_poses)))
+
+
 def test_tracks_are_complete_and_corrected() -> None:
     tracks = list(track(observe(fake_run.frames(10), fake_run.NETWORKS), LateTracker()))
     assert [one.frame_number for one in tracks] == list(range(10))

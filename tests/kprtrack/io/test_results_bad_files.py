@@ -64,6 +64,17 @@ def read_json(folder: Path, data: object) -> None:
         (document(skeleton={"names": ["nose"] * 17}), "keypoint 1 is called 'nose', but .* 'left_eye'"),
         (document(config=nested(200)), "header is nested more than 32 deep"),
         (document(video={"path": nested(40)}), "header is nested more than 32 deep"),
+        (document(person(score=37.2)), "frame 4, person 0: a score outside 0 to 1"),
+        (document(person(score=-1)), "a score outside 0 to 1"),
+        (document(person(keypoints=[1, 1, -0.5] * 17)), "a keypoint with a negative score"),
+        ([{"image_id": 3, "bbox": [1, 2, 3, 4], "score": 37.2, "track_id": 1}], "a score outside 0 to 1"),
+        (
+            {
+                "images": [{"id": 10000010001}],
+                "annotations": [{"image_id": 10000010001, "bbox": [1, 2, 3, 4], "score": -1, "track_id": 1}],
+            },
+            "annotation 0: a score outside 0 to 1",
+        ),
         ({"hello": 1}, "no result file"),
         (["text"], '"annotations" must be a list of objects'),
         (
@@ -128,6 +139,9 @@ def test_json_that_cannot_be_tracks_is_rejected(tmp_path: Path, data: object, me
         ("t.txt", "2,1,10,20,30,40\n1,1,10,20,-30,40\n", "line 2: a negative width"),
         ("t.txt", "1,1,10,20,30,nan\n", "line 1: a box that is missing or not finite"),
         ("t.txt", "1,7,1,2,3,4\n1,7,1,2,3,4\n", "line 2: track id 7 occurs twice in frame 0"),
+        ("t.txt", "1,7,1,2,3,4,0.5\n1,8,1,2,3,4,37.2\n", "line 2: a score outside 0 to 1"),
+        ("t.txt", "1,7,1,2,3,4,-0.5\n", "line 1: a score outside 0 to 1"),
+        ("t.csv", "frame,track_id,x,y,width,height,score\n0,1,2,3,4,5,1.01\n", "line 2: a score outside"),
         ("t.txt", "1,-1,1,2,3,4\n", "no track id .*--detector file"),
         ("t.parquet", "not parquet", "Cannot read"),
         ("t.json.part", "{}", "unfinished file"),
@@ -158,6 +172,12 @@ def test_random_bytes_are_rejected_by_every_reader(tmp_path: Path) -> None:
 def test_an_empty_mot_file_has_no_people(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("")
     assert read_tracks(tmp_path / "t.txt").frames == []
+
+
+def test_a_mot_score_of_minus_one_is_unknown_as_a_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("1,7,1,2,3,4,-1,-1,-1,-1\n1,8,1,2,3,4,0.25,-1,-1,-1\n")
+    (tracks,) = read_tracks(tmp_path / "t.txt").frames
+    assert tracks.scores.tolist() == [1.0, 0.25]
 
 
 def test_a_parquet_file_that_unpacks_to_far_more_is_rejected(tmp_path: Path) -> None:
