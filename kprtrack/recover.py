@@ -70,8 +70,9 @@ def recover(part: Path) -> Recovered:
     if not part.exists():
         raise InputError(f"There is no file {part}.")
     path = _final(part)
-    with part.open("rb") as file:
-        start = file.read(len(_ZIP))
+    start = _first_bytes(part, path)
+    if not start:
+        raise _no_frame(path)
     if start == _ZIP:
         return _recover_observations(path)
     if start[:1] == _JSON:
@@ -95,6 +96,20 @@ def _final(part: Path) -> Path:
     return path
 
 
+def _first_bytes(part: Path, path: Path) -> bytes:
+    """The first bytes of NAME.part, which show its kind.
+
+    Raises:
+        InputError: It no longer exists.
+        OutputError: A run still writes it, perhaps nothing so far.
+    """
+    handle = open_part(path.with_name(path.name + PART_SUFFIX), path)
+    if handle is None:
+        raise InputError(f"There is no file {part}.")
+    with handle:
+        return handle.read(len(_ZIP)) or b""
+
+
 def _recover_observations(path: Path) -> Recovered:
     writer = ObservationWriter(path, None, resume=True)
     writer.close(complete=False, note=NOTE)
@@ -113,7 +128,6 @@ def _recover_video(path: Path) -> Recovered:
 def _recover_json(path: Path) -> Recovered:
     """Finish .json or .jsonl, or render the format that a journal is for."""
     part = path.with_name(path.name + PART_SUFFIX)
-    _validate_not_written(part, path)
     with part.open("rb") as file:
         head = file.readline()
         array_head = head.endswith(b',"frames":[\n')
@@ -166,7 +180,6 @@ def _records(file: Any, start: int, *, separated: bool) -> Iterator[tuple[dict[s
 
 def _recover_table(path: Path) -> Recovered:
     part = path.with_name(path.name + PART_SUFFIX)
-    _validate_not_written(part, path)
     log, place, frame = FrameLog(), 0, None
     ends = array("q")
     with part.open("rb") as file:
@@ -195,13 +208,6 @@ def _recover_table(path: Path) -> Recovered:
 
 def _no_more(tracks: Tracks, log: FrameLog) -> bytes:
     raise AssertionError("the file is finished")
-
-
-def _validate_not_written(part: Path, path: Path) -> None:
-    """Raises: OutputError if a run still writes the file."""
-    handle = open_part(part, path)
-    if handle is not None:
-        handle.close()
 
 
 def _no_frame(path: Path) -> InputError:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import fake_run
-from support.killed_run import is_larger_than, kill_once, start, wait_until
+from support.killed_run import FRAMES, end, is_larger_than, kill_once, start, wait_for_last_frames
 
 from kprtrack.config import TrackConfig
+from kprtrack.core.atomic_file import PartFile
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.io import read_observations, read_tracks
@@ -20,7 +21,6 @@ from kprtrack.run import observe_video, track_video
 from kprtrack.video.writer import VideoWriter
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals that end a process")
-FRAMES = 150
 CHUNKS = 45_000  # bytes of observations, of which at least one chunk is whole
 CONFIG = TrackConfig(frames_at_once=4)
 OUTPUTS = {"t.json": None, "t.jsonl": None, "t.csv": None, "t.txt": "mot", "c.json": "coco"}
@@ -161,15 +161,20 @@ def test_a_second_run_to_the_same_file_is_refused(video: Path, tmp_path: Path) -
         arguments = (video, None, CONFIG) if out.suffix == ".mp4" else (video, out, CONFIG)
         options = {"video_out": out} if out.suffix == ".mp4" else {}
         child = start(run, *arguments, **options)
-        wait_until(written.exists, child)
+        wait_for_last_frames(child)
         with pytest.raises(OutputError, match="another run is writing it"):
             run(*arguments, networks=fake_run.NETWORKS, **options)
         if written != out:
             with pytest.raises(OutputError, match="another run is writing it"):
                 recover(written)
-        child.join()
-        assert child.exitcode == 0
+        end(child)
         assert out.exists() and not written.with_suffix(".part").exists()
+
+
+def test_a_file_that_is_still_empty_is_refused_while_a_run_has_it(tmp_path: Path) -> None:
+    for name in ("t.json", "o.npz", "t.csv", "d.mp4", "c.bin"):
+        with PartFile(tmp_path / name) as part, pytest.raises(OutputError, match="another run is writing it"):
+            recover(part.part)
 
 
 def test_a_run_keeps_what_a_killed_one_has_left_until_it_is_complete(video: Path, tmp_path: Path) -> None:
@@ -179,8 +184,14 @@ def test_a_run_keeps_what_a_killed_one_has_left_until_it_is_complete(video: Path
     kill_once(child, is_larger_than(part, 20_000))
     child = start(track_video, video, out, CONFIG)  # killed earlier
     kill_once(child, lambda: old.exists() and part.exists())
-    track_video(video, tmp_path / "other.csv", CONFIG, networks=fake_run.NETWORKS)
     assert old.stat().st_size > 20_000
+    with pytest.raises(InputError, match="also a newer"):
+        recover(old)
+    old_bytes = old.read_bytes()
+    part.unlink()
+    assert recover(old).path == out
+    out.unlink()
+    old.write_bytes(old_bytes)
     track_video(video, out, CONFIG, networks=fake_run.NETWORKS)
     assert not list(tmp_path.glob("*.part"))
 
@@ -190,15 +201,17 @@ def test_what_is_no_file_of_a_killed_run_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "x.bin.part").write_bytes(b"rubbish")
     (tmp_path / "o.npz.part").write_bytes(b"PK\x03\x04" + bytes(100))
     (tmp_path / "d.mp4.part").write_bytes(bytes(100))
+    (tmp_path / "e.npz.part").write_bytes(b"")  # killed before its first byte
     for name, message in (
         ("t.json.part", "no whole frame"),
         ("x.bin.part", "is no result"),
         ("o.npz.part", "no whole frame"),
         ("d.mp4.part", "no whole frame"),
+        ("e.npz.part", "no whole frame"),
         ("none.json.part", "There is no file"),
     ):
         with pytest.raises(InputError, match=message):
             recover(tmp_path / name)
     with pytest.raises(UserError, match=r"those end in \.part"):
         recover(tmp_path / "t.json")
-    assert len(list(tmp_path.glob("*.part"))) == 4
+    assert len(list(tmp_path.glob("*.part"))) == 5

@@ -1,5 +1,8 @@
 """Runs in a process of their own that are killed at a chosen moment.
 
+On a busy machine a run may be at its end before the test has looked at its file. So it waits before its last
+frames until it is killed or `end` is called.
+
 The processes are forked from a server without threads: a fork of the test's own process may hang in a lock
 that a thread of a library held.
 """
@@ -9,8 +12,9 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +22,18 @@ from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.signals import interrupt_on_stop_signals
 from support import fake_run
 
-_WAIT_S = 60.0
+FRAMES = 150  # of the video of every run
+_LAST_FRAMES = 10
+_WAIT_S = 300.0
 
 
-def _slow_detect(batch: list[Frame]) -> list[Detections]:
-    time.sleep(0.004)
-    return fake_run.detect(batch)
+@dataclass(frozen=True)
+class Run:
+    """A run and the events it shares with the test."""
 
-
-SLOW = replace(fake_run.NETWORKS, detect=_slow_detect)
+    process: BaseProcess
+    at_last_frames: Event  # set by the run
+    may_end: Event  # set by the test
 
 
 def _new_context() -> Any:
@@ -40,33 +47,56 @@ def _new_context() -> Any:
 _CONTEXT = _new_context()
 
 
-def start(run: Callable[..., object], *arguments: object, **options: object) -> BaseProcess:
-    """Call a function of kprtrack.run with slow networks in a process of its own."""
-    process: BaseProcess = _CONTEXT.Process(target=_run, args=(run, arguments, options))
+def start(function: Callable[..., object], *arguments: object, **options: object) -> Run:
+    """Call a function of kprtrack.run, for a video of `FRAMES` frames, in a process of its own."""
+    at_last_frames, may_end = _CONTEXT.Event(), _CONTEXT.Event()
+    process: BaseProcess = _CONTEXT.Process(
+        target=_run, args=(function, arguments, options, at_last_frames, may_end), daemon=True
+    )
     process.start()
-    return process
+    return Run(process, at_last_frames, may_end)
 
 
-def _run(run: Callable[..., object], arguments: tuple[object, ...], options: dict[str, object]) -> None:
+def _run(
+    function: Callable[..., object],
+    arguments: tuple[object, ...],
+    options: dict[str, object],
+    at_last_frames: Event,
+    may_end: Event,
+) -> None:
+    def slow_detect(batch: list[Frame]) -> list[Detections]:
+        time.sleep(0.004)
+        if batch[-1].number >= FRAMES - _LAST_FRAMES:
+            at_last_frames.set()
+            assert may_end.wait(_WAIT_S), "the run was neither killed nor ended"
+        return fake_run.detect(batch)
+
     interrupt_on_stop_signals()
-    run(*arguments, networks=SLOW, **options)
+    function(*arguments, networks=replace(fake_run.NETWORKS, detect=slow_detect), **options)
 
 
-def kill_once(child: BaseProcess, happened: Callable[[], bool], number: int = signal.SIGKILL) -> None:
+def kill_once(run: Run, happened: Callable[[], bool], number: int = signal.SIGKILL) -> None:
     """Send a signal as soon as `happened` returns true; wait for the end of the process."""
-    wait_until(happened, child)
-    assert child.pid is not None
-    os.kill(child.pid, number)
-    child.join()
-
-
-def wait_until(happened: Callable[[], bool], child: BaseProcess) -> None:
-    """Wait until `happened` returns true, which must be before the process ends."""
     until = time.monotonic() + _WAIT_S
     while not happened():
-        assert child.exitcode is None, "the run ended too early"
+        assert run.process.exitcode is None, "the run ended too early"
         assert time.monotonic() < until, "the run does not get on"
         time.sleep(0.002)
+    assert run.process.pid is not None
+    os.kill(run.process.pid, number)
+    run.process.join()
+
+
+def wait_for_last_frames(run: Run) -> None:
+    """Wait until the run has written all but its last frames."""
+    assert run.at_last_frames.wait(_WAIT_S), "the run does not get on"
+
+
+def end(run: Run) -> None:
+    """Let the run write its last frames; it must succeed."""
+    run.may_end.set()
+    run.process.join()
+    assert run.process.exitcode == 0
 
 
 def is_larger_than(file: Path, size: int) -> Callable[[], bool]:
