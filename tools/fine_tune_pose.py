@@ -1,7 +1,8 @@
-"""Fine-tune PP-TinyPose as the pose network of the package: at 256x192, or at a smaller input.
+"""Fine-tune PP-TinyPose as the pose network of the package: at 256x192, or at a smaller or narrower input.
 
-    python tools/fine_tune_pose.py --origin tinypose_256x192.onnx --out RUN --input-height 160 \
-        --source PERSON/train/sports.json:0.3 PERSON/train/everyday.json:0.7 --cutouts PERSON/cutouts
+    python tools/fine_tune_pose.py --origin tinypose_256x192.onnx --out RUN --input-height 192 \
+        --input-width 128 --source PERSON/train/sports.json:0.3 PERSON/train/everyday.json:0.7 \
+        --cutouts PERSON/cutouts
 
 The teacher is the origin: it sees the clean crop of a person and its mirror image at 256x192; the student is
 to predict the mean heatmaps from the same crop after people, objects and the edge of the frame have been put
@@ -19,8 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from pose_tuning.examples import PairMaker, read_examples
-from pose_tuning.targets import targets
+from pose_tuning.examples import HEIGHT, WIDTH, PairMaker, read_examples
+from pose_tuning.targets import middle_columns, targets
 
 from kprtrack.core.atomic_file import write_file
 from kprtrack.inference.devices import ComputeConfig
@@ -45,7 +46,8 @@ def main() -> None:
     parser.add_argument("--cutouts", type=Path, required=True, help="folder of people to paste, .npz")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--init", type=Path, help="initial weights; default: the origin's")
-    parser.add_argument("--input-height", type=int, default=256, help="pixels; the width is 3/4 of it")
+    parser.add_argument("--input-height", type=int, default=256, help="pixels")
+    parser.add_argument("--input-width", type=int, help="pixels; default: 3/4 of the height, at most that")
     parser.add_argument("--samples", type=int, default=40_000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--peak", type=float, default=3e-4, help="learning rate")
@@ -60,10 +62,10 @@ def run(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
-    maker = _pair_maker(options)
+    shape = _shape(options)
+    maker = _pair_maker(options, shape.input_width / shape.input_height)
     compute = ComputeConfig("cpu", threads=1, batch=options.batch)
     teacher = HeatmapPose(HeatmapConfig(), options.origin, compute).heatmaps
-    shape = LiteHrnetShape(options.input_height, options.input_height * 3 // 4)
     network = LiteHrnet(shape)
     start = load_small_pose(options.init) if options.init else load_tinypose_onnx(options.origin)
     network.load_state_dict(start.state_dict())
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     for step in range(first, steps):
         rng = np.random.default_rng((options.seed, step))
         pairs = [maker.pair(rng) for _ in range(options.batch)]
-        wanted = torch.from_numpy(targets(pairs, teacher, options.input_height))
+        wanted = torch.from_numpy(targets(pairs, teacher, shape))
         crops = _to_input(np.stack([each.occluded for each in pairs]), shape, rng)
         cosine = (1 + math.cos(math.pi * step / steps)) / 2
         rate = options.peak * min(1.0, (step + 1) / _WARMUP) * (_FLOOR + (1 - _FLOOR) * cosine)
@@ -110,21 +112,32 @@ def run(options: argparse.Namespace) -> None:
             saved = time.monotonic()
 
 
-def _pair_maker(options: argparse.Namespace) -> PairMaker:
+def _shape(options: argparse.Namespace) -> LiteHrnetShape:
+    full = options.input_height * WIDTH // HEIGHT
+    shape = LiteHrnetShape(options.input_height, options.input_width or full)
+    if shape.input_width > full:
+        raise SystemExit(
+            f"fine_tune_pose: --input-width {shape.input_width} is over {full}, what the teacher sees."
+        )
+    return shape
+
+
+def _pair_maker(options: argparse.Namespace, aspect: float) -> PairMaker:
     sources = [source.rpartition(":") for source in options.source]
     people = [each for file, _, share in sources for each in read_examples(Path(file), float(share))]
     cutouts = [dict(np.load(path)) for path in sorted(options.cutouts.glob("*.npz"))]
     print(f"{len(people)} people, {len(cutouts)} cut-outs")
-    return PairMaker(people, cutouts, clean=options.clean, paste=options.paste)
+    return PairMaker(people, cutouts, clean=options.clean, paste=options.paste, aspect=aspect)
 
 
 def _to_input(crops: np.ndarray, shape: LiteHrnetShape, rng: np.random.Generator) -> torch.Tensor:
-    size = (shape.input_width, shape.input_height)
-    if crops.shape[1] == shape.input_height:
-        return torch.from_numpy(crops)
-    ways = (cv2.INTER_AREA, cv2.INTER_LINEAR)
-    small = [cv2.resize(each, size, interpolation=ways[int(rng.random() < 0.5)]) for each in crops]
-    return torch.from_numpy(np.stack(small))
+    size = (shape.input_height * WIDTH // HEIGHT, shape.input_height)
+    if crops.shape[1] != shape.input_height:
+        ways = (cv2.INTER_AREA, cv2.INTER_LINEAR)
+        crops = np.stack(
+            [cv2.resize(each, size, interpolation=ways[int(rng.random() < 0.5)]) for each in crops]
+        )
+    return torch.from_numpy(middle_columns(crops, shape.input_width, axis=2))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,11 @@ class LiteHrnetShape:
                     f"{name} is {pixels}; it must be a multiple of {_CELL_PX}, such as 192 or 256."
                 )
 
+    def cells(self, branch: int) -> tuple[int, int]:
+        """Rows and columns of a branch's features; they are constants of an exported graph."""
+        cell = _CELL_PX << branch
+        return -(-self.input_height // cell), -(-self.input_width // cell)
+
 
 class LiteHrnet(nn.Module):
     """Network with one heatmap per keypoint, of a quarter of the input size."""
@@ -44,14 +49,15 @@ class LiteHrnet(nn.Module):
     def __init__(self, shape: LiteHrnetShape | None = None) -> None:
         super().__init__()
         self.shape = shape or LiteHrnetShape()
-        self.stem = _Stem()
+        self.stem = _Stem(self.shape.cells(0))
         self.first = _separable(_STEM_WIDTH, _WIDTHS[0])
         inputs = (_STEM_WIDTH, *_WIDTHS[1:-1])
         self.wider = nn.ModuleList(
             _separable(before, width, stride=2) for before, width in zip(inputs, _WIDTHS[1:], strict=True)
         )
         self.stages = nn.ModuleList(
-            nn.ModuleList(_Exchange(branches) for _ in range(count)) for branches, count in _MODULES.items()
+            nn.ModuleList(_Exchange(list(map(self.shape.cells, range(branches)))) for _ in range(count))
+            for branches, count in _MODULES.items()
         )
         self.joins = nn.ModuleList(_separable(width, max(width // 2, _WIDTHS[0])) for width in _WIDTHS[::-1])
         self.head = nn.Conv2d(_WIDTHS[0], len(KEYPOINTS), 1)
@@ -67,9 +73,10 @@ class LiteHrnet(nn.Module):
             features = branches[-1]
         *finer, coarsest = branches
         joined = self.joins[0](coarsest)
-        for branch, join in zip(reversed(finer), list(self.joins)[1:], strict=True):
-            grown = F.interpolate(joined, size=branch.shape[-2:], mode="bilinear", align_corners=True)
-            joined = join(branch + grown)
+        for level in range(len(finer) - 1, -1, -1):
+            size = self.shape.cells(level)
+            grown = F.interpolate(joined, size=size, mode="bilinear", align_corners=True)
+            joined = self.joins[len(finer) - level](finer[level] + grown)
         heatmaps: Tensor = self.head(joined)
         return heatmaps
 
@@ -77,13 +84,15 @@ class LiteHrnet(nn.Module):
 class _Exchange(nn.Module):
     """Two shuffle units in each branch; then each branch receives the sum of all."""
 
-    def __init__(self, branches: int) -> None:
+    def __init__(self, cells: list[tuple[int, int]]) -> None:
         super().__init__()
-        widths = _WIDTHS[:branches]
-        self.branches = nn.ModuleList(nn.Sequential(_Unit(width), _Unit(width)) for width in widths)
+        self.cells = cells
+        branches = range(len(cells))
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(_Unit(_WIDTHS[each], cells[each]) for _ in range(2))) for each in branches
+        )
         self.paths = nn.ModuleList(
-            nn.ModuleList(_between(source, target) for source in range(branches))
-            for target in range(branches)
+            nn.ModuleList(_between(source, target) for source in branches) for target in branches
         )
 
     def forward(self, branches: list[Tensor]) -> list[Tensor]:
@@ -92,43 +101,61 @@ class _Exchange(nn.Module):
         for target, row in enumerate(self.paths):
             parts = cast(nn.ModuleList, row)
             total = 2 * parts[0](features[0])  # twice, as the published weights were trained
-            for source in range(1, len(features)):
+            for source in range(1, target + 1):
+                total = total + parts[source](features[source])
+            coarser = None  # summed from coarse to fine, so that each sum is enlarged once
+            for source in range(len(features) - 1, target, -1):
                 found = parts[source](features[source])
-                if source > target:
-                    found = F.interpolate(found, size=total.shape[-2:], mode="nearest")
-                total = total + found
+                coarser = found if coarser is None else found + self._enlarged(coarser, source)
+            if coarser is not None:
+                total = total + self._enlarged(coarser, target)
             if target == 0:
                 features[0] = total  # the coarser branches receive the sum: likewise
             sums.append(total)
         return [F.relu(total) for total in sums]
 
+    def _enlarged(self, coarser: Tensor, branch: int) -> Tensor:
+        """To the size of a branch, by nearest neighbours; a factor of 2 is what runtimes do fastest."""
+        (height, width), (rows, columns) = self.cells[branch], self.cells[branch + 1]
+        if (height, width) == (2 * rows, 2 * columns):
+            return F.interpolate(coarser, scale_factor=2.0, mode="nearest")
+        return F.interpolate(coarser, size=(height, width), mode="nearest")
+
 
 class _Unit(nn.Module):
     """Half of the channels pass; the other half is changed; then they alternate (ShuffleNet V2)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, cells: tuple[int, int]) -> None:
         super().__init__()
         half = width // 2
+        self.changing = half
+        self.cells = cells
         self.change = nn.Sequential(*_pointwise(half, half), _depthwise(half), *_pointwise(half, half))
 
     def forward(self, features: Tensor) -> Tensor:
-        kept, changed = features.chunk(2, dim=1)
-        return torch.stack((kept, self.change(changed)), dim=2).flatten(1, 2)
+        kept, changed = features.split(self.changing, dim=1)
+        return _alternating(kept, self.change(changed), self.changing, self.cells)
 
 
 class _Stem(nn.Module):
     """To a quarter of the input size."""
 
-    def __init__(self) -> None:
+    def __init__(self, cells: tuple[int, int]) -> None:
         super().__init__()
         half = _STEM_WIDTH // 2
+        self.cells = cells
         self.conv = nn.Sequential(nn.Conv2d(3, _STEM_WIDTH, 3, stride=2, padding=1), nn.ReLU(inplace=True))
         self.left = _separable(half, half, stride=2)
         self.right = nn.Sequential(*_pointwise(half, 2 * half), *_separable(2 * half, half, stride=2))
 
     def forward(self, images: Tensor) -> Tensor:
-        left, right = self.conv(images).chunk(2, dim=1)
-        return torch.stack((self.left(left), self.right(right)), dim=2).flatten(1, 2)
+        left, right = self.conv(images).split(_STEM_WIDTH // 2, dim=1)
+        return _alternating(self.left(left), self.right(right), _STEM_WIDTH // 2, self.cells)
+
+
+def _alternating(first: Tensor, second: Tensor, width: int, cells: tuple[int, int]) -> Tensor:
+    """The channels of two tensors in turn."""
+    return torch.stack((first, second), dim=2).reshape(-1, 2 * width, *cells)
 
 
 def _between(source: int, target: int) -> nn.Module:

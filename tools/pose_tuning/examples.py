@@ -66,6 +66,8 @@ class PairMaker:
         cutouts: People with `image` [h, w, 3] uint8 RGB and `alpha` [h, w] in 0..1, to be put in front.
         clean: Share of the students' crops that stay as they are.
         paste: Share of the others with a person in front.
+        aspect: Width of the student's input relative to its height, at most the teacher's: it sees the middle
+            columns, in which the whole box lies.
     """
 
     def __init__(
@@ -75,15 +77,17 @@ class PairMaker:
         *,
         clean: float,
         paste: float,
+        aspect: float = WIDTH / HEIGHT,
     ) -> None:
         self._people, self._cutouts, self._clean, self._paste = people, cutouts, clean, paste
+        self._aspect = aspect
         odds = np.cumsum([each.weight for each in people])
         self._odds = odds / odds[-1]
 
     def pair(self, rng: np.random.Generator) -> Pair:
         """Draw a person, the crop window, and what covers the person."""
         person = self._person(rng)
-        matrix, mirrored = _window(person.box, rng)
+        matrix, mirrored = _window(person.box, self._aspect, rng)
         image = read_image(person.path)
         clean = cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
         labels = None
@@ -147,7 +151,7 @@ class PairMaker:
         cover[y0:y1, x0:x1] = np.maximum(cover[y0:y1, x0:x1], opaque[..., 0])
 
 
-def _window(box: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
+def _window(box: np.ndarray, aspect: float, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
     """Affine map [2, 3] from the image to the crop, and whether it mirrors."""
     size = box[2:] - box[:2]
     centre = (box[:2] + box[2:]) / 2
@@ -155,7 +159,7 @@ def _window(box: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bool
     if rng.random() < 0.1:
         padding *= rng.uniform(0.7, 1)  # parts of the body are outside
     centre = centre + rng.normal(0, 0.03, 2) * size
-    scale = WIDTH / max(size[0] * padding, size[1] * padding * WIDTH / HEIGHT)
+    scale = HEIGHT * aspect / max(size[0] * padding, size[1] * padding * aspect)
     angle = math.radians(rng.normal(0, 12)) if rng.random() < 0.3 else 0.0
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) * scale
     mirrored = bool(rng.random() < 0.5)

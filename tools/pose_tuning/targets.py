@@ -8,6 +8,7 @@ import numpy as np
 
 from kprtrack.core.skeleton import FLIP
 from kprtrack.poses.decode import unmirror
+from kprtrack.poses.lite_hrnet import LiteHrnetShape
 from pose_tuning.examples import HEIGHT, Pair
 
 _SIGMA = 2.0  # of a keypoint's Gaussian in heatmap cells, at every input size
@@ -20,17 +21,17 @@ _HIDDEN_CONFIDENCE = 0.65  # relative to that of the visible keypoint
 
 
 def targets(
-    pairs: Sequence[Pair], teacher: Callable[[np.ndarray], np.ndarray], input_height: int
+    pairs: Sequence[Pair], teacher: Callable[[np.ndarray], np.ndarray], shape: LiteHrnetShape
 ) -> np.ndarray:
     """Compute the targets of a batch.
 
     Args:
         pairs: N pairs.
         teacher: From crops [N, 256, 192, 3] uint8 RGB to heatmaps [N, 17, 64, 48].
-        input_height: Of the student, pixels; its width is three quarters of it.
+        shape: The student's input; a narrower one sees the middle columns of the teacher's.
 
     Returns:
-        [N, 17, input_height / 4, input_height * 3 / 16] float32.
+        [N, 17, input_height / 4, input_width / 4] float32.
     """
     crops = np.stack([each.clean for each in pairs])
     upright = teacher(crops)
@@ -43,7 +44,15 @@ def targets(
         if pair.labels is not None:
             _correct(own, pair.labels)
         own *= _confidence(own, pair.cover)[:, None, None]
-    return maps if input_height == HEIGHT else _resized(maps, input_height / HEIGHT)
+    if shape.input_height != HEIGHT:
+        maps = _resized(maps, shape.input_height / HEIGHT)
+    return middle_columns(maps, math.ceil(shape.input_width / _CELL_PX), axis=3)
+
+
+def middle_columns(values: np.ndarray, width: int, *, axis: int) -> np.ndarray:
+    """Cut as many columns from the left as from the right, so that `width` are left."""
+    left = (values.shape[axis] - width) // 2
+    return np.take(values, range(left, left + width), axis)
 
 
 def _correct(maps: np.ndarray, labels: np.ndarray) -> None:
