@@ -77,7 +77,15 @@ class PartClassifier(nn.Module):
         nn.init.constant_(cast(torch.Tensor, self.classifier.bias), 0)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.bn(features))
+        if self.training:
+            return self.classifier(self.bn(features))
+        norm, conv = self.bn, self.classifier
+        assert norm.running_var is not None and norm.running_mean is not None and conv.bias is not None
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        weight = conv.weight.flatten(1)
+        bias = conv.bias + weight @ (norm.bias - norm.running_mean * scale)
+        logits = F.linear(features.permute(0, 2, 3, 1), weight * scale, bias)
+        return logits.permute(0, 3, 1, 2)
 
 
 class Reduction(nn.Module):
@@ -125,7 +133,7 @@ def pool_masked_mean(features: torch.Tensor, masks: torch.Tensor) -> torch.Tenso
     # Sums over thousands of positions are kept out of half precision, here and in pool_parts.
     with torch.autocast(features.device.type, enabled=False):
         weights = at_least_float32(masks).flatten(1) / masks.shape[1:].numel()
-        return torch.einsum("ncp,np->nc", at_least_float32(features).flatten(2), weights)
+        return (weights[:, None] @ _positions(features)).squeeze(1)
 
 
 def pool_parts(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -135,8 +143,13 @@ def pool_parts(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """
     with torch.autocast(features.device.type, enabled=False):
         weights = at_least_float32(masks).flatten(2)
-        total = torch.einsum("nkp,ncp->nkc", weights, at_least_float32(features).flatten(2))
+        total = weights @ _positions(features)
         return total / weights.sum(dim=2, keepdim=True).clamp(min=_SMALLEST_MASS)
+
+
+def _positions(features: torch.Tensor) -> torch.Tensor:
+    """[N, C, h, w] -> [N, h * w, C] of at least float32."""
+    return at_least_float32(features).permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def parts_in_sight(logits: torch.Tensor) -> torch.Tensor:
