@@ -153,6 +153,40 @@ def observed_summary(file: ObservationFile) -> Summary:
     return summary
 
 
+class InterruptedAfterEnd(KeyboardInterrupt):
+    """A signal arrived while the last frames of a run were written: the run is complete.
+
+    Args:
+        summary: What the run did.
+    """
+
+    def __init__(self, summary: Summary) -> None:
+        super().__init__("the run is complete")
+        self.summary = summary
+
+
+@contextmanager
+def deferred_interrupts(summary: Summary) -> Iterator[DeferredInterrupts]:
+    """Hold signals back, so that all files of a run are ended.
+
+    Args:
+        summary: Of the run, which is complete at the end of the block unless it says that it was stopped.
+
+    Raises:
+        InterruptedAfterEnd: A signal came too late to stop the run.
+        KeyboardInterrupt: Another signal came while a stopped run was ended.
+    """
+    complete = False
+    try:
+        with DeferredInterrupts() as interrupts:
+            yield interrupts
+            complete = summary.stopped is None
+    except KeyboardInterrupt as interrupt:
+        if complete:
+            raise InterruptedAfterEnd(summary) from interrupt
+        raise
+
+
 @dataclass
 class Outputs:
     """The files of a run.
@@ -212,7 +246,7 @@ def track_and_write(
         losses: Returns the damaged and dropped frames; called after the last observation.
         complete: Whether the observations are those of a complete run.
     """
-    with DeferredInterrupts() as interrupts:
+    with deferred_interrupts(outputs.summary) as interrupts:
         allowed: Iterable[Observation] = interrupts.allow(observations)
         if outputs.stored:
             allowed = outputs.stored.store(allowed)
@@ -239,7 +273,7 @@ def store(
         losses: Returns the damaged and dropped frames; called after the last observation.
     """
     skipped = summary.resumed
-    with DeferredInterrupts() as interrupts:
+    with deferred_interrupts(summary) as interrupts:
         with early_end(summary):
             for observation in counted(interrupts.allow(observations), summary):
                 if summary.frames > skipped:

@@ -14,7 +14,6 @@ from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.files.paths import expanded
 from kprtrack.core.progress import Progress
-from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.hub.store import sha256_of
 from kprtrack.io import (
     ObservationFile,
@@ -29,6 +28,7 @@ from kprtrack.io.same_video import difference_notes, validate_size
 from kprtrack.outputs import (
     Outputs,
     Summary,
+    deferred_interrupts,
     early_end,
     finished_summary,
     observed_summary,
@@ -88,6 +88,7 @@ def track_video(  # noqa: PLR0913
         InputError: The source cannot be opened.
         WeightsError: Weights are missing or do not fit.
         OutputError: A file cannot be written; after a full disk it holds the frames that fit.
+        KeyboardInterrupt: Ctrl-C while a network was loaded, or so late that the result is complete.
 
     Examples:
         >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
@@ -251,15 +252,15 @@ def draw_video(
         summary.notes = _notes_on_video(tracks, video.info, clip)
         annotated = stack.enter_context(AnnotatedVideoWriter(Path(out), video.info, clip.stride))
         progress = stack.enter_context(Progress(video.expected_frames, video.info.name, quiet))
-        interrupts = stack.enter_context(DeferredInterrupts())
+        interrupts = stack.enter_context(deferred_interrupts(summary))
         with early_end(summary):
             for frame in interrupts.allow(video):
                 annotated.draw(frame, by_frame.get(frame.number))
                 summary.frames += 1
                 progress.advance()
+        summary.losses = video.losses
         annotated.close(summary.stopped is None)
         summary.set_out(annotated.saved)
-    summary.losses = video.losses
     return summary
 
 

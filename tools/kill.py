@@ -15,7 +15,6 @@ import argparse
 import math
 import os
 import random
-import re
 import shutil
 import signal
 import sys
@@ -32,7 +31,6 @@ from robustness.runs import RUNS, Run, fingerprint
 
 SIGNALS = ("SIGKILL", "SIGKILL", "SIGHUP", "SIGTERM", "SIGINT", "SIGQUIT")
 INTERRUPTED = 130
-_OF_A_PROCESS = re.compile(r"\.\d+\.part$")  # of a writer among others, found by no name after SIGKILL
 _MAX_KILLS = 4  # of one run, before it is finished
 _FAILED = 70  # exit code of a process that ended by an exception
 
@@ -130,7 +128,7 @@ def disturb(run: Run, folder: Path, whole: dict[str, str], whole_s: float, rng: 
     else:
         changed = sorted(name for name in {*found, *whole} if found.get(name) != whole.get(name))
         tally.faults.append(f"other outputs than of an undisturbed run: {', '.join(changed)}")
-    if left := [path.name for path in folder.rglob("*.part") if not _OF_A_PROCESS.search(path.name)]:
+    if left := [path.name for path in folder.rglob("*.part")]:
         tally.faults.append(f"unfinished files left: {', '.join(left)}")
     return tally
 

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from eval.datatypes import Evaluation
 from eval.report.tables import Column, Table, comparison_tables, evaluation_tables, legend, term_line
+from kprtrack.core.errors import printable
 
 _GAP = "  "
 _GROUP_GAP = " | "
@@ -27,20 +28,20 @@ def comparison(evaluations: Mapping[str, Evaluation], *, width: int = 100) -> st
 
 
 def _document(head: Sequence[str], tables: Sequence[Table], notes: Sequence[str], width: int) -> str:
-    paragraphs = ["\n".join(head)]
+    paragraphs = ["\n".join(map(printable, head))]
     paragraphs += [f"{table.title}\n{render(table, width=width)}" for table in tables]
     words = legend(tables)
     longest = max((len(word) for word, _ in words), default=0)
     lines = [_hanging(f"{word.ljust(longest)}{_GAP}", term_line(key), width) for word, key in words]
     paragraphs.append("\n".join(["Explanations (in percent, except for IDs and other counts)", *lines]))
     if notes:
-        paragraphs.append("\n".join(["Notes", *(_hanging("* ", note, width) for note in notes)]))
+        paragraphs.append("\n".join(["Notes", *(_hanging("* ", printable(note), width) for note in notes)]))
     return "\n\n".join(paragraphs) + "\n"
 
 
 def render(table: Table, *, width: int) -> str:
     """Return a table as text; groups of columns that do not fit in `width` are placed below each other."""
-    names = [table.corner, *(name for name, _ in table.rows)]
+    names = [table.corner, *(printable(name) for name, _ in table.rows)]
     margin = max(map(len, names))
     blocks = [_block(table, columns) for columns in _groups(table.columns)]
     parts: list[list[list[str]]] = []

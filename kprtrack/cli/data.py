@@ -21,7 +21,7 @@ from kprtrack.cli.options import (
     required,
     validate_minimum,
 )
-from kprtrack.cli.output import print_config, print_text, validate_reports
+from kprtrack.cli.output import print_config, print_line, print_text, validate_reports
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.core.files.paths import expanded
 
@@ -149,7 +149,7 @@ def _features(options: argparse.Namespace, root: Path) -> int:
     save_features(out, [name_of(each, root) for each in samples], features)
     if not options.quiet:
         count, dimensions = features.shape
-        print_text(f"{count} embeddings of {dimensions} dimensions. Train with distil.teacher={out}")
+        print_line(f"{count} embeddings of {dimensions} dimensions. Train with distil.teacher={out}")
     return 0
 
 
@@ -171,7 +171,7 @@ def _paste(options: argparse.Namespace, root: Path) -> int:
     )
     if not options.quiet:
         kept = len(data.query) + len(data.gallery) - made
-        print_text(
+        print_line(
             f"{made} crops written, {kept} existed. Score on them: kprtrack eval reid folder --root {out}"
         )
     return 0
@@ -202,7 +202,7 @@ def _with_own_folder(key: str, folder: str, options: argparse.Namespace) -> dict
 
 def _print_files(options: argparse.Namespace, made: int, total: int, what: str) -> int:
     if not options.quiet:
-        print_text(f"{made} files written, {total - made} existed. Use them with {what}")
+        print_line(f"{made} files written, {total - made} existed. Use them with {what}")
     return 0
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from kprtrack.cli.options import Parser, add_out, add_selection, new_parser, required, selection
-from kprtrack.cli.output import log_summary
+from kprtrack.cli.output import completed, log_summary
 
 
 def draw_parser() -> Parser:
@@ -22,7 +22,8 @@ def run_draw(options: argparse.Namespace) -> int:
     from kprtrack.run import draw_video
 
     out = Path(required(options.out, "output file", "--out annotated.mp4"))
-    summary = draw_video(read_tracks(Path(options.tracks)), options.source, out, quiet=options.quiet)
+    tracks = read_tracks(Path(options.tracks))
+    summary, _ = completed(lambda: draw_video(tracks, options.source, out, quiet=options.quiet))
     return log_summary(summary, "", *(f"note: {note}" for note in summary.notes), quiet=options.quiet)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kprtrack.cli.options import Parser, add_actions, new_parser
-from kprtrack.cli.output import print_text
-from kprtrack.core.errors import WeightsError
+from kprtrack.cli.output import print_line, print_text
+from kprtrack.core.errors import WeightsError, printable
 
 if TYPE_CHECKING:
     from kprtrack.hub.store import ModelRow
@@ -39,7 +39,7 @@ def run_models(options: argparse.Namespace) -> int:
     from kprtrack.hub.cache import store_folder
 
     if options.action == "where":
-        print_text(str(store_folder()))
+        print_line(str(store_folder()))
     elif options.action == "list":
         print_text(_table([_COLUMNS, *map(_row, store.list_models())]))
     elif options.action == "check":
@@ -49,7 +49,8 @@ def run_models(options: argparse.Namespace) -> int:
             file = store.get(options.name, progress=None if options.quiet else _show_bytes)
         else:
             file = store.import_file(Path(options.file), options.name)
-        print_text(f"{file.path}\nsha256 {file.sha256} ({file.trust})")
+        print_line(str(file.path))
+        print_line(f"sha256 {file.sha256} ({file.trust})")
     return 0
 
 
@@ -70,14 +71,15 @@ def _check(rows: list["ModelRow"]) -> int:
         if not (row.installed or row.in_package):
             continue
         try:
-            print_text(f"ok  {row.name}  {store.check(row.name).trust}")
+            print_line(f"ok  {row.name}  {store.check(row.name).trust}")
         except WeightsError as error:
-            print_text(f"!!  {row.name}  {error}")
+            print_line(f"!!  {row.name}  {error}")
             code = error.exit_code
     return code
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)

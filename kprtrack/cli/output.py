@@ -26,6 +26,11 @@ def print_text(text: str) -> None:
     sys.stdout.write(printable(text.rstrip(), keep="\n\t") + "\n")
 
 
+def print_line(text: str) -> None:
+    """Print one line to standard output; line breaks in it, as in a file name, are written out."""
+    print_text(printable(text))
+
+
 def print_config(config: TrackConfig) -> int:
     """Print the configuration as JSON and return the exit code."""
     print_text(json.dumps(asdict(config), indent=2))
@@ -37,6 +42,16 @@ def log(text: str) -> None:
     with suppress(OSError):
         sys.stderr.write(printable(text) + "\n")
         sys.stderr.flush()
+
+
+def completed(run: Callable[[], "Summary"]) -> tuple["Summary", bool]:
+    """Return the summary of a run, and whether it was interrupted too late to be stopped."""
+    from kprtrack.outputs import InterruptedAfterEnd
+
+    try:
+        return run(), False
+    except InterruptedAfterEnd as late:
+        return late.summary, True
 
 
 def log_tracks(summary: "Summary", config: TrackConfig | None, *, quiet: bool) -> int:

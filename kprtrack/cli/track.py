@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from kprtrack.cli.options import (
 from kprtrack.cli.output import (
     INTERRUPTED,
     STANDARD_OUTPUT,
+    completed,
     log,
     log_observations,
     log_tracks,
@@ -163,7 +165,8 @@ def run_follow(options: argparse.Namespace) -> int:
         return print_config(config)
     out = _out_path(required(options.out, "output file", "--out tracks.json"))
     observations = read_observations(Path(options.observations))
-    summary = track_observations(observations, out, config, format=options.format)
+    run = partial(track_observations, observations, out, config, format=options.format)
+    summary, _ = completed(run)
     return log_tracks(summary, None, quiet=options.quiet)
 
 
@@ -175,13 +178,17 @@ def _run_each(
 ) -> int:
     """Run each video, also after one that cannot be read; return the first exit code that is not 0."""
     if count == 1:
-        return log_result(run(0, None))
+        return log_result(completed(lambda: run(0, None))[0])
     from kprtrack.build import build_networks
 
     networks, codes = build_networks(config), []
     for i in range(count):
         try:
-            codes.append(log_result(run(i, networks)))
+            summary, interrupted = completed(partial(run, i, networks))
+            codes.append(log_result(summary))
+            if interrupted and i + 1 < count:
+                log(f"kprtrack: interrupted before video {i + 2} of {count}")
+                return INTERRUPTED
         except InputError as error:
             log(f"kprtrack: {error}")
             codes.append(error.exit_code)

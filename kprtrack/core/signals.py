@@ -1,7 +1,9 @@
 """Signals that end a run (Ctrl-C, SIGTERM, SIGHUP, SIGQUIT): delivered only between two units of work."""
 
+import _thread
 import signal
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any, Self, TypeVar
@@ -11,12 +13,16 @@ T = TypeVar("T")
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
 )
+_IMPORT_WAIT_S = 0.05
 
 
 def interrupt_on_stop_signals() -> None:
-    """Make every signal that ends a process raise KeyboardInterrupt, unless it is ignored (as by nohup)."""
+    """Make every signal that ends a process raise KeyboardInterrupt, unless it is ignored (as by nohup).
+
+    It waits while a module is imported: extensions turn an interrupt of their start into an ImportError.
+    """
     for number in STOP_SIGNALS:
-        if signal.getsignal(number) is signal.SIG_DFL:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _interrupt)
 
 
@@ -29,13 +35,32 @@ def leave_signals_to_parent() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    if _is_importing(frame):
+        _thread.start_new_thread(_raise_again, (number,))
+        return
     raise KeyboardInterrupt
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported below this frame."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _raise_again(number: int) -> None:
+    """Deliver a signal once more a little later; its handler runs in the main thread."""
+    time.sleep(_IMPORT_WAIT_S)
+    signal.raise_signal(number)
 
 
 class DeferredInterrupts:
     """Holds back the signals that end a run within the `with` block, so that nothing is written in part.
 
-    A signal that arrives while `allow` produces an item raises KeyboardInterrupt there and then. Any other
+    A signal that arrives while `allow` produces an item, importing no module, raises KeyboardInterrupt there
+    and then. Any other
     signal raises it before the next item, or else is delivered at the end of the block. A signal that the
     process ignores stays ignored; outside the main thread nothing is changed.
 
@@ -94,7 +119,7 @@ class DeferredInterrupts:
             yield item
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._allowed:
+        if self._allowed and not _is_importing(frame):
             self._allowed = False  # the cleanup is not interrupted by a second signal
             self._raised = number
             raise KeyboardInterrupt

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
+from kprtrack.core.abandoned_parts import remove_abandoned_parts
 from kprtrack.core.atomic_file import commit, exclusive, write_file
 from kprtrack.core.errors import OutputError, WeightsError
 from kprtrack.core.files.paths import expanded
@@ -34,6 +35,7 @@ def prepare_store() -> Path:
             f"Cannot create the model folder {store_folder()}: {reason}. Choose another folder:"
             " KPRTRACK_HOME=/some/folder"
         ) from error
+    remove_abandoned_parts([store_folder()])
     return store_folder()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from kprtrack import build
 from kprtrack.config import TrackConfig
+from kprtrack.core.abandoned_parts import remove_abandoned_parts
 from kprtrack.core.atomic_file import write_file
 from kprtrack.core.datatypes import Detections, Frame, Poses, empty_detections
 from kprtrack.core.errors import InputError, UserError, unknown_name
@@ -87,6 +88,7 @@ def make_keypoints(
         InputError: A file is missing or cannot be read.
         OutputError: A file cannot be written.
     """
+    remove_abandoned_parts(_keypoint_file(each).parent for each in samples)
     todo = [(each, path) for each in samples if not (path := _keypoint_file(each)).exists()]
     for start in range(0, len(todo), batch):
         some = todo[start : start + batch]
@@ -121,6 +123,7 @@ def make_part_labels(
         InputError: A file is missing or cannot be read.
         OutputError: A file cannot be written.
     """
+    remove_abandoned_parts(_mask_file(each).parent for each in samples)
     todo = [(each, path) for each in samples if not (path := _mask_file(each)).exists()]
     for done, (sample, path) in enumerate(todo, start=1):
         height, width = read_image(sample.image).shape[:2]

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import orjson
 
+from kprtrack.core.abandoned_parts import remove_abandoned_parts
 from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError
 from reid.datasets.crops import read_image
@@ -60,6 +61,8 @@ def _build_split(root: Path, split: str, on_crop: Callable[[int, int], None]) ->
         raise InputError(
             f"{root / 'posetrack_data' / split} has no person with enough crops. Is it complete?"
         )
+    images = root / FOLDER / "images" / split
+    remove_abandoned_parts(images / person.video for person in chosen)
     entries: dict[int, dict[str, object]] = {}
     occlusion: dict[int, float] = {}
     frames: dict[str, list[Person]] = defaultdict(list)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.core.errors import InputError
+from kprtrack.core.errors import InputError, printable
 from reid.datasets import open_dataset
 from reid.datasets.crops import read_image, skeletons_of
 from reid.datasets.sample import ReidData, ReidSample
@@ -31,7 +31,7 @@ class CheckReport:
         notes = [f"note: {line}" for line in self.notes]
         problems = [f"problem: {line}" for line in self.problems]
         verdict = "See the problems above." if problems else "No problems found."
-        return "\n".join((*self.metadata, *notes, *problems, verdict))
+        return "\n".join(map(printable, (*self.metadata, *notes, *problems, verdict)))
 
 
 @dataclass

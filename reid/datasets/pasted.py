@@ -21,6 +21,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from kprtrack.core.abandoned_parts import remove_abandoned_parts
 from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.files.json_file import load_json
@@ -80,6 +81,7 @@ def write_pasted(
     jobs = _jobs(data, out, seed, which)
     _validate_missing_masks(jobs)
     _begin(data, out, {"data": data.name, "pasted": which, "seed": seed})
+    remove_abandoned_parts(file.parent for each in jobs for file in (each.image, each.keypoints))
     todo = [each for each in jobs if not each.image.exists()]
     for done, job in enumerate(todo, start=1):
         image, keypoints = _copied(job.sample) if job.draw is None else _pasted(job)

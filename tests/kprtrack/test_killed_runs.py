@@ -15,7 +15,7 @@ from kprtrack.config import TrackConfig
 from kprtrack.core.atomic_file import PartFile
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import InputError, OutputError, UserError
-from kprtrack.io import read_observations, read_tracks
+from kprtrack.io import open_observations_writer, read_observations, read_tracks
 from kprtrack.recover import recover
 from kprtrack.run import observe_video, track_video
 from kprtrack.video.writer import VideoWriter
@@ -122,6 +122,36 @@ def test_a_resumed_annotated_video_has_the_images_of_a_whole_run(
     track_video(video, None, CONFIG, video_out=tmp_path / "whole.mp4", networks=fake_run.NETWORKS)
     assert summary.resumed > 0 and len(images) == FRAMES
     assert resumed == images
+
+
+def test_a_resumed_run_that_ends_at_once_keeps_what_the_first_had_stored(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the frames of a batch that was not whole, which a resumed run computes again."""
+
+    def stopped_at(number: int) -> Callable[[list[Frame]], list[Detections]]:
+        def detect(batch: list[Frame]) -> list[Detections]:
+            if batch[0].number >= number:
+                raise KeyboardInterrupt
+            return fake_run.detect(batch)
+
+        return detect
+
+    out = tmp_path / "o.npz"
+    networks = replace(fake_run.NETWORKS, detect=stopped_at(40))
+    observe_video(video, out, replace(CONFIG, frames_at_once=8), networks=networks)
+    header, stored = read_observations(out).header, list(read_observations(out))
+    assert len(stored) == 40
+    monkeypatch.setattr("kprtrack.io.observations.writer.FLUSH_S", 0.0)
+    with open_observations_writer(out, header, resume=True, multiple_of=16) as killed:
+        assert killed.resumed == 32
+        killed.write(stored[32])
+        killed.keep()
+    with open_observations_writer(out, header, resume=True, multiple_of=16) as stopped:
+        assert stopped.resumed == 32
+        stopped.write(stored[32])
+        stopped.close(complete=False)
+    assert [one.frame_number for one in read_observations(out)] == list(range(40))
 
 
 def test_only_the_same_run_is_resumed(video: Path, tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ class ObservationWriter(FrameWriter[Observation]):
         if resume:
             self._find_earlier(header)
         self.resumed = self._unfinished.frames // multiple_of * multiple_of  # frames of the earlier run
+        # Those of its last batch, if that was not whole: kept unless this run comes so far.
+        self._rest = list(self._unfinished.read(part_path(path), self.resumed, self._unfinished.frames))
         self._start(header)
 
     @property
@@ -69,7 +71,7 @@ class ObservationWriter(FrameWriter[Observation]):
         self._add(frame)
         if self._group_bytes >= CHUNK_BYTES or len(self._group) >= CHUNK_FRAMES:
             self._write_group()
-        elif time.monotonic() - self._written_s >= FLUSH_S:
+        elif time.monotonic() - self._written_s >= FLUSH_S and not self._has_rest():
             self._flush()
 
     def close(
@@ -82,9 +84,11 @@ class ObservationWriter(FrameWriter[Observation]):
     ) -> None:
         if self._closed:
             return
-        if not complete and not self._written and not self._group:
-            self.discard()
-            return
+        if not complete:
+            self._add_rest()
+            if not self._written and not self._group:
+                self.discard()
+                return
         if self._group:
             self._write_group()
         ending = Footer(self._written, complete, note, losses)
@@ -143,6 +147,16 @@ class ObservationWriter(FrameWriter[Observation]):
         self._last_number = frame.frame_number
         self._group.append(frame)
         self._group_bytes += frame.embeddings.features.nbytes
+
+    def _has_rest(self) -> bool:
+        """Whether the earlier run has frames that this one has not reached."""
+        return bool(self._rest) and self._rest[-1].frame_number > self._last_number
+
+    def _add_rest(self) -> None:
+        """Write the frames of the earlier run that this one has not reached."""
+        for frame in self._rest if self._has_rest() else ():
+            if frame.frame_number > self._last_number:
+                self.write(frame)
 
     def _flush(self) -> None:
         """Write a chunk that is not full yet; when it is, it is written again in the same place."""

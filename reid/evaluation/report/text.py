@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import orjson
 
+from kprtrack.core.errors import printable
 from reid.evaluation.protocols import UNPROMPTED, ReidScores, Row
 
 _RANKS = (1, 5, 10)
@@ -17,7 +18,7 @@ def score_report(scores: ReidScores, encoder: str) -> str:
     """Tables in percent, and notes. encoder: its name, such as that of its weights."""
     head = (
         f"{scores.dataset}: {scores.queries} queries, {scores.gallery} gallery images, "
-        f"protocol {scores.protocol}\nencoder {encoder}"
+        f"protocol {scores.protocol}\nencoder {printable(encoder)}"
     )
     parts = [head, _table(("", "mAP", *(f"R{rank}" for rank in _RANKS)), _score_lines(scores.rows))]
     if scores.rows[0].levels:
@@ -30,7 +31,7 @@ def score_report(scores: ReidScores, encoder: str) -> str:
         ]
         parts.append("With keypoints removed at random\n" + _table(("removed %", "mAP", "R1"), lines))
     if scores.notes:
-        parts.append("\n".join(["Notes", *(f"* {note}" for note in scores.notes)]))
+        parts.append("\n".join(["Notes", *(f"* {printable(note)}" for note in scores.notes)]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,12 +1,15 @@
 """What each subcommand writes and logs, with boxes and keypoints from a file instead of networks."""
 
 import json
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 from support import fake_run
 
 from kprtrack.cli.main import main
+from kprtrack.core import atomic_file
 from kprtrack.core.errors import InputError
 from kprtrack.io import read_tracks
 from kprtrack.outputs import Summary
@@ -51,6 +54,45 @@ def test_track_writes_tracks_and_video_and_logs_it(folder: Path, capsys: pytest.
     assert "t.json: 6 frames, 2 people, " in capsys.readouterr().err
     assert len(read_tracks(folder / "t.json").frames) == FRAMES
     assert (folder / "d.mp4").exists()
+
+
+COMPLETE = [
+    (["track", "a.mp4", "--out", "t.json", *FILE], 0),
+    (["observe", "a.mp4", "--out", "o.npz", *FILE], 0),
+    (["track", "a.mp4", "b.mp4", "--out", "results", *FILE], 130),
+]
+
+
+@pytest.mark.parametrize(("words", "code"), COMPLETE)
+def test_a_signal_after_the_last_frame_leaves_a_complete_result_and_ends_a_series(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+) -> None:
+    fake_run.make_video(folder / "b.mp4", FRAMES)
+    rename = atomic_file.rename
+
+    def rename_during_a_signal(part: Path, path: Path) -> None:
+        signal.raise_signal(signal.SIGINT)
+        rename(part, path)
+
+    monkeypatch.setattr(atomic_file, "rename", rename_during_a_signal)
+    assert main(words) == code
+    logged = capsys.readouterr().err
+    assert ("6 frames" in logged, "interrupted" in logged) == (True, code == 130)
+    assert not (folder / "results" / "b.json").exists()
+    assert not list(folder.rglob("*.part*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_a_line_break_in_a_file_name_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("a.mp4", "--out", "t\nx.json") == 0
+    assert main(["eval", "tracks", "t\nx.json", "t\nx.json"]) == 0
+    printed = capsys.readouterr()
+    assert "\nt\\nx.json: 6 frames" in printed.err
+    assert "ground truth  t\\nx.json\n" in printed.out
 
 
 def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:

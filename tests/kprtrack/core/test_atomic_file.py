@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from kprtrack.core.abandoned_parts import remove_abandoned_parts
 from kprtrack.core.atomic_file import commit, part_path, reason, write_file
 from kprtrack.core.errors import OutputError
 
 _WRITERS = """
 import sys
 from pathlib import Path
+from kprtrack.core.abandoned_parts import remove_abandoned_parts
 from kprtrack.core.atomic_file import write_file
 for _ in range(20):
     write_file(Path(sys.argv[1]), sys.argv[2].encode() * 100_000, concurrent=True)
@@ -95,3 +97,15 @@ def test_processes_that_write_the_same_file_never_mix_their_bytes(tmp_path: Path
 )
 def test_the_reason_says_what_to_do(number: int, advice: str) -> None:
     assert advice in reason(OSError(number, os.strerror(number)))
+
+
+def test_part_files_of_processes_that_have_ended_are_removed(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
+    )
+    ours, other = part_path(tmp_path / "a.png", concurrent=True), tmp_path / f"a.png.{int(ended.stdout)}.part"
+    for file in (ours, other, part_path(tmp_path / "result.json"), tmp_path / "a.png"):
+        file.write_bytes(b"x")
+    remove_abandoned_parts([tmp_path, tmp_path / "missing", tmp_path])
+    kept = {ours.name, "result.json.part", "a.png"}
+    assert {file.name for file in tmp_path.iterdir()} == (kept if os.name != "nt" else kept - {ours.name})

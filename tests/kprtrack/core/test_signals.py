@@ -1,8 +1,11 @@
 """When the signals that end a run are delivered."""
 
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +133,46 @@ def test_every_stop_signal_interrupts_unless_it_is_ignored() -> None:
     with StopRequest() as stop:
         signal.raise_signal(signal.SIGHUP)
     assert not stop.asked
+
+
+MODULE = """
+import signal
+signal.raise_signal(signal.SIGINT)
+value = "the rest of the module"
+"""
+
+
+def test_a_signal_during_an_import_interrupts_when_the_module_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C extensions turn a KeyboardInterrupt of their initialisation into an ImportError."""
+    (tmp_path / "signalled_module.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "signalled_module", raising=False)
+    interrupt_on_stop_signals()
+    with pytest.raises(KeyboardInterrupt):
+        import signalled_module  # type: ignore[import-not-found]
+
+        for _ in range(6000):  # at most a minute, then the test fails
+            time.sleep(0.01)
+    assert signalled_module.value == "the rest of the module"
+
+
+def test_a_signal_while_a_producer_imports_interrupts_before_the_next_item(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "signalled_module.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "signalled_module", raising=False)
+
+    def items() -> Iterator[str]:
+        import signalled_module
+
+        yield signalled_module.value
+        pytest.fail("the signal was lost")
+
+    used = []
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupts() as interrupts:
+        for item in interrupts.allow(items()):
+            used.append(item)
+    assert used == ["the rest of the module"]
