@@ -25,6 +25,9 @@ from kprtrack.trackers.wanted import wanted_detections
 __all__ = ["KprTracker", "KprTrackerConfig"]
 
 SOLID_SCORE = 0.4  # boxes below it are mostly body parts and duplicates: they occlude no one
+# A track that was just confirmed is re-identified at this share of `reid_max_distance`, at the end of
+# `reid_window_s` at all of it.
+EARLY_REID_LIMIT = 0.5
 _EPSILON_S = 1e-6  # times are rounded numbers
 
 
@@ -236,7 +239,7 @@ class KprTracker(Tracker):
         first_seen_s = np.concatenate([store.first_seen_s[lost], gallery.first_seen_s])
         # Two tracks that were visible at once, after the new one was confirmed, are two people.
         distance[last_seen_s + config.reid_window_s >= store.reid_until_s[new][:, None]] = np.inf
-        found = self._clear_matches(distance)
+        found = self._clear_matches(distance, self._reid_limits(new, time_s))
         for row, former in zip(new[found.rows], found.columns, strict=True):
             self._rename(row, ids[former], time_s)
             store.first_seen_s[row] = first_seen_s[former]
@@ -246,14 +249,25 @@ class KprTracker(Tracker):
         replaced: np.ndarray = lost[found.columns[~in_gallery]]
         return replaced
 
-    def _clear_matches(self, distance: np.ndarray) -> Assignment:
-        """Match new and lost tracks [A, B] that are near each other and to no other by the margin."""
-        config, inter_identity = self.config, self._scale.inter_identity_lower_bound
+    def _reid_limits(self, new: np.ndarray, time_s: float) -> np.ndarray:
+        """[A] highest part distance to a lost track at which the new tracks are re-identified."""
+        config = self.config
         assert config.reid_max_distance is not None
-        confident = margins_of_pairs(distance) >= config.reid_min_margin * inter_identity
         # The less an encoder separates people, the smaller the distance must be.
-        limit = config.reid_max_distance * (inter_identity - self._scale.intra_identity)
-        return assign(np.where(confident, distance, np.inf), limit)
+        limit = config.reid_max_distance * (
+            self._scale.inter_identity_lower_bound - self._scale.intra_identity
+        )
+        # The first embeddings often show a body cut by the edge of the image: only what is very near is
+        # certain at once, the others wait for more of the person.
+        left = (self._tracks.reid_until_s[new] - time_s) / max(config.reid_window_s, _EPSILON_S)
+        limits: np.ndarray = limit * (1 - (1 - EARLY_REID_LIMIT) * np.clip(left, 0, 1))
+        return limits
+
+    def _clear_matches(self, distance: np.ndarray, limits: np.ndarray) -> Assignment:
+        """Match new and lost tracks [A, B] that are near each other and to no other by the margin."""
+        margin = self.config.reid_min_margin * self._scale.inter_identity_lower_bound
+        confident = (margins_of_pairs(distance) >= margin) & (distance <= limits[:, None])
+        return assign(np.where(confident, distance, np.inf), limits.max())
 
     def _rename(self, row: int, number: int, time_s: float) -> None:
         self._corrector.rename(int(self._tracks.ids[row]), int(number), time_s)

@@ -71,6 +71,38 @@ def test_another_person_is_not_reidentified() -> None:
     assert set(ids[1]) == {3}
 
 
+@pytest.mark.parametrize(
+    ("at_first", "later", "ids"),
+    [(0.36, 0.8, {4}), (0.4, 0.8, {4}), (0.5, 0.9, {4}), (0.05, 0.4, {1})],
+)
+def test_a_body_cut_by_the_edge_of_the_image_is_reidentified_only_if_very_near(
+    at_first: float, later: float, ids: set[int]
+) -> None:
+    """One of three leaves; another person enters, whose distance to that grows after 0.4 s."""
+    actors = [
+        Actor(EMBEDDINGS[0], walk(100, end_s=3)),
+        Actor(similar_embedding(EMBEDDINGS[0], later), walk(700, start_s=8)),
+        ALWAYS,
+        Actor(EMBEDDINGS[8], walk(1500)),
+    ]
+    scene = film(actors, 12)
+    for one, cast in zip(scene.frames, scene.actors, strict=True):
+        if 1 in cast and one.time_s < 8.35:
+            one.embeddings.features[cast.index(1)] = similar_embedding(EMBEDDINGS[0], at_first)
+    assert set(track_ids(scene)[1]) == ids
+
+
+@pytest.mark.parametrize("distance", [0.35, 0.5])
+def test_a_somewhat_similar_track_is_reidentified_at_the_end_of_the_window(distance: float) -> None:
+    actors = [
+        Actor(EMBEDDINGS[0], walk(100, end_s=3)),
+        Actor(similar_embedding(EMBEDDINGS[0], distance), walk(700, start_s=8)),
+        ALWAYS,
+        Actor(EMBEDDINGS[8], walk(1500)),
+    ]
+    assert set(track_ids(film(actors, 12))[1]) == {1}
+
+
 def two_lost_and_one_newcomer(difference: float) -> Film:
     """The new track equals the first lost one, and the second lost one is `difference` away."""
     actors = [
