@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import support.no_flush  # noqa: F401
+
 # Test processes that run side by side share the cores; each with threads of its own for every core they only
 # wait for each other. Set before numpy and torch are loaded.
 if "PYTEST_XDIST_WORKER" in os.environ:

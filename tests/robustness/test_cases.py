@@ -7,15 +7,20 @@ import runpy
 import shutil
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
-from support import paths
+from support import fake_run, paths
 
+from kprtrack.build import build_detector
 from kprtrack.cli.main import main
+from kprtrack.config import ComponentConfig
+from kprtrack.inference.devices import ComputeConfig
 from kprtrack.io import read_people, read_tracks
+from kprtrack.run import track_video
 from kprtrack.video.source import open_source
 
 CASES = paths.SHARED / "cases"
@@ -241,8 +246,8 @@ def test_a_trailing_comma_is_no_number(case: Copy) -> None:
     expected = [(frame, 1, 10.0 + frame) for frame in range(3)]
     assert [(int(r["frame"]), int(r["track_id"]), float(r["x"])) for r in rows("o.csv")] == expected
     assert [len(people) for people in (read_people(Path("trailing.txt")).people,)] == [3]
-    words = "four.mp4 --detector file --detector-weights trailing.txt --pose small --reid none --out o.json"
-    assert main(words.split()) == 0
+    detector = build_detector(ComponentConfig("file", "trailing.txt"), ComputeConfig("cpu"))
+    track_video("four.mp4", "o.json", networks=replace(fake_run.NETWORKS, detect=detector))
     assert sum(len(tracks) for tracks in read_tracks("o.json").frames) == 3
 
 

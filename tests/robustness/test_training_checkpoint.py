@@ -67,7 +67,7 @@ fields = st.sampled_from(["epoch", "batch", "sums", "seconds", "rows", "best", "
     max_examples=60,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=list(HealthCheck),
 )
 @given(place=sections | fields, value=values, drop=st.booleans())
 def test_any_header_is_loaded_or_rejected_in_one_line(

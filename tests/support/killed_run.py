@@ -20,7 +20,7 @@ from typing import Any
 
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.signals import interrupt_on_stop_signals
-from support import fake_run
+from support import fake_run, no_flush  # noqa: F401
 
 FRAMES = 150  # of the video of every run
 _LAST_FRAMES = 10

@@ -41,7 +41,7 @@ def run_limited(program: str, *arguments: object, megabytes: int = 1500) -> list
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert run.returncode == 0, f"exit code {run.returncode} after {run.stdout[-500:]}: {run.stderr[-2000:]}"
     return run.stdout.splitlines()

@@ -67,7 +67,7 @@ def test_drawing_opens_no_window_and_changes_no_setting_of_matplotlib() -> None:
         "draw_plots(posetrack21())\n"
         "assert matplotlib.rcParams.copy() == before and 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=600)
 
 
 @pytest.mark.slow

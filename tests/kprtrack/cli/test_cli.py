@@ -29,7 +29,7 @@ def program(*words: str, before: str = "") -> subprocess.CompletedProcess[str]:
     """Run the program in a process of its own; `before` is Python run first."""
     code = f"import sys\n{before}\nfrom kprtrack.cli.main import main\nsys.exit(main())"
     return subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=600, check=False
     )
 
 
@@ -243,9 +243,10 @@ def test_ctrl_c_on_a_real_run_leaves_a_valid_result(tmp_path: Path) -> None:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         signal.signal(signal.SIGINT, usual)
         part = tmp_path / "d.mkv.part"
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         # The first drawn frames come two seconds of video after the first observed.
-        while time.monotonic() < until and not (part.exists() and part.stat().st_size > 4096):
+        while not (part.exists() and part.stat().st_size > 4096):
+            assert process.poll() is None and time.monotonic() < until
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)

@@ -86,7 +86,7 @@ def test_processes_that_write_the_same_file_never_mix_their_bytes(tmp_path: Path
     running = [
         subprocess.Popen([sys.executable, "-c", _WRITERS, str(path), letter]) for letter in ("a", "b", "c")
     ]
-    assert [process.wait(timeout=60) for process in running] == [0, 0, 0]
+    assert [process.wait(timeout=600) for process in running] == [0, 0, 0]
     assert len(path.read_bytes()) == 100_000 and len(set(path.read_bytes())) == 1
     assert list(tmp_path.iterdir()) == [path]
 

@@ -180,6 +180,8 @@ def test_the_files_that_the_hostile_ones_are_made_of_are_read(tmp_path: Path) ->
 @pytest.mark.parametrize("write", [zip_file, legacy_file])
 def test_hostile_pickles_are_rejected(tmp_path: Path, write: Callable[[Path, bytes], Path]) -> None:
     for name, program in PICKLES.items():
+        if write is legacy_file and len(program) > 400_000:
+            continue  # both files lead to the same reader: once is enough for programs that take long
         write(tmp_path / f"{name.replace('/', ' ')}.pth", program)
     assert_all_rejected(tmp_path)
 

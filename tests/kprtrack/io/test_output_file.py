@@ -1,12 +1,12 @@
 """Results keep older files, never follow links, and end quietly where the reader of a pipe leaves."""
 
 import os
+import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from support import fake_run
+from support import fake_cli, fake_run
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import OutputError
@@ -18,19 +18,6 @@ from kprtrack.trackers.bytetrack import ByteTrack, ByteTrackConfig
 from kprtrack.video.writer import VideoWriter
 
 FORMATS = {"t.json": None, "t.jsonl": None, "t.csv": None, "t.txt": None, "c.json": "coco", "t.parquet": None}
-STREAM = """
-import sys
-from pathlib import Path
-from support import fake_run
-from kprtrack.cli import main, track
-from kprtrack.run import track_video
-
-track.config_from = lambda options: __import__("kprtrack.config").config.TrackConfig()
-run = track_video
-import kprtrack.run
-kprtrack.run.track_video = lambda *args, **kwargs: run(*args, **{**kwargs, "networks": fake_run.NETWORKS})
-sys.exit(main.main(sys.argv[1:]))
-"""
 
 
 def some_tracks(frames: int = 3) -> list[Tracks]:
@@ -135,12 +122,10 @@ def test_a_link_to_a_video_stays_a_link(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell")
 def test_a_stream_ends_quietly_and_keeps_what_a_file_has(tmp_path: Path) -> None:
     video = fake_run.make_video(tmp_path / "walk.mp4", 300)
-    script = tmp_path / "run.py"
-    script.write_text(STREAM)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "KPRTRACK_HOME": str(tmp_path / "home")}
+    env = {**os.environ, "KPRTRACK_HOME": str(tmp_path / "home")}
 
     def shell(words: str) -> subprocess.CompletedProcess[str]:
-        command = f"set -o pipefail; {sys.executable} {script} {video} --out - --quiet {words}"
+        command = f"set -o pipefail; {shlex.join(fake_cli.command(video, '--out', '-', '--quiet'))} {words}"
         return subprocess.run(
             ["bash", "-c", command], capture_output=True, text=True, env=env, cwd=tmp_path, check=False
         )

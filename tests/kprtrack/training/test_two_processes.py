@@ -88,7 +88,7 @@ def test_the_command_line_trains_in_the_processes_of_torchrun(tmp_path: Path) ->
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     program = [*launcher, "-m", "kprtrack", "train", str(tmp_path / "pose.py"), *words]
     subprocess.run(
-        program, env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=paths.ROOT, check=True, timeout=300
+        program, env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=paths.ROOT, check=True, timeout=600
     )
     train(pose_cases.tiny_config(annotations, tmp_path / "one", schedule=POSE["schedule"]), quiet=True)
     losses = [

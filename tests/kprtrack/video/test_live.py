@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,10 +14,36 @@ import pytest
 from support.numbered import make_numbered, number_of, numbered_image
 
 from kprtrack.core.errors import UserError
+from kprtrack.video import live
 from kprtrack.video.inputs import TruncatedVideo
 from kprtrack.video.source import open_source
 
 SLOW_S = 0.002  # between two images of a camera
+
+
+class Clock:
+    """Stands for the module `time`: time that passes only while a source waits to connect again."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of live sources, which do not really wait."""
+    clock = Clock()
+
+    class Waiting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            clock.now_s += timeout or 0.0
+            return self.is_set()
+
+    monkeypatch.setattr(live, "time", clock)
+    monkeypatch.setattr(live, "threading", SimpleNamespace(Event=Waiting))
+    return clock
 
 
 @contextmanager
@@ -51,7 +78,7 @@ def read_to_the_end(source):
     return frames, str(caught.value)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("clock")
 def test_a_stream_that_breaks_off_continues_with_a_gap_in_time(tmp_path, caplog):
     recording = make_numbered(tmp_path / "a.ts", 40).read_bytes()
     later = make_numbered(tmp_path / "b.ts", 30).read_bytes()
@@ -67,7 +94,9 @@ def test_a_stream_that_breaks_off_continues_with_a_gap_in_time(tmp_path, caplog)
     assert all(a < b for a, b in pairwise(times))
     after = next(frame for frame in frames if frame.number >= 40)
     before = [frame for frame in frames if frame.number < 40][-1]
-    assert after.time_s - before.time_s - (after.number - before.number) / 25 > 0.4
+    # It waits 0.5 s, is answered by an error, and waits 1 s.
+    between = (after.number - before.number - 1) / 25
+    assert after.time_s - before.time_s - between == pytest.approx(1.5, abs=1e-6)
     assert number_of(after.image) == after.number - 40
     assert "nothing was received for 3 s" in error
     assert "connecting again" in caplog.text
@@ -82,7 +111,7 @@ def test_a_stream_is_not_tried_again_if_that_is_not_wanted(tmp_path):
         open_source(url, reconnect_s=-1)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("clock")
 def test_a_stream_that_comes_back_with_another_size_ends(tmp_path):
     first = make_numbered(tmp_path / "a.ts", 30).read_bytes()
     other = tmp_path / "b.ts"
@@ -120,7 +149,7 @@ class Cameras:
         pass
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("clock")
 def test_a_camera_that_was_unplugged_is_tried_again(monkeypatch):
     cameras = Cameras(5, 0, 7)
     monkeypatch.setattr(cv2, "VideoCapture", cameras)

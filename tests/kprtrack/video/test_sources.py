@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support import fake_cli
 from support.numbered import make_numbered, number_of, numbered_image
 from support.paths import SHARED
 
@@ -20,13 +21,7 @@ HARD_NAMES = ["~.mp4", "~unknown.mp4", "-dash.mp4", "\x1b[31mred.mp4", "two\nlin
 
 
 def kprtrack(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
-    none = "1,1,5,5,20,40,0.9,-1,-1,-1\n"
-    (folder / "none.txt").write_text(none)
-    models = ["--detector", "file", "--detector-weights", "none.txt", "--reid", "none", "--quiet"]
-    words = (*models, *words)
-    return subprocess.run(
-        [sys.executable, "-m", "kprtrack", *words], cwd=folder, capture_output=True, check=False
-    )
+    return subprocess.run(fake_cli.command("--quiet", *words), cwd=folder, capture_output=True, check=False)
 
 
 # --- names of digits

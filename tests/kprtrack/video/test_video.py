@@ -583,7 +583,7 @@ def test_a_slow_consumer_of_a_camera_misses_frames_and_gets_the_newest(monkeypat
     source = open_source(0, reconnect_s=0)
     frames = iter(source)
     numbers = [next(frames).number]
-    deadline_s = time.monotonic() + 5
+    deadline_s = time.monotonic() + 600
     while capture.left >= 0 and time.monotonic() < deadline_s:
         time.sleep(0.001)
     assert capture.left < 0

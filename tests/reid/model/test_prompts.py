@@ -1,7 +1,5 @@
 """Crops and heatmaps: numbers of the official loader, and the rules for whom to prompt."""
 
-import time
-
 import cv2
 import numpy as np
 import pytest
@@ -153,13 +151,3 @@ def test_no_people_make_no_prompts() -> None:
 def test_unknown_groups_are_refused_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match="cck8"):
         PromptConfig(groups="ck8")
-
-
-def test_drawing_is_far_faster_than_the_official_33_ms_a_person() -> None:
-    own = np.random.default_rng(0).uniform((0, 0, 0.4), (128, 256, 1), (17, 3)).astype(np.float32)
-    times = []
-    for _ in range(20):
-        started = time.perf_counter()
-        draw_heatmaps(own, np.stack((own, own)), CONFIG)
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.0033  # ten times faster, with room for a loaded machine; usually nearly a hundred

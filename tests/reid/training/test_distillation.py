@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.numpy import load_file, save_file
 from support.train_cases import drawn_data, metrics, tiny_config
-from support.training_processes import start, train_in_two, wait_for_checkpoint
+from support.training_processes import start, train_in_two
 
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.signals import StopRequest
@@ -215,9 +215,8 @@ def test_killed_it_ends_with_the_same_bits(tmp_path: Path, data: ReidData) -> No
         "computing__save_every_batches": 1,
     }
     train_reid(tiny_config(tmp_path / "whole", **settings), data, quiet=True)
-    training = start("reid", tmp_path / "drawn", tmp_path / "killed", **settings)
-    wait_for_checkpoint(tmp_path / "killed" / STATE, training)
-    wait_for_checkpoint(tmp_path / "killed" / STATE, training)
+    training = start("reid", tmp_path / "drawn", tmp_path / "killed", wait_after=3, **settings)
+    training.wait_for_batches()
     training.kill()
     train_reid(tiny_config(tmp_path / "killed", **settings), data, quiet=True)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")

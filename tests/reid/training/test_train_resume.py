@@ -5,18 +5,19 @@ import multiprocessing
 import os
 import random
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from support.train_cases import drawn_data, metrics, tiny_config
-from support.training_processes import SETTINGS, start, wait_for_checkpoint
+from support.training_processes import SETTINGS, start
 
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.signals import StopRequest
+from kprtrack.training import loop
 from kprtrack.training.run_folder import STATE, locked
 from kprtrack.training.tasks import train_reid
 from reid.model import weights
@@ -51,8 +52,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(drawn: Path, tmp_pa
     train_reid(tiny_config(tmp_path / "whole", **SETTINGS), drawn_data(drawn), quiet=True)
     chance, killed = random.Random(1), tmp_path / "killed"
     for _ in range(3):
-        training = start("reid", drawn, killed, **SETTINGS)
-        wait_for_checkpoint(killed / STATE, training)
+        training = start("reid", drawn, killed, wait_after=3, **SETTINGS)
+        training.wait_for_checkpoint(killed / STATE)
         time.sleep(chance.uniform(0, 0.15))
         training.kill()
     # What a kill in the middle of writing leaves behind.
@@ -70,8 +71,8 @@ def test_a_request_to_stop_saves_and_the_same_command_goes_on(
     train_reid(tiny_config(tmp_path / "whole", **settings), drawn_data(drawn), quiet=True)
     # Saved at no other time than when it is stopped.
     rare = settings | {"computing__save_every_batches": None, "computing__workers": 1}
-    training = start("reid", drawn, tmp_path / "stopped", **rare)
-    wait_for_checkpoint(tmp_path / "stopped" / STATE, training)
+    training = start("reid", drawn, tmp_path / "stopped", wait_after=2, **rare)
+    training.wait_for_batches()
     os.killpg(training.pid, number)  # it and its workers, as a terminal does
     assert training.wait() != 0
     assert start("reid", drawn, tmp_path / "stopped", **rare).wait() == 0
@@ -102,21 +103,22 @@ def test_every_batch_is_a_place_to_stop(
 
 
 @pytest.mark.slow
-def test_a_lost_reader_is_told_and_the_same_command_goes_on(drawn: Path, tmp_path: Path) -> None:
+def test_a_lost_reader_is_told_and_the_same_command_goes_on(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = drawn_data(drawn)
     train_reid(tiny_config(tmp_path / "whole", **SETTINGS), data, quiet=True)
     config = tiny_config(tmp_path / "lost", **SETTINGS, computing__workers=1)
 
-    def end_a_reader() -> None:
-        while not (readers := multiprocessing.active_children()):
-            time.sleep(0.01)
-        os.kill(readers[0].pid or 0, signal.SIGKILL)
+    any_process = loop._any_process
 
-    ending = threading.Thread(target=end_a_reader)
-    ending.start()
-    with pytest.raises(UserError, match="worker was killed"):
+    def kill_the_reader(accelerator: Any, stopped: bool) -> bool:
+        os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+        return any_process(accelerator, stopped)
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="worker was killed"):
+        patch.setattr(loop, "_any_process", kill_the_reader)  # after the first batch
         train_reid(config, data, quiet=True)
-    ending.join()
     train_reid(config, data, quiet=True)
     assert_same_run(tmp_path / "whole", tmp_path / "lost")
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from support import paths
 from support.detector_cases import draw_plots, person, tiny_config, write_annotations
 from support.frames import frames_of
-from support.training_processes import start, wait_for_checkpoint
+from support.training_processes import start
 
 from kprtrack.cli.main import main
 from kprtrack.core.errors import InputError, UserError
@@ -66,8 +66,8 @@ def assert_same_run(a: Path, b: Path) -> None:
 def test_killed_at_any_moment_it_ends_with_the_same_bits(drawn: Path, whole: Path, tmp_path: Path) -> None:
     killed = tmp_path / "killed"
     state = killed / "state.safetensors"
-    training = start("detector", drawn, killed, computing__save_every_batches=1)
-    wait_for_checkpoint(state, training)
+    training = start("detector", drawn, killed, wait_after=6, computing__save_every_batches=1)
+    training.wait_for_checkpoint(state)
     time.sleep(random.SystemRandom().uniform(0, 0.4))
     training.kill()
     # What a kill in the middle of writing leaves behind.
