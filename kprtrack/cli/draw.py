@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from kprtrack.cli.options import Parser, add_out, add_selection, new_parser, required, selection
-from kprtrack.cli.output import completed, log_summary
+from kprtrack.cli.output import completed, log, log_summary
+from kprtrack.core.errors import UserError
 
 
 def draw_parser() -> Parser:
@@ -41,21 +42,65 @@ def convert_parser() -> Parser:
         "--to",
         dest="target_format",
         metavar="NAME",
-        help="format of OUT, if not by its suffix: kprtrack, coco, posetrack21 ...",
+        help="format of OUT, if not by its suffix: coco, posetrack21, dlc, openpose, alphapose, label-studio ...",
     )
+    parser.add_argument("--only", metavar="IDS", help="keep these people alone: 1,3")
+    parser.add_argument(
+        "--poses",
+        metavar="FILE",
+        help="take the keypoints from this result: for boxes corrected in an annotation tool, the one before",
+    )
+    parser.add_argument("--fps", type=float, metavar="N", help="frames per second, if IN does not say it")
+    parser.add_argument(
+        "--metres-per-pixel",
+        type=float,
+        metavar="N",
+        help="scale of trc and c3d; without it they are in pixels",
+    )
+    images = parser.add_argument_group("with --to coco")
+    images.add_argument("--images", metavar="DIR", help="write the frames that OUT names into this folder")
+    images.add_argument("--video", metavar="FILE", help="their video (default: the one that IN names)")
     add_selection(parser)
     return parser
 
 
 def run_convert(options: argparse.Namespace) -> int:
     """Convert the file and return the exit code."""
-    from kprtrack.io import convert
+    from kprtrack.io import ConvertOptions, convert, read_tracks
 
-    convert(
+    if options.images and options.target_format != "coco":
+        raise UserError("--images writes the frames that a COCO file names. Add --to coco.")
+    if options.video and not options.images:
+        raise UserError("--video is for --images DIR. Add it, or leave out --video.")
+    target = Path(options.target)
+    written = convert(
         Path(options.source),
-        Path(options.target),
+        target,
         options.source_format,
         options.target_format,
         select=selection(options),
+        options=ConvertOptions(
+            only=_track_ids(options.only),
+            poses=Path(options.poses) if options.poses else None,
+            fps=options.fps,
+            metres_per_pixel=options.metres_per_pixel,
+        ),
     )
+    if written != [target] and not options.quiet:
+        log(f"{len(written)} files, one for each person: {written[0]} to {written[-1].name}")
+    if options.images:
+        from kprtrack.io.exports.frame_images import write_frame_images
+
+        folder = Path(options.images)
+        count = write_frame_images(read_tracks(target), folder, options.video, quiet=options.quiet)
+        if not options.quiet:
+            log(f"{folder}: {count} images")
     return 0
+
+
+def _track_ids(text: str | None) -> tuple[int, ...]:
+    """The track IDs of "1,3". Raises: UserError."""
+    ids = [part.strip() for part in text.split(",")] if text else []
+    if not all(part.isdecimal() and part.isascii() for part in ids):
+        raise UserError(f"--only {text}: name track IDs, such as --only 1,3.")
+    return tuple(map(int, ids))

@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kprtrack.core.atomic_file import PART_SUFFIX
@@ -13,6 +13,8 @@ from kprtrack.io.annotations import people_from_annotations
 from kprtrack.io.coco import open_coco
 from kprtrack.io.columns import PeopleFile, to_track_file
 from kprtrack.io.csv_table import open_csv, people_from_csv
+from kprtrack.io.exports import EXPORT_SUFFIXES, EXPORTS, UNCHANGED, ConvertOptions, detect_export
+from kprtrack.io.exports.people import only_people, with_poses
 from kprtrack.io.header import (
     COCO_SKELETON,
     FORMAT,
@@ -34,9 +36,11 @@ from kprtrack.io.posetrack import open_posetrack
 
 __all__ = [
     "COCO_SKELETON",
+    "EXPORTS",
     "FORMATS",
     "POSETRACK_SKELETON",
     "SUFFIXES",
+    "ConvertOptions",
     "Format",
     "FrameWriter",
     "ObservationFile",
@@ -141,6 +145,8 @@ def open_writer(
         ...         writer.write(tracks)
     """
     name = _format(path, format)
+    if name in EXPORTS:
+        raise _only_converted(name, path)
     if images is None:
         return FORMATS[name].writer(path, header)
     if name != "posetrack21":
@@ -169,7 +175,10 @@ def open_observations_writer(
 
 def validate_output(path: Path, format: str | None = None) -> None:
     """Raise what `open_writer` would raise, without touching the file."""
-    validate_target(path, streams=FORMATS[_format(path, format)].streams)
+    name = _format(path, format)
+    if name in EXPORTS:
+        raise _only_converted(name, path)
+    validate_target(path, streams=FORMATS[name].streams)
 
 
 def validate_observations_output(path: Path) -> None:
@@ -185,7 +194,7 @@ def read_people(path: Path, format: str | None = None, select: Selection = ONLY)
     """Read the people of a file, with or without track IDs. Boxes, scores and keypoints are not validated.
 
     Args:
-        path: A file of any format in FORMATS.
+        path: A file of any format in FORMATS, or of one in EXPORTS that has a reader.
         format: Its name; None: by suffix and content.
         select: Category of people and video, for COCO-like files that have several.
 
@@ -195,18 +204,23 @@ def read_people(path: Path, format: str | None = None, select: Selection = ONLY)
     """
     if path.suffix == PART_SUFFIX:
         raise InputError(f"{path} is an unfinished file. Get its frames with: kprtrack recover {path}")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name a result file in it.")
     if not path.exists():
         raise InputError(f"There is no file {path}.")
-    return FORMATS[_format(path, format)].reader(path, select)
+    name = format or detect_export(path)
+    if path.is_dir() and name != "openpose":
+        raise InputError(f"{path} is a folder; name a result file in it.")
+    name = _format(path, name)
+    reader = EXPORTS[name].reader if name in EXPORTS else FORMATS[name].reader
+    if reader is None:
+        raise InputError(f"{path}: files of the format {name} are written, but not read.")
+    return reader(path, select)
 
 
 def read_tracks(path: str | Path, format: str | None = None, *, select: Selection = ONLY) -> TrackFile:
     """Read the tracks of a result file.
 
     Args:
-        path: A file of any format in FORMATS.
+        path: A file of any format in FORMATS, or of one in EXPORTS that has a reader.
         format: Its name; None: by suffix and content.
         select: Category of people and video, for COCO-like files that have several.
 
@@ -236,7 +250,8 @@ def convert(
     target_format: str | None = None,
     *,
     select: Selection = ONLY,
-) -> None:
+    options: ConvertOptions = UNCHANGED,
+) -> list[Path]:
     """Convert a result file to another format; docs/formats.md lists what each format keeps.
 
     If the source is incomplete, the target is marked as incomplete, if its format stores that.
@@ -244,21 +259,25 @@ def convert(
     Args:
         source: The file to read.
         target: The file to write.
-        source_format: A name of FORMATS; None: by suffix and content.
-        target_format: A name of FORMATS; None: by suffix.
+        source_format: A name of FORMATS or EXPORTS; None: by suffix and content.
+        target_format: A name of FORMATS or EXPORTS; None: by suffix.
         select: Category of people and video of the source, for COCO-like files that have several.
+        options: People to keep, poses to add, frame rate and scale.
+
+    Returns:
+        The files that were written: the target, or one for each person where the format has one person.
 
     Raises:
-        InputError: The source cannot be read.
+        InputError: The source cannot be read, or lacks what the target needs.
         OutputError: The target cannot be written.
-        UserError: Unknown format or suffix, or source and target are the same file.
+        UserError: Unknown format, suffix or person, or source and target are the same file.
 
     Examples:
         >>> import tempfile
         >>> from pathlib import Path
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = (folder / "tracks.txt").write_text("1,7,10,20,30,40,0.9,-1,-1,-1")
-        >>> convert(folder / "tracks.txt", folder / "tracks.json")
+        >>> _ = convert(folder / "tracks.txt", folder / "tracks.json")
         >>> read_tracks(folder / "tracks.json").frames[0].ids.tolist()
         [7]
     """
@@ -266,11 +285,17 @@ def convert(
         raise InputError(f"{source} is a link that leads to itself.")
     if source.resolve() == target.resolve():
         raise UserError(f"Source and target are the same file, {source}. Choose another target.")
-    tracks = read_tracks(source, source_format, select=select)
-    with open_writer(target, tracks.header, target_format) as writer:
+    name, options = _format(target, target_format), replace(options, source=source)
+    tracks = only_people(read_tracks(source, source_format, select=select), options)
+    if options.poses is not None:
+        tracks = with_poses(tracks, read_tracks(options.poses))
+    if name in EXPORTS:
+        return EXPORTS[name].write(tracks, target, options)
+    with open_writer(target, tracks.header, name) as writer:
         for frame in tracks.frames:
             writer.write(frame)
         writer.close(complete=tracks.complete is not False, replace=True)
+    return [target]
 
 
 def _is_loop(path: Path) -> bool:
@@ -284,7 +309,15 @@ def _is_loop(path: Path) -> bool:
 
 def suffix_of(format: str | None) -> str:
     """Return the suffix of a format, `.json` of None. Raises: UserError for an unknown format."""
-    return ".json" if format is None else FORMATS[_known(format)].suffix
+    name = "kprtrack" if format is None else _known(format)
+    return EXPORTS[name].suffix if name in EXPORTS else FORMATS[name].suffix
+
+
+def _only_converted(format: str, path: Path) -> UserError:
+    return UserError(
+        f"The format {format} is made from a finished result: write tracks.json, then run"
+        f" `kprtrack convert tracks.json {path.name} --to {format}`."
+    )
 
 
 def _format(path: Path, format: str | None) -> str:
@@ -292,12 +325,13 @@ def _format(path: Path, format: str | None) -> str:
         return _known(format)
     if path.suffix == PARTIAL_SUFFIX:
         path = path.with_suffix("")
-    if path.suffix.lower() not in SUFFIXES:
-        raise unknown_name(f"suffix of {path}:", path.suffix or path.name, SUFFIXES)
-    return SUFFIXES[path.suffix.lower()]
+    known = SUFFIXES | EXPORT_SUFFIXES
+    if path.suffix.lower() not in known:
+        raise unknown_name(f"suffix of {path}:", path.suffix or path.name, known)
+    return known[path.suffix.lower()]
 
 
 def _known(format: str) -> str:
-    if format not in FORMATS:
-        raise unknown_name("format", format, FORMATS)
+    if format not in FORMATS and format not in EXPORTS:
+        raise unknown_name("format", format, [*FORMATS, *EXPORTS])
     return format

@@ -43,6 +43,11 @@ def coco_writer(path: Path, header: RunHeader) -> TracksWriter:
     )
 
 
+def image_name(number: int) -> str:
+    """Return the file name of a frame's image, as in the exports of CVAT."""
+    return f"frame_{number:06d}.png"
+
+
 def _annotations(tracks: Tracks) -> list[dict[str, object]]:
     points = tracks.keypoints.astype(np.float64)
     scores = np.round(points[..., 2], 4)
@@ -80,5 +85,10 @@ def _annotations(tracks: Tracks) -> list[dict[str, object]]:
 
 def _image(number: int, time_s: float, video: Mapping[str, object]) -> dict[str, object]:
     size = {key: video[key] for key in ("width", "height") if key in video}
-    name = f"frame_{number:06d}.png"
-    return {"id": number + 1, "file_name": name, "frame": number, "time": rounded_time(time_s), **size}
+    return {
+        "id": number + 1,
+        "file_name": image_name(number),
+        "frame": number,
+        "time": rounded_time(time_s),
+        **size,
+    }
