@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kprtrack.core.errors import WeightsError as WeightsError
     from kprtrack.core.skeleton import KEYPOINTS as KEYPOINTS
     from kprtrack.inference.devices import ComputeConfig as ComputeConfig
+    from kprtrack.io import ConvertOptions as ConvertOptions
     from kprtrack.io import ObservationFile as ObservationFile
     from kprtrack.io import RunHeader as RunHeader
     from kprtrack.io import TrackFile as TrackFile
@@ -73,6 +74,7 @@ _MODULES = {
     "Clip": "kprtrack.video.clip",
     "ComponentConfig": "kprtrack.config",
     "ComputeConfig": "kprtrack.inference.devices",
+    "ConvertOptions": "kprtrack.io",
     "Detections": "kprtrack.core.datatypes",
     "Detector": "kprtrack.pipeline",
     "Frame": "kprtrack.core.datatypes",

@@ -29,6 +29,18 @@ NOT_FROM_ELSEWHERE = "kprtrack.cli"  # the command line is started, never import
 WITHOUT_TORCH = ("kprtrack/core", "kprtrack/io", "kprtrack/trackers")
 # Installed only by those who ask for an extra.
 OPTIONAL = {"mmcv", "mmengine", "mmpose", "onnx", "onnxruntime", "openvino", "pyarrow", "ultralytics"}
+OPTIONAL |= {
+    "ezc3d",
+    "movement",
+    "ndx_pose",
+    "openpyxl",
+    "pandas",
+    "polars",
+    "pynwb",
+    "sleap_io",
+    "supervision",
+}
+OPTIONAL |= {"xarray"}
 # Half a second or more each: too slow for help and for tracking without networks.
 HEAVY = ("av", "cv2", "mmengine", "timm", "torch", "torchvision")
 

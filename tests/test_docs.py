@@ -210,6 +210,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(folder / "tracks.json", folder / copy)
     assert main(["convert", str(folder / "tracks.json"), str(folder / "boxes.txt"), "--quiet"]) == 0
     assert main(["convert", str(folder / "tracks.json"), str(folder / "coco.json"), "--to", "coco"]) == 0
+    assert main(["convert", str(folder / "tracks.json"), str(folder / "to_correct.xml")]) == 0
     return folder
 
 

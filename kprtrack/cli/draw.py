@@ -42,7 +42,7 @@ def convert_parser() -> Parser:
         "--to",
         dest="target_format",
         metavar="NAME",
-        help="format of OUT, if not by its suffix: coco, posetrack21, dlc, openpose, alphapose, label-studio ...",
+        help="format of OUT, if not by its suffix: coco, posetrack21, dlc, openpose, label-studio ...",
     )
     parser.add_argument("--only", metavar="IDS", help="keep these people alone: 1,3")
     parser.add_argument(
@@ -55,7 +55,7 @@ def convert_parser() -> Parser:
         "--metres-per-pixel",
         type=float,
         metavar="N",
-        help="scale of trc and c3d; without it they are in pixels",
+        help="scale of trc and c3d (default: pixels)",
     )
     images = parser.add_argument_group("with --to coco")
     images.add_argument("--images", metavar="DIR", help="write the frames that OUT names into this folder")

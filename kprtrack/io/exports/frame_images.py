@@ -53,7 +53,7 @@ def write_frame_images(
                 break
     if written < len(wanted):
         raise InputError(
-            f"'{opened.info.name}' has {written} of the {len(wanted)} frames of the result. Name the video that"
-            " was tracked: --video FILE."
+            f"'{opened.info.name}' has {written} of the {len(wanted)} frames of the result. Name its video:"
+            " --video FILE."
         )
     return written

@@ -45,7 +45,7 @@ def write_nwb(file: TrackFile, path: Path, options: ConvertOptions) -> list[Path
     rate = frame_rate(file, options, "NWB")
     video = file.header.video
     nwb = pynwb.NWBFile(
-        session_description=f"People tracked by kprtrack in {video.get('path') or options.source}. The start"
+        session_description=f"People tracked in {video.get('path') or options.source}. The start"
         " time is that of the result file, not of the recording.",
         identifier=str(
             uuid.uuid5(uuid.NAMESPACE_URL, f"kprtrack:{video.get('sha256')}:{table.keypoints.shape}")
