@@ -38,7 +38,14 @@ class People:
         return len(self.frames)
 
     def at(self, rows: np.ndarray) -> "People":
-        """Return the people of these rows, given as ascending numbers or as a mask."""
+        """Return some of the people.
+
+        Args:
+            rows: Ascending numbers of rows, or a mask [N].
+
+        Returns:
+            The people of these rows.
+        """
         return People(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 

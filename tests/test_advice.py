@@ -76,17 +76,15 @@ def texts() -> Iterator[Text]:
     """All strings of the packages but docstrings; values within f-strings are gaps."""
     for package in ("kprtrack", "reid", "eval"):
         for path in sorted((ROOT / package).rglob("*.py")):
-            tree = ast.parse(path.read_text("utf-8"))
-            left_out = set()
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Expr):
-                    left_out.add(id(node.value))
-                if isinstance(node, ast.JoinedStr):
-                    left_out |= {id(part) for part in ast.walk(node) if part is not node}
-            for node in ast.walk(tree):
-                text = None if id(node) in left_out else _text_of(node)
-                if text:
-                    yield Text(path.relative_to(ROOT).as_posix(), node.lineno, text)
+            file = path.relative_to(ROOT).as_posix()
+            nodes: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
+            while nodes:
+                node = nodes.pop()
+                if isinstance(node, ast.Constant | ast.JoinedStr):
+                    if text := _text_of(node):
+                        yield Text(file, node.lineno, text)
+                elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+                    nodes.extend(ast.iter_child_nodes(node))
 
 
 ALL = list(texts())

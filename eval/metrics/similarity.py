@@ -45,15 +45,37 @@ class Similarities:
         return np.flatnonzero(np.diff(self.cells)).tolist()
 
     def gt_in(self, frame: int) -> np.ndarray:
-        """Return the ground truth identities in a frame, [g]."""
+        """Return the ground truth identities in a frame.
+
+        Args:
+            frame: Number of the frame.
+
+        Returns:
+            Their numbers, [g].
+        """
         return self.gt_ids[self.gt_starts[frame] : self.gt_starts[frame + 1]]
 
     def tracks_in(self, frame: int) -> np.ndarray:
-        """Return the track identities in a frame, [p]."""
+        """Return the track identities in a frame.
+
+        Args:
+            frame: Number of the frame.
+
+        Returns:
+            Their numbers, [p].
+        """
         return self.track_ids[self.track_starts[frame] : self.track_starts[frame + 1]]
 
     def matrix(self, frame: int, values: np.ndarray | None = None) -> np.ndarray:
-        """Return the similarities in a frame, or other `values` [K] of the pairs, as [g, p]; 0 elsewhere."""
+        """Return the similarities in a frame as a matrix.
+
+        Args:
+            frame: Number of the frame.
+            values: Other values [K] of the pairs; None: their similarities.
+
+        Returns:
+            [g, p]; 0 where there is no pair.
+        """
         here = slice(self.starts[frame], self.starts[frame + 1])
         some = self.values if values is None else values
         matrix = np.zeros((len(self.gt_in(frame)), len(self.tracks_in(frame))), some.dtype)
@@ -61,7 +83,14 @@ class Similarities:
         return matrix
 
     def pairs_at(self, cells: np.ndarray) -> np.ndarray:
-        """Return the numbers of the pairs in these cells; cells without a pair are skipped."""
+        """Return the numbers of the pairs in some cells.
+
+        Args:
+            cells: Numbers of cells, [N]; cells without a pair are skipped.
+
+        Returns:
+            At most N numbers.
+        """
         numbers = np.searchsorted(self.places, cells)
         inside = numbers < len(self.places)
         numbers, cells = numbers[inside], cells[inside]

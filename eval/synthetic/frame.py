@@ -49,7 +49,14 @@ class SyntheticConfig:
             raise UserError(f"fps is {self.fps}; it must be 0.1 to 1000.")
 
     def first_person(self, number: int) -> int:
-        """Return the number of the first person of a sequence; adjacent ones share half of their people."""
+        """Return the number of the first person of a sequence; adjacent ones share half of their people.
+
+        Args:
+            number: Number of the sequence.
+
+        Returns:
+            The number of the person.
+        """
         return number * -(-self.people // 2)
 
 

@@ -52,11 +52,25 @@ class SceneLimits:
     rng: np.random.Generator
 
     def edge(self, z: float) -> float:
-        """Return the distance to the side from which a person at this depth is outside the image."""
+        """Return the distance to the side from which a person is outside the image.
+
+        Args:
+            z: Depth in metres.
+
+        Returns:
+            Metres.
+        """
         return self.half_swept * z + 0.7
 
     def unoccluded_x(self, z: float) -> float:
-        """Return a random x at this depth away from the occluder."""
+        """Return a random place at some depth away from the occluder.
+
+        Args:
+            z: Depth in metres.
+
+        Returns:
+            x in metres.
+        """
         side = -np.sign(self.occluders[0][0]) if self.occluders else self.rng.choice([-1, 1])
         return float(side * self.rng.uniform(0.0, 0.5) * self.half_view * z)
 

@@ -93,7 +93,14 @@ class Scene:
             yield self.frame(index)
 
     def frame(self, index: int) -> SyntheticFrame:
-        """Return the frame with this 0-based number."""
+        """Draw a frame.
+
+        Args:
+            index: Its number, counted from 0.
+
+        Returns:
+            The frame with its ground truth.
+        """
         pan = int(self._pans[index])
         canvas = self._empty_canvas(pan)
         joints: list[Joints] = [

@@ -32,7 +32,15 @@ class Camera:
     height_m: float = 2.0
 
     def project(self, points: np.ndarray, pan: float = 0) -> np.ndarray:
-        """Project points [..., 3] in metres to [..., 3]: x y in pixels and depth in metres."""
+        """Project points onto the image.
+
+        Args:
+            points: [..., 3] x y z in metres.
+            pan: Column of the backdrop at the left edge of the image.
+
+        Returns:
+            [..., 3]: x y in pixels and depth in metres.
+        """
         depth = points[..., 2]
         scale = self.focal / depth
         column = self.centre - pan + scale * points[..., 0]

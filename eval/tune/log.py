@@ -62,7 +62,14 @@ class TrialLog:
             raise self.damaged(error) from error
 
     def append(self, trial: Trial) -> None:
-        """Add a trial. Raises: OutputError."""
+        """Add a trial.
+
+        Args:
+            trial: The trial.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
         self._write(json.dumps(asdict(trial)) + "\n", "a")
 
     def _lines(self) -> list[dict[str, Any]]:
@@ -82,7 +89,14 @@ class TrialLog:
             raise self.damaged(error) from error
 
     def damaged(self, error: Exception) -> UserError:
-        """Return the error that names the file and why it cannot be used."""
+        """Return the error that names the file and why it cannot be used.
+
+        Args:
+            error: What reading it raised.
+
+        Returns:
+            The error to raise.
+        """
         return UserError(
             f"{self._path} is not a log of trials ({error}). Choose another --out, or delete the file."
         )

@@ -31,7 +31,13 @@ class Space:
     ranges: Mapping[str, tuple[float, float]]
 
     def values(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of all tunable settings under these options.
+        """Return the values of all tunable settings under some options.
+
+        Args:
+            options: Options of the tracker; the others have their defaults.
+
+        Returns:
+            Name -> value.
 
         Raises:
             UserError: The tracker has no such option.
@@ -40,7 +46,15 @@ class Space:
         return {name: getattr(config, name) for name in self.ranges}
 
     def change(self, values: Mapping[str, Any], random: np.random.Generator) -> Settings:
-        """Return `values` with one to three of them resampled, in the whole range or near the old value."""
+        """Return values with one to three of them resampled, in the whole range or near the old value.
+
+        Args:
+            values: Name -> value of all tunable settings.
+            random: Generator of the search.
+
+        Returns:
+            The new values.
+        """
         names = random.choice(list(self.ranges), size=random.integers(1, _MAX_CHANGES + 1), replace=False)
         return {**values, **{str(name): self._draw(str(name), values[str(name)], random) for name in names}}
 

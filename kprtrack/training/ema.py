@@ -30,7 +30,11 @@ class Ema(nn.Module):
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Move the average towards the network."""
+        """Move the average towards the network.
+
+        Args:
+            network: The network in training; of its buffers, whole numbers are copied.
+        """
         self.updates += 1
         keep = ema_decay(int(self.updates), self._decay, self._ramp)
         old, new = (list(module.state_dict().values()) for module in (self.mean, network))

@@ -26,7 +26,12 @@ class BatchSampler(Protocol):
         ...
 
     def set_epoch(self, epoch: int, first_batch: int = 0) -> None:
-        """Choose the epoch, and how many of its batches to skip."""
+        """Choose the epoch, and how many of its batches to skip.
+
+        Args:
+            epoch: Its number, counted from 0.
+            first_batch: Batches that have been trained on.
+        """
         ...
 
     def __iter__(self) -> Iterator[list[Draw]]:

@@ -51,14 +51,24 @@ class TrainLog:
             self._board.close()
 
     def print_line(self, text: str) -> None:
-        """Print a line, unless quiet."""
+        """Print a line, unless quiet.
+
+        Args:
+            text: The line, without its end.
+        """
         self._close_bar()
         if not self._quiet:
             self._stream.write(text + "\n")
             self._stream.flush()
 
     def begin_epoch(self, epoch: int, batches: int, done: int) -> None:
-        """Show a progress bar over the batches of the epoch, on a terminal. done: batches trained before."""
+        """Show a progress bar over the batches of the epoch, on a terminal.
+
+        Args:
+            epoch: Its number, counted from 0.
+            batches: Batches of the epoch.
+            done: Those trained before.
+        """
         self._close_bar()
         if self._quiet or not self._stream.isatty():
             return
@@ -75,14 +85,27 @@ class TrainLog:
         )
 
     def batch(self, loss: float, images_per_s: float, *, done: float) -> None:
-        """Log one batch. done: epochs so far, fractions included."""
+        """Log one batch.
+
+        Args:
+            loss: The loss of the batch.
+            images_per_s: Speed in this epoch, over all processes.
+            done: Epochs so far, fractions included.
+        """
         if self._bar is not None:
             text = f"loss {loss:.3f}, {images_per_s:.0f} images/s, {self._left(done)}"
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update()
 
     def end_epoch(self, rows: Sequence[Row]) -> None:
-        """Write the metrics of all epochs, and print a line about the last."""
+        """Write the metrics of all epochs, and print a line about the last.
+
+        Args:
+            rows: The metrics of each epoch, with `epoch`, `loss`, `images_per_s` and `seconds`.
+
+        Raises:
+            OutputError: A file cannot be written.
+        """
         last, done = rows[-1], len(rows)
         if self._folder is not None:
             write_file(self._folder / "metrics.csv", csv_of(rows).encode())

@@ -46,12 +46,26 @@ class Run:
     state: TrainState
 
     def save(self, progress: TrainingProgress) -> None:
-        """Write the checkpoint, in the main process."""
+        """Write the checkpoint, in the main process.
+
+        Args:
+            progress: How far the run is.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
         if self.accelerator.is_main_process:
             save_state(self.folder / STATE, self.state, progress, self.task.resume_fingerprint)
 
     def images_per_s(self, progress: TrainingProgress) -> float:
-        """Speed in this epoch, over all processes."""
+        """Return the speed in this epoch, over all processes.
+
+        Args:
+            progress: How far the run is.
+
+        Returns:
+            Images per second.
+        """
         return progress.batch * self.task.sampler.batch_size / max(progress.seconds, 1e-9)
 
     def result(self) -> nn.Module:

@@ -63,22 +63,44 @@ class Task(Protocol):
         ...
 
     def begin_epoch(self, epoch: int) -> None:
-        """Prepare train_step, which is in training mode, for an epoch counted from 0."""
+        """Prepare train_step, which is in training mode, for an epoch.
+
+        Args:
+            epoch: Its number, counted from 0.
+        """
         ...
 
     def learning_rate(self, epochs: float) -> float:
-        """The rate of the next step after so many epochs, fractions included."""
+        """Return the rate of the next step.
+
+        Args:
+            epochs: Epochs trained before it, fractions included.
+
+        Returns:
+            The rate.
+        """
         ...
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
-        """Scores, first the one that decides about the best weights; empty without validation data.
+        """Score the network; called in all processes.
 
-        Called in all processes.
+        Args:
+            network: The network, in evaluation mode.
+
+        Returns:
+            Scores, first the one that decides about the best weights; empty without validation data.
         """
         ...
 
     def weights_file(self, network: nn.Module) -> bytes:
-        """The network as a file of weights."""
+        """Return the network as a file of weights.
+
+        Args:
+            network: The network.
+
+        Returns:
+            The content of the file.
+        """
         ...
 
 
@@ -106,11 +128,26 @@ class LoopConfig:
             raise UserError(f"ema_decay is {self.ema_decay}, but must lie between 0 and 1, or be none.")
 
     def validation_is_due(self, epoch: int) -> bool:
-        """Whether to validate after this epoch, counted from 0."""
+        """Return whether to validate after an epoch.
+
+        Args:
+            epoch: Its number, counted from 0.
+
+        Returns:
+            Whether it is due.
+        """
         every, last = self.validate_every_epochs, epoch + 1 == self.epochs
         return bool((every and (epoch + 1) % every == 0) or (last and self.validate_at_end))
 
     def checkpoint_is_due(self, batch: int, since_s: float) -> bool:
-        """Whether to save after so many batches of the epoch and seconds since the last checkpoint."""
+        """Return whether to save a checkpoint after a batch.
+
+        Args:
+            batch: Batches of the epoch so far.
+            since_s: Seconds since the last checkpoint.
+
+        Returns:
+            Whether it is due.
+        """
         every = self.computing.save_every_batches
         return since_s >= 60 * self.computing.save_every_min or bool(every and batch % every == 0)

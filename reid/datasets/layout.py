@@ -40,14 +40,28 @@ class AnnotationPaths:
     published_masks: tuple[str, Callable[[Path], Path]] | None = None
 
     def keypoints_of(self, image: Path) -> Path | None:
-        """image: its path below root."""
+        """Return the file with the keypoints of an image.
+
+        Args:
+            image: Its path below root.
+
+        Returns:
+            The file, which may not exist; None if the data set has no keypoints.
+        """
         if self.keypoints is None:
             return None
         folder = self.root / ANNOTATION_FOLDERS[0] / self.keypoints
         return folder / image.with_name(f"{image.name}_keypoints.json")
 
     def masks_of(self, image: Path) -> Path | None:
-        """image: its path below root."""
+        """Return the file with the part masks of an image.
+
+        Args:
+            image: Its path below root.
+
+        Returns:
+            The file, which may not exist; None if the data set has no masks.
+        """
         if self.masks is None:
             return None
         folder = self.root / ANNOTATION_FOLDERS[1] / self.masks
@@ -57,7 +71,16 @@ class AnnotationPaths:
         return folder / image.with_name(image.name + suffix)
 
     def sample(self, image: Path, identity: int, camera: int) -> ReidSample:
-        """The sample of an image, whose path below root is given."""
+        """Return the sample of an image.
+
+        Args:
+            image: Its path below root.
+            identity: Number of the person.
+            camera: Number of the camera.
+
+        Returns:
+            The sample, with the paths of its annotations.
+        """
         keypoints, masks = self.keypoints_of(image), self.masks_of(image)
         return ReidSample(self.root / image, identity, camera, keypoints, masks)
 

@@ -42,7 +42,14 @@ class StageFusion(nn.Module):
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out")
 
     def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
-        """maps: four [N, h, w, C], largest first. Returns [N, width, H/4, W/4]."""
+        """Compute the sum of the stages' maps at the size of the largest.
+
+        Args:
+            maps: Four [N, h, w, C], largest first.
+
+        Returns:
+            [N, width, H/4, W/4].
+        """
         weights = self.conv.weight.flatten(1).split(self.stage_widths, dim=1)
         size = maps[0].shape[1:3]
         first, *others = maps[-len(weights) :]

@@ -188,7 +188,16 @@ class Kpr(nn.Module):
     def stage_maps(
         self, images: torch.Tensor, heatmaps: torch.Tensor | None, cameras: torch.Tensor | None
     ) -> list[torch.Tensor]:
-        """The backbone's four maps [N, h, w, C], largest first."""
+        """Compute the maps of the backbone's four stages.
+
+        Args:
+            images: [N, 3, H, W], normalised.
+            heatmaps: Prompts [N, C, H, W]; None: no prompts.
+            cameras: Number of the camera of each image, [N]; None: unknown.
+
+        Returns:
+            Four maps [N, h, w, C], largest first.
+        """
         tokens = self.image_tokens(images)
         prompt = empty_prompt(self.prompt_tokens.conv, images) if heatmaps is None else heatmaps
         tokens = tokens + self.prompt_tokens(prompt)

@@ -68,7 +68,15 @@ class OccluderBank:
         self._read = read
 
     def draw(self, identities: Sequence[int], draws: Draws) -> Occluder | None:
-        """A random crop of a random one of `identities`; of anybody where the bank has none of them."""
+        """Draw a random crop of a random one of some people.
+
+        Args:
+            identities: The people; if the bank has none of them, all people of the bank.
+            draws: Random numbers of the example.
+
+        Returns:
+            The occluder; None if no crop can be used.
+        """
         known = [each for each in identities if each in self._crops] or list(self._crops)
         draws.shuffle(known)
         for identity in known:

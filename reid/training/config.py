@@ -114,7 +114,15 @@ class ReidTrainConfig:
         return self.loss.part_prediction > 0 or self.augment.occlusion.probability > 0
 
     def shape(self, identities: int, cameras: int) -> KprConfig:
-        """The encoder for a training set with so many identities and cameras."""
+        """Return the configuration of the encoder for a training set.
+
+        Args:
+            identities: Number of its people.
+            cameras: Number of its cameras.
+
+        Returns:
+            The configuration.
+        """
         return replace(
             self.model,
             parts=len(PART_GROUPS[self.part_groups]),

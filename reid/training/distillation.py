@@ -48,7 +48,15 @@ class Distillation(nn.Module):
     def forward(
         self, output: KprOutput, teacher_features: torch.Tensor
     ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
-        """The loss, and its unweighted terms. teacher_features: [N, D] of unit length, of all processes."""
+        """Compute the distance of the encoder's embeddings, translated, from those of the teacher.
+
+        Args:
+            output: The encoder's output for this process's share of a batch.
+            teacher_features: [N, D] of unit length, of all processes.
+
+        Returns:
+            The loss, and its unweighted terms, detached.
+        """
         total, terms = teacher_features.new_zeros(()), {}
         for name, weight in self._weights.items():
             projected = at_least_float32(gather(self.translate[name](_compared(output, name))))

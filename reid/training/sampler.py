@@ -47,7 +47,12 @@ class EpochSampler(Sampler[list[Draw]]):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int, first_batch: int = 0) -> None:
-        """Choose the epoch, and how many of its batches to skip because they have been trained on."""
+        """Choose the epoch, and how many of its batches to skip because they have been trained on.
+
+        Args:
+            epoch: Its number, counted from 0.
+            first_batch: Number of batches to skip.
+        """
         self._first, self._batches = first_batch, self._plan(epoch)
 
     @property

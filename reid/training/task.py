@@ -62,22 +62,47 @@ class ReidTask:
         self.optimiser = new_optimiser(self.train_step, config.optimiser, config.schedule.peak)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Freeze or unfreeze the prompt tokeniser."""
+        """Freeze or unfreeze the prompt tokeniser.
+
+        Args:
+            epoch: Its number, counted from 0.
+        """
         frozen = epoch < self._config.frozen_prompt_epochs
         self.network.prompt_tokens.requires_grad_(not frozen)
         self.network.prompt_tokens.train(not frozen)
 
     def learning_rate(self, epochs: float) -> float:
-        """The rate changes between epochs only."""
+        """Return the rate of a step, which changes between epochs only.
+
+        Args:
+            epochs: Epochs trained before the step, fractions included.
+
+        Returns:
+            The rate.
+        """
         return learning_rate(int(epochs), self._config.schedule)
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
-        """mAP and CMC by the dataset's protocol."""
+        """Compute mAP and CMC by the protocol of the data set.
+
+        Args:
+            network: The encoder, in evaluation mode.
+
+        Returns:
+            `map` first, then the others, from 0 to 1.
+        """
         assert isinstance(network, Kpr)
         return score(network, self._test, self._config)
 
     def weights_file(self, network: nn.Module) -> bytes:
-        """The encoder as safetensors."""
+        """Return the encoder as safetensors.
+
+        Args:
+            network: The encoder.
+
+        Returns:
+            The content of the file.
+        """
         assert isinstance(network, Kpr)
         return weights.to_bytes(network)
 

@@ -23,7 +23,14 @@ class TrainStep(nn.Module):
         self._config = config
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
-        """The loss of this process's share of a batch, and detached terms to log."""
+        """Compute the loss of this process's share of a batch.
+
+        Args:
+            batch: The share.
+
+        Returns:
+            The loss, and detached terms to log.
+        """
         device = next(self.model.parameters()).device
         sample, features = batch.sample, batch.teacher_features
         own = self.model(sample.image.to(device), sample.heatmaps.to(device), batch.cameras.to(device))

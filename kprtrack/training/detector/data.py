@@ -37,7 +37,14 @@ class DetectorBatch:
     ignored: Tensor  # [B, A] bool, cells in ignored regions
 
     def targets(self, device: torch.device) -> list[Targets]:
-        """The people of each image."""
+        """Return the people of each image.
+
+        Args:
+            device: Where their tensors are placed.
+
+        Returns:
+            One per image, in the order of the batch.
+        """
         boxes, scores = (each.to(device).split(self.counts) for each in (self.boxes, self.scores))
         kinds = [torch.zeros(count, dtype=torch.int64, device=device) for count in self.counts]
         return [Targets(*each) for each in zip(boxes, kinds, scores, strict=True)]

@@ -32,11 +32,26 @@ class YoloxSchedule:
             )
 
     def is_plain(self, epoch: int) -> bool:
-        """Whether the epoch, counted from 0, is one of the last."""
+        """Return whether an epoch is one of the last, without mosaic and mixup.
+
+        Args:
+            epoch: Its number, counted from 0.
+
+        Returns:
+            Whether it is.
+        """
         return epoch >= self.epochs - self.plain_epochs
 
     def rate(self, done: float, batch: int) -> float:
-        """The learning rate after so many epochs, for so many images in a batch."""
+        """Return the learning rate of a step.
+
+        Args:
+            done: Epochs trained before it, fractions included.
+            batch: Images of a step, over all processes.
+
+        Returns:
+            The rate; 0 at the very beginning of a warm-up.
+        """
         greatest = self.rate_per_image * batch
         least, turning = self.floor * greatest, self.epochs - self.warmup_epochs - self.plain_epochs
         if done <= self.warmup_epochs and self.warmup_epochs:

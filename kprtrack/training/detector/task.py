@@ -70,15 +70,33 @@ class DetectorTask:
         self.optimiser = new_optimiser(self.network, config.optimiser)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Add the L1 loss in the last epochs, which are without mosaic."""
+        """Add the L1 loss in the last epochs, which are without mosaic.
+
+        Args:
+            epoch: Its number, counted from 0.
+        """
         self.train_step.l1 = self._config.schedule.is_plain(epoch)
 
     def learning_rate(self, epochs: float) -> float:
-        """YOLOX's schedule, scaled with the batch size."""
+        """Return the rate of YOLOX's schedule, scaled with the batch size.
+
+        Args:
+            epochs: Epochs trained before the step, fractions included.
+
+        Returns:
+            The rate.
+        """
         return self._config.schedule.rate(epochs, self._config.batch)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """AP at an IoU of 0.5 and, where some images have no people, false positives for each of them."""
+        """Compute AP at an IoU of 0.5 and, where images have no people, false positives for each of them.
+
+        Args:
+            network: The detector, in evaluation mode.
+
+        Returns:
+            `ap50` and perhaps `false_people`; empty without validation images.
+        """
         assert isinstance(network, Yolox)
         images = self._validation
         if not images:
@@ -90,7 +108,14 @@ class DetectorTask:
         return scores if false is None else scores | {"false_people": false}
 
     def weights_file(self, network: nn.Module) -> bytes:
-        """Safetensors that `--detector yolox-SIZE` reads, with the input size in the header."""
+        """Return safetensors that `--detector yolox-SIZE` reads, with the input size in the header.
+
+        Args:
+            network: The detector.
+
+        Returns:
+            The content of the file.
+        """
         return detector_file(network, self._config)
 
 
@@ -109,7 +134,14 @@ class DetectorTrainStep(nn.Module):
         self._teacher, self._config = teacher, config
 
     def forward(self, batch: DetectorBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The loss of this process's share of a batch, and detached terms to log."""
+        """Compute the loss of this process's share of a batch.
+
+        Args:
+            batch: The share.
+
+        Returns:
+            The loss, and detached terms to log.
+        """
         device = next(self.network.parameters()).device
         images = to_network(batch.images.to(device), _PREPROCESS).contiguous(
             memory_format=torch.channels_last

@@ -55,7 +55,14 @@ class PoseSchedule:
             )
 
     def rate(self, epochs: float) -> float:
-        """The learning rate after so many epochs, fractions included."""
+        """Return the learning rate of a step.
+
+        Args:
+            epochs: Epochs trained before it, fractions included.
+
+        Returns:
+            The rate.
+        """
         if epochs < self.warmup_epochs:
             return self.peak * (_WARMUP_SHARE + (1 - _WARMUP_SHARE) * epochs / self.warmup_epochs)
         if self.drops is not None:

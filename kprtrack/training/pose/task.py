@@ -75,14 +75,32 @@ class PoseTask:
         self.optimiser = new_optimiser(self.network, config.optimiser)
 
     def begin_epoch(self, epoch: int) -> None:
-        """All epochs are alike."""
+        """Do nothing: all epochs are alike.
+
+        Args:
+            epoch: Its number, counted from 0.
+        """
 
     def learning_rate(self, epochs: float) -> float:
-        """The schedule of the settings."""
+        """Return the rate of the schedule in the settings.
+
+        Args:
+            epochs: Epochs trained before the step, fractions included.
+
+        Returns:
+            The rate.
+        """
         return self._config.schedule.rate(epochs)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """PCKh and OKS of people in their annotated boxes; left and right joints are averaged."""
+        """Compute PCKh and OKS of people in their annotated boxes; left and right joints are averaged.
+
+        Args:
+            network: The pose network, in evaluation mode.
+
+        Returns:
+            `pckh`, `pck_oks`, `oks` and `pckh_JOINT`, from 0 to 1; empty without validation data.
+        """
         if not self._validation:
             return {}
         scores = _score(self._validation, predict(self._validation, self._config, network), self._config)
@@ -94,7 +112,14 @@ class PoseTask:
         return {"pckh": scores.pckh, "pck_oks": scores.pck_oks, "oks": scores.oks} | joints
 
     def weights_file(self, network: nn.Module) -> bytes:
-        """Safetensors that `--pose-weights` takes."""
+        """Return safetensors that `--pose-weights` takes.
+
+        Args:
+            network: The pose network.
+
+        Returns:
+            The content of the file.
+        """
         return weights_file(network)
 
 
@@ -106,7 +131,14 @@ class PoseTrainStep(nn.Module):
         self.network = network
 
     def forward(self, batch: PoseBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The loss of this process's share of a batch, and no further terms."""
+        """Compute the loss of this process's share of a batch.
+
+        Args:
+            batch: The share.
+
+        Returns:
+            The loss, and no further terms.
+        """
         device = next(self.network.parameters()).device
         heatmaps = self.network(normalised(batch.crops.to(device)))
         return heatmap_loss(heatmaps, batch.heatmaps.to(device), batch.weights.to(device)), {}
