@@ -7,8 +7,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from support.hrnet_formula import network_weights
+from support.one_network import build_network
 
-from kprtrack.build import build_networks
 from kprtrack.config import PRESETS, merge
 from kprtrack.core.errors import WeightsError
 from kprtrack.hub.store import find
@@ -38,9 +38,10 @@ def test_weights_that_are_not_finite_are_rejected(tmp_path: Path, role: str, val
     name = damaged(find(WEIGHTS[role]).path, path, value)
     config = merge(PRESETS["small"], {role: {"name": small.name, "weights": str(path)}})
     with pytest.raises(WeightsError, match=f"'{name}' contain infinite or undefined numbers"):
-        build_networks(config)
+        build_network(config, role)
 
 
+@pytest.mark.slow
 def test_an_hrnet_that_is_not_finite_is_rejected(tmp_path: Path) -> None:
     network = Hrnet(32)
     tensors = dict(network_weights(network))

@@ -103,6 +103,7 @@ def test_the_same_seed_gives_the_same_search_and_another_another(tmp_path: Path)
     assert one != other
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_resumes_with_the_same_result(tmp_path: Path) -> None:
     observations, ground_truth = low_score_people(tmp_path)
     whole = run_tune(observations, ground_truth, TrackConfig(), trials=8, out=tmp_path / "whole.json")

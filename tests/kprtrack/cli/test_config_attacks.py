@@ -9,8 +9,9 @@ import pytest
 import yaml
 from support.fake_run import make_video
 from support.limited import run_limited
+from support.one_network import build_network
 
-from kprtrack.build import build_networks, compute_config
+from kprtrack.build import compute_config
 from kprtrack.cli.main import main
 from kprtrack.config import TrackConfig, load_config
 from kprtrack.core.errors import UserError
@@ -172,7 +173,7 @@ def test_a_config_cannot_trust_in_the_name_of_a_component(role: str, folder: Pat
     assert not config.trust_code
     if role != "tracker":
         with pytest.raises(UserError):
-            build_networks(config)
+            build_network(config, role)
 
 
 def test_the_option_is_part_of_the_printed_config_and_of_what_networks_get(

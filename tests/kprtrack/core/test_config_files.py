@@ -260,6 +260,7 @@ for file in sorted(Path(sys.argv[1]).iterdir()):
 """
 
 
+@pytest.mark.slow
 def test_files_that_grow_without_limit_are_rejected_at_once(tmp_path: Path) -> None:
     for name, text in BOMBS.items():
         (tmp_path / name).write_text(text)

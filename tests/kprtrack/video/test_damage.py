@@ -1,12 +1,12 @@
 """Damaged videos: every readable frame keeps its number, and the visibly wrong ones are named."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from support import fake_cli
 from support.numbered import make_numbered, number_of, numbered_image, overwrite, packets
 from support.paths import SHARED
 
@@ -258,15 +258,8 @@ def test_the_command_line_names_the_damaged_frames_and_exits_with_3(tmp_path):
     path = make_numbered(tmp_path / "v.mp4")
     position, size, _ = packets(path)[30]
     overwrite(path, position, b"\x55" * size)
-    (tmp_path / "none.txt").write_text("1,1,10,10,20,40,0.9,-1,-1,-1\n")
-    words = [path.name, "--detector", "file", "--detector-weights", "none.txt", "--pose", "small"]
-    run = subprocess.run(
-        [sys.executable, "-m", "kprtrack", *words, "--reid", "none", "--out", "t.json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = fake_cli.command(path.name, "--out", "t.json")
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 3, run.stderr
     [line] = [line for line in run.stderr.splitlines() if "damaged" in line]
     assert "t.json holds" in line
