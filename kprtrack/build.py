@@ -1,5 +1,6 @@
 """Builds detector, pose estimator, ReID encoder and tracker from their configuration."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from kprtrack.config import ComponentConfig, TrackConfig, configure
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.renamed import COMPONENTS
 from kprtrack.hub.store import ModelFile, find
-from kprtrack.inference.devices import BackendName, ComputeConfig, usable_cores
+from kprtrack.inference.devices import BackendName, ComputeConfig, usable_cores, usable_device
 from kprtrack.pipeline import Detector, Network, Networks, PoseEstimator, ReidEncoder, Tracker
 from kprtrack.trackers import TRACKERS
 
@@ -34,7 +35,7 @@ DEFAULT_WEIGHTS: dict[str, dict[str, str]] = {
 
 
 def network_table(role: str) -> Mapping[str, tuple[type[Network], Any]]:
-    """DETECTORS, POSES or REID_ENCODERS for the role "detector", "pose" or "reid"; imports torch."""
+    """DETECTORS, POSES or REID_ENCODERS for the role "detector", "pose" or "reid"."""
     if role == "detector":
         from kprtrack.detectors import DETECTORS
 
@@ -81,7 +82,7 @@ def build_tracker(component: ComponentConfig | str, fps: float) -> Tracker:
 
 
 def build_networks(config: TrackConfig) -> Networks:
-    """Load the three networks; sets the number of CPU threads of torch.
+    """Load the three networks.
 
     Args:
         config: Components, device, precision, batch size, threads and backend.
@@ -103,7 +104,6 @@ def build_networks(config: TrackConfig) -> Networks:
     # Find every file before the first is loaded: a missing one is reported at once.
     files = {role: weights_of(role, component) for role, component in components.items()}
     compute = compute_config(config)
-    configure_threads(compute)
     guard = enough_memory(config, compute)
     with guard:
         detect = build_detector(config.detector, compute)
@@ -246,11 +246,12 @@ def weights_of(role: str, component: ComponentConfig) -> ModelFile | None:
 @contextmanager
 def enough_memory(config: TrackConfig, compute: ComputeConfig) -> Iterator[None]:
     """Turn an error of full memory into a UserError that says what to make smaller."""
-    import torch
-
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except Exception as error:
+        torch = sys.modules.get("torch")  # imported only by what computes with it
+        if not isinstance(error, (MemoryError, *([torch.OutOfMemoryError] if torch else []))):
+            raise
         raise UserError(
             f"The memory of the device '{compute.device}' is full. Make --batch (now {config.batch}) or --set"
             f" frames_at_once (now {config.frames_at_once}) smaller, free memory that other programs hold, or"
@@ -299,16 +300,8 @@ def compute_config(config: TrackConfig) -> ComputeConfig:
     threads = config.threads or usable_cores()
     names: Any = config.precision, config.backend  # of the known ones, see above
     return ComputeConfig(
-        _device(config.device), names[0], config.batch, threads, names[1], trust_code=config.trust_code
+        usable_device(config.device), names[0], config.batch, threads, names[1], trust_code=config.trust_code
     )
-
-
-def configure_threads(compute: ComputeConfig) -> None:
-    """Set the number of CPU threads of torch, for the whole process."""
-    import torch
-
-    if compute.threads:
-        torch.set_num_threads(compute.threads)
 
 
 def _metadata(component: ComponentConfig, file: ModelFile | None, network: Network) -> dict[str, Any]:
@@ -325,27 +318,3 @@ def _metadata(component: ComponentConfig, file: ModelFile | None, network: Netwo
         "options": dict(options_of(component, file)),
         **backend,
     }
-
-
-def _device(name: str) -> str:
-    """`name` with `auto` resolved: CUDA, else Apple's MPS, else the CPU."""
-    import torch
-
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if has[device])
-    kind, _, number = name.partition(":")
-    if kind not in has:
-        raise unknown_name("device", name, ("auto", *has))
-    if not has[kind]:
-        there = ", ".join(device for device, present in has.items() if present)
-        raise UserError(
-            f"--device {name}: this machine has no such device that torch can use. It has: {there}."
-        )
-    if number and kind != "cuda":
-        raise UserError(f"--device {name}: only CUDA devices are numbered; write --device {kind}.")
-    if number and not (number.isdigit() and int(number) < torch.cuda.device_count()):
-        raise UserError(
-            f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0."
-        )
-    return name

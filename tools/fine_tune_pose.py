@@ -24,11 +24,13 @@ from pose_tuning.examples import HEIGHT, WIDTH, PairMaker, read_examples
 from pose_tuning.targets import middle_columns, targets
 
 from kprtrack.core.atomic_file import write_file
+from kprtrack.inference.compile import normalised
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.inference.pixels import IMAGENET_PIXELS
 from kprtrack.poses.heatmap import HeatmapConfig, HeatmapPose
-from kprtrack.poses.lite_hrnet import LiteHrnet, LiteHrnetShape, load_tinypose_onnx
-from kprtrack.poses.small import load_small_pose, small_pose_file
-from kprtrack.poses.torch_heatmaps import normalised
+from kprtrack.poses.lite_hrnet import LiteHrnet, load_tinypose_onnx
+from kprtrack.poses.shapes import LiteHrnetShape
+from kprtrack.poses.small_network import load_small_pose, small_pose_file
 from kprtrack.training.ema import Ema
 from kprtrack.training.optimiser import set_learning_rate, weight_decay_groups
 
@@ -89,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
         cosine = (1 + math.cos(math.pi * step / steps)) / 2
         rate = options.peak * min(1.0, (step + 1) / _WARMUP) * (_FLOOR + (1 - _FLOOR) * cosine)
         set_learning_rate(optimiser, rate)
-        found = network(normalised(crops).contiguous(memory_format=torch.channels_last))
+        found = network(normalised(crops, IMAGENET_PIXELS).contiguous(memory_format=torch.channels_last))
         loss = (found - wanted).square().sum((2, 3)).mean()
         if not math.isfinite(loss.item()):
             raise SystemExit(f"fine_tune_pose: the loss of step {step} is {loss.item()}; lower --peak.")

@@ -63,7 +63,6 @@ def keypoints(annotations: Path, images: Path, pose_weights: str) -> tuple[np.nd
     chosen = [entries[row] for row in np.random.default_rng(0).permutation(len(entries))[:_PEOPLE]]
     config = TrackConfig(pose=ComponentConfig("heatmap", pose_weights))
     compute = build.compute_config(config)
-    build.configure_threads(compute)
     estimate = build.build_pose_estimator(config.pose, compute)
     found = []
     for start in range(0, len(chosen), _BATCH):

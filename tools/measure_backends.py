@@ -9,7 +9,7 @@ All backends alternate in one run. Times are processor times of all threads. doc
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,10 @@ def main() -> None:
 def _network(name: str, options: argparse.Namespace) -> None:
     import torch
 
-    from kprtrack.inference.compile import compile_model, relative_difference
+    from kprtrack.inference.compile import relative_difference
     from kprtrack.inference.devices import ComputeConfig
+    from kprtrack.inference.network import open_network
+    from kprtrack.inference.source import NetworkSource
 
     torch.set_num_threads(options.threads)
     network, shapes, count, free_axes = _made(name)
@@ -71,12 +73,14 @@ def _network(name: str, options: argparse.Namespace) -> None:
         found = network(*rows)
         return found if isinstance(found, tuple) else (found,)
 
-    ways: dict[str, Callable[[], Sequence[torch.Tensor]]] = {"torch, as trained": as_trained}
+    ways: dict[str, Callable[[], Any]] = {"torch, as trained": as_trained}
     for backend in _installed():
         compute = ComputeConfig(threads=options.threads, backend=backend)
-        found = compile_model(network, example, compute, free_axes=free_axes)
-        ways[found.backend] = torch.inference_mode()(lambda run=found.run: run(*rows))
-    wanted = as_trained()
+        source = NetworkSource(lambda: network, [one.numpy() for one in example], free_axes)
+        found = open_network(source, compute)
+        arrays = [one.numpy() for one in rows]
+        ways[found.backend] = lambda run=found.run, arrays=arrays: run(*arrays)
+    wanted = [one.numpy() for one in as_trained()]
     times = in_turns(ways, options.rounds)
     for way, call in ways.items():
         ratio = times["torch, as trained"].cpu_s / times[way].cpu_s
@@ -96,11 +100,13 @@ def _made(name: str) -> tuple[Any, list[tuple[int, int, int]], int, tuple[int, .
     import torch
 
     from kprtrack.detectors.yolox_network import Yolox
-    from kprtrack.poses.hrnet import Hrnet
-    from kprtrack.poses.lite_hrnet import LiteHrnet, LiteHrnetShape
-    from kprtrack.poses.small import SmallPose, SmallPoseShape
-    from kprtrack.reid_encoders.kpr import PartVectors
-    from reid.model.kpr import Kpr, KprConfig
+    from kprtrack.poses.hrnet_network import Hrnet
+    from kprtrack.poses.lite_hrnet import LiteHrnet
+    from kprtrack.poses.shapes import LiteHrnetShape, SmallPoseShape
+    from kprtrack.poses.small_network import SmallPose
+    from reid.model.config import KprConfig
+    from reid.model.kpr import Kpr
+    from reid.model.part_vectors import PartVectors
 
     torch.manual_seed(0)
     if name == "yolox-nano":  # the default canvas of a 16:9 image
@@ -115,7 +121,7 @@ def _made(name: str) -> tuple[Any, list[tuple[int, int, int]], int, tuple[int, .
     small = KprConfig("small_cnn", 192, 96, parts=5, prompt_groups="cck6", fused_width=256, dimensions=128)
     config = KprConfig() if name == "swinv2-base" else small
     crops = [(channels, config.height, config.width) for channels in (3, config.prompts().channels)]
-    return PartVectors(Kpr(config), "foreground+parts").eval(), crops, _PEOPLE, (0,)
+    return PartVectors(Kpr(config)).eval(), crops, _PEOPLE, (0,)
 
 
 def _pipeline(options: argparse.Namespace) -> None:

@@ -83,7 +83,7 @@ def _prompts(options: argparse.Namespace) -> None:
     boxes[:, 0::2] = boxes[:, 0::2].clip(0, 1920)
     boxes[:, 1::2] = boxes[:, 1::2].clip(0, 1080)
     difference = np.abs(
-        make_prompts(image, boxes, keypoints, config).heatmaps.numpy()
+        make_prompts(image, boxes, keypoints, config).heatmaps
         - reference_prompts(image, boxes, keypoints, config)[1]
     )
     assert difference.max() < 1e-6, "the two implementations draw different heatmaps"

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from kprtrack.core.atomic_file import write_file
-from kprtrack.detectors.yolox_weights import load_yolox_weights
+from kprtrack.detectors.yolox_network import load_yolox_weights
 from kprtrack.poses.lite_hrnet import load_tinypose_onnx
-from kprtrack.poses.small import load_small_pose, small_pose_file
+from kprtrack.poses.small_network import load_small_pose, small_pose_file
 from kprtrack.training.detector.config import DetectorTrainConfig
 from kprtrack.training.detector.task import detector_file
 

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kprtrack.detectors.letterbox import letterbox, to_network
-from kprtrack.detectors.yolox_weights import load_yolox_weights
+from kprtrack.detectors.letterbox import PIXELS, letterbox
+from kprtrack.detectors.yolox_network import load_yolox_weights
+from kprtrack.inference.compile import normalised
 from kprtrack.training.annotations import read_annotations
 from kprtrack.training.detector.data import read_image
 
@@ -41,7 +42,7 @@ def main() -> None:
         side = _CANVASES_PX[number % len(_CANVASES_PX)]
         pixels = [cv2.cvtColor(read_image(images[row]), cv2.COLOR_BGR2RGB) for row in rows[start:][:_BATCH]]
         canvases = torch.from_numpy(np.stack([letterbox(each, side, side) for each in pixels]))
-        batches.append(to_network(canvases, "megvii"))
+        batches.append(normalised(canvases, PIXELS["megvii"]))
     with torch.no_grad():
         before = network(batches[0][:2])
         restore(network, batches)

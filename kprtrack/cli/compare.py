@@ -110,14 +110,13 @@ def _estimate_poses(images: "Sequence[np.ndarray]", options: argparse.Namespace)
     """[1, 17, 3] for each image: the skeleton of the person that fills it."""
     import numpy as np
 
-    from kprtrack.build import FILE, build_pose_estimator, compute_config, configure_threads
+    from kprtrack.build import FILE, build_pose_estimator, compute_config
     from kprtrack.core.datatypes import Detections, Frame
 
     config = replace(device_config(options), pose=ComponentConfig(options.pose, options.pose_weights))
     if options.pose == FILE:
         raise UserError("--pose file reads keypoints of videos. For crops use --keypoints FILE ....")
     compute = compute_config(config)
-    configure_threads(compute)
     estimate = build_pose_estimator(config.pose, compute)
     frames = [Frame(number, 0.0, image) for number, image in enumerate(images)]
     sizes = [image.shape[1::-1] for image in images]

@@ -133,7 +133,8 @@ def device_config(options: argparse.Namespace) -> TrackConfig:
 
 def configure_compute(options: argparse.Namespace) -> "ComputeConfig":
     """Resolve the device options and set the number of CPU threads of torch."""
-    from kprtrack.build import compute_config, configure_threads
+    from kprtrack.build import compute_config
+    from kprtrack.inference.compile import configure_threads
 
     compute = compute_config(device_config(options))
     configure_threads(compute)

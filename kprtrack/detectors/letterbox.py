@@ -7,15 +7,20 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
+
+from kprtrack.inference.pixels import PixelFormat
 
 Preprocess = Literal["megvii", "legacy"]
 
 PADDING_GREY = 114
-# RGB mean and deviation of ImageNet for pixels in [0, 1], of legacy and ByteTrack weights
-LEGACY_MEAN = (0.485, 0.456, 0.406)
-LEGACY_STD = (0.229, 0.224, 0.225)
+# Pixels of the network. "megvii": BGR in 0..255, for weights of YOLOX 0.1.1rc0 and later and of mmdet.
+# "legacy": RGB normalised by ImageNet's mean and deviation, including the padding, for older weights and
+# ByteTrack's.
+PIXELS: dict[Preprocess, PixelFormat] = {
+    "megvii": PixelFormat((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (2, 1, 0)),
+    # Scaled to 0..255: one rounding less than dividing each pixel by 255.
+    "legacy": PixelFormat((255 * 0.485, 255 * 0.456, 255 * 0.406), (255 * 0.229, 255 * 0.224, 255 * 0.225)),
+}
 
 
 def letterbox_ratio(image_hw: tuple[int, int], height: int, width: int) -> float:
@@ -49,26 +54,3 @@ def letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
     canvas = np.full((height, width, 3), PADDING_GREY, np.uint8)
     canvas[:rows, :columns] = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
     return canvas
-
-
-def to_network(canvases: Tensor, preprocess: Preprocess) -> Tensor:
-    """Convert canvases to the input of the network.
-
-    Args:
-        canvases: [B, H, W, 3] uint8 RGB, on any device.
-        preprocess: "megvii": BGR in 0..255, for weights of YOLOX 0.1.1rc0 and later and of mmdet. "legacy":
-            RGB normalised by ImageNet's mean and deviation, including the padding, for older weights and
-            ByteTrack's.
-
-    Returns:
-        [B, 3, H, W] float32.
-    """
-    images = canvases.permute(0, 3, 1, 2)
-    if preprocess == "megvii":
-        return images.flip(1).float()
-    # Mean and deviation are scaled to 0..255: one rounding less than dividing each pixel by 255.
-    mean, std = (
-        torch.tensor([255 * value for value in values], device=canvases.device)[:, None, None]
-        for values in (LEGACY_MEAN, LEGACY_STD)
-    )
-    return (images.float() - mean) / std

@@ -3,27 +3,37 @@
 Source: `docs/reference/detector_and_pose.md 1.4-1.6`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import torch
-from torch import Tensor
-from torchvision.ops import batched_nms, box_iou, nms
 
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import UserError, unknown_name
-from kprtrack.detectors.letterbox import Preprocess, letterbox, letterbox_ratio, to_network, trimmed_hw
+from kprtrack.detectors.letterbox import PIXELS, Preprocess, letterbox, letterbox_ratio, trimmed_hw
+from kprtrack.detectors.suppression import decode_boxes, suppress
 from kprtrack.detectors.validation import check_image, valid_detections
-from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, SHAPES, Yolox, YoloxSize, decode
-from kprtrack.detectors.yolox_weights import PERSON_CLASS, load_yolox_weights, stored_input_px
-from kprtrack.inference.compile import TORCH_TYPES, compile_model, noise
+from kprtrack.detectors.yolox_shapes import CANVAS_MULTIPLE_PX, SHAPES, YoloxSize
+from kprtrack.detectors.yolox_weights import (
+    PERSON_CLASS,
+    read_yolox_weights,
+    stored_input_px,
+    validate_yolox_weights,
+)
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.inference.graphs import Graph
+from kprtrack.inference.network import open_network
+from kprtrack.inference.source import NetworkSource, example_pixels
 from kprtrack.pipeline import Detector
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kprtrack.detectors.yolox_network import Yolox
+
 Padding = Literal["trimmed", "full"]
-_EXAMPLE_HW = (96, 128)  # the network accepts canvases of any size
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class YoloxConfig:
 class YoloxDetector(Detector):
     """Detects people with YOLOX (Ge et al., 2021). Boxes are not clipped to the image."""
 
-    def __init__(self, config: YoloxConfig, weights: Path | Yolox, compute: ComputeConfig) -> None:
+    def __init__(self, config: YoloxConfig, weights: "Path | Yolox", compute: ComputeConfig) -> None:
         """Load the network, or copy one; of several classes only the first, person, is read.
 
         Args:
@@ -86,15 +96,9 @@ class YoloxDetector(Detector):
         Raises:
             WeightsError: The file does not fit the configuration.
         """
-        if isinstance(weights, Path):
-            if config.input_height is None and config.input_width is None:
-                config = replace(config, input_height=stored_input_px(weights))
-            network = load_yolox_weights(weights, config.size)
-        else:
-            network = weights
-        self._dtype = TORCH_TYPES[compute.precision]
-        example = [noise(2, 3, *_EXAMPLE_HW) * 255]
-        self._network = compile_model(network, example, compute, dtype=self._dtype, free_axes=(0, 2, 3))
+        if isinstance(weights, Path) and config.input_height is None and config.input_width is None:
+            config = replace(config, input_height=stored_input_px(weights))
+        self._network = open_network(yolox_source(weights, config), compute)
         self.backend = self._network.backend
         self._config, self._compute = config, compute
 
@@ -126,63 +130,53 @@ class YoloxDetector(Detector):
         height, width = image.shape[:2]
         return trimmed_hw((height, width), *self._config.canvas_hw, CANVAS_MULTIPLE_PX)
 
-    @torch.inference_mode()
     def _detect(self, images: list[np.ndarray], canvas_hw: tuple[int, int]) -> list[Detections]:
         rows, columns = canvas_hw
         # Scaled for the full canvas, then cut: trimming removes padding only.
         canvases = np.stack([letterbox(image, *self._config.canvas_hw)[:rows, :columns] for image in images])
-        pixels = to_network(torch.from_numpy(canvases).to(self._compute.device), self._config.preprocess)
-        (raw,) = self._network.run(pixels.to(self._dtype))
-        decoded = decode(raw[..., : 5 + PERSON_CLASS + 1], rows, columns)
+        (raw,) = self._network.run(canvases)
+        decoded = decode_boxes(raw[..., : 5 + PERSON_CLASS + 1], rows, columns)
         return [self._detections(cells, image) for cells, image in zip(decoded, images, strict=True)]
 
-    def _detections(self, decoded: Tensor, image: np.ndarray) -> Detections:
+    def _detections(self, decoded: np.ndarray, image: np.ndarray) -> Detections:
         height, width = image.shape[:2]
         config = self._config
-        rows = suppress(decoded, config.min_score, config.nms_iou, voting_iou=config.voting_iou)
-        kept = rows.cpu().numpy()
+        kept = suppress(decoded, config.min_score, config.nms_iou, voting_iou=config.voting_iou)
         boxes = kept[:, :4] / np.float32(letterbox_ratio((height, width), *self._config.canvas_hw))
         return valid_detections(boxes, kept[:, 4] * kept[:, 5])
 
 
-def suppress(
-    decoded: Tensor,
-    min_score: float,
-    nms_iou: float,
-    *,
-    per_class: bool = False,
-    voting_iou: float | None = None,
-) -> Tensor:
-    """Select boxes by score and non-maximum suppression.
+def yolox_source(weights: "Path | Yolox", config: YoloxConfig) -> NetworkSource:
+    """Describe a YOLOX network for `open_network`.
 
     Args:
-        decoded: [A, 5 + C] of one image, from `decode`.
-        min_score: Lowest objectness × class probability.
-        nms_iou: Boxes that overlap a better one by more are suppressed.
-        per_class: Keep overlapping boxes of different classes, as in YOLOX's evaluation.
-        voting_iou: Replace each box by the mean of those that overlap it by at least this (box voting,
-            Gidaris and Komodakis, ICCV 2015); None: keep the best box as it is.
+        weights: A checkpoint, or a network, which is left unchanged.
+        config: Its size and preprocessing.
 
     Returns:
-        [K, 7] x1 y1 x2 y2 objectness class-probability class, best score first.
+        From canvases [B, H, W, 3] uint8 RGB, H and W multiples of 32, to raw boxes [B, A, 5 + C].
     """
-    probability, category = decoded[:, 5:].max(dim=1, keepdim=True)
-    kept = decoded[:, 4] * probability[:, 0] >= min_score
-    half = decoded[kept, 2:4] / 2
-    corners = torch.cat((decoded[kept, :2] - half, decoded[kept, :2] + half), dim=1)
-    rows = torch.cat((corners, decoded[kept, 4:5], probability[kept], category[kept].float()), dim=1)
-    scores = rows[:, 4] * rows[:, 5]
-    if per_class:
-        return rows[batched_nms(corners, scores, rows[:, 6], nms_iou)]
-    best = nms(corners, scores, nms_iou)
-    found = rows[best]
-    if voting_iou is not None:
-        found[:, :4] = _voted(corners[best], corners, scores, voting_iou)
-    return found
+
+    def network() -> "nn.Module":
+        if not isinstance(weights, Path):
+            return weights
+        from kprtrack.detectors.yolox_network import load_yolox_weights
+
+        return load_yolox_weights(weights, config.size)
+
+    def tensors(graph: Graph) -> Mapping[str, np.ndarray]:
+        assert isinstance(weights, Path)
+        found = read_yolox_weights(weights, config.size)
+        validate_yolox_weights(found, graph.shapes, weights)
+        return found
+
+    example = [example_pixels(96, 128)]  # canvases of any size are accepted
+    free_axes, pixels = (0, 1, 2), PIXELS[config.preprocess]
+    if not isinstance(weights, Path):
+        return NetworkSource(network, example, free_axes, pixels)
+    return NetworkSource(network, example, free_axes, pixels, weights, yolox_architecture(config), tensors)
 
 
-def _voted(best: Tensor, corners: Tensor, scores: Tensor, voting_iou: float) -> Tensor:
-    ious = box_iou(best, corners)
-    votes = torch.where(ious >= voting_iou, ious, 0) * scores
-    total = votes.sum(dim=1, keepdim=True)
-    return torch.where(total > 0, votes @ corners / total, best)  # 0 where all scores are 0
+def yolox_architecture(config: YoloxConfig) -> dict[str, Any]:
+    """All that the computation of raw boxes depends on beside the weights."""
+    return {"network": "yolox", "size": config.size, "classes": 1}

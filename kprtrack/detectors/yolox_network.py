@@ -4,38 +4,17 @@ Source: YOLOX (Ge et al., 2021, arXiv 2107.08430); `docs/reference/detector_and_
 """
 
 import math
-from typing import Literal, NamedTuple
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kprtrack.detectors.yolox_blocks import ConvBnAct, CspLayer, Focus, SpatialPyramid, conv3x3
+from kprtrack.detectors.yolox_shapes import SHAPES, STRIDES, Shape, YoloxSize
+from kprtrack.detectors.yolox_weights import read_yolox_weights, validate_yolox_weights
 
-YoloxSize = Literal["nano", "tiny", "s", "m", "l", "x"]
-
-STRIDES = (8, 16, 32)  # network pixels per cell of the three levels
-CANVAS_MULTIPLE_PX = 32  # the coarsest stride: canvas sides must be multiples of it
 OBJECT_PRIOR = 0.01  # initial object and class probability of every cell in training
-
-
-class Shape(NamedTuple):
-    """Parameters of a YOLOX size."""
-
-    depth: float
-    width: float
-    depthwise: bool
-    test_px: int  # side of the square canvas of the published figures
-
-
-SHAPES: dict[str, Shape] = {
-    "nano": Shape(0.33, 0.25, True, 416),
-    "tiny": Shape(0.33, 0.375, False, 416),
-    "s": Shape(0.33, 0.50, False, 640),
-    "m": Shape(0.67, 0.75, False, 640),
-    "l": Shape(1.0, 1.0, False, 640),
-    "x": Shape(1.33, 1.25, False, 640),
-}
 
 
 class CspDarknet(nn.Module):
@@ -150,7 +129,7 @@ class Yolox(nn.Module):
         """Compute raw boxes, object and class probabilities of every cell.
 
         Args:
-            images: [B, 3, H, W] from `letterbox.to_network`, H and W multiples of 32.
+            images: [B, 3, H, W], channels as in `letterbox.PIXELS`, H and W multiples of 32.
 
         Returns:
             [B, A, 5 + C], cells by row, stride 8 first. Always float32, because sigmoids in half precision
@@ -178,3 +157,31 @@ def decode(raw: Tensor, height: int, width: int) -> Tensor:
     grid = cells(height, width, raw.device)
     corner, stride = grid[:, :2], grid[:, 2:]
     return torch.cat(((raw[..., :2] + corner) * stride, raw[..., 2:4].exp() * stride, raw[..., 4:]), dim=-1)
+
+
+def load_yolox_weights(path: Path, size: YoloxSize, num_classes: int = 1) -> Yolox:
+    """Load a YOLOX network from a file of Megvii, ByteTrack, mmdet or this project.
+
+    Args:
+        path: The checkpoint.
+        size: Expected size.
+        num_classes: Classes of the head; for 1 the person class of a COCO head is selected.
+
+    Returns:
+        The network in evaluation mode, on the CPU, batch norm not folded.
+
+    Raises:
+        WeightsError: The file is unreadable, incomplete, damaged, or not a YOLOX of this size and head.
+    """
+    tensors = read_yolox_weights(path, size, num_classes)
+    # Without memory of its own the network needs no initialisation that the file would overwrite.
+    with torch.device("meta"):
+        network = Yolox(size, num_classes)
+    expected = network.state_dict()
+    validate_yolox_weights(tensors, {name: tuple(like.shape) for name, like in expected.items()}, path)
+    # Files of old torch versions have no batch counts, which are not used with a fixed momentum.
+    counts = {name: torch.zeros((), dtype=torch.int64) for name in expected if name not in tensors}
+    given = {name: torch.from_numpy(tensors[name]) for name in expected if name in tensors}
+    complete = {name: tensor.to(expected[name].dtype) for name, tensor in (counts | given).items()}
+    network.load_state_dict(complete, assign=True)
+    return network.eval()

@@ -1,4 +1,4 @@
-"""Loads YOLOX weights of Megvii, ByteTrack, mmdet and this project, strictly.
+"""Reads YOLOX weights of Megvii, ByteTrack, mmdet and this project, strictly.
 
 Source: `docs/reference/detector_and_pose.md 1.6 (person row), 1.7-1.8 (files), 1.10 (mmdet names)`.
 """
@@ -7,13 +7,13 @@ import json
 import re
 from pathlib import Path
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
+from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.errors import WeightsError
-from kprtrack.detectors.yolox_network import SHAPES, Yolox, YoloxSize
-from reid.model.tensors import read_tensors, validate_finite
+from kprtrack.core.tensors import Shapes, misfits, validate_finite
+from kprtrack.detectors.yolox_shapes import SHAPES, YoloxSize
 
 STORED_SETTINGS = "yolox"  # header of this project's files: JSON with size, input_px and preprocess
 COCO_CLASSES = 80
@@ -22,7 +22,6 @@ PERSON_CLASS = 0  # row of "person" in a COCO head
 _STEM = "backbone.backbone.stem.conv.conv.weight"
 _DEPTHWISE = "backbone.backbone.dark2.0.dconv.conv.weight"
 _CLASS_ROWS = re.compile(r"head\.cls_preds\.\d\.(weight|bias)")
-_COUNT = ".num_batches_tracked"
 _SHOWN = 3  # names listed in a message
 
 # Replacements for mmdet's names, in this order: first the position of a module, then its layers.
@@ -49,10 +48,13 @@ _MMDET_RULES: tuple[tuple[str, str], ...] = (
 )
 
 
-def load_yolox_weights(path: Path, size: YoloxSize, num_classes: int = 1) -> Yolox:
-    """Load a YOLOX network from a file of Megvii, ByteTrack, mmdet or this project.
+Tensors = dict[str, np.ndarray]
 
-    The file does not store its preprocessing; see `letterbox.to_network`.
+
+def read_yolox_weights(path: Path, size: YoloxSize, num_classes: int = 1) -> Tensors:
+    """Read the tensors of a YOLOX from a file of Megvii, ByteTrack, mmdet or this project.
+
+    The file does not store its preprocessing; see `letterbox.PIXELS`.
 
     Args:
         path: The checkpoint.
@@ -60,19 +62,36 @@ def load_yolox_weights(path: Path, size: YoloxSize, num_classes: int = 1) -> Yol
         num_classes: Classes of the head; for 1 the person class of a COCO head is selected.
 
     Returns:
-        The network in evaluation mode, on the CPU, batch norm not folded.
+        Tensors with Megvii's names.
 
     Raises:
-        WeightsError: The file is unreadable, incomplete, damaged, or not a YOLOX of this size and head.
+        WeightsError: The file is unreadable, or not a YOLOX of this size and head.
     """
-    tensors = megvii_names(read_tensors(path))
+    tensors = megvii_names(read_checkpoint(path).tensors)
     _check_size(tensors, size, path)
-    tensors = _fit_head(tensors, num_classes, path)
-    # Without memory of its own the network needs no initialisation that the file would overwrite.
-    with torch.device("meta"):
-        network = Yolox(size, num_classes)
-    network.load_state_dict(_complete(tensors, network.state_dict(), path), assign=True)
-    return network.eval()
+    return _fit_head(tensors, num_classes, path)
+
+
+def validate_yolox_weights(tensors: Tensors, expected: Shapes, path: Path) -> None:
+    """Check the tensors of a file.
+
+    Args:
+        tensors: From `read_yolox_weights`.
+        expected: Names and shapes of the tensors of the network.
+        path: The file, for messages.
+
+    Raises:
+        WeightsError: Names or shapes differ, or a number is not finite.
+    """
+    wrong = misfits(tensors, expected)
+    for problem, names in (
+        ("lacks", wrong.missing),
+        ("has unexpected", wrong.unexpected),
+        ("has other shapes in", wrong.misshaped),
+    ):
+        if names:
+            raise WeightsError(f"{path} does not fit: it {problem} {_some(names)} ({len(names)} in all).")
+    validate_finite(tensors, expected, path)
 
 
 def stored_input_px(path: Path) -> int | None:
@@ -85,7 +104,7 @@ def stored_input_px(path: Path) -> int | None:
         return None  # a file of another program; load_yolox_weights validates it
 
 
-def megvii_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def megvii_names(tensors: Tensors) -> Tensors:
     """Rename the tensors of mmdet to Megvii's names; others are returned unchanged."""
     if not any(name.startswith("bbox_head.") for name in tensors):
         return tensors
@@ -98,7 +117,7 @@ def _renamed(name: str) -> str:
     return name
 
 
-def _check_size(tensors: dict[str, Tensor], size: YoloxSize, path: Path) -> None:
+def _check_size(tensors: Tensors, size: YoloxSize, path: Path) -> None:
     if _STEM not in tensors or tensors[_STEM].ndim != 4:
         raise WeightsError(
             f"{path} contains no YOLOX weights: it has no '{_STEM}' but {_some(tensors)}. "
@@ -114,13 +133,13 @@ def _check_size(tensors: dict[str, Tensor], size: YoloxSize, path: Path) -> None
         raise WeightsError(f"{path} contains YOLOX-{found}, not YOLOX-{size}. Use --detector yolox-{found}.")
 
 
-def _size_of(tensors: dict[str, Tensor]) -> str | None:
+def _size_of(tensors: Tensors) -> str | None:
     """Find the size by the width of the stem and the kind of convolution."""
     found = (tensors[_STEM].shape[0], _DEPTHWISE in tensors)
     return next((n for n, shape in SHAPES.items() if (int(64 * shape.width), shape.depthwise) == found), None)
 
 
-def _fit_head(tensors: dict[str, Tensor], num_classes: int, path: Path) -> dict[str, Tensor]:
+def _fit_head(tensors: Tensors, num_classes: int, path: Path) -> Tensors:
     """Keep all class rows of the head, or select the person row of a COCO head."""
     rows = tensors.get("head.cls_preds.0.weight")
     if rows is None or rows.ndim == 0 or rows.shape[0] == num_classes:
@@ -131,27 +150,8 @@ def _fit_head(tensors: dict[str, Tensor], num_classes: int, path: Path) -> dict[
             f"The person class is known for the {COCO_CLASSES} classes of COCO only."
         )
     person = slice(PERSON_CLASS, PERSON_CLASS + 1)
-    return {k: v[person].clone() if _CLASS_ROWS.fullmatch(k) else v for k, v in tensors.items()}
+    return {k: v[person].copy() if _CLASS_ROWS.fullmatch(k) else v for k, v in tensors.items()}
 
 
-def _complete(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Convert the tensors to the types of the network. Raises: WeightsError if names or shapes differ."""
-    # Files of old torch versions have no batch counts, which are not used with a fixed momentum.
-    counts = {name: torch.zeros((), dtype=torch.int64) for name in expected if name.endswith(_COUNT)}
-    tensors = counts | tensors
-    missing = [name for name in expected if name not in tensors]
-    unexpected = [name for name in tensors if name not in expected]
-    shapes = [k for k in expected if k in tensors and tensors[k].shape != expected[k].shape]
-    for problem, names in (
-        ("lacks", missing),
-        ("has unexpected", unexpected),
-        ("has other shapes in", shapes),
-    ):
-        if names:
-            raise WeightsError(f"{path} does not fit: it {problem} {_some(names)} ({len(names)} in all).")
-    validate_finite(tensors, expected, path)
-    return {name: tensors[name].to(like.dtype) for name, like in expected.items()}
-
-
-def _some(names: list[str] | dict[str, Tensor]) -> str:
+def _some(names: list[str] | Tensors) -> str:
     return ", ".join(f"'{name}'" for name in list(names)[:_SHOWN]) or "nothing"

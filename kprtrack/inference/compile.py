@@ -1,4 +1,4 @@
-"""Prepares torch networks for inference: batch norm folded, on a CPU optionally converted to another backend.
+"""Executes torch modules, and converts them to ONNX; batch norms are folded first.
 
 The output of a converted network is compared with torch's before it is used, so that the choice of a backend
 changes results by at most TOLERANCE.
@@ -6,92 +6,121 @@ changes results by at most TOLERANCE.
 
 import copy
 import io
-import logging
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from kprtrack.core.errors import UserError
 from kprtrack.inference.backends import run_exported
+from kprtrack.inference.conversions import ConversionError
 from kprtrack.inference.devices import BackendName, ComputeConfig, Precision
-
-_log = logging.getLogger(__name__)
+from kprtrack.inference.pixels import PixelFormat
+from kprtrack.inference.source import NetworkSource, OpenNetwork, Outputs
 
 # Largest accepted difference between a backend and torch, relative to the largest absolute output.
 # Both compute in float32 and differ by 1e-6 (docs/benchmarks.md); float16 differs by 1e-3, bfloat16 by 1e-2.
 TOLERANCE = 1e-4
-# Order in which `auto` tries them, docs/benchmarks.md.
-FASTEST: tuple[BackendName, ...] = ("onnxruntime", "openvino")
-EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}  # of pip install "kprtrack[…]"
 TORCH_TYPES: dict[Precision, torch.dtype] = {
     "fp32": torch.float32,
     "fp16": torch.float16,
     "bf16": torch.bfloat16,
 }
-_OPSET = 17
-_Run = Callable[..., tuple[Tensor, ...]]
+OPSET = 17
 
 
-class ConversionError(Exception):
-    """A network that a backend cannot execute, or not with the same result."""
-
-
-@dataclass(frozen=True)
-class CompiledNetwork:
-    """A network ready for inference with batches of any size."""
-
-    run: _Run  # input tensors -> output tensors, on the configured device
-    backend: str  # name and version of what executes it, such as "torch 2.11.0"
-
-
-def compile_model(
-    network: nn.Module,
-    example: Sequence[Tensor],
-    compute: ComputeConfig,
-    *,
-    dtype: torch.dtype = torch.float32,
-    free_axes: Sequence[int] = (0,),
-) -> CompiledNetwork:
-    """Copy a network for inference with the configured backend.
+class PixelNetwork(nn.Module):
+    """A network of images as a function of uint8 pixels, computed in the type of its weights.
 
     Args:
-        network: Left unchanged.
-        example: Input tensors, float32 on the CPU, with two rows each.
-        compute: Device, precision, threads and backend. `auto` falls back to torch with a warning where the
-            network cannot be converted.
-        dtype: Type of weights and inputs in torch; the other backends compute in float32.
-        free_axes: Axes of the inputs whose size may change from call to call.
+        network: From images [N, 3, H, W] to one tensor.
+        pixels: How the network wants its pixels.
+        dtype: Type in which it computes; the normalisation is always float32.
+    """
+
+    def __init__(self, network: nn.Module, pixels: PixelFormat, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.network, self._dtype = network.to(dtype), dtype
+        for name, values in pixels.tensors().items():
+            self.register_buffer(name, torch.from_numpy(values))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Compute the output, float32, of RGB images [N, H, W, 3] uint8."""
+        mean, std, order = (self.get_buffer(name) for name in ("mean", "std", "order"))
+        found: Tensor = self.network(_normalised(pixels, mean, std, order).to(self._dtype))
+        return found.float()
+
+
+def normalised(pixels: Tensor, wanted: PixelFormat) -> Tensor:
+    """Convert images to the input of a network.
+
+    Args:
+        pixels: [N, H, W, 3] uint8 RGB, on any device.
+        wanted: Order and normalisation of the channels.
 
     Returns:
-        The copy and the name of its backend.
+        [N, 3, H, W] float32.
+    """
+    mean, std, order = (torch.from_numpy(each).to(pixels.device) for each in wanted.tensors().values())
+    return _normalised(pixels, mean, std, order)
+
+
+def _normalised(pixels: Tensor, mean: Tensor, std: Tensor, order: Tensor) -> Tensor:
+    return (pixels.permute(0, 3, 1, 2).index_select(1, order).float() - mean) / std
+
+
+class _Autocast(nn.Module):
+    """A network whose layers choose their types, with float32 outputs."""
+
+    def __init__(self, network: nn.Module, compute: ComputeConfig) -> None:
+        super().__init__()
+        self.network, self._compute = network, compute
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        with autocast(self._compute):
+            outputs = _as_tuple(self.network(*inputs))
+        return tuple(one.float() if one.is_floating_point() else one for one in outputs)
+
+
+def run_in_torch(source: NetworkSource, compute: ComputeConfig) -> OpenNetwork:
+    """Execute a network with torch; sets the number of CPU threads of torch, for the whole process.
+
+    Args:
+        source: The network; a module that is handed in is left unchanged.
+        compute: Device, precision and threads.
+
+    Returns:
+        The network.
 
     Raises:
-        UserError: The backend was chosen by name and is not installed or cannot execute the network.
+        WeightsError: The weights are damaged or for another network.
     """
-    network = folded(network)
-    for name in _candidates(compute):
-        try:
-            run = _converted(network, example, compute, name=name, free_axes=free_axes)
-        except ConversionError as error:
-            if compute.backend == name:
-                raise UserError(f"--backend {name}: {error} Choose --backend torch.") from error
-            _log.warning("%s Using torch instead, with the same results.", error)
-            continue
-        return CompiledNetwork(run, f"{name} {version(name)}")
-    network = network.to(compute.device, dtype).to(memory_format=torch.channels_last)
+    configure_threads(compute)
+    device = torch.device(compute.device)
+    network = folded(source.network())
+    if source.pixels is not None:
+        module: Any = PixelNetwork(network, source.pixels, TORCH_TYPES[compute.precision])
+    else:
+        module = network if compute.precision == "fp32" else _Autocast(network, compute)
+    module = module.to(device).to(memory_format=torch.channels_last)
 
-    def run_torch(*inputs: Tensor) -> tuple[Tensor, ...]:
-        return _as_tuple(network(*inputs))
+    @torch.inference_mode()
+    def launch(*inputs: np.ndarray) -> Callable[[], Outputs]:
+        outputs = _as_tuple(module(*(torch.from_numpy(one).to(device) for one in inputs)))
+        return lambda: [one.cpu().numpy() for one in outputs]
 
-    return CompiledNetwork(run_torch, f"torch {torch.__version__}")
+    return OpenNetwork(launch, f"torch {torch.__version__}")
+
+
+def configure_threads(compute: ComputeConfig) -> None:
+    """Set the number of CPU threads of torch, for the whole process."""
+    if compute.threads:
+        torch.set_num_threads(compute.threads)
 
 
 def autocast(compute: ComputeConfig) -> torch.autocast:
@@ -99,11 +128,6 @@ def autocast(compute: ComputeConfig) -> torch.autocast:
     enabled = compute.precision != "fp32"
     dtype = TORCH_TYPES[compute.precision] if enabled else None
     return torch.autocast(torch.device(compute.device).type, dtype, enabled=enabled)
-
-
-def noise(*shape: int) -> Tensor:
-    """Make an example input: numbers in [0, 1), the same in every call."""
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -123,57 +147,41 @@ def folded(network: nn.Module) -> nn.Module:
     return network
 
 
-def relative_difference(output: Tensor, expected: Tensor) -> float:
+def relative_difference(output: np.ndarray, expected: np.ndarray) -> float:
     """Largest difference divided by the largest absolute expected value; infinite if shapes differ."""
     if output.shape != expected.shape:
         return float("inf")
-    difference = (output.double() - expected.double()).abs().max()
-    return float(difference / expected.double().abs().max().clamp(min=torch.finfo(torch.float32).tiny))
+    wanted = expected.astype(np.float64)
+    difference = np.abs(output.astype(np.float64) - wanted).max(initial=0)
+    return float(difference / max(np.abs(wanted).max(initial=0), np.finfo(np.float32).tiny))
 
 
-def _candidates(compute: ComputeConfig) -> list[BackendName]:
-    """List the backends to try before torch. Raises: UserError if the chosen one cannot be used here."""
-    if compute.backend == "torch":
-        return []
-    supported = compute.device == "cpu" and compute.precision == "fp32"
-    if compute.backend == "auto":
-        return [name for name in FASTEST if not _missing(name)] if supported else []
-    if not supported:
-        raise UserError(
-            f"--backend {compute.backend} computes on the CPU in fp32, not on '{compute.device}' in"
-            f" {compute.precision}. Add --device cpu --precision fp32, or leave --backend out."
-        )
-    if missing := _missing(compute.backend):
-        raise UserError(
-            f"--backend {compute.backend} needs {' and '.join(missing)}:"
-            f' pip install "kprtrack[{EXTRAS[compute.backend]}]".'
-        )
-    return [compute.backend]
+def converted(
+    source: NetworkSource, name: BackendName, compute: ComputeConfig
+) -> tuple[bytes, Callable[..., Outputs]]:
+    """Convert a network to ONNX and compare the output of a backend with torch's.
 
+    Args:
+        source: The network.
+        name: "onnxruntime" or "openvino", which must be installed.
+        compute: Threads.
 
-def _missing(name: BackendName) -> list[str]:
-    # Both backends read ONNX, which torch exports with the package of that name.
-    return [package for package in (name, "onnx") if find_spec(package) is None]
+    Returns:
+        Content of the ONNX file, and the function that executes it.
 
-
-def _converted(
-    network: nn.Module,
-    example: Sequence[Tensor],
-    compute: ComputeConfig,
-    *,
-    name: BackendName,
-    free_axes: Sequence[int],
-) -> _Run:
-    """Convert the network and compare its output with torch's. Raises: ConversionError."""
+    Raises:
+        WeightsError: The weights are damaged or for another network.
+        ConversionError: The backend cannot execute it, or not with the same result.
+    """
+    network = folded(source.network())
     kind = type(network).__name__
+    module = PixelNetwork(network, source.pixels) if source.pixels else network
+    example = [torch.from_numpy(one) for one in source.example]
     try:
-        run_arrays = run_exported(_exported(network, example, free_axes), name, compute)
-
-        def run(*inputs: Tensor) -> tuple[Tensor, ...]:
-            return tuple(map(torch.from_numpy, run_arrays(*(one.contiguous().numpy() for one in inputs))))
-
+        model = exported(module, example, source.free_axes)
+        run = run_exported(model, name, compute)
         # One row where the example has two: checks that the batch size is free.
-        output = run(*(one[:1] for one in example))
+        output = run(*(one[:1] for one in source.example))
     # The libraries raise exceptions of many types; whatever it is, the network cannot be converted.
     except Exception as error:
         first_line = str(error).strip().partition("\n")[0]
@@ -181,36 +189,51 @@ def _converted(
             f"{name} cannot compute {kind} ({type(error).__name__}: {first_line})."
         ) from error
     with torch.inference_mode():
-        expected = _as_tuple(network(*(one[:1] for one in example)))
+        expected = [one.numpy() for one in _as_tuple(module(*(one[:1] for one in example)))]
     difference = max(map(relative_difference, output, expected))
     if not difference <= TOLERANCE:  # written so that NaN is rejected
         raise ConversionError(
             f"{name} {version(name)} computes {kind} differently on this machine: by {difference:.1e} of the"
             f" largest output, {TOLERANCE:.0e} is allowed."
         )
-    return run
+    return model, run
 
 
-def _exported(network: nn.Module, example: Sequence[Tensor], free_axes: Sequence[int]) -> bytes:
-    """Export the network to ONNX."""
+def exported(
+    module: nn.Module, example: Sequence[Tensor], free_axes: Sequence[int], *, as_it_is: bool = False
+) -> bytes:
+    """Export a module to ONNX.
+
+    Args:
+        module: In evaluation mode.
+        example: Its inputs.
+        free_axes: Axes of the inputs whose size stays free.
+        as_it_is: Keep every tensor of the module as it is, under its name; else they are combined.
+
+    Returns:
+        Content of the file.
+    """
     names = [f"input{number}" for number in range(len(example))]
     axes = {axis: f"axis{axis}" for axis in free_axes}
+    mode = torch.onnx.TrainingMode
     written: Any = io.BytesIO()  # torch 2.15 declares paths only
     # The warnings concern constants in the graph, whose errors the comparison with torch would find, and the
     # newer exporter, which needs another package and takes several times as long.
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network,
+            module,
             tuple(example),
             written,
             input_names=names,
             dynamic_axes=dict.fromkeys(names, axes),
-            opset_version=_OPSET,
+            opset_version=OPSET,
             dynamo=False,
+            do_constant_folding=not as_it_is,
+            training=mode.PRESERVE if as_it_is else mode.EVAL,
         )
-    exported: bytes = written.getvalue()
-    return exported
+    content: bytes = written.getvalue()
+    return content
 
 
 def _as_tuple(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

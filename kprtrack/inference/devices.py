@@ -2,13 +2,20 @@
 
 import math
 import os
+import platform
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.core.extras import missing_modules, require
+
 Precision = Literal["fp32", "fp16", "bf16"]
 BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
 
+# Files of GPU drivers: NVIDIA's on Linux, in the Linux of Windows and on Windows, and AMD's.
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", r"C:\Windows\System32\nvcuda.dll", "/dev/kfd")
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: "200000 100000" is two cores, "max 100000" all
 
 
@@ -21,7 +28,7 @@ class ComputeConfig:
         precision: fp32, fp16 or bf16.
         batch: Largest number of images or crops in a forward pass, 1 or more.
         threads: CPU threads of a network; None: the library's default.
-        backend: What executes torch networks; auto: the fastest installed.
+        backend: What executes the networks; auto: on a CPU the fastest installed, on a GPU torch.
         trust_code: Open files that can run code of their own (ultralytics' .pt, configurations of mmpose).
 
     Examples:
@@ -33,7 +40,7 @@ class ComputeConfig:
     precision: Precision = "fp32"
     batch: int = 16
     threads: int | None = None
-    backend: BackendName = "torch"
+    backend: BackendName = "auto"
     trust_code: bool = False
 
 
@@ -56,3 +63,51 @@ def usable_cores(cpu_quota: Path = _CPU_QUOTA) -> int | None:
     except (OSError, ValueError):  # no container, or one without a quota
         return cores
     return min(cores, max(1, math.ceil(quota / period)))
+
+
+def usable_device(name: str) -> str:
+    """Resolve the name of a device.
+
+    torch is imported only for a device that it alone can use: `auto` on a machine without a GPU driver is
+    the CPU.
+
+    Args:
+        name: auto, cpu, cuda, cuda:1 or mps.
+
+    Returns:
+        `name`; for auto CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        UserError: There is no such device, or torch is not installed.
+    """
+    if name == "cpu" or (name == "auto" and (not _has_gpu_driver() or missing_modules(["torch"]))):
+        return "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps"):
+        raise unknown_name("device", name, ("auto", "cpu", "cuda", "mps"))
+    if number and kind != "cuda":
+        raise UserError(f"--device {name}: only CUDA devices are numbered; write --device {kind}.")
+    require(f"--device {name}", "torch")
+    import torch
+
+    has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = [device for device, present in has.items() if present]
+    if name == "auto":
+        return there[0]
+    if kind not in there:
+        raise UserError(
+            f"--device {name}: this machine has no such device that torch can use. It has:"
+            f" {', '.join(sorted(there))}."
+        )
+    if number and not (number.isdigit() and int(number) < torch.cuda.device_count()):
+        raise UserError(
+            f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0."
+        )
+    return name
+
+
+def _has_gpu_driver() -> bool:
+    """Whether it is worth the seconds to import torch and ask it for a GPU."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    return any(Path(driver).exists() for driver in _DRIVERS)

@@ -12,9 +12,10 @@ from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.inference.backends import NetworkFile, open_network_file
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.inference.pixels import IMAGENET_PIXELS
 from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
-from kprtrack.poses.topdown import IMAGENET_MEAN, IMAGENET_STD, Skeleton, TopDown, estimate_poses
+from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class HeatmapConfig:
     flip_test: bool = True  # average with the mirrored crop: more stable keypoints for twice the time
     box_padding: float = 1.25  # crop size relative to the box
     # For pixels in 0..255, in the order of `channels`.
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, float, float] = IMAGENET_PIXELS.mean
+    std: tuple[float, float, float] = IMAGENET_PIXELS.std
     channels: Literal["rgb", "bgr"] = "rgb"
 
     def __post_init__(self) -> None:

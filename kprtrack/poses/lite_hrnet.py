@@ -6,7 +6,6 @@ norms are folded into the convolutions, as published.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,28 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.errors import WeightsError
+from kprtrack.core.extras import require
 from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.poses.shapes import LiteHrnetShape
 
 _WIDTHS = (40, 80, 160, 320)  # channels of the branches
 _MODULES = {2: 2, 3: 4, 4: 2}  # branches -> modules in a row
 _STEM_WIDTH = 32
-_CELL_PX = 4  # input pixels per heatmap cell
-
-
-@dataclass(frozen=True)
-class LiteHrnetShape:
-    """Input of the network, stored in its file of weights; the weights are trained for one size."""
-
-    input_height: int = 256  # pixels, a multiple of 4
-    input_width: int = 192
-
-    def __post_init__(self) -> None:
-        for name, pixels in (("input_height", self.input_height), ("input_width", self.input_width)):
-            if pixels <= 0 or pixels % _CELL_PX:
-                raise UserError(
-                    f"{name} is {pixels}; it must be a multiple of {_CELL_PX}, such as 192 or 256."
-                )
 
     def cells(self, branch: int) -> tuple[int, int]:
         """Rows and columns of a branch's features; they are constants of an exported graph."""
@@ -194,11 +179,10 @@ def load_tinypose_onnx(path: Path) -> LiteHrnet:
         WeightsError: The file holds another network.
         UserError: `onnx` is not installed.
     """
-    try:
-        import onnx
-        from onnx import numpy_helper
-    except ImportError as error:
-        raise UserError("Reading ONNX files needs the package onnx: pip install 'kprtrack[onnx]'.") from error
+    require(f"Reading the weights of {path}", "onnx")
+    import onnx
+    from onnx import numpy_helper
+
     graph = onnx.load(str(path), load_external_data=False).graph
     stored: dict[str, Any] = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     sums = {name: node for node in graph.node if node.op_type == "Add" for name in node.input}

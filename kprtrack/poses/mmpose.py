@@ -16,15 +16,14 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 
+from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
-from kprtrack.inference.compile import autocast
+from kprtrack.core.tensors import validate_finite
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import PoseEstimator
-from reid.model.tensors import read_tensors, validate_finite
 
 # Module -> names of its stubs when it cannot be imported.
 _STUBBED = {
@@ -108,7 +107,10 @@ class MmposePose(PoseEstimator):
 
     def _estimate(self, images: list[np.ndarray], owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """[N, 17, 3] for one batch of people."""
+        import torch
         from mmengine.dataset import pseudo_collate
+
+        from kprtrack.inference.compile import autocast
 
         bgr = {owner: np.ascontiguousarray(images[owner][..., ::-1]) for owner in np.unique(owners)}
         crops = [
@@ -144,9 +146,10 @@ def import_mmpose() -> None:
 
 
 def _build(settings: Any, weights: Path) -> Any:
+    import torch
     from mmpose.models import build_pose_estimator
 
-    tensors = read_tensors(weights)
+    tensors = read_checkpoint(weights).tensors
     if "backbone" in settings.model:
         settings.model.backbone.init_cfg = None  # all tensors come from the file; download nothing
     try:
@@ -154,7 +157,9 @@ def _build(settings: Any, weights: Path) -> Any:
     except KeyError as error:  # a part of mmpretrain or mmdet that the registry does not know
         raise UserError(f"mmpose cannot build this model: {error.args[0]}") from error
     try:
-        report = model.load_state_dict(tensors, strict=False)
+        report = model.load_state_dict(
+            {name: torch.from_numpy(one) for name, one in tensors.items()}, strict=False
+        )
     except RuntimeError as error:  # a tensor of another size
         raise WeightsError(f"{weights} is not for this mmpose model: {error}") from error
     missing = [name for name in report.missing_keys if not name.startswith("data_preprocessor.")]

@@ -12,9 +12,6 @@ from kprtrack.core.skeleton import FLIP, KEYPOINTS, POSETRACK_FLIP
 from kprtrack.poses.crops import cut_crops, pose_windows, standard_matrices, to_frame, udp_matrices
 from kprtrack.poses.decode import DECODERS, Decode, unmirror
 
-IMAGENET_MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255
-IMAGENET_STD = (58.395, 57.12, 57.375)
-
 Skeleton = Literal["coco", "posetrack18"]
 Heatmaps = Callable[[np.ndarray], np.ndarray]  # crops [N, H, W, 3] uint8 RGB -> [N, 17, h, w] float32
 

@@ -21,7 +21,8 @@ from reid.datasets.crops import read_crop
 from reid.evaluation.embed import embed_samples, labels_of
 from reid.evaluation.metrics import Embedded
 from reid.evaluation.report.crop_overlay import CropOverlay, plain_portrait, take_portraits
-from reid.model.kpr import Kpr, Vectors
+from reid.model.config import Vectors
+from reid.model.kpr import Kpr
 from reid.model.prompts import PromptConfig
 
 _KPR = "kpr"
@@ -86,14 +87,15 @@ def open_encoder(
 
 def open_kpr(weights: str, settings: Mapping[str, Any], compute: ComputeConfig) -> OpenKpr:
     """Open KPR for crops. Raises: as open_encoder."""
-    from kprtrack.reid_encoders.kpr import KprEncoderConfig, load_kpr
+    from kprtrack.reid_encoders.kpr import KprEncoderConfig, read_stored_kpr
+    from reid.model.weights import from_stored
 
     for key in ("prompts", "negatives", "vectors"):
         if key in settings:
             raise UserError(f"{key} is not a setting here. Use the option --{key}.")
     file, options = _weights_and_options(weights, settings)
     config = configure(KprEncoderConfig, options)
-    model = load_kpr(config, file.path, compute)
+    model = from_stored(read_stored_kpr(config, file.path), file.path).to(compute.device)
     return OpenKpr(
         file.path.name, model, replace(model.config.prompts(), min_confidence=config.min_confidence)
     )

@@ -1,24 +1,29 @@
 """KPR as a ReID encoder: keypoints become prompts, the network gives one embedding for each body part."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import torch
-from torch import nn
 
 from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError
 from kprtrack.core.geometry import oks
-from kprtrack.inference.compile import autocast, compile_model, noise
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.inference.graphs import Graph
+from kprtrack.inference.network import open_network
+from kprtrack.inference.source import NetworkSource, example_numbers
 from kprtrack.pipeline import ReidEncoder
-from reid.model.kpr import Kpr
+from reid.model.config import KprConfig
 from reid.model.prompts import Prompts, make_prompts
-from reid.model.weights import InputSpec, load
+from reid.model.stored import InputSpec, StoredKpr, read_kpr, validate_kpr
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from reid.model.kpr import Kpr
 
 DUPLICATE_OKS = 0.85  # object keypoint similarity of duplicate detections; two people stay below it
 Triple = tuple[float, float, float]
@@ -57,7 +62,7 @@ class KprEncoder(ReidEncoder):
 
     takes_prompts = True
 
-    def __init__(self, config: KprEncoderConfig, weights: Path | Kpr, compute: ComputeConfig) -> None:
+    def __init__(self, config: KprEncoderConfig, weights: "Path | Kpr", compute: ComputeConfig) -> None:
         """Load weights of this project (.safetensors) or a published checkpoint (.pth.tar); or copy a model.
 
         Args:
@@ -69,18 +74,15 @@ class KprEncoder(ReidEncoder):
             WeightsError: The weights are missing, damaged or for another network.
             UserError: An option contradicts them or is missing.
         """
-        model = load_kpr(config, weights, compute) if isinstance(weights, Path) else weights
-        self._config = model.config
+        self._config, source = kpr_source(config, weights)
         self._vectors = config.vectors
         self._prompts = replace(
-            model.config.prompts(),
+            self._config.prompts(),
             positives=config.prompts,
             negatives=config.negatives,
             min_confidence=config.min_confidence,
         )
-        shape = self._prompts
-        example = [noise(2, channels, shape.height, shape.width) for channels in (3, shape.channels)]
-        self._network = compile_model(PartVectors(model, config.vectors), example, compute)
+        self._network = open_network(source, compute)
         self.backend = self._network.backend
         self._compute = compute
 
@@ -98,23 +100,22 @@ class KprEncoder(ReidEncoder):
         """
         images = [frame.image for frame in frames]
         counts = [len(found) for found in detections]
-        features, visible, prompted = [], [], []
+        waiting: list[Callable[[], list[np.ndarray]]] = []
+        prompted = []
         for prompts in self._batches(images, detections, poses, counts):
-            embedded = self._embed(prompts)
-            # The results stay on the device, so that the next prompts are drawn while it computes.
-            features.append(embedded[0])
-            visible.append(embedded[1])
+            # A GPU computes while the next prompts are drawn.
+            waiting.append(self._network.launch(prompts.crops, prompts.heatmaps))
             prompted.append(prompts.prompted)
-        if not features:
+        if not waiting:
             return [self._empty() for _ in images]
-        all_features = torch.cat(features).float().cpu().numpy()
-        all_visible = torch.cat(visible).cpu().numpy()
+        found = [wait() for wait in waiting]
+        features, visible = (np.concatenate(each)[:, self._compared()] for each in zip(*found, strict=True))
         ends = np.cumsum(counts)[:-1]
         return [
             Appearance(*arrays)
             for arrays in zip(
-                np.split(all_features, ends),
-                np.split(all_visible, ends),
+                np.split(features, ends),
+                np.split(visible, ends),
                 np.split(np.concatenate(prompted), ends),
                 strict=True,
             )
@@ -145,36 +146,19 @@ class KprEncoder(ReidEncoder):
                 yield drawn[0]  # no copy
                 continue
             yield Prompts(
-                torch.cat([one.crops for one in drawn]),
-                torch.cat([one.heatmaps for one in drawn]),
+                np.concatenate([one.crops for one in drawn]),
+                np.concatenate([one.heatmaps for one in drawn]),
                 np.concatenate([one.prompted for one in drawn]),
             )
 
-    def _embed(self, prompts: Prompts) -> tuple[torch.Tensor, torch.Tensor]:
-        device = self._compute.device
-        with torch.inference_mode(), autocast(self._compute):
-            features, visible = self._network.run(prompts.crops.to(device), prompts.heatmaps.to(device))
-        return features, visible
+    def _compared(self) -> slice:
+        """Which of the embeddings of the network are compared: the foreground, the parts, or all."""
+        rows = {"foreground+parts": slice(None), "parts": slice(1, None), "foreground": slice(1)}
+        return rows[self._vectors]
 
     def _empty(self) -> Appearance:
-        shape = self._config
-        counts = {"foreground+parts": shape.parts + 1, "parts": shape.parts, "foreground": 1}
-        return empty_appearance(0, counts[self._vectors], shape.dimensions)
-
-
-class PartVectors(nn.Module):
-    """KPR as a function from crops and prompts to the embeddings to compare and their visibility."""
-
-    def __init__(self, model: Kpr, vectors: Described) -> None:
-        super().__init__()
-        self.model, self._vectors = model, vectors
-
-    def forward(self, crops: torch.Tensor, heatmaps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        features, visible = self.model.embed(
-            crops, heatmaps, vectors="parts" if self._vectors == "parts" else "foreground+parts"
-        )
-        last = 1 if self._vectors == "foreground" else None
-        return features[:, :last], visible[:, :last]
+        count = len(range(self._config.parts + 1)[self._compared()])
+        return empty_appearance(0, count, self._config.dimensions)
 
 
 def _duplicates(boxes: np.ndarray, keypoints: np.ndarray, min_confidence: float) -> np.ndarray:
@@ -183,25 +167,78 @@ def _duplicates(boxes: np.ndarray, keypoints: np.ndarray, min_confidence: float)
     return oks(keypoints[: len(boxes)], keypoints, areas, min_confidence) > DUPLICATE_OKS
 
 
-def load_kpr(config: KprEncoderConfig, weights: Path, compute: ComputeConfig) -> Kpr:
-    """Load KPR from a file.
+def kpr_source(config: KprEncoderConfig, weights: "Path | Kpr") -> tuple[KprConfig, NetworkSource]:
+    """Describe KPR for `open_network`.
+
+    Args:
+        config: What the file does not store, and what it must agree with.
+        weights: A .safetensors file of this project or a published .pth.tar; or a model, left unchanged.
+
+    Returns:
+        Its architecture; and the network from crops [N, 3, H, W] and prompts [N, C, H, W] to embeddings
+        [N, parts + 1, D] of unit length, the foreground first, and their visibility [N, parts + 1].
+
+    Raises:
+        WeightsError: The file is missing, damaged or for another network.
+        UserError: An option contradicts the weights or is missing.
+    """
+    if not isinstance(weights, Path):
+        model = weights
+        return model.config, NetworkSource(lambda: _embeddings_of(model), _example(model.config))
+    path, stored = weights, read_stored_kpr(config, weights)
+
+    def network() -> "nn.Module":
+        from reid.model.weights import from_stored
+
+        return _embeddings_of(from_stored(stored, path))
+
+    def tensors(graph: Graph) -> Mapping[str, np.ndarray]:
+        used = {name: each for name, each in stored.tensors.items() if name not in graph.unused}
+        validate_kpr(StoredKpr(stored.config, used), graph.shapes, path)
+        return used
+
+    architecture = kpr_architecture(stored.config)
+    example = _example(stored.config)
+    return stored.config, NetworkSource(
+        network, example, path=path, architecture=architecture, tensors=tensors
+    )
+
+
+def read_stored_kpr(config: KprEncoderConfig, weights: Path) -> StoredKpr:
+    """Read a file of weights of KPR.
 
     Args:
         config: What the file does not store, and what it must agree with.
         weights: A .safetensors file of this project or a published .pth.tar.
-        compute: Device of the model.
 
     Returns:
-        The model in evaluation mode.
+        Architecture and tensors.
 
     Raises:
-        WeightsError: The weights are missing, damaged or for another network.
-        UserError: An option contradicts them or is missing.
+        WeightsError: The file is missing, damaged or for another network.
+        UserError: An option contradicts it or is missing.
     """
     spec = InputSpec(config.image_height, config.image_width, config.mean, config.std, config.semantic_weight)
-    model = load(weights, compute.device, spec=spec)
+    stored = read_kpr(weights, spec)
     for name in ("parts", "prompt_groups"):
-        expected, found = getattr(config, name), getattr(model.config, name)
+        expected, found = getattr(config, name), getattr(stored.config, name)
         if expected is not None and expected != found:
             raise UserError(f"{weights} has {name} = {found}, not {expected}. Leave the option out.")
-    return model
+    return stored
+
+
+def kpr_architecture(config: KprConfig) -> dict[str, Any]:
+    """All that the computation of embeddings depends on beside the weights."""
+    elsewhere = ("identities", "cameras", "mean", "std", "drop_path")
+    return {"network": "kpr", **{key: each for key, each in asdict(config).items() if key not in elsewhere}}
+
+
+def _embeddings_of(model: "Kpr") -> "nn.Module":
+    from reid.model.part_vectors import PartVectors
+
+    return PartVectors(model)
+
+
+def _example(config: KprConfig) -> list[np.ndarray]:
+    shape = config.prompts()
+    return [example_numbers(2, channels, shape.height, shape.width) for channels in (3, shape.channels)]

@@ -84,7 +84,7 @@ class OnnxEncoder(ReidEncoder):
         for owner in np.unique(owners):
             image = images[owner]
             corners = whole_pixel_boxes(boxes[owners == owner], image.shape[0], image.shape[1])
-            crops.append(cut_crops(image, corners, self._input).numpy())
+            crops.append(cut_crops(image, corners, self._input))
         return crops[0] if len(crops) == 1 else np.concatenate(crops)
 
     def _run(self, crops: np.ndarray) -> np.ndarray:

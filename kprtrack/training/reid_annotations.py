@@ -52,7 +52,6 @@ def crop_networks(config: TrackConfig, *, detects: bool) -> tuple[EstimatePoses,
             raise unknown_name(f"{role} for crops", part.name, known)
         build.weights_of(role, part)  # a missing file is reported before the first is loaded
     compute = build.compute_config(config)
-    build.configure_threads(compute)
     guard = build.enough_memory(config, compute)
     estimate_poses = guard(build.build_pose_estimator(config.pose, compute))
     if not detects:

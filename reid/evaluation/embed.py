@@ -10,7 +10,8 @@ from kprtrack.core.errors import InputError, UserError
 from reid.datasets import ReidSample
 from reid.datasets.crops import read_crop
 from reid.evaluation.metrics import Embedded, Labels
-from reid.model.kpr import Kpr, Vectors
+from reid.model.config import Vectors
+from reid.model.kpr import Kpr
 from reid.model.prompts import PromptConfig
 from reid.training.augment import Example, plain_example, stack
 from reid.training.workers import init_worker, worker_count

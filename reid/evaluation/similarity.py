@@ -10,7 +10,8 @@ import torch
 from kprtrack.core.errors import UserError
 from kprtrack.core.part_distance import compare, part_distances, prepare
 from reid.crop import Crop
-from reid.model.kpr import Kpr, Vectors
+from reid.model.config import Vectors
+from reid.model.kpr import Kpr
 from reid.model.prompts import PromptConfig
 from reid.training.augment import plain_example, stack
 

@@ -1,6 +1,5 @@
 """Swin with 7-pixel windows as SOLIDER trained it: padded windows, semantic embedding, a norm per stage."""
 
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -10,23 +9,12 @@ from timm.layers import DropPath, Mlp
 from timm.models.swin_transformer import WindowAttention, window_partition, window_reverse
 from torch import nn
 
+from reid.model.config import SwinShape
+
 _WINDOW = 7
 _SHIFT = 3
 _MASKED = -100.0  # added to the attention between tokens that are adjacent only because of the shift
 _MLP_RATIO = 4
-
-
-@dataclass(frozen=True)
-class SwinShape:
-    """Width of the first stage, and blocks and heads per stage."""
-
-    width: int
-    depths: tuple[int, int, int, int]
-    heads: tuple[int, int, int, int]
-
-    @property
-    def stage_widths(self) -> tuple[int, ...]:
-        return tuple(self.width * 2**stage for stage in range(4))
 
 
 class SwinStages(nn.Module):

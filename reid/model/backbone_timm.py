@@ -6,12 +6,8 @@ import timm
 import torch
 from torch import nn
 
-# Transformers with windows, and ConvNeXt, whose stem is the same patch embedding and norm.
-TIMM_NAMES = {
-    "swinv2_base": "swinv2_base_window12to16_192to256",
-    "swin_tiny": "swin_tiny_patch4_window7_224",
-    "convnext_atto": "convnext_atto",
-}
+from reid.model.config import TIMM_NAMES
+
 _CONVOLUTIONAL = ("convnext_atto",)
 # Pretrained weights; those of the official code where it uses the network.
 WITH_IMAGENET = {

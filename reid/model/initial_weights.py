@@ -13,11 +13,14 @@ import torch.nn.functional as F
 from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.files.paths import expanded
+from kprtrack.core.tensors import validate_finite
 from reid.model import weights
 from reid.model.backbone_timm import WITH_IMAGENET, create_network
-from reid.model.kpr import SWIN_SHAPES, Kpr
+from reid.model.config import SWIN_SHAPES
+from reid.model.kpr import Kpr
 from reid.model.published import is_published, own_name
-from reid.model.tensors import tensors_of, validate_finite
+from reid.model.stored import InputSpec
+from reid.model.tensors import torch_tensors
 
 IMAGENET = "imagenet"
 _WITH_SWIN_NAMES = "backbone_appearance_feature_extractor.model."
@@ -53,12 +56,12 @@ def begin_with(model: Kpr, init: str) -> None:
     shape = model.config
     if is_published(checkpoint.tensors):
         # Crop size and normalisation come from this training; the file may not record its own.
-        spec = weights.InputSpec(shape.height, shape.width, shape.mean, shape.std, shape.semantic_weight)
+        spec = InputSpec(shape.height, shape.width, shape.mean, shape.std, shape.semantic_weight)
         _fill_all(model, weights.load(path, spec=spec), path)
     elif any(name.startswith("prompt_tokens.") for name in checkpoint.tensors):
         _fill_all(model, weights.load(path), path)
     else:
-        _fill_backbone(model, backbone_tensors(model, tensors_of(checkpoint)), str(path))
+        _fill_backbone(model, backbone_tensors(model, torch_tensors(checkpoint.tensors)), str(path))
 
 
 def backbone_tensors(model: Kpr, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -108,7 +111,7 @@ def _fill_backbone(model: Kpr, found: Mapping[str, torch.Tensor], where: str) ->
             f"{where} is no {model.config.backbone} backbone: {len(missing)} of {len(wanted)} tensors are "
             f"missing, {len(wrong)} of another shape, first {first}."
         )
-    validate_finite(found, found, where)
+    validate_finite({name: each.numpy() for name, each in found.items()}, found, where)
     model.load_state_dict(dict(found), strict=False)
 
 

@@ -5,16 +5,14 @@ weights, which differ from the paper in places (docs/reference/kpr.md 8).
 """
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from kprtrack.core.errors import UserError, unknown_name
 from reid.model.backbone_small import ConvStem, SmallStages
-from reid.model.backbone_swin import SwinShape, SwinStages
-from reid.model.backbone_timm import TIMM_NAMES, TimmStages
+from reid.model.config import SMALL_WIDTHS, SWIN_SHAPES, KprConfig, Vectors
 from reid.model.heads import (
     IdentityHead,
     PartClassifier,
@@ -25,50 +23,9 @@ from reid.model.heads import (
     pool_masked_mean,
     pool_parts,
 )
-from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD, PromptConfig
 
-Vectors = Literal["foreground+parts", "parts", "whole"]
-SWIN_SHAPES = {
-    "swin_base": SwinShape(128, (2, 2, 18, 2), (4, 8, 16, 32)),  # SOLIDER's, and the ImageNet one for Market
-    "swin_mini": SwinShape(32, (2, 2, 2, 2), (2, 4, 8, 16)),  # for tests and quick trials
-}
-SMALL_WIDTHS = {
-    "small_cnn": (32, 64, 128, 256),  # trains on a CPU
-    "mini_cnn": (8, 16, 32, 64),  # for tests
-}
-BACKBONES = (*SWIN_SHAPES, *SMALL_WIDTHS, *TIMM_NAMES)
 _PATCH = 4
 _CAMERA_SCALE = 3.0  # TransReID's coefficient (docs/reference/kpr.md 1.5)
-
-
-@dataclass(frozen=True)
-class KprConfig:
-    """Architecture and input specification of a Kpr; stored with the weights."""
-
-    backbone: str = "swinv2_base"  # one of BACKBONES
-    height: int = 256  # pixels of the crop
-    width: int = 128
-    parts: int = 8  # K body parts
-    prompt_groups: str = "cck8"  # in kprtrack.core.skeleton.PROMPT_GROUPS; the 5-part models use cck6
-    fused_width: int = 1024  # channels of the fused map
-    dimensions: int = 512  # D of one feature
-    identities: int = 1000  # people in the training set
-    cameras: int = 0  # cameras of the training set; 0: no camera embedding
-    semantic_weight: float | None = None  # SOLIDER only; None: the weights have no semantic layers
-    mean: tuple[float, float, float] = IMAGENET_MEAN  # of RGB in [0, 1]; SOLIDER uses 0.5
-    std: tuple[float, float, float] = IMAGENET_STD
-    drop_path: float = 0.1  # greatest rate of skipped blocks, training only; the small ones have none
-    fusion: Literal["multi", "last"] = "multi"  # which stages are fused; "last" is the paper's ablation
-
-    def __post_init__(self) -> None:
-        if self.backbone not in BACKBONES:
-            raise unknown_name("backbone", self.backbone, BACKBONES)
-        if self.height % 32 or self.width % 32:
-            raise UserError(f"Crop size {self.height}x{self.width} must be a multiple of 32 on both sides.")
-
-    def prompts(self) -> PromptConfig:
-        """How crops and heatmaps for this model are made."""
-        return PromptConfig(self.height, self.width, self.prompt_groups, self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -227,9 +184,14 @@ def empty_prompt(conv: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
     return prompt
 
 
-def _stages(config: KprConfig) -> SwinStages | SmallStages | TimmStages:
+def _stages(config: KprConfig) -> Any:
+    """The backbone; timm, which the small one does not need, takes a second to import."""
     if config.backbone in SMALL_WIDTHS:
         return SmallStages(SMALL_WIDTHS[config.backbone])
     if config.backbone in SWIN_SHAPES:
+        from reid.model.backbone_swin import SwinStages
+
         return SwinStages(SWIN_SHAPES[config.backbone], config.semantic_weight, config.drop_path)
+    from reid.model.backbone_timm import TimmStages
+
     return TimmStages(config.backbone, (config.height, config.width), config.drop_path)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 
 from kprtrack.core.errors import unknown_name
 from kprtrack.core.skeleton import PROMPT_GROUPS
@@ -43,8 +42,8 @@ class PromptConfig:
 class Prompts:
     """Encoder input for N people."""
 
-    crops: torch.Tensor  # [N, 3, h, w] float32, normalised RGB
-    heatmaps: torch.Tensor  # [N, C, h, w] float32 in [0, 1]: background, negative, groups
+    crops: np.ndarray  # [N, 3, h, w] float32, normalised RGB
+    heatmaps: np.ndarray  # [N, C, h, w] float32 in [0, 1]: background, negative, groups
     prompted: np.ndarray  # [N] bool, whether any own keypoint was drawn
 
 
@@ -83,7 +82,7 @@ def make_prompts(
         if duplicates is not None:
             other &= ~duplicates[row]
         draw_heatmaps(own, skeletons[other], config, out=heatmaps[place])
-    return Prompts(cut_crops(image, corners, config), torch.from_numpy(heatmaps), prompted)
+    return Prompts(cut_crops(image, corners, config), heatmaps, prompted)
 
 
 def whole_pixel_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -93,7 +92,7 @@ def whole_pixel_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack((x1, y1, x2.clip(x1 + 1, width), y2.clip(y1 + 1, height)), axis=1)
 
 
-def cut_crops(image: np.ndarray, corners: np.ndarray, config: PromptConfig) -> torch.Tensor:
+def cut_crops(image: np.ndarray, corners: np.ndarray, config: PromptConfig) -> np.ndarray:
     """The image inside each box of whole pixels, resized and normalised: [N, 3, h, w] float32."""
     crops = np.empty((len(corners), config.height, config.width, 3), np.uint8)
     for place, (x1, y1, x2, y2) in enumerate(corners):
@@ -103,14 +102,14 @@ def cut_crops(image: np.ndarray, corners: np.ndarray, config: PromptConfig) -> t
     return normalise(crops, config)
 
 
-def normalise(crops: np.ndarray, config: PromptConfig) -> torch.Tensor:
+def normalise(crops: np.ndarray, config: PromptConfig) -> np.ndarray:
     """Images [N, h, w, 3] uint8 RGB as [N, 3, h, w] float32 with the encoder's mean and deviation."""
-    scale = torch.tensor(config.std).mul(255).reciprocal()[:, None, None]
-    shift = torch.tensor(config.mean).mul(255)[:, None, None]
-    pixels = (
-        torch.from_numpy(crops).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    )
-    return pixels.sub_(shift).mul_(scale)
+    scale = np.reciprocal(np.array(config.std, np.float32) * 255)[:, None, None]
+    shift = (np.array(config.mean, np.float32) * 255)[:, None, None]
+    pixels = crops.transpose(0, 3, 1, 2).astype(np.float32, order="C")
+    pixels -= shift
+    pixels *= scale
+    return pixels
 
 
 def into_crop(keypoints: np.ndarray, corner: np.ndarray, config: PromptConfig) -> np.ndarray:

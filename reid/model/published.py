@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
+import numpy as np
 
 from kprtrack.core.errors import WeightsError
 from kprtrack.core.skeleton import PROMPT_GROUPS
-from reid.model.kpr import SWIN_SHAPES, KprConfig
+from reid.model.config import SWIN_SHAPES, KprConfig
 from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD
 
 _BACKBONE = "backbone_appearance_feature_extractor."
@@ -87,7 +87,7 @@ def own_name(published: str) -> str | None:
     return published
 
 
-def own_tensors(published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def own_tensors(published: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The tensors of a published checkpoint with the names and shapes of Kpr."""
     tensors = dict(published)
     for name in published:
@@ -101,7 +101,7 @@ def own_tensors(published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor
     return own
 
 
-def shape_of(tensors: Mapping[str, torch.Tensor], base: KprConfig) -> KprConfig:
+def shape_of(tensors: Mapping[str, np.ndarray], base: KprConfig) -> KprConfig:
     """`base` with everything that the tensors (names of Kpr) determine about the model.
 
     Raises:
@@ -131,7 +131,7 @@ def shape_of(tensors: Mapping[str, torch.Tensor], base: KprConfig) -> KprConfig:
     )
 
 
-def _backbone(tensors: Mapping[str, torch.Tensor]) -> str:
+def _backbone(tensors: Mapping[str, np.ndarray]) -> str:
     width = tensors["prompt_tokens.conv.weight"].shape[0]
     third_stage = re.compile(r"stages\.stages\.2\.(blocks\.)?\d+\.norm1\.weight")
     depth = sum(third_stage.fullmatch(name) is not None for name in tensors)

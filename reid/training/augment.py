@@ -97,7 +97,7 @@ def make_example(crop: Crop, prompts: PromptConfig, hole: tuple[slice, slice] | 
     Returns:
         Image, prompt heatmaps, and part labels where the crop has masks.
     """
-    image = normalise(np.ascontiguousarray(crop.image)[None], prompts)[0]
+    image = torch.from_numpy(normalise(crop.image[None], prompts)[0])
     if hole is not None:
         crop = erase(crop, hole)
         # The mean of the pixels, in the place of normalised ones: as the official code fills it.

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.part_distance import Combine, Metric
 from kprtrack.core.settings import updated
-from reid.model.kpr import KprConfig, Vectors
+from reid.model.config import KprConfig, Vectors
 from reid.model.prompts import PromptConfig
 from reid.parts.targets import PART_GROUPS
 from reid.training.augment import AugmentConfig

@@ -20,8 +20,9 @@ from torch import nn
 from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError
 from reid.datasets import ReidSample
+from reid.model.config import KprConfig
 from reid.model.heads import PerHead, at_least_float32
-from reid.model.kpr import KprConfig, KprOutput
+from reid.model.kpr import KprOutput
 from reid.training.distributed import gather
 from reid.training.losses import HeadWeights
 

@@ -12,7 +12,7 @@ from support.one_network import build_network
 from kprtrack.config import PRESETS, merge
 from kprtrack.core.errors import WeightsError
 from kprtrack.hub.store import find
-from kprtrack.poses.hrnet import Hrnet, load_hrnet_weights
+from kprtrack.poses.hrnet_network import Hrnet, load_hrnet_weights
 
 
 def damaged(source: Path, target: Path, value: float) -> str:

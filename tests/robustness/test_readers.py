@@ -58,7 +58,7 @@ def _checkpoint(path: Path) -> object:
 
 
 def _yolox(path: Path) -> object:
-    from kprtrack.detectors.yolox_weights import load_yolox_weights
+    from kprtrack.detectors.yolox_network import load_yolox_weights
 
     return load_yolox_weights(path, "nano")
 

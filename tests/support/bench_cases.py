@@ -15,7 +15,8 @@ from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Detections, Frame, Poses, empty_poses
 from kprtrack.core.skeleton import POSETRACK_KEYPOINTS
 from kprtrack.pipeline import Networks
-from reid.model.kpr import Kpr, KprConfig
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr
 from reid.model.weights import save
 
 FRAMES, HEIGHT, WIDTH = 6, 96, 160

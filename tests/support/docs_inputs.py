@@ -15,7 +15,8 @@ from kprtrack.detectors.yolox_network import Yolox
 from reid.datasets import open_dataset
 from reid.datasets.keypoint_files import keypoints_json
 from reid.model import weights
-from reid.model.kpr import Kpr, KprConfig
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr
 from reid.parts.mask_files import mask_file
 from reid.training.distillation import name_of, save_features
 from support import bench_cases, detector_cases, onnx_files, paths, pose_cases

@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 import torch
 
-from reid.model.kpr import Kpr, KprConfig
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr
 from reid.model.prompts import normalise
 from reid.model.published import own_tensors, shape_of
 from support import paths
@@ -63,7 +64,7 @@ def case(variant: str) -> Case:
     model.load_state_dict(tensors)
     return Case(
         model,
-        normalise(metadata["images_uint8_rgb"], config.prompts()),
+        torch.from_numpy(normalise(metadata["images_uint8_rgb"], config.prompts())),
         torch.from_numpy(metadata["prompt_masks"]),
         torch.from_numpy(metadata["cam_label"]) if "cam_label" in metadata else None,
         metadata,

@@ -9,7 +9,8 @@ import torch
 from kprtrack.detectors.yolox import YoloxDetector
 from kprtrack.detectors.yolox_network import Yolox
 from kprtrack.poses.heatmap import HeatmapPose
-from kprtrack.poses.hrnet import Hrnet, HrnetPose
+from kprtrack.poses.hrnet import HrnetPose
+from kprtrack.poses.hrnet_network import Hrnet
 from kprtrack.reid_encoders.onnx import OnnxEncoder
 from support.hrnet_formula import network_weights
 from support.onnx_files import write_embedding_network, write_heatmap_network

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kprtrack.detectors.letterbox import letterbox, to_network
+from kprtrack.detectors.letterbox import PIXELS, letterbox
 from kprtrack.detectors.yolox_network import Yolox
+from kprtrack.inference.compile import normalised
 from support import paths
 
 ROOT = paths.ROOT
@@ -85,4 +86,4 @@ def golden_input(size: str) -> Tensor:
     """[1, 3, H, W]: the image of the golden values as the network reads it."""
     case = FACTS["models"][size]
     image = pattern_image(*case["image_hw"], case["image_seed"])
-    return to_network(torch.from_numpy(letterbox(image, *case["test_size"]))[None], "megvii")
+    return normalised(torch.from_numpy(letterbox(image, *case["test_size"]))[None], PIXELS["megvii"])

@@ -48,6 +48,6 @@ def test_reference_prompts_are_the_same():
     image = made_up_image(1080, 1920)
     crops, heatmaps = reference_prompts(image, boxes, observation.poses.keypoints, PromptConfig())
     ours = make_prompts(image, boxes, observation.poses.keypoints, PromptConfig())
-    np.testing.assert_allclose(ours.crops.numpy(), crops, atol=1e-5)
-    np.testing.assert_allclose(ours.heatmaps.numpy(), heatmaps, atol=1e-6)
+    np.testing.assert_allclose(ours.crops, crops, atol=1e-5)
+    np.testing.assert_allclose(ours.heatmaps, heatmaps, atol=1e-6)
     assert heatmaps[:, 1].any()

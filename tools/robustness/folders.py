@@ -189,7 +189,8 @@ def write_networks(root: Path) -> None:
     from safetensors.torch import save_file
 
     from kprtrack.detectors.yolox_network import Yolox
-    from reid.model.kpr import Kpr, KprConfig
+    from reid.model.config import KprConfig
+    from reid.model.kpr import Kpr
     from reid.model.weights import save
 
     torch.manual_seed(0)

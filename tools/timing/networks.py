@@ -9,15 +9,19 @@ import torch
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Detections, Frame, Poses
-from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector, suppress
-from kprtrack.detectors.yolox_network import Yolox, YoloxSize, decode
+from kprtrack.detectors.suppression import suppress
+from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
+from kprtrack.detectors.yolox_network import Yolox, decode
+from kprtrack.detectors.yolox_shapes import YoloxSize
 from kprtrack.inference.backends import open_network_file
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import Networks, observe
-from kprtrack.poses.hrnet import Hrnet, HrnetConfig, HrnetPose
+from kprtrack.poses.hrnet import HrnetConfig, HrnetPose
+from kprtrack.poses.hrnet_network import Hrnet
 from kprtrack.reid_encoders.kpr import KprEncoder, KprEncoderConfig
 from kprtrack.video.source import open_source
-from reid.model.kpr import Kpr, KprConfig
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr
 from reid.model.prompts import make_prompts
 from timing.clock import Times, Timing, in_turns, medians, timed
 from timing.scenes import five_people, made_up_image, skeletons
@@ -39,7 +43,7 @@ def yolox(size: YoloxSize, rounds: int) -> dict[str, Timing]:
 
     @torch.inference_mode()
     def as_trained() -> None:
-        suppress(decode(network(canvas), side, side)[0], 0.1, 0.65)
+        suppress(decode(network(canvas), side, side)[0].numpy(), 0.1, 0.65)
 
     ways = {
         "reference": as_trained,
@@ -76,7 +80,8 @@ def kpr(rounds: int, people: int = 8) -> dict[str, Timing]:
 
     @torch.inference_mode()
     def one_by_one() -> None:
-        for crop, heatmap in zip(drawn.crops, drawn.heatmaps, strict=True):
+        crops, heatmaps = torch.from_numpy(drawn.crops), torch.from_numpy(drawn.heatmaps)
+        for crop, heatmap in zip(crops, heatmaps, strict=True):
             model.embed(crop[None], heatmap[None], vectors="foreground+parts")
 
     poses = [Poses(keypoints)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kprtrack.core.errors import UserError
-from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, YoloxSize
+from kprtrack.detectors.yolox_shapes import CANVAS_MULTIPLE_PX, YoloxSize
 from kprtrack.training.config import DataConfig
 from kprtrack.training.detector.augment import DetectorAugment
 from kprtrack.training.detector.schedule import YoloxSchedule

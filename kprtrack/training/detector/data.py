@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.files.images import decode_image
-from kprtrack.detectors.yolox_network import CANVAS_MULTIPLE_PX, STRIDES
+from kprtrack.detectors.yolox_shapes import CANVAS_MULTIPLE_PX, STRIDES
 from kprtrack.training.annotations import LabelledImage, corners_of
 from kprtrack.training.detector.assign import Targets
 from kprtrack.training.detector.augment import Example, Labels, LazyImage, example, plain_example

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import UserError
-from kprtrack.detectors.letterbox import Preprocess, to_network
+from kprtrack.detectors.letterbox import PIXELS, Preprocess
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
-from kprtrack.detectors.yolox_network import Yolox
-from kprtrack.detectors.yolox_weights import STORED_SETTINGS, load_yolox_weights
+from kprtrack.detectors.yolox_network import Yolox, load_yolox_weights
+from kprtrack.detectors.yolox_weights import STORED_SETTINGS
 from kprtrack.hub.store import find
+from kprtrack.inference.compile import normalised
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.training.annotations import LabelledImage, read_annotations
 from kprtrack.training.config import Source, resume_relevant_config, validate_sources
@@ -143,7 +144,7 @@ class DetectorTrainStep(nn.Module):
             The loss, and detached terms to log.
         """
         device = next(self.network.parameters()).device
-        images = to_network(batch.images.to(device), _PREPROCESS).contiguous(
+        images = normalised(batch.images.to(device), PIXELS[_PREPROCESS]).contiguous(
             memory_format=torch.channels_last
         )
         if self._config.freeze_norms:

@@ -6,8 +6,8 @@ from typing import Literal
 
 from kprtrack.core.errors import UserError
 from kprtrack.poses.hrnet import HrnetConfig
-from kprtrack.poses.lite_hrnet import LiteHrnetShape
-from kprtrack.poses.small import SmallPoseConfig, SmallPoseShape
+from kprtrack.poses.shapes import LiteHrnetShape, SmallPoseShape
+from kprtrack.poses.small import SmallPoseConfig
 from kprtrack.poses.topdown import TopDown
 from kprtrack.training.config import DataConfig
 from kprtrack.training.ema import RAMP_UPDATES

@@ -8,14 +8,15 @@ import torch
 from safetensors.torch import save as serialise
 from torch import nn
 
+from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.errors import WeightsError
+from kprtrack.core.tensors import validate_finite
 from kprtrack.hub.store import find
-from kprtrack.poses.hrnet import Hrnet, load_hrnet_weights
+from kprtrack.poses.hrnet_network import Hrnet, load_hrnet_weights
 from kprtrack.poses.lite_hrnet import LiteHrnet, load_tinypose_onnx
-from kprtrack.poses.small import SmallPose, SmallPoseNetwork, load_small_pose, small_pose_file
+from kprtrack.poses.small_network import SmallPose, SmallPoseNetwork, load_small_pose, small_pose_file
 from kprtrack.training.optimiser import weight_decay_groups
 from kprtrack.training.pose.config import PoseOptimiser, PoseTrainConfig
-from reid.model.tensors import read_tensors, validate_finite
 
 _TRUNK_FIRST = "conv1.weight"  # in classifiers, whose trunk has no prefix
 # What stands in a classifier behind the branch that a pose network reads
@@ -119,13 +120,13 @@ def _initialise_hrnet(network: Hrnet, width: int, path: Path) -> None:
 
     Raises: WeightsError if neither fits.
     """
-    tensors = read_tensors(path)
+    tensors = read_checkpoint(path).tensors
     if _TRUNK_FIRST not in tensors:
         load_hrnet_weights(network, width, path)
         return
-    wanted = network.backbone.state_dict()
+    wanted = {name: tuple(one.shape) for name, one in network.backbone.state_dict().items()}
     shared = {name: tensor for name, tensor in tensors.items() if name in wanted}
-    wrong = [name for name, one in wanted.items() if name not in shared or shared[name].shape != one.shape]
+    wrong = [name for name, size in wanted.items() if name not in shared or shared[name].shape != size]
     unknown = [name for name in tensors if name not in wanted and not name.startswith(_CLASSIFIER)]
     if wrong or unknown:
         raise WeightsError(
@@ -133,4 +134,4 @@ def _initialise_hrnet(network: Hrnet, width: int, path: Path) -> None:
             f"{len(unknown)} have no place (first: {(wrong + unknown)[0]})."
         )
     validate_finite(shared, shared, path)
-    network.backbone.load_state_dict(shared)
+    network.backbone.load_state_dict({name: torch.from_numpy(one) for name, one in shared.items()})

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import UserError
+from kprtrack.inference.compile import normalised
+from kprtrack.inference.pixels import IMAGENET_PIXELS
 from kprtrack.poses.topdown import estimate_poses
-from kprtrack.poses.torch_heatmaps import normalised
 from kprtrack.training.config import Source, resume_relevant_config, validate_sources
 from kprtrack.training.pose.config import PoseTrainConfig
 from kprtrack.training.pose.data import (
@@ -140,7 +141,7 @@ class PoseTrainStep(nn.Module):
             The loss, and no further terms.
         """
         device = next(self.network.parameters()).device
-        heatmaps = self.network(normalised(batch.crops.to(device)))
+        heatmaps = self.network(normalised(batch.crops.to(device), IMAGENET_PIXELS))
         return heatmap_loss(heatmaps, batch.heatmaps.to(device), batch.weights.to(device)), {}
 
 
@@ -159,7 +160,7 @@ def predict(people: Sequence[LabelledPerson], config: PoseTrainConfig, network: 
 
     @torch.inference_mode()
     def heatmaps(crops: np.ndarray) -> np.ndarray:
-        return network(normalised(torch.from_numpy(crops).to(device))).float().cpu().numpy()
+        return network(normalised(torch.from_numpy(crops).to(device), IMAGENET_PIXELS)).float().cpu().numpy()
 
     def estimate(images: Sequence[list[LabelledPerson]]) -> list[np.ndarray]:
         keypoints: list[np.ndarray] = []

@@ -14,7 +14,8 @@ from kprtrack.cli.main import SUBCOMMANDS
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from reid.datasets.keypoint_files import keypoints_json
 from reid.model import weights
-from reid.model.kpr import Kpr, KprConfig
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr
 
 PEOPLE = (3, 5, 8)
 ROOT = ["--root", "crops", "--option", "train_identities=0"]

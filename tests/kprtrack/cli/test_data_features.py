@@ -19,7 +19,8 @@ from reid.datasets.crops import read_crop
 from reid.datasets.keypoint_files import keypoints_json
 from reid.evaluation.embed import embed_samples
 from reid.model import weights
-from reid.model.kpr import Kpr, KprConfig
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr
 from reid.training.distillation import load_features
 
 HEIGHT, WIDTH = 64, 32

@@ -5,7 +5,8 @@ import pytest
 import torch
 from support.yolox_cases import FACTS, FIXTURES, GOLDEN, pattern_image, pattern_image_bgr
 
-from kprtrack.detectors.letterbox import letterbox, letterbox_ratio, resized_hw, to_network, trimmed_hw
+from kprtrack.detectors.letterbox import PIXELS, letterbox, letterbox_ratio, resized_hw, trimmed_hw
+from kprtrack.inference.compile import normalised
 
 CASES = FACTS["letterbox"]
 
@@ -21,7 +22,7 @@ def test_the_test_images_are_those_of_the_golden_values(case):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "x".join(map(str, case["image_hw"])))
 def test_the_canvas_has_the_bytes_of_the_published_code(case):
-    blue_first = to_network(torch.from_numpy(canvas_of(case))[None], "megvii")[0].numpy()
+    blue_first = normalised(torch.from_numpy(canvas_of(case))[None], PIXELS["megvii"])[0].numpy()
     assert np.array_equal(blue_first, blue_first.astype(np.uint8))
     assert zlib.crc32(blue_first.astype(np.uint8).tobytes()) == case["uint8_crc32"]
 
@@ -34,13 +35,13 @@ def test_the_scaled_size_is_truncated_and_not_rounded(case):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "x".join(map(str, case["image_hw"])))
 def test_legacy_preprocessing_has_the_sums_of_the_published_code(case):
-    pixels = to_network(torch.from_numpy(canvas_of(case))[None], "legacy").double()
+    pixels = normalised(torch.from_numpy(canvas_of(case))[None], PIXELS["legacy"]).double()
     assert float(pixels.sum()) == pytest.approx(case["legacy_sum"], abs=1e-6 * case["legacy_abs"])
     assert float(pixels.abs().sum()) == pytest.approx(case["legacy_abs"], rel=1e-6)
 
 
 def test_legacy_preprocessing_equals_bytetracks():
-    pixels = to_network(torch.from_numpy(canvas_of(CASES[0]))[None], "legacy")[0].numpy()
+    pixels = normalised(torch.from_numpy(canvas_of(CASES[0]))[None], PIXELS["legacy"])[0].numpy()
     golden = np.load(GOLDEN / "yolox_outputs.npz")["bytetrack_97x61"]
     assert np.abs(pixels[:, ::4, ::4] - golden).max() <= 2.5e-7
 
@@ -48,7 +49,7 @@ def test_legacy_preprocessing_equals_bytetracks():
 @pytest.mark.skipif(not FIXTURES.exists(), reason="needs ../shared")
 @pytest.mark.parametrize(("number", "index"), [(1, 0), (6, 5)])
 def test_legacy_preprocessing_equals_bytetracks_in_every_pixel(number, index):
-    pixels = to_network(torch.from_numpy(canvas_of(CASES[index]))[None], "legacy")[0].numpy()
+    pixels = normalised(torch.from_numpy(canvas_of(CASES[index]))[None], PIXELS["legacy"])[0].numpy()
     assert np.abs(pixels - np.load(FIXTURES / "preprocess.npz")[f"bytetrack{number}"]).max() <= 2.5e-7
 
 

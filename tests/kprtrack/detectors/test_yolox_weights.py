@@ -6,8 +6,8 @@ from safetensors.torch import save_file
 from support.yolox_cases import FACTS, filled_tensors
 
 from kprtrack.core.errors import WeightsError
-from kprtrack.detectors.yolox_network import Yolox
-from kprtrack.detectors.yolox_weights import load_yolox_weights, megvii_names
+from kprtrack.detectors.yolox_network import Yolox, load_yolox_weights
+from kprtrack.detectors.yolox_weights import megvii_names
 
 TO_MMDET = (
     (r"^backbone\.backbone\.", "backbone."),

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +15,16 @@ from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import UserError
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
 from kprtrack.detectors.yolox_network import Yolox
-from kprtrack.inference.compile import compile_model, folded, noise
+from kprtrack.inference.compile import folded
 from kprtrack.inference.devices import ComputeConfig, usable_cores
-from kprtrack.poses.hrnet import Hrnet
-from kprtrack.poses.small import SmallPose, SmallPoseShape
-from kprtrack.reid_encoders.kpr import PartVectors
-from reid.model.kpr import Kpr, KprConfig
+from kprtrack.inference.network import open_network
+from kprtrack.inference.source import NetworkSource, example_numbers
+from kprtrack.poses.hrnet_network import Hrnet
+from kprtrack.poses.shapes import SmallPoseShape
+from kprtrack.poses.small_network import SmallPose
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr
+from reid.model.part_vectors import PartVectors
 from reid.model.weights import save
 
 BACKENDS = pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
@@ -36,6 +41,19 @@ NETWORKS = pytest.mark.parametrize(
         pytest.param("swinv2_base", marks=pytest.mark.slow),
     ],
 )
+
+
+def noise(*shape: int) -> Tensor:
+    """Numbers in [0, 1), the same in every call."""
+    return torch.from_numpy(example_numbers(*shape))
+
+
+def source_of(network: nn.Module, example: list[Tensor], path: Path | None = None) -> NetworkSource:
+    """A module that is handed in, or one of a file whose architecture has no graph."""
+    architecture = None if path is None else {"network": type(network).__name__}
+    return NetworkSource(
+        lambda: network, [one.numpy() for one in example], path=path, architecture=architecture
+    )
 
 
 def random_network(name: str) -> tuple[nn.Module, list[Tensor]]:
@@ -56,7 +74,7 @@ def random_network(name: str) -> tuple[nn.Module, list[Tensor]]:
         model = with_two_blocks_a_stage(Kpr(config))
         nn.init.normal_(model.prompt_tokens.conv.weight, std=0.05)
         nn.init.normal_(model.part_classifier.classifier.weight)
-        network = PartVectors(model, "foreground+parts")
+        network = PartVectors(model)
         example = [noise(2, channels, 128, 64) for channels in (3, config.prompts().channels)]
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -103,7 +121,7 @@ def test_every_batch_norm_after_a_convolution_is_folded(name):
 def test_compiling_leaves_the_original_network_unchanged():
     network, example = random_network("mini_cnn")
     before = torch_output(network, example)
-    compile_model(network, example, ComputeConfig())
+    open_network(source_of(network, example), ComputeConfig())
     assert isinstance(network.model.fusion.norm, nn.BatchNorm2d)
     assert largest_difference(torch_output(network, example), before) == 0
 
@@ -115,12 +133,13 @@ def test_backends_give_the_results_of_torch_for_any_batch_size(name, backend):
     pytest.importorskip(backend)
     pytest.importorskip("onnx")
     network, example = random_network(name)
-    found = compile_model(network, example, ComputeConfig(threads=2, backend=backend))
+    found = open_network(source_of(network, example), ComputeConfig(threads=2, backend=backend))
     assert found.backend.startswith(backend)
     rows = [torch.cat((one, one.flip(3), one[:1].flip(2))) for one in example]
     for count in (1, 2, 5):
         inputs = [one[:count] for one in rows]
-        assert largest_difference(found.run(*inputs), torch_output(network, inputs)) < 5e-6
+        outputs = tuple(map(torch.from_numpy, found.run(*(one.numpy() for one in inputs))))
+        assert largest_difference(outputs, torch_output(network, inputs)) < 5e-6
 
 
 @pytest.mark.slow
@@ -156,27 +175,32 @@ def test_metadata_names_the_backend_of_each_network(tmp_path):
     assert "backend" not in metadata["detector"]
 
 
-def test_auto_chooses_torch_where_no_other_backend_is_installed(monkeypatch):
+def test_auto_computes_a_file_in_torch_where_no_other_backend_is_installed(monkeypatch, tmp_path):
     for name in ("onnxruntime", "openvino"):
         monkeypatch.setitem(sys.modules, name, None)
     network, example = random_network("mini_cnn")
-    compiled = compile_model(network, example, ComputeConfig(backend="auto"))
-    assert compiled.backend == f"torch {torch.__version__}"
+    opened = open_network(source_of(network, example, tmp_path / "w"), ComputeConfig())
+    assert opened.backend == f"torch {torch.__version__}"
 
 
-def test_auto_chooses_torch_for_half_precision():
+def test_auto_computes_a_module_that_is_handed_in_with_torch():
     network, example = random_network("mini_cnn")
-    compiled = compile_model(network, example, ComputeConfig(precision="bf16", backend="auto"))
-    assert compiled.backend.startswith("torch")
+    assert open_network(source_of(network, example), ComputeConfig()).backend.startswith("torch")
+
+
+def test_auto_chooses_torch_for_half_precision(tmp_path):
+    network, example = random_network("mini_cnn")
+    opened = open_network(source_of(network, example, tmp_path / "w"), ComputeConfig(precision="bf16"))
+    assert opened.backend.startswith("torch")
 
 
 @BACKENDS
 @pytest.mark.parametrize("missing", ["onnx", None])
-def test_an_absent_backend_is_an_error_that_names_its_extra(monkeypatch, backend, missing):
+def test_an_absent_backend_is_an_error_that_says_how_to_install_it(monkeypatch, backend, missing):
     monkeypatch.setitem(sys.modules, missing or backend, None)
     network, example = random_network("mini_cnn")
-    with pytest.raises(UserError, match=rf'needs {missing or backend}.*pip install "kprtrack\[') as error:
-        compile_model(network, example, ComputeConfig(backend=backend))
+    with pytest.raises(UserError, match=rf"needs {missing or backend}.*pip install") as error:
+        open_network(source_of(network, example), ComputeConfig(backend=backend))
     assert f"--backend {backend}" in str(error.value)
 
 
@@ -184,7 +208,7 @@ def test_an_absent_backend_is_an_error_that_names_its_extra(monkeypatch, backend
 def test_a_backend_chosen_for_another_device_or_precision_is_an_error(option):
     network, example = random_network("mini_cnn")
     with pytest.raises(UserError, match="computes on the CPU in fp32"):
-        compile_model(network, example, ComputeConfig(backend="onnxruntime", **option))
+        open_network(source_of(network, example), ComputeConfig(backend="onnxruntime", **option))
 
 
 @pytest.mark.parametrize(
@@ -213,13 +237,15 @@ class DependsOnBatchSize(nn.Module):
 
 
 @pytest.mark.parametrize("network", [NotInOnnx(), DependsOnBatchSize()])
-def test_auto_warns_when_a_network_falls_back_to_torch(caplog, network):
+def test_auto_warns_when_a_network_falls_back_to_torch(caplog, monkeypatch, tmp_path, network):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
+    monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path / "home"))
+    (tmp_path / "w").write_bytes(b"weights")
     x = noise(3, 4) + 1
-    found = compile_model(network, [x[:2]], ComputeConfig(backend="auto"))
+    found = open_network(source_of(network, [x[:2]], tmp_path / "w"), ComputeConfig())
     assert found.backend.startswith("torch")
-    torch.testing.assert_close(found.run(x)[0], network(x))
+    torch.testing.assert_close(torch.from_numpy(found.run(x.numpy())[0]), network(x))
     assert type(network).__name__ in caplog.text
     assert "Using torch instead" in caplog.text
 
@@ -230,4 +256,4 @@ def test_a_backend_chosen_for_a_network_that_it_cannot_compute_is_an_error(backe
     pytest.importorskip(backend)
     pytest.importorskip("onnx")
     with pytest.raises(UserError, match=rf"--backend {backend}: .*{type(network).__name__}.*--backend torch"):
-        compile_model(network, [noise(2, 4) + 1], ComputeConfig(backend=backend))
+        open_network(source_of(network, [noise(2, 4) + 1]), ComputeConfig(backend=backend))

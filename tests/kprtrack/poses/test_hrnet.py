@@ -13,7 +13,8 @@ from support.hrnet_formula import formula_weights, network_weights, pattern_imag
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.inference.devices import ComputeConfig
-from kprtrack.poses.hrnet import Hrnet, HrnetConfig, HrnetPose, load_hrnet_weights
+from kprtrack.poses.hrnet import HrnetConfig, HrnetPose
+from kprtrack.poses.hrnet_network import Hrnet, load_hrnet_weights
 
 GOLDEN = np.load(paths.GOLDEN / "hrnet_network.npz")
 SHARED = paths.SHARED

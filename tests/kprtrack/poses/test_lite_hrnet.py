@@ -8,8 +8,9 @@ import torch
 from support.paths import SHARED
 
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.poses.lite_hrnet import LiteHrnet, LiteHrnetShape, load_tinypose_onnx
-from kprtrack.poses.small import load_small_pose, small_pose_file
+from kprtrack.poses.lite_hrnet import LiteHrnet, load_tinypose_onnx
+from kprtrack.poses.shapes import LiteHrnetShape
+from kprtrack.poses.small_network import load_small_pose, small_pose_file
 
 TINYPOSE = SHARED / "real" / "weights" / "tinypose_256x192.onnx"
 

@@ -14,7 +14,8 @@ from support.hrnet_formula import network_weights, pattern_image
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import InputError, UserError, WeightsError
 from kprtrack.inference.devices import ComputeConfig
-from kprtrack.poses.hrnet import Hrnet, HrnetConfig, HrnetPose
+from kprtrack.poses.hrnet import HrnetConfig, HrnetPose
+from kprtrack.poses.hrnet_network import Hrnet
 from kprtrack.poses.mmpose import MmposeConfig, MmposePose, import_mmpose
 
 GOLDEN = np.load(paths.GOLDEN / "hrnet_network.npz")

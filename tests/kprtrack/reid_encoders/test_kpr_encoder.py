@@ -12,7 +12,8 @@ from kprtrack.core.datatypes import Detections, Frame, Poses, empty_detections, 
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.reid_encoders.kpr import KprEncoder, KprEncoderConfig
-from reid.model.kpr import Kpr, KprConfig
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr
 from reid.model.prompts import make_prompts
 from reid.model.weights import save
 
@@ -77,7 +78,7 @@ def test_embeddings_equal_those_of_the_model_with_prompts_of_the_same_frame() ->
     encoder = model()
     prompts = make_prompts(images[0].image, people[0].boxes, poses[0].keypoints, MINI.prompts())
     with torch.inference_mode():
-        features, visible = encoder.embed(prompts.crops, prompts.heatmaps)
+        features, visible = encoder.embed(torch.from_numpy(prompts.crops), torch.from_numpy(prompts.heatmaps))
     assert np.abs(embeddings()[0].features - features.numpy()).max() < 1e-5
     assert (embeddings()[0].visible == visible.numpy()).all()
 
@@ -89,7 +90,7 @@ def test_without_prompts_nobody_is_prompted() -> None:
     images, people, poses = scene()
     with torch.inference_mode():
         crops = make_prompts(images[0].image, people[0].boxes, poses[0].keypoints, MINI.prompts()).crops
-        assert np.abs(off[0].features - model().embed(crops)[0].numpy()).max() < 1e-5
+        assert np.abs(off[0].features - model().embed(torch.from_numpy(crops))[0].numpy()).max() < 1e-5
 
 
 def test_negative_prompts_affect_overlapping_people_only() -> None:
@@ -163,7 +164,7 @@ def test_a_gpu_gives_the_embeddings_of_the_cpu(precision: str) -> None:
 def test_an_encoder_is_built_from_a_file(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", model())
     options = KprEncoderConfig(parts=5, prompt_groups="cck6", image_height=64, image_width=32)
-    found = KprEncoder(options, tmp_path / "w.safetensors", ComputeConfig())(*scene())
+    found = KprEncoder(options, tmp_path / "w.safetensors", ComputeConfig(backend="torch"))(*scene())
     assert np.abs(found[0].features - embeddings()[0].features).max() < 1e-6
 
 

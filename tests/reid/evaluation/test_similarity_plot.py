@@ -12,7 +12,8 @@ from reid.crop import Crop
 from reid.evaluation.report.crop_overlay import take_portraits
 from reid.evaluation.report.similarity_plot import MOST_CROPS, draw_similarities
 from reid.evaluation.similarity import Similarities, compare_all, compare_crops, similarity_json
-from reid.model.kpr import Kpr, KprConfig
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr
 
 NEAREST = (230, 120, 0)
 

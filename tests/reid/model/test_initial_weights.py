@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from kprtrack.core.errors import WeightsError
+from reid.model.config import KprConfig
 from reid.model.initial_weights import begin_with
-from reid.model.kpr import Kpr, KprConfig
+from reid.model.kpr import Kpr
 
 TINY = {"fused_width": 8, "dimensions": 4, "identities": 3}
 

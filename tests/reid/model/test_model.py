@@ -11,7 +11,8 @@ from support.kpr_cases import FROM_SHARED, IN_THE_BOX, SHARED, Case, case, publi
 from kprtrack.core.appearance import Appearance, part_distance
 from kprtrack.core.errors import UserError
 from reid.model.backbone_swin import PatchMerging
-from reid.model.kpr import Kpr, KprConfig, KprOutput
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr, KprOutput
 from reid.model.published import own_tensors, shape_of
 
 OFFICIAL = {

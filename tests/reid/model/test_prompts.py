@@ -83,7 +83,7 @@ def frame_with_two() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_others_inside_the_box_are_negatives_and_others_outside_are_not() -> None:
     prompts = make_prompts(*frame_with_two(), CONFIG)
-    first, second = prompts.heatmaps.numpy()
+    first, second = prompts.heatmaps
     # The second person's nose lies in the first one's box, 90 of 100 pixels from the left; the ankle outside.
     assert np.unravel_index(first[NEGATIVE].argmax(), (256, 128)) == (int(20 * 256 / 180), int(90 * 1.28))
     assert (first[NEGATIVE] == 1).sum() == 1
@@ -127,7 +127,7 @@ def test_rows_choose_people_without_changing_their_prompts() -> None:
 
 def test_crop_is_the_resized_normalised_box() -> None:
     image, boxes, keypoints = frame_with_two()
-    crop = make_prompts(image, boxes, keypoints, CONFIG).crops[0].numpy().transpose(1, 2, 0)
+    crop = make_prompts(image, boxes, keypoints, CONFIG).crops[0].transpose(1, 2, 0)
     expected = cv2.resize(image[10:190, 20:120], (128, 256), interpolation=cv2.INTER_LINEAR) / 255
     assert np.abs(crop - (expected - CONFIG.mean) / CONFIG.std).max() < 1e-5
 

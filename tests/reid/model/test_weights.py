@@ -10,10 +10,12 @@ from support.formula_weights import published_weights
 from support.kpr_cases import FROM_SHARED, IN_THE_BOX, case, published_shapes
 
 from kprtrack.core.errors import OutputError, UserError, WeightsError
-from reid.model.kpr import Kpr, KprConfig
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr
 from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD
 from reid.model.published import own_name, own_tensors, shape_of
-from reid.model.weights import InputSpec, convert, load, save
+from reid.model.stored import InputSpec
+from reid.model.weights import convert, load, save
 
 HALF = (0.5, 0.5, 0.5)
 MINI = KprConfig(backbone="swin_mini", fused_width=32, dimensions=8, identities=3, mean=HALF, cameras=2)

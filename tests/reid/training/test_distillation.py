@@ -19,7 +19,8 @@ from kprtrack.training.run_folder import STATE
 from kprtrack.training.tasks import train_reid
 from reid.datasets import ReidData
 from reid.model import weights
-from reid.model.kpr import Kpr, KprConfig, KprOutput
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr, KprOutput
 from reid.training.distillation import DistilConfig, Distillation, load_features, name_of, save_features
 from reid.training.losses import HeadWeights
 

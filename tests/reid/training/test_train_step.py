@@ -14,7 +14,8 @@ from support.formula_weights import published_weights
 from support.kpr_cases import SHARED, published_shapes
 from torch.overrides import TorchFunctionMode
 
-from reid.model.kpr import Kpr, KprConfig, KprOutput
+from reid.model.config import KprConfig
+from reid.model.kpr import Kpr, KprOutput
 from reid.model.published import own_name, own_tensors, shape_of
 from reid.training.losses import LossConfig, Losses, kpr_loss
 

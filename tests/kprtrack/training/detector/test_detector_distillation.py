@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from support.detector_cases import draw_plots, tiny_config
 
 from kprtrack.core.errors import UserError
-from kprtrack.detectors.yolox_network import STRIDES
+from kprtrack.detectors.yolox_shapes import STRIDES
 from kprtrack.training.detector.assign import Assignment
 from kprtrack.training.detector.distillation import TeacherOutput, distil_loss, teacher_output
 from kprtrack.training.tasks import train

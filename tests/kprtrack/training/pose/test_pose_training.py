@@ -16,8 +16,9 @@ from kprtrack.core.signals import StopRequest
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 from kprtrack.poses.decode import DECODERS
 from kprtrack.poses.hrnet import HrnetConfig
-from kprtrack.poses.lite_hrnet import LiteHrnet, LiteHrnetShape
-from kprtrack.poses.small import SmallPose, SmallPoseShape, load_small_pose
+from kprtrack.poses.lite_hrnet import LiteHrnet
+from kprtrack.poses.shapes import LiteHrnetShape, SmallPoseShape
+from kprtrack.poses.small_network import SmallPose, load_small_pose
 from kprtrack.training.config import Source
 from kprtrack.training.pose.config import PoseLabels, PoseSchedule, PoseTrainConfig
 from kprtrack.training.pose.data import PoseExamples, labelled_people

@@ -1,0 +1,78 @@
+"""Packages that only an extra of this project installs, and the error for one that is missing."""
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+
+from kprtrack.core.errors import UserError
+
+# Module -> the extra that installs it, the smallest one where there are several; "" for one of the core,
+# which users replace by another build of it.
+EXTRA_OF = {
+    "accelerate": "train",
+    "matplotlib": "eval",
+    "mmcv": "mmpose",
+    "mmengine": "mmpose",
+    "mmpose": "mmpose",
+    "onnx": "torch",
+    "onnxruntime": "",
+    "openvino": "openvino",
+    "pyarrow": "parquet",
+    "scipy": "eval",
+    "shapely": "eval",
+    "timm": "torch",
+    "torch": "torch",
+    "torchvision": "torch",
+    "trackeval": "eval",
+    "ultralytics": "ultralytics",
+}
+
+
+def missing_extra(what: str, modules: Iterable[str]) -> UserError:
+    """Describe modules that are not installed and how to install them.
+
+    Args:
+        what: What needs them, such as "--device cuda".
+        modules: The missing modules, keys of EXTRA_OF.
+
+    Returns:
+        The error, to be raised by the caller.
+
+    Examples:
+        >>> print(missing_extra("--device cuda", ["torch"]))
+        --device cuda needs torch, which is not installed: pip install "kprtrack[torch]".
+    """
+    names = sorted(set(modules))
+    extras = ",".join(sorted({EXTRA_OF[name] for name in names} - {""}))
+    install = f'"kprtrack[{extras}]"' if extras else " ".join(names)
+    verb = "is" if len(names) == 1 else "are"
+    return UserError(
+        f"{what} needs {' and '.join(names)}, which {verb} not installed: pip install {install}."
+    )
+
+
+def require(what: str, *modules: str) -> None:
+    """Check that modules of an extra are installed, without importing them.
+
+    Args:
+        what: What needs them.
+        modules: Keys of EXTRA_OF.
+
+    Raises:
+        UserError: One is missing; the message says how to install it.
+    """
+    if missing := missing_modules(modules):
+        raise missing_extra(what, missing)
+
+
+def missing_modules(modules: Iterable[str]) -> list[str]:
+    """Return the modules that are not installed."""
+    return [name for name in modules if not _installed(name)]
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:  # an import hook hides it
+        return False
+    except ValueError:  # a module that a test or a user has replaced
+        return True
