@@ -1,34 +1,34 @@
 """Export the networks of the package as ONNX graphs without weights, into kprtrack/inference/graphs.
 
-    python tools/export_graphs.py            export all again, after a change of a network
-    python tools/export_graphs.py lite_hrnet only those whose name contains the word
+    python tools/export_graphs.py    after a change of a network, or for weights of a new architecture
 
-It needs the extra `torch`. Weights are added when a network is loaded, so new weights need no new export.
+There is one graph for each architecture among the weights in kprtrack/weights. It needs the extra `torch`.
+Weights are added when a network is loaded, so other weights of the same architecture need no new export.
 """
 
 import argparse
 import json
-import sys
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from kprtrack.core.checkpoints import read_checkpoint
 from kprtrack.core.tensors import COUNTER
 from kprtrack.detectors.yolox import YoloxConfig, yolox_architecture, yolox_source
 from kprtrack.detectors.yolox_network import Yolox
+from kprtrack.detectors.yolox_weights import STORED_SETTINGS
+from kprtrack.hub.cache import PACKAGE_WEIGHTS
 from kprtrack.inference.compile import PixelNetwork, exported
 from kprtrack.inference.graphs import ARCHITECTURE, GRAPHS, TENSORS, UNUSED, architecture_text
 from kprtrack.inference.source import NetworkSource
-from kprtrack.poses.hrnet import HrnetConfig, hrnet_architecture, hrnet_source
-from kprtrack.poses.hrnet_network import Hrnet
-from kprtrack.poses.shapes import LiteHrnetShape, PoseShape, SmallPoseShape
+from kprtrack.poses.shapes import read_small_pose
 from kprtrack.poses.small import small_pose_architecture, small_pose_source
 from kprtrack.poses.small_network import new_pose_network
 from kprtrack.reid_encoders.kpr import KprEncoderConfig, kpr_architecture, kpr_source
-from reid.model.config import KprConfig
 from reid.model.kpr import Kpr
+from reid.model.stored import HEADER, read_kpr
 
 PREFIXES = ("network.", "model.")  # of the tensors of a network, from the modules around it
 
@@ -36,52 +36,35 @@ PREFIXES = ("network.", "model.")  # of the tensors of a network, from the modul
 class Export(NamedTuple):
     """A graph to make."""
 
+    name: str  # of its file
     architecture: dict[str, Any]
     source: NetworkSource
 
 
-def yolox(size: Any) -> Export:
-    """A YOLOX with one class."""
-    config = YoloxConfig(size)
-    return Export(yolox_architecture(config), yolox_source(Yolox(size, 1), config))
-
-
-def pose(shape: PoseShape) -> Export:
-    """A pose network of this project."""
-    _, source = small_pose_source(new_pose_network(shape))
-    return Export(small_pose_architecture(shape), source)
-
-
-def hrnet(config: HrnetConfig) -> Export:
-    """An HRNet."""
-    return Export(hrnet_architecture(config), hrnet_source(Hrnet(config.width), config))
-
-
-def kpr(config: KprConfig) -> Export:
-    """A KPR encoder."""
-    _, source = kpr_source(KprEncoderConfig(), Kpr(config))
-    return Export(kpr_architecture(config), source)
-
-
-# Name of the file -> what makes it: the networks with weights in the package.
-EXPORTS: dict[str, Callable[[], Export]] = {
-    "yolox_nano": lambda: yolox("nano"),
-    "lite_hrnet_256": lambda: pose(LiteHrnetShape(256, 192)),
-    "lite_hrnet_160": lambda: pose(LiteHrnetShape(160, 120)),
-    "small_pose": lambda: pose(SmallPoseShape()),
-    "small_kpr": lambda: kpr(
-        KprConfig("small_cnn", 192, 96, parts=5, prompt_groups="cck6", fused_width=256, dimensions=128)
-    ),
-}
+def export_of(weights: Path) -> Export:
+    """The graph of the network that a file of weights of the package belongs to."""
+    header = read_checkpoint(weights).meta
+    if STORED_SETTINGS in header:
+        config = YoloxConfig(json.loads(header[STORED_SETTINGS])["size"])
+        source = yolox_source(Yolox(config.size, 1), config)
+        return Export(f"yolox_{config.size}", yolox_architecture(config), source)
+    if HEADER in header:
+        shape = read_kpr(weights).config
+        name = f"kpr_{shape.backbone}_{shape.height}x{shape.width}"
+        return Export(name, kpr_architecture(shape), kpr_source(KprEncoderConfig(), Kpr(shape))[1])
+    pose = read_small_pose(weights).shape
+    architecture = small_pose_architecture(pose)
+    name = f"{architecture['network']}_{pose.input_height}x{pose.input_width}"
+    return Export(name, architecture, small_pose_source(new_pose_network(pose))[1])
 
 
 def make_graph(export: Export) -> bytes:
     """Content of the file of a graph."""
+    import onnx
+
     network = export.source.network().eval()
     module = network if export.source.pixels is None else PixelNetwork(network, export.source.pixels)
     example = [torch.from_numpy(one) for one in export.source.example]
-    import onnx
-
     model = onnx.load_model_from_string(
         exported(with_numbers(module), example, export.source.free_axes, as_it_is=True)
     )
@@ -138,18 +121,19 @@ def shorten_values(graph: Any, kept: set[str]) -> None:
 
 
 def main() -> None:
-    """Export the graphs that the command line asks for."""
-    parser = argparse.ArgumentParser(
+    """Export all graphs, and remove those of former architectures."""
+    argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("word", nargs="?", default="", help="part of the names of the graphs to export")
-    word = parser.parse_args().word
+    ).parse_args()
+    exports = {each.name: each for each in map(export_of, sorted(PACKAGE_WEIGHTS.glob("*.safetensors")))}
     GRAPHS.mkdir(exist_ok=True)
-    for name, make in EXPORTS.items():
-        if word in name:
-            content = make_graph(make())
-            (GRAPHS / f"{name}.onnx").write_bytes(content)
-            sys.stdout.write(f"{name}: {len(content) / 1000:.0f} kB\n")
+    for name, export in exports.items():
+        content = make_graph(export)
+        (GRAPHS / f"{name}.onnx").write_bytes(content)
+        print(f"{name}: {len(content) / 1000:.0f} kB")
+    for file in GRAPHS.glob("*.onnx"):
+        if file.stem not in exports:
+            file.unlink()
 
 
 if __name__ == "__main__":

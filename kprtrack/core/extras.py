@@ -44,10 +44,8 @@ def missing_extra(what: str, modules: Iterable[str]) -> UserError:
     names = sorted(set(modules))
     extras = ",".join(sorted({EXTRA_OF[name] for name in names} - {""}))
     install = f'"kprtrack[{extras}]"' if extras else " ".join(names)
-    verb = "is" if len(names) == 1 else "are"
-    return UserError(
-        f"{what} needs {' and '.join(names)}, which {verb} not installed: pip install {install}."
-    )
+    are = "is" if len(names) == 1 else "are"
+    return UserError(f"{what} needs {' and '.join(names)}, which {are} not installed: pip install {install}.")
 
 
 def require(what: str, *modules: str) -> None:

@@ -79,7 +79,8 @@ def _run_converted(
     source: NetworkSource, name: BackendName, compute: ComputeConfig
 ) -> Callable[..., Outputs]:
     """Load the network as converted before, else convert it. Raises: ConversionError; UserError."""
-    key = conversions.key_of(source.path, source.architecture) if source.path else None
+    there = source.path is not None and source.path.is_file()
+    key = conversions.key_of(source.path, source.architecture) if source.path and there else None
     stored = conversions.stored(key)
     if stored is not None:
         try:

@@ -22,11 +22,6 @@ _WIDTHS = (40, 80, 160, 320)  # channels of the branches
 _MODULES = {2: 2, 3: 4, 4: 2}  # branches -> modules in a row
 _STEM_WIDTH = 32
 
-    def cells(self, branch: int) -> tuple[int, int]:
-        """Rows and columns of a branch's features; they are constants of an exported graph."""
-        cell = _CELL_PX << branch
-        return -(-self.input_height // cell), -(-self.input_width // cell)
-
 
 class LiteHrnet(nn.Module):
     """Network with one heatmap per keypoint, of a quarter of the input size."""

@@ -12,7 +12,7 @@ from kprtrack.core.checkpoints import header_json, read_checkpoint
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.tensors import Shapes, misfits, validate_finite
 
-_CELL_PX = 4  # input pixels per heatmap cell
+CELL_PX = 4  # input pixels per heatmap cell
 _COARSEST = 32  # input pixels per cell of the last stage of SmallPose
 _SHOWN = 3  # names in a message
 
@@ -50,10 +50,15 @@ class LiteHrnetShape:
 
     def __post_init__(self) -> None:
         for name, pixels in (("input_height", self.input_height), ("input_width", self.input_width)):
-            if pixels <= 0 or pixels % _CELL_PX:
+            if pixels <= 0 or pixels % CELL_PX:
                 raise UserError(
-                    f"{name} is {pixels}; it must be a multiple of {_CELL_PX}, such as 192 or 256."
+                    f"{name} is {pixels}; it must be a multiple of {CELL_PX}, such as 192 or 256."
                 )
+
+    def cells(self, branch: int) -> tuple[int, int]:
+        """Rows and columns of a branch's features; they are constants of an exported graph."""
+        cell = CELL_PX << branch
+        return -(-self.input_height // cell), -(-self.input_width // cell)
 
 
 PoseShape = SmallPoseShape | LiteHrnetShape

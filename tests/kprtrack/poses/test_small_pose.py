@@ -117,7 +117,10 @@ def test_a_file_without_architecture_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"neck_width": 16}, "does not contain the network that its header describes: it has other shapes in"),
+        (
+            {"neck_width": 16},
+            "does not contain the network that its header describes: it has other shapes in",
+        ),
         ({"stage_blocks": (1, 1, 1, 0)}, "does not contain.*: it lacks"),
         ({"input_width": 100}, "a network that is not possible.*input_width is 100"),
         ({"stem_width": "wide"}, "a network that is not possible"),
