@@ -141,8 +141,8 @@ class Tracks:
         frame_number: 0-based, counted in the source.
         time_s: Seconds.
         ids: [M] int64, 1 or more, never reused.
-        boxes: [M, 4] float32, the detector's own boxes.
-        scores: [M] float32, the detector's scores.
+        boxes: [M, 4] float32, the detector's own boxes, or interpolated in short gaps.
+        scores: [M] float32, the detector's scores; in a gap the lower one of both ends.
         keypoints: [M, 17, 3] float32, x y confidence.
         distances: [M] float32, part distance to the track before this frame; NaN if not compared.
         margins: [M] float32, how much farther the next track is; NaN if there is none.

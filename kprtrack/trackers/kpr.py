@@ -8,16 +8,18 @@ The defaults add position, pose, retroactive correction and re-identification.
 import numpy as np
 
 from kprtrack.core.appearance import part_distance
-from kprtrack.core.assignment import Assignment, assign
+from kprtrack.core.assignment import assign
 from kprtrack.core.datatypes import Detections, Observation, Tracks
 from kprtrack.core.geometry import occluded_fraction
 from kprtrack.pipeline import Tracker, Wanted
 from kprtrack.trackers.cost import PairCost, PairCosts
 from kprtrack.trackers.distance_scale import DistanceScale
 from kprtrack.trackers.gallery import Gallery
+from kprtrack.trackers.interpolation import GapFiller
 from kprtrack.trackers.kpr_config import KprTrackerConfig
 from kprtrack.trackers.motion import FRAME_RATE
-from kprtrack.trackers.output import UNMATCHED, distance_and_margin, margins_of_pairs, tracks_at
+from kprtrack.trackers.output import UNMATCHED, distance_and_margin, tracks_at
+from kprtrack.trackers.reidentification import clear_matches
 from kprtrack.trackers.retroactive import RetroactiveCorrector
 from kprtrack.trackers.track_store import TrackStore
 from kprtrack.trackers.wanted import wanted_detections
@@ -25,9 +27,6 @@ from kprtrack.trackers.wanted import wanted_detections
 __all__ = ["KprTracker", "KprTrackerConfig"]
 
 SOLID_SCORE = 0.4  # boxes below it are mostly body parts and duplicates: they occlude no one
-# A track that was just confirmed is re-identified at this share of `reid_max_distance`, at the end of
-# `reid_window_s` at all of it.
-EARLY_REID_LIMIT = 0.5
 _EPSILON_S = 1e-6  # times are rounded numbers
 
 
@@ -58,6 +57,7 @@ class KprTracker(Tracker):
         self._tracks = TrackStore()
         self._gallery = Gallery(self.config.metric, self.config.max_lost_tracks)
         self._corrector = RetroactiveCorrector(self.config.output_delay_s)
+        self._gaps = GapFiller(self.config.interpolation_s, self.config.output_delay_s, self._corrector)
         self._scale = DistanceScale(self.config.inter_identity_distance)
         self._costs = PairCost(self.config, self._tracks, self._scale)
         self._next_id = 1
@@ -75,16 +75,16 @@ class KprTracker(Tracker):
         return self.config.output_delay_s
 
     def finalize(self, tracks: Tracks) -> Tracks:
-        """Correct the tracks of an earlier frame by what was confirmed and re-identified since.
+        """Correct the tracks of an earlier frame by what was confirmed and re-identified since; fill gaps.
 
         Args:
             tracks: What `update` returned; call once a frame, in order.
 
         Returns:
             The tracks with confirmed tracks from their first detection on, and re-identified ones by their
-            former IDs.
+            former IDs; last those without a detection, interpolated over gaps up to `interpolation_s`.
         """
-        return self._corrector.apply(tracks)
+        return self._gaps.fill(self._corrector.apply(tracks))
 
     def wanted(self, detections: Detections, time_s: float) -> Wanted:
         """Return the detections of the next frame that need pose and embedding; see `wanted_detections`."""
@@ -116,6 +116,7 @@ class KprTracker(Tracker):
         tracks = self._output(observation, track_of_detection, distances, margins)
         self._remove(np.concatenate([unmatched_tentative, replaced]), time_s)
         self._time_s = time_s
+        self._gaps.add(tracks)
         return tracks
 
     def _predict(self, time_s: float) -> None:
@@ -239,7 +240,7 @@ class KprTracker(Tracker):
         first_seen_s = np.concatenate([store.first_seen_s[lost], gallery.first_seen_s])
         # Two tracks that were visible at once, after the new one was confirmed, are two people.
         distance[last_seen_s + config.reid_window_s >= store.reid_until_s[new][:, None]] = np.inf
-        found = self._clear_matches(distance, self._reid_limits(new, time_s))
+        found = clear_matches(distance, store.reid_until_s[new] - time_s, self._scale, config)
         for row, former in zip(new[found.rows], found.columns, strict=True):
             self._rename(row, ids[former], time_s)
             store.first_seen_s[row] = first_seen_s[former]
@@ -248,26 +249,6 @@ class KprTracker(Tracker):
         gallery.remove(found.columns[in_gallery] - len(lost))
         replaced: np.ndarray = lost[found.columns[~in_gallery]]
         return replaced
-
-    def _reid_limits(self, new: np.ndarray, time_s: float) -> np.ndarray:
-        """[A] highest part distance to a lost track at which the new tracks are re-identified."""
-        config = self.config
-        assert config.reid_max_distance is not None
-        # The less an encoder separates people, the smaller the distance must be.
-        limit = config.reid_max_distance * (
-            self._scale.inter_identity_lower_bound - self._scale.intra_identity
-        )
-        # The first embeddings often show a body cut by the edge of the image: only what is very near is
-        # certain at once, the others wait for more of the person.
-        left = (self._tracks.reid_until_s[new] - time_s) / max(config.reid_window_s, _EPSILON_S)
-        limits: np.ndarray = limit * (1 - (1 - EARLY_REID_LIMIT) * np.clip(left, 0, 1))
-        return limits
-
-    def _clear_matches(self, distance: np.ndarray, limits: np.ndarray) -> Assignment:
-        """Match new and lost tracks [A, B] that are near each other and to no other by the margin."""
-        margin = self.config.reid_min_margin * self._scale.inter_identity_lower_bound
-        confident = (margins_of_pairs(distance) >= margin) & (distance <= limits[:, None])
-        return assign(np.where(confident, distance, np.inf), limits.max())
 
     def _rename(self, row: int, number: int, time_s: float) -> None:
         self._corrector.rename(int(self._tracks.ids[row]), int(number), time_s)

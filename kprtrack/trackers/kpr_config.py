@@ -58,6 +58,9 @@ class KprTrackerConfig:
     # away from all tracks get no pose; None: every detection gets pose and embedding.
     reid_interval_s: float | None = None
     output_delay_s: float = 2.0  # how long tracks are held back to be corrected; 0: not at all
+    # Where a track has no detection for up to this long, its boxes and keypoints are interpolated, as far as
+    # output_delay_s allows; 0: not at all.
+    interpolation_s: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 <= self.low_score <= self.high_score <= 1:
@@ -70,6 +73,7 @@ class KprTrackerConfig:
         for name in (
             "min_track_age_s",
             "output_delay_s",
+            "interpolation_s",
             "reid_window_s",
             "reid_interval_s",
             "max_lost_tracks",

@@ -1,5 +1,6 @@
 """Retroactive correction: tracks of earlier frames get the IDs that are known by now."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from itertools import takewhile
 
@@ -33,10 +34,16 @@ class RetroactiveCorrector:
 
     def apply(self, tracks: Tracks) -> Tracks:
         """Return the tracks of a frame as known by now; call once a frame, in order."""
-        tentative = self._tentative.pop(tracks.frame_number, None)
+        corrected = self.correct(tracks)
+        self._tentative.pop(tracks.frame_number, None)
+        return corrected
+
+    def correct(self, tracks: Tracks) -> Tracks:
+        """The same for any frame that is not final yet, as often as needed."""
+        tentative = self._tentative.get(tracks.frame_number)
         if tentative is not None:
             confirmed = np.array([self._name(number) > 0 for number in tentative.ids.tolist()], bool)
-            tracks = _join(tracks, tentative, confirmed)
+            tracks = join_tracks([tracks, _rows(tentative, confirmed)])
         ids = np.array([self._name(number) for number in tracks.ids.tolist()], np.int64)
         # Two rows cannot be one person: the tentative one is dropped.
         first = np.sort(np.unique(ids, return_index=True)[1])
@@ -67,7 +74,11 @@ def _rows(tracks: Tracks, rows: np.ndarray) -> Tracks:
     return Tracks(tracks.frame_number, tracks.time_s, **arrays)
 
 
-def _join(tracks: Tracks, more: Tracks, rows: np.ndarray) -> Tracks:
-    """`tracks` and the rows `rows` of `more`, which are of the same frame."""
-    arrays = {name: np.concatenate([getattr(tracks, name), getattr(more, name)[rows]]) for name in _ARRAYS}
-    return Tracks(tracks.frame_number, tracks.time_s, **arrays)
+def join_tracks(groups: Sequence[Tracks]) -> Tracks:
+    """All tracks of groups of the same frame, in order."""
+    # A group without people need not have the number of parts of the others.
+    some = [group for group in groups if len(group)] or groups[:1]
+    if len(some) == 1:
+        return some[0]
+    arrays = {name: np.concatenate([getattr(group, name) for group in some]) for name in _ARRAYS}
+    return Tracks(some[0].frame_number, some[0].time_s, **arrays)

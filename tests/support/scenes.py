@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 
@@ -182,26 +183,32 @@ def run_tracker(film: Film, config: KprTrackerConfig | None = None) -> list[Trac
 def identities(film: Film, tracks: Iterable[Tracks]) -> dict[int, list[int]]:
     """For every actor the ID in each frame where it is visible; 0 where it is not tracked.
 
-    Also checks what holds for every frame: boxes are the detector's, bit by bit and each at most once, and
-    ids are positive and unique.
+    Also checks what holds for every frame: boxes are the detector's, bit by bit and each at most once, except
+    interpolated ones, which come last; and ids are positive and unique.
     """
     found: dict[int, list[int]] = {}
     for observation, cast, output in zip(film.frames, film.actors, tracks, strict=True):
         assert (output.frame_number, output.time_s) == (observation.frame_number, observation.time_s)
-        rows = [_row_of(box, observation.detections.boxes) for box in output.boxes]
-        assert len(set(rows)) == len(rows)
+        people = map(partial(_row_of, observation), output.boxes, output.keypoints)
+        rows = [row for row in people if row is not None]
+        count = len(rows)
+        assert len(set(rows)) == count
         assert (output.ids > 0).all() and len(set(output.ids.tolist())) == len(output)
-        assert output.scores.tolist() == observation.detections.scores[rows].tolist()
-        assert np.array_equal(output.keypoints, observation.poses.keypoints[rows])
-        number_of = dict(zip(rows, output.ids.tolist(), strict=True))
+        assert output.scores[:count].tolist() == observation.detections.scores[rows].tolist()
+        assert not output.visible[count:].any() and not output.prompted[count:].any()
+        number_of = dict(zip(rows, output.ids.tolist(), strict=False))
         for row, actor in enumerate(cast):
             found.setdefault(actor, []).append(number_of.get(row, 0))
     return found
 
 
-def _row_of(box: np.ndarray, boxes: np.ndarray) -> int:
-    [row] = [row for row, other in enumerate(boxes) if other.tobytes() == box.tobytes()]
-    return row
+def _row_of(observation: Observation, box: np.ndarray, keypoints: np.ndarray) -> int | None:
+    """The detection with this box and these keypoints, bit by bit."""
+    pairs = zip(observation.detections.boxes, observation.poses.keypoints, strict=True)
+    same = [box.tobytes() == other.tobytes() and np.array_equal(keypoints, pose) for other, pose in pairs]
+    rows = np.flatnonzero(same).tolist()
+    assert len(rows) <= 1
+    return rows[0] if rows else None
 
 
 def track_ids(film: Film, config: KprTrackerConfig | None = None) -> dict[int, list[int]]:
