@@ -1,6 +1,9 @@
 """What holds for every test."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import support.no_flush  # noqa: F401
@@ -9,6 +12,11 @@ import support.no_flush  # noqa: F401
 # wait for each other. Set before numpy and torch are loaded.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Tests leave the user's own store alone. Converted networks are kept here, for all processes of the test run.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["KPRTRACK_HOME"] = tempfile.mkdtemp(prefix="kprtrack-tests-")
+    atexit.register(shutil.rmtree, os.environ["KPRTRACK_HOME"], ignore_errors=True)
 
 # Programs that tests start find the packages and the helpers of the tests, whatever their working folder.
 _TESTS = Path(__file__).resolve().parent

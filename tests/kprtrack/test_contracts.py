@@ -33,7 +33,7 @@ from kprtrack.poses import POSES
 from kprtrack.reid_encoders import REID_ENCODERS
 from kprtrack.trackers import TRACKERS
 
-LARGE = {"yolox-m", "yolox-l", "yolox-x", "hrnet-w32", "hrnet-w48"}  # take seconds
+LARGE = {"yolox-tiny", "yolox-s", "yolox-m", "yolox-l", "yolox-x", "hrnet-w32", "hrnet-w48"}  # take seconds
 MIN_RECALL = 0.5  # of the ground-truth people of the demo clip, at an IoU of 0.5
 MIN_KEYPOINTS = 0.5  # share of visible keypoints within a tenth of the height of the person
 

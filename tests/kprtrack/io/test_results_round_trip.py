@@ -235,6 +235,7 @@ def test_mot_counts_frames_from_one(tmp_path: Path) -> None:
     assert cells[7:] == ["-1", "-1", "-1"]
 
 
+@pytest.mark.slow
 def test_a_parquet_file_of_several_groups_keeps_all_frames(tmp_path: Path) -> None:
     frames = [make_tracks(number, 1) for number in range(4100)]  # two groups of 2000 and a rest
     write(tmp_path / "a.parquet", "parquet", frames)

@@ -154,6 +154,7 @@ def cached_frames(count: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @pytest.mark.weights
+@pytest.mark.slow
 def test_tinypose_gives_the_cached_keypoints_when_decoded_as_for_the_cache(tinypose):
     """The cache averaged the mirrored maps without the column shift and added half a cell; so do we here."""
     off_cells, off_score = [], []

@@ -50,6 +50,7 @@ def save(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_w32_gives_the_heatmaps_of_mmpose(network):
     found = heatmaps_of(network, formula_input())[0]
     np.testing.assert_allclose(found[:, ::4, ::4], GOLDEN["w32_every4"], rtol=1e-4, atol=1e-5)
