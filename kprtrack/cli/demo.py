@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kprtrack.cli.options import Parser, add_networks, add_settings, add_tracker, config_from, new_parser
 from kprtrack.cli.output import log_tracks, print_config, print_text
+from kprtrack.core.extras import missing_extra, missing_modules
 from kprtrack.core.files.paths import expanded
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ _SCORES = (
     ("HOTA", "box_hota", "HOTA"),
     ("HOTA of poses", "oks_hota", "HOTA"),
 )
+_SCORING = ("scipy", "shapely", "trackeval")
 _DESCRIPTION = f"""\
-Track a clip that is part of the package, annotate it, and score the tracks against its ground truth.
+Track a clip that is part of the package, annotate it, and, with the extra eval, score the tracks against its
+ground truth.
 
 The clip is an animation of twelve seconds: six people hug, cross, hide and return, two of them in the same
 clothes. The ground truth holds a person in the frames in which at least a quarter of the person is visible.
@@ -50,7 +53,6 @@ def run_demo(options: argparse.Namespace) -> int:
     config = config_from(options)
     if options.print_config:
         return print_config(config)
-    from eval.benchmarks.score_tracks import score_tracks
     from eval.report.output import make_folder, validate_folder
     from kprtrack.build import build_networks, build_tracker
     from kprtrack.core.atomic_file import write_file
@@ -74,8 +76,7 @@ def run_demo(options: argparse.Namespace) -> int:
     write_file(folder / GROUND_TRUTH_FILE, gzip.decompress(GROUND_TRUTH.read_bytes()))
     write_file(folder / IMAGE_FILE, _annotated_frame(folder / TRACKS_FILE))
     if not options.quiet:
-        scores = score_tracks(folder / GROUND_TRUTH_FILE, folder / TRACKS_FILE)
-        print_text(_report(folder, summary, scores))
+        print_text(_report(folder, summary))
     return 0
 
 
@@ -97,18 +98,10 @@ def _annotated_frame(tracks: Path) -> bytes:
     return cv2.imencode(".png", annotated[..., ::-1], (cv2.IMWRITE_PNG_COMPRESSION, 9))[1].tobytes()
 
 
-def _report(folder: Path, summary: "Summary", evaluation: "Evaluation") -> str:
-    import numpy as np
-
-    (timeline,) = evaluation.timelines.values()
-    scores = {name: measure.combined for name, measure in evaluation.measures.items()}
+def _report(folder: Path, summary: "Summary") -> str:
     lines = {
-        "people": f"{len(summary.ids)} found, {len(timeline.gt_ids)} in the clip",
-        "scores": ", ".join(
-            f"{name} {100 * np.mean(scores[measure][field]):.1f}"  # percent; of HOTA over its thresholds
-            for name, measure, field in _SCORES
-            if measure in scores  # without any track there is no score of poses
-        ),
+        "people": f"{len(summary.ids)} found",
+        "scores": "",
         "speed": f"{summary.frames / summary.seconds:.1f} frames/s",
         "results": f"{folder / VIDEO_FILE}, {folder / IMAGE_FILE}, {folder / TRACKS_FILE}",
         "next": "kprtrack VIDEO --out tracks.json --video annotated.mp4",
@@ -116,4 +109,28 @@ def _report(folder: Path, summary: "Summary", evaluation: "Evaluation") -> str:
             ["kprtrack", "eval", "tracks", str(folder / GROUND_TRUTH_FILE), str(folder / TRACKS_FILE)]
         ),
     }
+    if missing := missing_modules(_SCORING):
+        lines["scores"] = str(missing_extra("scoring", missing))
+        return _aligned(lines)
+    from eval.benchmarks.score_tracks import score_tracks
+
+    evaluation = score_tracks(folder / GROUND_TRUTH_FILE, folder / TRACKS_FILE)
+    (timeline,) = evaluation.timelines.values()
+    lines["people"] += f", {len(timeline.gt_ids)} in the clip"
+    lines["scores"] = _scores(evaluation)
+    return _aligned(lines)
+
+
+def _scores(evaluation: "Evaluation") -> str:
+    import numpy as np
+
+    scores = {name: measure.combined for name, measure in evaluation.measures.items()}
+    return ", ".join(
+        f"{name} {100 * np.mean(scores[measure][field]):.1f}"  # percent; of HOTA over its thresholds
+        for name, measure, field in _SCORES
+        if measure in scores  # without any track there is no score of poses
+    )
+
+
+def _aligned(lines: dict[str, str]) -> str:
     return "\n".join(f"{name:<9}{text}" for name, text in lines.items())

@@ -15,35 +15,36 @@ from kprtrack.cli.options import Parser, add_networks, add_settings, config_from
 from kprtrack.cli.output import print_text
 from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.errors import UserError
+from kprtrack.core.extras import missing_modules
 
 PYTHON = (3, 11)
 # As in pyproject.toml: package -> oldest supported version.
 REQUIRED = {
-    "accelerate": "1.2",
     "av": "14",
     "lap": "0.5.12",
-    "matplotlib": "3.8",
     "numpy": "2.0",
-    "onnx": "1.17",
     "onnxruntime": "1.20",
-    "opencv-python": "4.10",
+    "opencv-python-headless": "4.10",
     "orjson": "3.10",
     "pillow": "10.3",
     "platformdirs": "4.2",
     "pyyaml": "6.0.2",
     "safetensors": "0.4.5",
-    "scipy": "1.13",
-    "shapely": "2.0.6",
-    "timm": "1.0.12",
-    "torch": "2.6",
-    "torchvision": "0.21",
     "tqdm": "4.66",
-    "trackeval": "1.3.0",
 }
+_TORCH = {"onnx": "1.17", "timm": "1.0.12", "torch": "2.6", "torchvision": "0.21"}
+_METRICS = {"matplotlib": "3.8", "scipy": "1.13", "shapely": "2.0.6"}
 EXTRAS = {
-    "onnx": {"onnx": "1.17", "onnxruntime": "1.20"},
-    "openvino": {"onnx": "1.17", "openvino": "2025.0"},
+    "torch": _TORCH,
+    "train": {"accelerate": "1.2", **_METRICS, **_TORCH},
+    "eval": {**_METRICS, "trackeval": "1.3.0"},
+    "openvino": {"openvino": "2025.0"},
     "parquet": {"pyarrow": "17"},
+    "c3d": {"ezc3d": "1.5"},
+    "movement": {"movement": "0.5"},
+    "nwb": {"ndx-pose": "0.4", "pynwb": "4"},
+    "sleap": {"sleap-io": "0.6"},
+    "xlsx": {"openpyxl": "3.1"},
     "ultralytics": {"ultralytics": "8.3"},
     "mmpose": {
         "json-tricks": "3.17",
@@ -56,7 +57,7 @@ EXTRAS = {
 }
 # Other packages with the same modules; one of them is enough.
 ALTERNATIVES = {
-    "opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
+    "opencv-python-headless": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "onnxruntime": ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
     "mmcv-lite": ("mmcv",),
 }
@@ -210,7 +211,11 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _device(wanted: str) -> Check:
-    """List the devices of PyTorch and check for the requested one."""
+    """List the devices of PyTorch, where it is installed, and check for the requested one."""
+    if missing_modules(["torch"]):
+        ok = wanted in ("auto", "cpu")
+        detail = "cpu" if ok else f"'{wanted}' is not available, only cpu"
+        return Check("device", ok, detail, 'for a GPU: pip install "kprtrack[torch]"')
     try:
         import torch
     except ImportError as error:

@@ -32,6 +32,7 @@ from kprtrack.cli.track import (
 )
 from kprtrack.cli.train import run_train, train_parser
 from kprtrack.core.errors import UserError, unknown_name
+from kprtrack.core.extras import EXTRA_OF, missing_extra
 from kprtrack.core.files.paths import expanded
 from kprtrack.core.signals import interrupt_on_stop_signals
 from kprtrack.video.inputs import is_camera
@@ -85,6 +86,8 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "train": (train_parser, run_train),
 }
 DEFAULT_SUBCOMMAND = "track"
+# Subcommands that need an extra, beside that of the package that is found missing first.
+EXTRA_OF_SUBCOMMAND = {"bench": "eval", "compare": "eval", "eval": "eval", "train": "train", "tune": "eval"}
 # argparse cannot mix options and positional arguments of parsers that have actions.
 WITH_ACTIONS = ("models", "eval", "bench", "data")
 
@@ -101,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    command = words[0] if words and words[0] in SUBCOMMANDS else ""
     # Idle OpenMP threads that spin slow down the decoding thread; set before torch starts them.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads spin, too
@@ -125,8 +129,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
+        if (missing := _missing_extra(error, command)) is not None:
+            log(f"kprtrack: {missing}")
+            return missing.exit_code
         log(f"kprtrack: this is a bug: {type(error).__name__}: {error}. Run again with --debug to see where.")
         return BUG
+
+
+def _missing_extra(error: Exception, command: str) -> UserError | None:
+    """Say how to install the package whose import has failed; None for any other error."""
+    package = (getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or package not in EXTRA_OF:
+        return None
+    return missing_extra(f"kprtrack {command}".strip(), [package], EXTRA_OF_SUBCOMMAND.get(command))
 
 
 def _run(words: list[str]) -> int:

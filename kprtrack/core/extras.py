@@ -25,14 +25,16 @@ EXTRA_OF = {
     "trackeval": "eval",
     "ultralytics": "ultralytics",
 }
+_IN_TRAIN = ("eval", "torch")  # extras whose packages the extra `train` has, but for trackeval
 
 
-def missing_extra(what: str, modules: Iterable[str]) -> UserError:
+def missing_extra(what: str, modules: Iterable[str], also: str | None = None) -> UserError:
     """Describe modules that are not installed and how to install them.
 
     Args:
         what: What needs them, such as "--device cuda".
         modules: The missing modules, keys of EXTRA_OF.
+        also: A further extra that it needs.
 
     Returns:
         The error, to be raised by the caller.
@@ -42,10 +44,12 @@ def missing_extra(what: str, modules: Iterable[str]) -> UserError:
         --device cuda needs torch, which is not installed: pip install "kprtrack[torch]".
     """
     names = sorted(set(modules))
-    extras = ",".join(sorted({EXTRA_OF[name] for name in names} - {""}))
-    install = f'"kprtrack[{extras}]"' if extras else " ".join(names)
+    extras = {EXTRA_OF[name] for name in names} | {also or ""}
+    extras -= {"", *(_IN_TRAIN if "train" in extras else ())}
+    install = f'"kprtrack[{",".join(sorted(extras))}]"' if extras else " ".join(names)
     are = "is" if len(names) == 1 else "are"
-    return UserError(f"{what} needs {' and '.join(names)}, which {are} not installed: pip install {install}.")
+    listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return UserError(f"{what} needs {listed}, which {are} not installed: pip install {install}.")
 
 
 def require(what: str, *modules: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.extras import require
 from kprtrack.core.files.folders import is_file
 from kprtrack.inference.devices import BackendName, ComputeConfig, Precision
 from kprtrack.inference.onnx_file import validate_onnx
@@ -99,10 +100,9 @@ def run_exported(model: bytes, name: BackendName, compute: ComputeConfig) -> _Ru
 
 
 def _open_onnx(weights: Path, compute: ComputeConfig) -> NetworkFile:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise UserError(f'{weights} needs onnxruntime: pip install "kprtrack[onnx]".') from error
+    require(str(weights), "onnxruntime")
+    import onnxruntime
+
     validate_onnx(weights)
     parts = _parts(compute) if compute.device == "cpu" else 1
     session = _onnx_session(onnxruntime, weights, compute, parts)
@@ -201,10 +201,9 @@ def _providers(device: str, available: list[str]) -> list[str | tuple[str, dict[
 
 
 def _open_openvino(weights: Path, compute: ComputeConfig) -> NetworkFile:
-    try:
-        import openvino
-    except ImportError as error:
-        raise UserError(f'{weights} needs OpenVINO: pip install "kprtrack[openvino]".') from error
+    require(str(weights), "openvino")
+    import openvino
+
     if compute.device != "cpu":
         _log.warning("OpenVINO models run on the CPU; %s is not used for %s", compute.device, weights.name)
     if not weights.with_suffix(".bin").is_file():

@@ -11,7 +11,8 @@ import numpy as np
 
 from kprtrack.core.atomic_file import reason
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
-from kprtrack.core.errors import InputError, OutputError, UserError
+from kprtrack.core.errors import InputError, OutputError
+from kprtrack.core.extras import missing_extra
 from kprtrack.io.columns import MOST_PARTS, PeopleFile
 from kprtrack.io.csv_table import column_names, columns_of, people_from_columns, skeleton_of
 from kprtrack.io.header import (
@@ -190,5 +191,5 @@ def _import_pyarrow() -> tuple[ModuleType, ModuleType]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise UserError('Parquet needs pyarrow. Install it with: pip install "kprtrack[parquet]"') from error
+        raise missing_extra("Parquet", ["pyarrow"]) from error
     return pyarrow, pyarrow.parquet

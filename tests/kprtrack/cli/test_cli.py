@@ -167,7 +167,7 @@ def test_a_closed_pipe_is_no_error() -> None:
 @pytest.mark.parametrize(
     ("hidden", "words", "extra"),
     [
-        ("onnxruntime", ["--reid", "onnx", "--reid-weights", "w.onnx"], "kprtrack[onnx]"),
+        ("onnxruntime", ["--reid", "onnx", "--reid-weights", "w.onnx"], "pip install onnxruntime"),
         ("pyarrow", ["--out", "t.parquet"], "kprtrack[parquet]"),
     ],
 )
