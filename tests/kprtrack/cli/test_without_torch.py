@@ -91,7 +91,10 @@ def test_what_needs_an_extra_says_so_in_one_line(tmp_path: Path, words: list[str
 @pytest.mark.parametrize(
     ("words", "advice"),
     [
-        (["train", "pose/small", "data.train=a.json", "data.val=a.json", "out=o"], 'pip install "kprtrack[train]"'),
+        (
+            ["train", "pose/small", "data.train=a.json", "data.val=a.json", "out=o"],
+            'pip install "kprtrack[train]"',
+        ),
         (["eval", "tracks", "a.json", "b.json"], 'pip install "kprtrack[eval]"'),
         (["bench", "synthetic", "--out", "b"], 'pip install "kprtrack[eval]"'),
     ],
