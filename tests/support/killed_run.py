@@ -2,12 +2,8 @@
 
 On a busy machine a run may be at its end before the test has looked at its file. So it waits before its last
 frames until it is killed or `end` is called.
-
-The processes are forked from a server without threads: a fork of the test's own process may hang in a lock
-that a thread of a library held.
 """
 
-import multiprocessing
 import os
 import signal
 import time
@@ -16,11 +12,11 @@ from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
 
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.signals import interrupt_on_stop_signals
 from support import fake_run, no_flush  # noqa: F401
+from support.fork_server import CONTEXT
 
 FRAMES = 150  # of the video of every run
 _LAST_FRAMES = 10
@@ -36,21 +32,10 @@ class Run:
     may_end: Event  # set by the test
 
 
-def _new_context() -> Any:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-_CONTEXT = _new_context()
-
-
 def start(function: Callable[..., object], *arguments: object, **options: object) -> Run:
     """Call a function of kprtrack.run, for a video of `FRAMES` frames, in a process of its own."""
-    at_last_frames, may_end = _CONTEXT.Event(), _CONTEXT.Event()
-    process: BaseProcess = _CONTEXT.Process(
+    at_last_frames, may_end = CONTEXT.Event(), CONTEXT.Event()
+    process: BaseProcess = CONTEXT.Process(
         target=_run, args=(function, arguments, options, at_last_frames, may_end), daemon=True
     )
     process.start()

@@ -2,12 +2,8 @@
 
 On a busy machine a training may be over before the test has looked at its files: one that is to be killed
 waits after some batches.
-
-They are forked from a process that has imported everything, where the system can do so: a fresh start takes
-longer than the trainings.
 """
 
-import multiprocessing
 import random
 import socket
 import time
@@ -19,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from support import train_worker
+from support.fork_server import CONTEXT
 
 SETTINGS: dict[str, Any] = {
     "schedule__epochs": 6,
@@ -31,17 +28,6 @@ SETTINGS: dict[str, Any] = {
 _HANG_S = 600.0
 # Below those that systems give to programs that ask for any: such a program cannot take the port meanwhile.
 _PORTS = range(20_000, 32_000)
-
-
-def _new_context() -> Any:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([train_worker.__name__])
-    return context
-
-
-_CONTEXT = _new_context()
 
 
 @dataclass(frozen=True)
@@ -108,10 +94,10 @@ def start(
         wait_after: After so many batches it waits until it is killed or asked to stop.
         changes: Of the tiny settings.
     """
-    waits = _CONTEXT.Event()
+    waits = CONTEXT.Event()
     words = {"task": task, "data": data, "out": out, "changes": changes, "double": double}
     words |= {"batches": wait_after, "waits": waits}
-    process = _CONTEXT.Process(target=train_worker.run, args=(dict(environment or {}),), kwargs=words)
+    process = CONTEXT.Process(target=train_worker.run, args=(dict(environment or {}),), kwargs=words)
     started_ns = time.time_ns()
     process.start()
     return TrainingProcess(process, started_ns, waits)

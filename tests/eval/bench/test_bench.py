@@ -2,15 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from support import paths
 from support.bench_cases import (
     FRAMES,
     VIDEOS,
@@ -20,7 +18,9 @@ from support.bench_cases import (
     logged_calls,
     make_root,
     mini_kpr,
+    run_until_killed,
 )
+from support.fork_server import CONTEXT
 
 from eval.bench.run import LOCK, run_bench
 from eval.benchmarks.from_tracks import people_from_tracks, without_low_score_joints
@@ -36,6 +36,12 @@ from kprtrack.pipeline import Networks
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return make_root(tmp_path / "root")
+
+
+@pytest.fixture
+def quick_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes that need not import anything; tests/eval/test_workers.py starts the usual ones."""
+    monkeypatch.setattr("eval.workers.multiprocessing", SimpleNamespace(get_context=lambda method: CONTEXT))
 
 
 def observation_files(out: Path) -> list[Path]:
@@ -175,34 +181,13 @@ def test_an_interruption_keeps_the_videos_before_it(root: Path, tmp_path: Path) 
     assert all(read_observations(path).complete for path in observation_files(out))
 
 
-KILLED = """
-import sys, os, signal
-from dataclasses import replace
-from pathlib import Path
-from support.bench_cases import file_config, counter
-from eval.bench.run import LOCK, run_bench
-from eval.report.text import comparison
-
-def build(config):
-    networks = counter(Path({log!r}))(config)
-    def embed(*args):
-        if Path({log!r}).read_text().count("embed"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return networks.embed(*args)
-    return replace(networks, embed=embed)
-
-if __name__ == "__main__":
-    root = Path({root!r})
-    run_bench(root, Path({out!r}), file_config(root), build=build)
-"""
-
-
 @pytest.mark.slow
 def test_a_killed_run_loses_only_the_current_video(root: Path, tmp_path: Path) -> None:
     log, out = tmp_path / "log", tmp_path / "out"
-    program = KILLED.format(log=str(log), root=str(root), out=str(out))
-    killed = subprocess.run([sys.executable, "-c", program], cwd=paths.ROOT, check=False)
-    assert killed.returncode == -9
+    killed = CONTEXT.Process(target=run_until_killed, args=(root, out, log))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -9
     assert len(observation_files(out)) == 1
     logged_calls(log)
     run_bench(root, out, file_config(root), build=counter(log))
@@ -210,6 +195,7 @@ def test_a_killed_run_loses_only_the_current_video(root: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_processes")
 def test_several_processes_give_the_same_files(root: Path, tmp_path: Path) -> None:
     config = file_config(root, mini_kpr(tmp_path / "kpr.safetensors"))
     one, two = tmp_path / "one", tmp_path / "two"
@@ -222,6 +208,7 @@ def test_several_processes_give_the_same_files(root: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_processes")
 def test_an_error_in_another_process_is_the_users_error(root: Path, tmp_path: Path) -> None:
     image = sorted((root / "images" / "val" / VIDEOS[1]).iterdir())[2]
     image.write_bytes(image.read_bytes()[:100])
