@@ -15,7 +15,6 @@ from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.files.paths import expanded
 from kprtrack.core.tensors import validate_finite
 from reid.model import weights
-from reid.model.backbone_timm import WITH_IMAGENET, create_network
 from reid.model.config import SWIN_SHAPES
 from reid.model.kpr import Kpr
 from reid.model.published import is_published, own_name
@@ -85,6 +84,8 @@ def backbone_tensors(model: Kpr, tensors: Mapping[str, torch.Tensor]) -> dict[st
 
 
 def _from_timm(model: Kpr) -> dict[str, torch.Tensor]:
+    from reid.model.backbone_timm import WITH_IMAGENET, create_network  # timm takes a second to import
+
     name, size = model.config.backbone, (model.config.height, model.config.width)
     if name not in WITH_IMAGENET:
         raise UserError(
