@@ -64,10 +64,7 @@ def make_graph(export: Export) -> bytes:
 
     network = export.source.network().eval()
     module = network if export.source.pixels is None else PixelNetwork(network, export.source.pixels)
-    example = [torch.from_numpy(one) for one in export.source.example]
-    model = onnx.load_model_from_string(
-        exported(with_numbers(module), example, export.source.free_axes, as_it_is=True)
-    )
+    model = onnx.load_model_from_string(exported(with_numbers(module), export.source, as_it_is=True))
     stored = {short(name): tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     renamed = {tensor.name: short(tensor.name) for tensor in model.graph.initializer}
     for node in model.graph.node:

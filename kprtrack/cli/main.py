@@ -53,7 +53,7 @@ subcommands:
   draw      write an annotated video from a result file
   convert   convert a result file to another format
   recover   finish the file that a killed run has left: FILE.part
-  models    model weights: list, get NAME, import FILE, check, where
+  models    model weights: list, get NAME, import FILE, export NAME, check, where
   doctor    check the installation and whether prompts can help
   eval      score tracks (posetrack21, mot, tracks) or a ReID encoder (reid)
   bench     track a whole benchmark, score it, compare ablations

@@ -1,4 +1,4 @@
-"""The subcommand `models`: list, download, import and check model weights."""
+"""The subcommand `models`: list, download, import, export and check model weights."""
 
 import argparse
 import sys
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from kprtrack.cli.options import Parser, add_actions, new_parser
 from kprtrack.cli.output import print_line, print_text
-from kprtrack.core.errors import WeightsError, printable
+from kprtrack.core.errors import WeightsError, printable, unknown_name
+from kprtrack.core.files.paths import expanded
 
 if TYPE_CHECKING:
     from kprtrack.hub.store import ModelRow
@@ -17,7 +18,7 @@ _COLUMNS = ("NAME", "INSTALLED", "ARCHITECTURE", "SIZE", "SCORE (published)", "L
 
 def models_parser() -> Parser:
     """Make the parser of `models`."""
-    parser = new_parser("models", "List, download, import and check model weights.")
+    parser = new_parser("models", "List, download, import, export and check model weights.")
     actions = add_actions(parser, "ACTION", "what to do")
     actions.add_parser("list", help="list all models: architecture, size, score, licence, installed or not")
     get = actions.add_parser("get", help="download and verify one model")
@@ -28,6 +29,10 @@ def models_parser() -> Parser:
     imported = actions.add_parser("import", help="copy a downloaded file into the model folder")
     imported.add_argument("file", metavar="FILE")
     imported.add_argument("--name", metavar="NAME", help="which model it is, if its sha256 is not known")
+    exported = actions.add_parser("export", help="write a network with its weights as an ONNX file")
+    exported.add_argument("name", metavar="NAME", help="a name of `models list`, or a file of a training")
+    exported.add_argument("--to", metavar="FORMAT", default="onnx", help="onnx (default)")
+    exported.add_argument("--out", "-o", metavar="FILE", help="file to write (default: NAME.onnx)")
     actions.add_parser("check", help="compare the sha256 of every installed model with the known one")
     actions.add_parser("where", help="print the model folder")
     return parser
@@ -44,6 +49,8 @@ def run_models(options: argparse.Namespace) -> int:
         print_text(_table([_COLUMNS, *map(_row, store.list_models())]))
     elif options.action == "check":
         return _check(store.list_models())
+    elif options.action == "export":
+        _export(options)
     else:
         if options.action == "get":
             file = store.get(options.name, progress=None if options.quiet else _show_bytes)
@@ -52,6 +59,20 @@ def run_models(options: argparse.Namespace) -> int:
         print_line(str(file.path))
         print_line(f"sha256 {file.sha256} ({file.trust})")
     return 0
+
+
+def _export(options: argparse.Namespace) -> None:
+    """Write an ONNX file and print its inputs and outputs."""
+    if options.to != "onnx":
+        raise unknown_name("format", options.to, ("onnx",))
+    from kprtrack.hub.export import export_onnx
+
+    out = expanded(options.out or f"{Path(options.name).name.partition('.')[0]}.onnx")
+    file = export_onnx(options.name, out)
+    print_line(str(file.path))
+    print_text(
+        "\n".join([f"  input  {one}" for one in file.inputs] + [f"  output {one}" for one in file.outputs])
+    )
 
 
 def _row(row: "ModelRow") -> tuple[str, ...]:

@@ -170,11 +170,16 @@ def yolox_source(weights: "Path | Yolox", config: YoloxConfig) -> NetworkSource:
         validate_yolox_weights(found, graph.shapes, weights)
         return found
 
-    example = [example_pixels(96, 128)]  # canvases of any size are accepted
-    free_axes, pixels = (0, 1, 2), PIXELS[config.preprocess]
+    source = NetworkSource(
+        network,
+        [example_pixels(96, 128)],
+        free_axes=(0, 1, 2),  # canvases of any size are accepted
+        outputs=("boxes",),
+        pixels=PIXELS[config.preprocess],
+    )
     if not isinstance(weights, Path):
-        return NetworkSource(network, example, free_axes, pixels)
-    return NetworkSource(network, example, free_axes, pixels, weights, yolox_architecture(config), tensors)
+        return source
+    return replace(source, path=weights, architecture=yolox_architecture(config), tensors=tensors)
 
 
 def yolox_architecture(config: YoloxConfig) -> dict[str, Any]:

@@ -7,7 +7,7 @@ changes results by at most TOLERANCE.
 import copy
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
@@ -176,9 +176,8 @@ def converted(
     network = folded(source.network())
     kind = type(network).__name__
     module = PixelNetwork(network, source.pixels) if source.pixels else network
-    example = [torch.from_numpy(one) for one in source.example]
     try:
-        model = exported(module, example, source.free_axes)
+        model = exported(module, source)
         run = run_exported(model, name, compute)
         # One row where the example has two: checks that the batch size is free.
         output = run(*(one[:1] for one in source.example))
@@ -189,7 +188,7 @@ def converted(
             f"{name} cannot compute {kind} ({type(error).__name__}: {first_line})."
         ) from error
     with torch.inference_mode():
-        expected = [one.numpy() for one in _as_tuple(module(*(one[:1] for one in example)))]
+        expected = [one.numpy() for one in _as_tuple(module(*(one[:1] for one in _example(source))))]
     difference = max(map(relative_difference, output, expected))
     if not difference <= TOLERANCE:  # written so that NaN is rejected
         raise ConversionError(
@@ -199,22 +198,20 @@ def converted(
     return model, run
 
 
-def exported(
-    module: nn.Module, example: Sequence[Tensor], free_axes: Sequence[int], *, as_it_is: bool = False
-) -> bytes:
+def exported(module: nn.Module, source: NetworkSource, *, as_it_is: bool = False) -> bytes:
     """Export a module to ONNX.
 
     Args:
-        module: In evaluation mode.
-        example: Its inputs.
-        free_axes: Axes of the inputs whose size stays free.
+        module: The module of `source`, in evaluation mode.
+        source: Its example, free axes, and names of inputs and outputs.
         as_it_is: Keep every tensor of the module as it is, under its name; else they are combined.
 
     Returns:
         Content of the file.
     """
-    names = [f"input{number}" for number in range(len(example))]
-    axes = {axis: f"axis{axis}" for axis in free_axes}
+    axes = {axis: "batch" if axis == 0 else f"axis{axis}" for axis in source.free_axes}
+    # The number of boxes depends on the size of the images.
+    output_axes = {0: "batch"} | ({1: "cells"} if len(source.free_axes) > 1 else {})
     mode = torch.onnx.TrainingMode
     written: Any = io.BytesIO()  # torch 2.15 declares paths only
     # The warnings concern constants in the graph, whose errors the comparison with torch would find, and the
@@ -223,10 +220,11 @@ def exported(
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
-            tuple(example),
+            tuple(_example(source)),
             written,
-            input_names=names,
-            dynamic_axes=dict.fromkeys(names, axes),
+            input_names=list(source.inputs),
+            output_names=list(source.outputs),
+            dynamic_axes=dict.fromkeys(source.inputs, axes) | dict.fromkeys(source.outputs, output_axes),
             opset_version=OPSET,
             dynamo=False,
             do_constant_folding=not as_it_is,
@@ -234,6 +232,10 @@ def exported(
         )
     content: bytes = written.getvalue()
     return content
+
+
+def _example(source: NetworkSource) -> list[Tensor]:
+    return [torch.from_numpy(one) for one in source.example]
 
 
 def _as_tuple(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -71,10 +71,14 @@ def with_tensors(graph: Graph, tensors: Mapping[str, np.ndarray], pixels: PixelF
     Returns:
         Content of an ONNX file, float32.
     """
-    # Appending a message to another of its type merges them: lists are joined.
     given = {name: tensors[name] for name in graph.shapes} | (pixels.tensors() if pixels else {})
-    tensor_fields = [written_field(_INITIALIZER, _tensor(name, each)) for name, each in given.items()]
-    return graph.content + written_field(_GRAPH, b"".join(tensor_fields))
+    initializers = b"".join(written_field(_INITIALIZER, _tensor(name, each)) for name, each in given.items())
+    model = []
+    for number, value in fields(memoryview(graph.content)):
+        if isinstance(value, memoryview):
+            value = bytes(value) + initializers if number == _GRAPH else bytes(value)
+        model.append(written_field(number, value))
+    return b"".join(model)
 
 
 def _tensor(name: str, values: np.ndarray) -> bytes:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from kprtrack.core.errors import UserError
+from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.extras import missing_modules, require
 from kprtrack.inference import conversions
 from kprtrack.inference.backends import run_exported
@@ -57,6 +57,31 @@ def open_network(source: NetworkSource, compute: ComputeConfig) -> OpenNetwork:
     from kprtrack.inference.compile import run_in_torch
 
     return run_in_torch(source, compute)
+
+
+def onnx_model(source: NetworkSource) -> bytes:
+    """Make an ONNX file of a network, with its weights.
+
+    Args:
+        source: A network of a file of weights.
+
+    Returns:
+        Content of the file; its output equals torch's to rounding.
+
+    Raises:
+        UserError: The network can only be converted by torch, which is not installed.
+        WeightsError: The weights are damaged or for another network, or ONNX cannot hold the network.
+    """
+    graph = packaged_graph(source.architecture or {})
+    if graph is not None and source.tensors is not None:
+        return with_tensors(graph, source.tensors(graph), source.pixels)
+    require(str(source.path), "torch", "onnx")
+    from kprtrack.inference.compile import converted
+
+    try:
+        return converted(source, "onnxruntime", ComputeConfig())[0]
+    except conversions.ConversionError as error:
+        raise WeightsError(f"{source.path} cannot be exported: {error}") from error
 
 
 def _candidates(source: NetworkSource, compute: ComputeConfig) -> list[BackendName]:

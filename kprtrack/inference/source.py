@@ -23,6 +23,8 @@ class NetworkSource:
     network: Callable[[], "nn.Module"]  # builds the torch module or returns it. Raises: WeightsError
     example: Sequence[np.ndarray]  # inputs with two rows each
     free_axes: Sequence[int] = (0,)  # axes of the inputs whose size may change from call to call
+    inputs: Sequence[str] = ("images",)  # names in an ONNX file
+    outputs: Sequence[str] = ("output",)
     pixels: PixelFormat | None = None  # of a network whose input is images [N, H, W, 3] uint8 RGB
     path: Path | None = None  # file of weights; None: a module
     architecture: Mapping[str, Any] | None = None  # what its structure depends on; None: a module

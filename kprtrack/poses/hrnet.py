@@ -4,7 +4,7 @@ Source: Sun et al., CVPR 2019; docs/reference/detector_and_pose.md 2.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,23 +107,24 @@ def hrnet_source(weights: "Path | Hrnet", config: HrnetConfig) -> NetworkSource:
         From crops [N, H, W, 3] uint8 RGB to heatmaps [N, 17, H/4, W/4].
     """
     example = [example_pixels(config.input_height, config.input_width)]
-    if not isinstance(weights, Path):
-        module = weights
-        return NetworkSource(lambda: module, example, pixels=IMAGENET_PIXELS)
-    path = weights
 
     def network() -> "nn.Module":
+        if not isinstance(weights, Path):
+            return weights
         from kprtrack.poses.hrnet_network import Hrnet, load_hrnet_weights
 
         module = Hrnet(config.width)
-        load_hrnet_weights(module, config.width, path)
+        load_hrnet_weights(module, config.width, weights)
         return module
 
     def tensors(graph: Graph) -> Mapping[str, np.ndarray]:
-        return read_hrnet_weights(path, config.width, graph.shapes)
+        assert isinstance(weights, Path)
+        return read_hrnet_weights(weights, config.width, graph.shapes)
 
-    architecture = hrnet_architecture(config)
-    return NetworkSource(network, example, (0,), IMAGENET_PIXELS, path, architecture, tensors)
+    source = NetworkSource(network, example, outputs=("heatmaps",), pixels=IMAGENET_PIXELS)
+    if not isinstance(weights, Path):
+        return source
+    return replace(source, path=weights, architecture=hrnet_architecture(config), tensors=tensors)
 
 
 def hrnet_architecture(config: HrnetConfig) -> dict[str, Any]:

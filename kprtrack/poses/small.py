@@ -1,7 +1,7 @@
 """The pose networks of this project: Lite-HRNet, and the residual one of version 1 (small_network.py)."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +92,7 @@ def small_pose_source(weights: "Path | SmallPoseNetwork") -> tuple[PoseShape, Ne
         WeightsError: The file is missing, damaged or for another network.
     """
     if not isinstance(weights, Path):
-        module = weights
-        return module.shape, NetworkSource(lambda: module, _example(module.shape), pixels=IMAGENET_PIXELS)
+        return weights.shape, _source(weights.shape, lambda: weights)
     path, stored = weights, read_small_pose(weights)
 
     def network() -> "nn.Module":
@@ -105,9 +104,9 @@ def small_pose_source(weights: "Path | SmallPoseNetwork") -> tuple[PoseShape, Ne
         validate_small_pose(stored.tensors, graph.shapes, path)
         return stored.tensors
 
-    shape = stored.shape
-    example, architecture = _example(shape), small_pose_architecture(shape)
-    return shape, NetworkSource(network, example, (0,), IMAGENET_PIXELS, path, architecture, tensors)
+    source = _source(stored.shape, network)
+    architecture = small_pose_architecture(stored.shape)
+    return stored.shape, replace(source, path=path, architecture=architecture, tensors=tensors)
 
 
 def small_pose_architecture(shape: PoseShape) -> dict[str, Any]:
@@ -116,5 +115,6 @@ def small_pose_architecture(shape: PoseShape) -> dict[str, Any]:
     return {"network": kind, **asdict(shape)}
 
 
-def _example(shape: PoseShape) -> list[np.ndarray]:
-    return [example_pixels(shape.input_height, shape.input_width)]
+def _source(shape: PoseShape, network: Callable[[], "nn.Module"]) -> NetworkSource:
+    example = [example_pixels(shape.input_height, shape.input_width)]
+    return NetworkSource(network, example, outputs=("heatmaps",), pixels=IMAGENET_PIXELS)

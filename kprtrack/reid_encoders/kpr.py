@@ -184,7 +184,7 @@ def kpr_source(config: KprEncoderConfig, weights: "Path | Kpr") -> tuple[KprConf
     """
     if not isinstance(weights, Path):
         model = weights
-        return model.config, NetworkSource(lambda: _embeddings_of(model), _example(model.config))
+        return model.config, _source(model.config, lambda: _embeddings_of(model))
     path, stored = weights, read_stored_kpr(config, weights)
 
     def network() -> "nn.Module":
@@ -198,10 +198,8 @@ def kpr_source(config: KprEncoderConfig, weights: "Path | Kpr") -> tuple[KprConf
         return used
 
     architecture = kpr_architecture(stored.config)
-    example = _example(stored.config)
-    return stored.config, NetworkSource(
-        network, example, path=path, architecture=architecture, tensors=tensors
-    )
+    source = _source(stored.config, network)
+    return stored.config, replace(source, path=path, architecture=architecture, tensors=tensors)
 
 
 def read_stored_kpr(config: KprEncoderConfig, weights: Path) -> StoredKpr:
@@ -239,6 +237,7 @@ def _embeddings_of(model: "Kpr") -> "nn.Module":
     return PartVectors(model)
 
 
-def _example(config: KprConfig) -> list[np.ndarray]:
+def _source(config: KprConfig, network: Callable[[], "nn.Module"]) -> NetworkSource:
     shape = config.prompts()
-    return [example_numbers(2, channels, shape.height, shape.width) for channels in (3, shape.channels)]
+    example = [example_numbers(2, channels, shape.height, shape.width) for channels in (3, shape.channels)]
+    return NetworkSource(network, example, inputs=("crops", "prompts"), outputs=("embeddings", "visible"))

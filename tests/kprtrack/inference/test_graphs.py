@@ -9,6 +9,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from kprtrack.cli.demo import CLIP
+from kprtrack.config import TrackConfig
 from kprtrack.core.errors import WeightsError
 from kprtrack.detectors.yolox import YoloxConfig, yolox_source
 from kprtrack.detectors.yolox_network import Yolox
@@ -19,8 +21,11 @@ from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.graphs import GRAPHS, packaged_graph
 from kprtrack.inference.network import open_network
 from kprtrack.inference.source import NetworkSource
+from kprtrack.io import read_tracks
 from kprtrack.poses.small import small_pose_source
 from kprtrack.reid_encoders.kpr import KprEncoderConfig, kpr_source
+from kprtrack.run import track_video
+from kprtrack.video.clip import Clip
 from reid.model.config import KprConfig
 from reid.model.kpr import Kpr
 from reid.model.weights import save
@@ -56,6 +61,21 @@ def test_every_network_of_the_package_has_a_graph_that_computes_as_torch(name: s
     assert packaged_graph(source.architecture) is not None, "run tools/export_graphs.py"
     three = [np.concatenate((one, one[:1, ::-1])) for one in source.example]
     assert max(differences(source, three)) < 1e-4
+
+
+@pytest.mark.slow
+def test_tracks_equal_those_of_torch(tmp_path: Path) -> None:
+    found = []
+    for backend in ("auto", "torch"):
+        config = TrackConfig(device="cpu", backend=backend)
+        track_video(Clip(CLIP, end_s=1.0), tmp_path / f"{backend}.json", config, quiet=True)
+        found.append(read_tracks(tmp_path / f"{backend}.json").frames)
+    assert len(found[0]) == len(found[1]) > 20
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.ids.tolist() == theirs.ids.tolist()
+        assert np.abs(ours.boxes - theirs.boxes).max(initial=0) < 0.05  # pixels
+        assert np.abs(ours.keypoints[..., :2] - theirs.keypoints[..., :2]).max(initial=0) < 0.05
+        assert np.abs(ours.keypoints[..., 2] - theirs.keypoints[..., 2]).max(initial=0) < 1e-3
 
 
 def test_the_detectors_graph_takes_canvases_of_any_size_and_openvino_computes_it() -> None:
