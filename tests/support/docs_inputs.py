@@ -59,7 +59,7 @@ SHORTER = {
     r"^train pose/posetrack21_hrnet": ["hrnet.input_height=64", "hrnet.input_width=64", "batch=24"],
     r"^(data [\w-]+|eval reid) cuhk03": ["--option", f"train_identities={TRAIN_IDENTITIES}"],
     r"^eval reid folder": ["--option", "train_share=0.5"],
-    r"^bench synthetic": ["--frames", "3", "--width", "160", "--height", "120", "--backend", "torch"],
+    r"^bench synthetic": ["--frames", "3", "--width", "160", "--height", "120"],
     r"^bench synthetic(?!.*--sequences)": ["--sequences", "1"],
     r"^tune": ["--trials", "2"],
 }

@@ -114,6 +114,7 @@ def test_a_batch_that_is_shown_again_and_again_is_learnt(drawn: Path) -> None:
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.slow
 def test_what_is_learnt_is_logged(whole: Path) -> None:
     rows = json.loads((whole / "metrics.json").read_text())
     assert {"iou", "obj", "cls", "l1", "learning_rate"} < set(rows[0])
@@ -152,6 +153,7 @@ def test_weight_decay_acts_on_convolutions_alone() -> None:
         assert len(decaying["params"]) + len(others["params"]) == len(list(network.parameters()))
 
 
+@pytest.mark.slow
 def test_frozen_parts_stay_while_the_others_learn(drawn: Path, tmp_path: Path) -> None:
     config = tiny_config(drawn, tmp_path / "run", freeze_norms=True, freeze_stem=True, ema_ramp=2)
     before = DetectorTask(config).network.state_dict()

@@ -216,6 +216,7 @@ def test_a_run_begins_with_the_weights_it_is_given(tmp_path):
     torch.testing.assert_close(begun.state_dict(), SmallPose(config.small).state_dict())
 
 
+@pytest.mark.slow
 def test_the_network_of_the_package_is_fine_tuned_at_another_input_size(tmp_path):
     write_figures(tmp_path, 8)
     shape = LiteHrnetShape(64, 48)
