@@ -75,9 +75,10 @@ def with_tensors(graph: Graph, tensors: Mapping[str, np.ndarray], pixels: PixelF
     initializers = b"".join(written_field(_INITIALIZER, _tensor(name, each)) for name, each in given.items())
     model = []
     for number, value in fields(memoryview(graph.content)):
-        if isinstance(value, memoryview):
-            value = bytes(value) + initializers if number == _GRAPH else bytes(value)
-        model.append(written_field(number, value))
+        content = value if isinstance(value, int) else bytes(value)
+        if isinstance(content, bytes) and number == _GRAPH:
+            content += initializers
+        model.append(written_field(number, content))
     return b"".join(model)
 
 

@@ -8,7 +8,9 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from support.contract_cases import demo_frames
 
+from kprtrack.build import build_networks
 from kprtrack.cli.demo import CLIP
 from kprtrack.config import TrackConfig
 from kprtrack.core.errors import WeightsError
@@ -68,14 +70,31 @@ def test_tracks_equal_those_of_torch(tmp_path: Path) -> None:
     found = []
     for backend in ("auto", "torch"):
         config = TrackConfig(device="cpu", backend=backend)
-        track_video(Clip(CLIP, end_s=1.0), tmp_path / f"{backend}.json", config, quiet=True)
+        track_video(Clip(CLIP, end_s=0.4), tmp_path / f"{backend}.json", config, quiet=True)
         found.append(read_tracks(tmp_path / f"{backend}.json").frames)
-    assert len(found[0]) == len(found[1]) > 20
+    assert len(found[0]) == len(found[1]) == 10
     for ours, theirs in zip(*found, strict=True):
         assert ours.ids.tolist() == theirs.ids.tolist()
         assert np.abs(ours.boxes - theirs.boxes).max(initial=0) < 0.05  # pixels
-        assert np.abs(ours.keypoints[..., :2] - theirs.keypoints[..., :2]).max(initial=0) < 0.05
-        assert np.abs(ours.keypoints[..., 2] - theirs.keypoints[..., 2]).max(initial=0) < 1e-3
+
+
+def test_each_stage_equals_torch_on_the_clip_of_the_demo() -> None:
+    ours, torchs = (
+        build_networks(TrackConfig(device="cpu", backend=name, threads=1)) for name in ("auto", "torch")
+    )
+    frames = demo_frames()
+    detections, expected = ours.detect(frames), torchs.detect(frames)
+    for found, known in zip(detections, expected, strict=True):
+        assert np.abs(found.boxes - known.boxes).max(initial=0) < 0.01  # pixels
+        assert np.abs(found.scores - known.scores).max(initial=0) < 1e-4
+    # The same boxes for both: a box that differs in its last bit makes a crop that differs by a grey level.
+    poses, known_poses = (each.estimate_poses(frames, expected) for each in (ours, torchs))
+    for pose, known_pose in zip(poses, known_poses, strict=True):
+        assert np.abs(pose.keypoints - known_pose.keypoints).max(initial=0) < 0.05  # pixels
+    embeddings, known = (each.embed(frames, expected, known_poses) for each in (ours, torchs))
+    for one, other in zip(embeddings, known, strict=True):
+        assert np.abs(one.features - other.features).max(initial=0) < 1e-4
+        assert (one.visible == other.visible).all()
 
 
 def test_the_detectors_graph_takes_canvases_of_any_size_and_openvino_computes_it() -> None:
