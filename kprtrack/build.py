@@ -22,6 +22,7 @@ NO_REID = "none"  # no encoder: position and pose alone
 DEFAULT_WEIGHTS: dict[str, dict[str, str]] = {
     "detector": {
         "small": "small-detector",
+        "yolox-onnx": "yolox-tiny-coco-onnx",
         **{f"yolox-{size}": f"yolox-{size}-coco" for size in ("nano", "tiny", "s", "m", "l", "x")},
     },
     "pose": {
@@ -29,6 +30,7 @@ DEFAULT_WEIGHTS: dict[str, dict[str, str]] = {
         "small-fast": "small-pose-fast",
         "hrnet-w32": "hrnet-w32-coco-256-udp",
         "hrnet-w48": "hrnet-w48-coco-256-udp",
+        "rtmpose": "rtmpose-s-body7",
     },
     "reid": {"small": "small-kpr", "kpr": "kpr-multi"},
 }
@@ -237,10 +239,15 @@ def weights_of(role: str, component: ComponentConfig) -> ModelFile | None:
     network, _ = network_table(role)[component.name]
     if network.weights_from == "none":
         return None
-    name = component.weights or DEFAULT_WEIGHTS[role].get(component.name)
+    name = weights_name(role, component)
     if name is None:
         raise UserError(f"--{role} {component.name} needs a file: name one with --{role}-weights FILE.")
     return ModelFile(Path(name), None, "") if network.weights_from == "path" else find(name)
+
+
+def weights_name(role: str, component: ComponentConfig) -> str | None:
+    """Return the file or the name of the weights of a component; None if it names none and has no default."""
+    return component.weights or DEFAULT_WEIGHTS[role].get(component.name)
 
 
 @contextmanager

@@ -99,10 +99,16 @@ class TrackConfig:
 
 ROLES = ("detector", "pose", "reid", "tracker")
 
-# Values of `--preset`: the weights of `small` are in the package, those of the others are downloaded.
+# Values of `--preset`: the weights of `small` are in the package, those of the others are downloaded. The
+# licences of `light` allow any use, and it needs no torch.
 DEFAULT_PRESET = "small"
 PRESETS: dict[str, TrackConfig] = {
     DEFAULT_PRESET: TrackConfig(),
+    "light": TrackConfig(
+        ComponentConfig("yolox-onnx", "yolox-tiny-coco-onnx"),
+        ComponentConfig("rtmpose", "rtmpose-s-body7"),
+        ComponentConfig("none"),
+    ),
     "balanced": TrackConfig(ComponentConfig("yolox-m"), ComponentConfig("hrnet-w32"), ComponentConfig("kpr")),
     "accurate": TrackConfig(
         ComponentConfig("yolox-x"),

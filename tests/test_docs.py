@@ -147,7 +147,9 @@ def test_commands_have_options_and_names_that_exist(command: str, monkeypatch: p
 
 def test_models_in_commands_are_in_the_catalog() -> None:
     found = {
-        name for command in commands() for name in re.findall(r"models get ([\w-]+)|--name ([\w-]+)", command)
+        name
+        for command in commands()
+        for name in re.findall(r"models get (\w[\w-]*)|--name ([\w-]+)", command)
     }
     names = {name for pair in found for name in pair} - {"", "NAME"}
     assert "yolox-m-coco" in names

@@ -32,7 +32,9 @@ def compare_parser() -> Parser:
         help="json files, one for each crop in the same order; or folders with CROP.json",
     )
     group.add_argument(
-        "--pose", metavar="NAME", help="estimate the keypoints: hrnet-w32, hrnet-w48, heatmap, mmpose"
+        "--pose",
+        metavar="NAME",
+        help="estimate the keypoints: hrnet-w32, hrnet-w48, rtmpose, heatmap, mmpose",
     )
     group.add_argument("--pose-weights", metavar="FILE")
     parser.add_argument("--out", "-o", metavar="FILE", help="output file of the plot, .png")

@@ -1,16 +1,19 @@
 """The subcommand `models`: list, download, import, export and check model weights."""
 
 import argparse
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kprtrack.cli.options import Parser, add_actions, new_parser
 from kprtrack.cli.output import print_line, print_text
-from kprtrack.core.errors import WeightsError, printable, unknown_name
+from kprtrack.config import PRESETS
+from kprtrack.core.errors import UserError, WeightsError, printable, unknown_name
 from kprtrack.core.files.paths import expanded
+from kprtrack.core.progress import Progress
 
 if TYPE_CHECKING:
+    from kprtrack.hub.model_file import ModelFile
     from kprtrack.hub.store import ModelRow
 
 _COLUMNS = ("NAME", "INSTALLED", "ARCHITECTURE", "SIZE", "SCORE (published)", "LICENCE")
@@ -20,9 +23,17 @@ def models_parser() -> Parser:
     """Make the parser of `models`."""
     parser = new_parser("models", "List, download, import, export and check model weights.")
     actions = add_actions(parser, "ACTION", "what to do")
-    actions.add_parser("list", help="list all models: architecture, size, score, licence, installed or not")
-    get = actions.add_parser("get", help="download and verify one model")
-    get.add_argument("name", metavar="NAME")
+    listed = actions.add_parser(
+        "list", help="list all models: architecture, size, score, licence, installed or not"
+    )
+    listed.add_argument(
+        "--licence",
+        choices=("permissive",),
+        help="permissive: only weights whose licence allows any use (MIT, BSD, Apache-2.0, CC-BY, CC0)",
+    )
+    get = actions.add_parser("get", help="download and verify one model, or all of a preset")
+    get.add_argument("name", metavar="NAME", nargs="?")
+    get.add_argument("--preset", metavar="NAME", help="get all models of a preset, e.g. light or balanced")
     get.add_argument(
         "--quiet", "-q", action="store_true", default=argparse.SUPPRESS, help="print errors only"
     )
@@ -46,18 +57,17 @@ def run_models(options: argparse.Namespace) -> int:
     if options.action == "where":
         print_line(str(store_folder()))
     elif options.action == "list":
-        print_text(_table([_COLUMNS, *map(_row, store.list_models())]))
+        rows = [row for row in store.list_models() if row.permissive or not options.licence]
+        print_text(_table([_COLUMNS, *map(_row, rows)]))
     elif options.action == "check":
         return _check(store.list_models())
     elif options.action == "export":
         _export(options)
+    elif options.action == "get":
+        for file in _get(_names_to_get(options), quiet=options.quiet):
+            _print_file(file)
     else:
-        if options.action == "get":
-            file = store.get(options.name, progress=None if options.quiet else _show_bytes)
-        else:
-            file = store.import_file(Path(options.file), options.name)
-        print_line(str(file.path))
-        print_line(f"sha256 {file.sha256} ({file.trust})")
+        _print_file(store.import_file(Path(options.file), options.name))
     return 0
 
 
@@ -73,6 +83,53 @@ def _export(options: argparse.Namespace) -> None:
     print_text(
         "\n".join([f"  input  {one}" for one in file.inputs] + [f"  output {one}" for one in file.outputs])
     )
+
+
+def _names_to_get(options: argparse.Namespace) -> list[str]:
+    """Return the one name, or those of the weights of a preset."""
+    if (options.name is None) == (options.preset is None):
+        raise UserError("Name one model, or a preset: kprtrack models get --preset light.")
+    if options.preset is None:
+        return [options.name]
+    if options.preset not in PRESETS:
+        raise unknown_name("preset", options.preset, PRESETS)
+    from kprtrack.build import weights_name
+
+    preset = PRESETS[options.preset]
+    names = [weights_name(role, getattr(preset, role)) for role in ("detector", "pose", "reid")]
+    return [name for name in names if name is not None]
+
+
+def _get(names: list[str], *, quiet: bool) -> list["ModelFile"]:
+    """Download the models that are not installed yet, with one progress bar for all."""
+    from kprtrack.hub import store
+
+    sizes = {row.name: row.size_bytes or 0 for row in store.list_models() if not row.installed}
+    missing = {name: sizes[name] for name in names if name in sizes}
+    received = dict.fromkeys(missing, 0)
+    files = []
+    with Progress(_mb(missing), "download", quiet or not missing, unit="MB") as bar:
+        for name in names:
+
+            def show(bytes_received: int, total: int | None, name: str = name) -> None:
+                before = _mb(received)
+                received[name] = max(received[name], bytes_received)  # a download that starts again
+                if total and missing.get(name) != total:  # unknown before, or of an archive
+                    missing[name] = total
+                    bar.expect(_mb(missing))
+                bar.advance(_mb(received) - before)
+
+            files.append(store.get(name, progress=show))
+    return files
+
+
+def _mb(sizes: Mapping[str, int]) -> int:
+    return round(sum(sizes.values()) / 1e6)
+
+
+def _print_file(file: "ModelFile") -> None:
+    print_line(str(file.path))
+    print_line(f"sha256 {file.sha256} ({file.trust})")
 
 
 def _row(row: "ModelRow") -> tuple[str, ...]:
@@ -104,8 +161,3 @@ def _table(rows: list[tuple[str, ...]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _show_bytes(done: int, total: int | None) -> None:
-    share = f" of {total / 1e6:.0f}" if total else ""
-    sys.stderr.write(f"\r{done / 1e6:.0f}{share} MB")

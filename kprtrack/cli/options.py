@@ -130,11 +130,12 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preset",
         metavar="NAME",
-        help="small (default): included in the package; balanced, accurate: downloaded weights",
+        help="small (default): included in the package; light (without ReID; any use allowed), balanced,"
+        " accurate: downloaded weights",
     )
     for role, names in (
-        ("detector", "small, yolox-{nano,tiny,s,m,l,x}, ultralytics, file"),
-        ("pose", "small, hrnet-w32, hrnet-w48, heatmap (ONNX or OpenVINO), mmpose, file"),
+        ("detector", "small, yolox-{nano,tiny,s,m,l,x}, yolox-onnx, ultralytics, file"),
+        ("pose", "small, hrnet-w32, hrnet-w48, rtmpose, heatmap (ONNX or OpenVINO), mmpose, file"),
         ("reid", "small, kpr, onnx, none"),
     ):
         group.add_argument(f"--{role}", metavar="NAME", help=names)

@@ -48,6 +48,12 @@ class Progress:
         self._start_s = clock()
         self._measured_from = (0, self._start_s)  # done and time: end of the first step, then the last line
 
+    def expect(self, total: int) -> None:
+        """Correct the expected number, which was not known exactly at first."""
+        self._total = total
+        if self._bar is not None:
+            self._bar.total = total
+
     def advance(self, n: int = 1) -> None:
         """Count n more as done."""
         first, self._done = not self._done, self._done + n

@@ -6,6 +6,7 @@ from typing import Any
 from kprtrack.detectors.file import FileConfig, FileDetector
 from kprtrack.detectors.ultralytics import UltralyticsConfig, UltralyticsDetector
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
+from kprtrack.detectors.yolox_onnx import YoloxOnnxConfig, YoloxOnnxDetector
 from kprtrack.pipeline import Detector
 
 # `--detector NAME`: (class, config). A new detector is one module with a class that implements
@@ -18,6 +19,7 @@ DETECTORS: dict[str, tuple[type[Detector], Any]] = {
     "yolox-m": (YoloxDetector, partial(YoloxConfig, size="m")),
     "yolox-l": (YoloxDetector, partial(YoloxConfig, size="l")),
     "yolox-x": (YoloxDetector, partial(YoloxConfig, size="x")),
+    "yolox-onnx": (YoloxOnnxDetector, YoloxOnnxConfig),
     "ultralytics": (UltralyticsDetector, UltralyticsConfig),
     "file": (FileDetector, FileConfig),
 }

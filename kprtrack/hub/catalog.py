@@ -5,35 +5,11 @@ than other files because it is a table.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal
 
-Kind = Literal["detector", "pose", "reid", "backbone"]
-HashSource = Literal["publisher", "mirror", "third party"]
-Setting = str | int | float | tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """A published file of weights."""
-
-    name: str  # stable short name, as in `kprtrack models get NAME`
-    kind: Kind  # "backbone": initial weights for training, not a model to run
-    architecture: str  # a --detector or --pose name; --reid kpr reads every kpr-…
-    file_name: str
-    page: str  # web page for a download in the browser
-    licence: str  # of the weights, as their publisher states it
-    score: str  # as published, not measured by us
-    url: str | None = None  # direct https link; None: browser only
-    size_bytes: int | None = None
-    sha256: str | None = None  # 64 hex digits, or the first 8 from the file's name; None: never published
-    sha256_from: HashSource = "publisher"
-    settings: Mapping[str, Setting] = field(
-        default_factory=dict
-    )  # configuration that belongs to it, by dotted key
-    in_package: bool = False  # in kprtrack/weights/, with a model card beside it
-
+from kprtrack.hub.entry import Kind, ModelEntry, Setting
+from kprtrack.hub.onnx_catalog import ONNX_ENTRIES
 
 _MEGVII = "https://github.com/Megvii-BaseDetection/YOLOX/releases"
 _MMDET = "https://download.openmmlab.com/mmdetection/v2.0/yolox"
@@ -421,7 +397,9 @@ _ENTRIES = (
     ),
 )
 
-CATALOGUE: Mapping[str, ModelEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+CATALOGUE: Mapping[str, ModelEntry] = MappingProxyType(
+    {entry.name: entry for entry in (*_ENTRIES, *ONNX_ENTRIES)}
+)
 
 # The models of the KPR authors' own tracking code (docs/reference/detector_and_pose.md 1.11,
 # docs/reference/kpr.md 7.3).

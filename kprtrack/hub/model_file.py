@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kprtrack.hub.catalog import ModelEntry
+from kprtrack.hub.entry import ModelEntry
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ def manual_steps(entry: ModelEntry) -> str:
     # Google Drive asks for confirmation on its page only, so its direct links do not work in a browser.
     direct = entry.url is not None and "drive.usercontent.google.com" not in entry.url
     return (
-        f"Open {entry.url if direct else entry.page} in a browser, save {entry.file_name}, then:"
-        f" kprtrack models import {entry.file_name} --name {entry.name}"
+        f"Open {entry.url if direct else entry.page} in a browser, save {entry.download_name}, then:"
+        f" kprtrack models import {entry.download_name} --name {entry.name}"
     )
 
 

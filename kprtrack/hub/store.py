@@ -10,6 +10,7 @@ from kprtrack.core.atomic_file import reason
 from kprtrack.core.errors import OutputError, UserError, WeightsError
 from kprtrack.core.files.folders import is_file
 from kprtrack.core.files.paths import expanded
+from kprtrack.hub.archive import extract_member
 from kprtrack.hub.cache import (
     PACKAGE_WEIGHTS,
     exclusive_lock,
@@ -20,8 +21,9 @@ from kprtrack.hub.cache import (
     store_folder,
     validate_unchanged,
 )
-from kprtrack.hub.catalog import CATALOGUE, Kind, ModelEntry
+from kprtrack.hub.catalog import CATALOGUE
 from kprtrack.hub.download import Progress, download_file
+from kprtrack.hub.entry import Kind, ModelEntry, is_permissive
 from kprtrack.hub.model_file import ModelFile, manual_steps, matches, mismatch
 
 __all__ = [
@@ -53,6 +55,7 @@ class ModelRow:
     installed: bool
     downloadable: bool  # False: download it in a browser, then import it
     in_package: bool = False
+    permissive: bool = False  # its licence allows any use
 
 
 def find(name_or_path: str | Path) -> ModelFile:
@@ -134,7 +137,7 @@ def download(
 
 
 def import_file(path: Path | str, name: str | None = None) -> ModelFile:
-    """Copy a file of weights into the store.
+    """Copy a file of weights into the store; of a published zip archive, the weights in it.
 
     Published weights are identified by their sha256, or by their file name where no sha256 was published.
 
@@ -152,6 +155,8 @@ def import_file(path: Path | str, name: str | None = None) -> ModelFile:
     source = expanded(path)
     if not is_file(source):
         raise WeightsError(f"No file of weights at {source}.")
+    if source.suffix.lower() == ".zip":
+        return _import_archive(source, name)
     sha256 = sha256_of(source)
     entry = CATALOGUE.get(name) if name else _by_hash(sha256) or _by_file_name(source)
     if entry is None and name is None:
@@ -175,6 +180,22 @@ def import_file(path: Path | str, name: str | None = None) -> ModelFile:
                 f"{target} exists with other content. Remove it first, or import under another name."
             )
     return find(label)  # verifies the copy
+
+
+def _import_archive(source: Path, name: str | None) -> ModelFile:
+    """Take the weights out of a zip archive that a browser has saved."""
+    entry = CATALOGUE.get(name) if name else _by_file_name(source)
+    if entry is None or entry.member is None:
+        raise WeightsError(
+            f"{source} is not the archive of a model of the catalogue. Unpack it and import the file in it."
+        )
+    target = prepare_store() / entry.file_name
+    temporary = target.with_name(target.name + ".import")
+    with exclusive_lock(target):
+        if not target.is_file():
+            extract_member(source, entry, temporary)
+            return _store_verified(entry, temporary, target)
+    return _installed(entry)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -205,6 +226,7 @@ def list_models() -> list[ModelRow]:
                 installed=path.is_file(),
                 downloadable=entry.url is not None,
                 in_package=entry.in_package,
+                permissive=is_permissive(entry.licence),
             )
         )
     for name, path in sorted(own_files().items()):
@@ -230,14 +252,27 @@ def _download_and_verify(
 ) -> ModelFile:
     assert entry.url is not None
     part = target.with_name(target.name + ".part")
+    received = part if entry.member is None else target.with_name(target.name + ".zip.part")
     download_file(
         entry.url,
-        part,
-        size_bytes=entry.size_bytes,
+        received,
+        size_bytes=entry.size_bytes if entry.member is None else None,
         manual_steps=manual_steps(entry),
         progress=progress,
         allow_localhost=allow_localhost,
     )
+    if entry.member is not None:
+        try:
+            extract_member(received, entry, part)
+        except WeightsError:  # the next download starts again
+            received.unlink(missing_ok=True)
+            raise
+        received.unlink()
+    return _store_verified(entry, part, target)
+
+
+def _store_verified(entry: ModelEntry, part: Path, target: Path) -> ModelFile:
+    """Move a complete file into the store; one with another hash is kept as FILE.rejected."""
     sha256 = sha256_of(part)
     if not matches(entry, sha256):
         rejected = target.with_name(target.name + ".rejected")
@@ -288,7 +323,8 @@ def _by_hash(sha256: str) -> ModelEntry | None:
 def _by_file_name(path: Path) -> ModelEntry | None:
     """Find the entry of that file name, without the " (1)" that browsers add to a second download."""
     plain = re.sub(r" ?\(\d+\)(?=\.)", "", path.name)
-    return next((entry for entry in CATALOGUE.values() if entry.file_name == plain), None)
+    entries = CATALOGUE.values()
+    return next((entry for entry in entries if plain in (entry.file_name, entry.download_name)), None)
 
 
 def _own_file_name(source: Path, name: str) -> str:

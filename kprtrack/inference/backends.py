@@ -30,6 +30,7 @@ _ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 # (docs/benchmarks.md).
 _MAX_PARTS = 4
 _Run = Callable[..., list[np.ndarray]]
+Shape = tuple[int | None, ...]  # None: an axis of any size
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,13 @@ class NetworkFile:
 
     # [N, C, H, W] float32 -> all outputs. Raises: WeightsError if the backend cannot compute them.
     run: Callable[[np.ndarray], list[np.ndarray]]
-    input_shape: tuple[int | None, ...]  # None for an axis of any size
-    output_shapes: tuple[tuple[int | None, ...] | None, ...]  # as the file declares them; None: it does not
+    input_shape: Shape
+    output_shapes: tuple[Shape | None, ...]  # as the file declares them; None: it does not
+
+
+def shape_text(shape: Shape) -> str:
+    """Write a shape as in messages, such as [any, 17, 64, 48]."""
+    return f"[{', '.join('any' if axis is None else str(axis) for axis in shape)}]"
 
 
 def open_network_file(weights: Path, compute: ComputeConfig) -> NetworkFile:
@@ -126,7 +132,7 @@ def _open_onnx(weights: Path, compute: ComputeConfig) -> NetworkFile:
     return NetworkFile(_reporting(_in_parts([run] * parts), weights), shape, outputs)
 
 
-def _onnx_shape(axes: Sequence[int | str | None]) -> tuple[int | None, ...]:
+def _onnx_shape(axes: Sequence[int | str | None]) -> Shape:
     return tuple(axis if isinstance(axis, int) else None for axis in axes)
 
 
@@ -226,7 +232,7 @@ def _open_openvino(weights: Path, compute: ComputeConfig) -> NetworkFile:
     )
 
 
-def _openvino_shape(shape: Any) -> tuple[int | None, ...] | None:
+def _openvino_shape(shape: Any) -> Shape | None:
     if shape.rank.is_dynamic:
         return None
     return tuple(axis.get_length() if axis.is_static else None for axis in shape)

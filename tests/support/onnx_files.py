@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def write_heatmap_network(
         channels: Number of heatmaps.
         rank: 2 flattens the output.
     """
-    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnx")
     from onnx import TensorProto, helper, numpy_helper
 
     first = np.zeros((channels, 3, 1, 1), np.float32)
@@ -41,14 +42,172 @@ def write_heatmap_network(
         [numpy_helper.from_array(first, "first")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path = folder / "toy.onnx"
-    onnx.save(model, path)
-    if suffix == ".onnx":
+    return _saved(model, folder / f"toy{suffix}")
+
+
+def write_simcc_network(
+    folder: Path,
+    suffix: str = ".onnx",
+    *,
+    batch: int | str = "N",
+    keypoints: int = 17,
+    declared: bool = True,
+    columns_first: bool = True,
+) -> Path:
+    """Write a network for crops of 256 x 192: the score of a column or row is the first channel.s maximum.
+
+    Args:
+        folder: Where `simcc.onnx` or `simcc.xml` is written.
+        suffix: ".onnx" or ".xml".
+        batch: Fixed batch size, or a name for any size.
+        keypoints: K of the outputs simcc_x [N, K, 384] and simcc_y [N, K, 512].
+        declared: State K in the outputs, which some published files leave open.
+        columns_first: False exchanges the outputs.
+    """
+    pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    first = np.zeros((keypoints, 3, 1, 1), np.float32)
+    first[:, 0] = 1
+    nodes = [helper.make_node("Conv", ["input", "first"], ["maps"])]
+    outputs = []
+    for name, axis, cells in (("simcc_x", 2, 384), ("simcc_y", 3, 512)):
+        nodes += [
+            helper.make_node("ReduceMax", ["maps"], [f"{name}_single"], axes=[axis], keepdims=0),
+            helper.make_node(
+                "Resize",
+                [f"{name}_single", "", "twice"],
+                [name],
+                mode="nearest",
+                nearest_mode="floor",
+                coordinate_transformation_mode="asymmetric",
+            ),
+        ]
+        shape = [batch, keypoints if declared else "K", cells]
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    graph = helper.make_graph(
+        nodes,
+        "simcc",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [batch, 3, 256, 192])],
+        outputs if columns_first else outputs[::-1],
+        [
+            numpy_helper.from_array(first, "first"),
+            numpy_helper.from_array(np.array([1, 1, 2], np.float32), "twice"),
+        ],
+    )
+    return _saved(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+        folder / f"simcc{suffix}",
+    )
+
+
+def write_yolox_network(
+    folder: Path, suffix: str = ".onnx", *, batch: int | str = "N", classes: int = 80
+) -> Path:
+    """Write a network for canvases of 96 x 96 with the raw output of a YOLOX, [N, 189, 5 + classes].
+
+    The objectness of each cell of 8 x 8 pixels is the maximum of its last channel there, 0..1; that of larger
+    cells is 0. Every box is a square of 32 pixels around the middle of its cell, certainly a person.
+
+    Args:
+        folder: Where `yolox.onnx` or `yolox.xml` is written.
+        suffix: ".onnx" or ".xml".
+        batch: Fixed batch size, or a name for any size.
+        classes: C of the output.
+    """
+    pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    # From the maximum: x, y, width, height, objectness, person, other classes.
+    scale = np.array([0, 0, 0, 0, 1 / 255] + classes * [0], np.float32)
+    offset = np.array([0.5, 0.5, np.log(4), np.log(4), 0, 1] + (classes - 1) * [0], np.float32)
+    nodes, levels = [], []
+    for stride in (8, 16, 32):
+        side = [stride, stride]
+        weight = "scale" if stride == 8 else "nothing"
+        nodes += [
+            helper.make_node("MaxPool", ["images"], [f"pooled{stride}"], kernel_shape=side, strides=side),
+            helper.make_node("Conv", [f"pooled{stride}", weight, "offset"], [f"maps{stride}"]),
+            helper.make_node("Reshape", [f"maps{stride}", "flat"], [f"flat{stride}"]),
+        ]
+        levels.append(f"flat{stride}")
+    nodes += [
+        helper.make_node("Concat", levels, ["joined"], axis=2),
+        helper.make_node("Transpose", ["joined"], ["output"], perm=[0, 2, 1]),
+    ]
+    kernel = np.zeros((5 + classes, 3, 1, 1), np.float32)
+    kernel[:, 2, 0, 0] = scale
+    graph = helper.make_graph(
+        nodes,
+        "yolox",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, 96, 96])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [batch, 189, 5 + classes])],
+        [
+            numpy_helper.from_array(kernel, "scale"),
+            numpy_helper.from_array(np.zeros_like(kernel), "nothing"),
+            numpy_helper.from_array(offset, "offset"),
+            numpy_helper.from_array(np.array([0, 5 + classes, -1], np.int64), "flat"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return _saved(model, folder / f"yolox{suffix}")
+
+
+def write_suppressing_network(folder: Path, side: int | str = 64) -> Path:
+    """Write a network that gives boxes after non-maximum suppression, as OpenMMLab exports a YOLOX.
+
+    dets [1, 4, 5] has the boxes 8 8 24 40, 32 8 48 40, 8 8 24 39 and 0 0 0 0 with 0.9, 0.8, 0.7 and 0 times
+    the maximum of the last channel as score, where 255 is 1; labels [1, 4] are 0, 1, 0, 0.
+
+    Args:
+        folder: Where `suppressing.onnx` is written.
+        side: Of the square canvas, or a name for any size.
+    """
+    pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    boxes = np.array([[[8, 8, 24, 40], [32, 8, 48, 40], [8, 8, 24, 39], [0, 0, 0, 0]]], np.float32)
+    constants = {
+        "boxes": boxes,
+        "shares": np.array([0.9, 0.8, 0.7, 0], np.float32).reshape(1, 4, 1) / 255,
+        "last": np.array([2], np.int64),
+        "labels_of_boxes": np.array([[0, 1, 0, 0]], np.int64),
+    }
+    nodes = [
+        helper.make_node("GlobalMaxPool", ["input"], ["maxima"]),
+        helper.make_node("Gather", ["maxima", "last"], ["maximum"], axis=1),
+        helper.make_node("Squeeze", ["maximum", "axis"], ["row"]),
+        helper.make_node("Mul", ["row", "shares"], ["scores"]),
+        helper.make_node("Concat", ["boxes", "scores"], ["dets"], axis=2),
+        helper.make_node("Identity", ["labels_of_boxes"], ["labels"]),
+    ]
+    constants["axis"] = np.array([3], np.int64)
+    kinds = TensorProto.FLOAT, TensorProto.INT64
+    graph = helper.make_graph(
+        nodes,
+        "suppressing",
+        [helper.make_tensor_value_info("input", kinds[0], [1, 3, side, side])],
+        [
+            helper.make_tensor_value_info("dets", kinds[0], [1, "boxes_found", 5]),
+            helper.make_tensor_value_info("labels", kinds[1], [1, "boxes_found"]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return _saved(model, folder / "suppressing.onnx")
+
+
+def _saved(model: Any, path: Path) -> Path:
+    """Write a model as ONNX, or convert it to OpenVINO."""
+    onnx = pytest.importorskip("onnx")
+    onnx.save(model, path.with_suffix(".onnx"))
+    if path.suffix == ".onnx":
         pytest.importorskip("onnxruntime")
         return path
     openvino = pytest.importorskip("openvino")
-    openvino.save_model(openvino.Core().read_model(path), folder / "toy.xml", compress_to_fp16=False)
-    return folder / "toy.xml"
+    read = openvino.Core().read_model(path.with_suffix(".onnx"))
+    openvino.save_model(read, path, compress_to_fp16=False)
+    return path
 
 
 def write_embedding_network(path: Path, shape: Sequence[int | str], *, flat: bool = True) -> Path:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kprtrack.hub.cache import PACKAGE_WEIGHTS
-from kprtrack.hub.catalog import CATALOGUE, ModelEntry
+from kprtrack.hub.catalog import CATALOGUE
+from kprtrack.hub.entry import ModelEntry
 
 OURS = [entry for entry in CATALOGUE.values() if entry.in_package]
 TRAINED = [

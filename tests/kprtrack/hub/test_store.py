@@ -5,92 +5,29 @@ import json
 import os
 import re
 import socket
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.web import Site, local_site
 
 from kprtrack.config import configure
 from kprtrack.core.errors import OutputError, UserError, WeightsError
 from kprtrack.hub import store as models
 from kprtrack.hub.cache import exclusive_lock
-from kprtrack.hub.catalog import CATALOGUE, PUBLISHED_PIPELINE, ModelEntry
+from kprtrack.hub.catalog import CATALOGUE, PUBLISHED_PIPELINE
+from kprtrack.hub.entry import ModelEntry, is_permissive
 
 WEIGHTS = bytes(range(256)) * 2000  # 512,000 bytes
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
 
 
-@dataclass
-class Site:
-    """Behaviour of the local web server, and the requests it received."""
-
-    body: bytes = WEIGHTS
-    content_type: str = "application/octet-stream"
-    ranges: bool = True
-    etag: str = '"v1"'
-    cut_at: list[int] = field(default_factory=list)  # response n stops after so many bytes
-    redirect: str = ""
-    status: int = 200
-    sends_length: bool = True
-    requested_ranges: list[str | None] = field(default_factory=list)  # the Range header of every request
-    port: int = 0
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        site: Site = self.server.site  # type: ignore[attr-defined]
-        range_header = self.headers.get("Range")
-        site.requested_ranges.append(range_header)
-        if site.redirect:
-            self.send_response(302)
-            self.send_header("Location", site.redirect)
-            self.end_headers()
-            return
-        if site.status != 200:
-            self.send_error(site.status)
-            return
-        start = 0
-        unchanged = (
-            self.headers.get("If-Range", site.etag) == site.etag
-        )  # without If-Range any version is resumed
-        if range_header and site.ranges and unchanged:
-            start = int(re.fullmatch(r"bytes=(\d+)-", range_header).group(1))
-            if start >= len(site.body):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(site.body)}")
-                self.end_headers()
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(site.body) - 1}/{len(site.body)}")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Type", site.content_type)
-        if site.sends_length:
-            self.send_header("Content-Length", str(len(site.body) - start))
-        if site.etag:
-            self.send_header("ETag", site.etag)
-        self.end_headers()
-        stop = site.cut_at.pop(0) if site.cut_at else len(site.body)
-        self.wfile.write(site.body[start:stop])
-
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
-
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.site = Site(port=server.server_address[1])  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server.site  # type: ignore[attr-defined]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    for site in local_site(monkeypatch):
+        site.body = WEIGHTS
+        yield site
 
 
 @pytest.fixture(autouse=True)
@@ -586,8 +523,28 @@ def test_damaged_weights_of_the_package_are_an_error(package: Path) -> None:
 
 
 def test_names_and_files_of_the_catalogue_are_unique() -> None:
-    assert len(CATALOGUE) == 55
-    assert len({entry.file_name for entry in CATALOGUE.values()}) == 55
+    assert len(CATALOGUE) == 70
+    assert len({entry.file_name for entry in CATALOGUE.values()}) == 70
+
+
+@pytest.mark.parametrize(
+    ("licence", "permissive"),
+    [
+        ("MIT", True),
+        ("BSD-3-Clause", True),
+        ("Apache-2.0", True),
+        ("CC-BY-4.0", True),
+        ("CC0-1.0", True),
+        ("CC-BY-NC-4.0", False),
+        ("CC-BY-SA-4.0", False),
+        ("AGPL-3.0", False),
+        ("MIT (the code's)", False),
+        ("none stated", False),
+        ("", False),
+    ],
+)
+def test_a_licence_is_permissive_if_it_allows_any_use_of_the_weights(licence: str, permissive: bool) -> None:
+    assert is_permissive(licence) is permissive
 
 
 def test_every_hash_is_complete_or_the_8_digits_of_the_file_name() -> None:
@@ -617,12 +574,14 @@ def test_the_published_pipeline_is_in_the_catalogue() -> None:
 @pytest.mark.slow
 def test_the_settings_of_every_entry_are_options_of_its_network() -> None:
     from kprtrack.detectors.yolox import YoloxConfig
+    from kprtrack.detectors.yolox_onnx import YoloxOnnxConfig
     from kprtrack.poses.hrnet import HrnetConfig
     from kprtrack.poses.small import SmallPoseConfig
     from kprtrack.reid_encoders.kpr import KprEncoderConfig
 
     kinds = {
         "yolox": YoloxConfig,
+        "yolox-onnx": YoloxOnnxConfig,
         "hrnet": HrnetConfig,
         "small": SmallPoseConfig,
         "kpr": KprEncoderConfig,
