@@ -44,6 +44,9 @@ OPTIONAL |= {"xarray"}
 # Half a second or more each: too slow for help and for tracking without networks.
 HEAVY = ("av", "cv2", "mmengine", "timm", "torch", "torchvision")
 
+# The default command neither needs nor imports them.
+NOT_IN_CORE = ("matplotlib", "mmengine", "onnx", "onnxruntime", "scipy", "timm", "torch", "torchvision")
+
 MOST_LINES = 300  # that are not blank
 ONE_TABLE = Path("kprtrack/hub/catalog.py")  # longer: it is data
 MOST_MODULES = {"kprtrack": 8, "reid": 3, "eval": 3}
@@ -178,6 +181,8 @@ def test_folders_stay_small(folder: Path) -> None:
         ("import kprtrack.trackers.bytetrack, kprtrack.trackers.motion", HEAVY),
         ("import kprtrack.trackers", HEAVY),
         ("import kprtrack.hub.store", HEAVY),
+        ("import kprtrack.build, kprtrack.run, kprtrack.hub.export", NOT_IN_CORE),
+        ("import kprtrack.detectors, kprtrack.poses, kprtrack.reid_encoders", NOT_IN_CORE),
         ("import kprtrack.core.appearance, kprtrack.core.skeleton, kprtrack.core.errors", HEAVY),
         ("from kprtrack import build_tracker, read_tracks, Tracks", HEAVY),
     ],
