@@ -7,8 +7,8 @@ import numpy as np
 
 from eval.datatypes import People
 from kprtrack.core.datatypes import Tracks
+from kprtrack.core.geometry import left_top_size
 from kprtrack.io.posetrack import to_posetrack
-from kprtrack.io.text_writer import left_top_size
 
 # Keypoint HOTA counts every joint with coordinates, whatever its confidence. 0.3 is TrackLab's threshold.
 MIN_JOINT_SCORE = 0.3

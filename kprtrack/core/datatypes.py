@@ -3,12 +3,15 @@
 Images are RGB uint8, boxes x1 y1 x2 y2 in pixels of the full frame, frame numbers 0-based, times in seconds.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.track_table import Library, to_dataframe, to_supervision
 
 
 def check_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
@@ -133,6 +136,15 @@ class Observation:
         return len(self.detections)
 
 
+class TrackedPerson(NamedTuple):
+    """One person of a frame, as iterating over `Tracks` yields them."""
+
+    track_id: int
+    box: np.ndarray  # [4] float32, x1 y1 x2 y2, pixels
+    score: float
+    keypoints: np.ndarray  # [17, 3] float32, x y confidence
+
+
 @dataclass(frozen=True)
 class Tracks:
     """The tracked people of one frame.
@@ -156,6 +168,8 @@ class Tracks:
         >>> tracks = read_tracks("tracks.json").frames[0]
         >>> tracks.ids.tolist(), tracks.boxes.shape
         ([1, 2], (2, 4))
+        >>> [(person.track_id, person.box.shape) for person in tracks]
+        [(1, (4,)), (2, (4,))]
     """
 
     frame_number: int
@@ -180,6 +194,36 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __iter__(self) -> Iterator[TrackedPerson]:
+        """Yield one record for each person."""
+        for row, track_id in enumerate(self.ids.tolist()):
+            yield TrackedPerson(track_id, self.boxes[row], float(self.scores[row]), self.keypoints[row])
+
+    def to_dataframe(self, library: Library = "pandas") -> Any:
+        """Make a data frame with one row per person and the columns of the CSV format (docs/formats.md).
+
+        Args:
+            library: "pandas" or "polars".
+
+        Returns:
+            A `pandas.DataFrame` or `polars.DataFrame`; what is unknown is NaN.
+
+        Raises:
+            UserError: The library is unknown or not installed.
+        """
+        return to_dataframe([self], library)
+
+    def to_supervision(self) -> Any:
+        """Make `supervision.Detections` with tracker IDs, for its annotators, zones and sinks.
+
+        Returns:
+            Detections of class 0, "person"; `data["keypoints"]` holds the keypoints, [M, 17, 3].
+
+        Raises:
+            UserError: supervision is not installed.
+        """
+        return to_supervision(self)
 
 
 def empty_detections() -> Detections:

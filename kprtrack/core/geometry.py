@@ -14,6 +14,13 @@ _GRID = 8  # sample points per side of a box
 _GRID_STEPS = ((np.arange(_GRID, dtype=np.float32) + 0.5) / _GRID)[None, :]  # [1, G], cell centres
 
 
+def left_top_size(boxes: np.ndarray, *, exact: bool = False) -> np.ndarray:
+    """Convert boxes x1 y1 x2 y2 to [N, 4] float64 left, top, width, height, to 0.01 pixels unless `exact`."""
+    corners = boxes.astype(np.float64)
+    sizes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    return sizes if exact else np.round(sizes, 2)
+
+
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union of every pair of boxes.
 

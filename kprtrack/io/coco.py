@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.datatypes import Tracks
+from kprtrack.core.geometry import left_top_size
 from kprtrack.io.columns import KEYPOINT_NUMBERS
 from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_to_json
 from kprtrack.io.journal import JournalWriter
-from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size, rounded_time
+from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, rounded_time
 
 VISIBLE_SCORE = 0.3  # keypoints with this score or more are visible (v = 2), below hidden (v = 1)
 PERSON = 1  # the category id of people in COCO and PoseTrack

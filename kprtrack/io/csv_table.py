@@ -12,7 +12,8 @@ from kprtrack.core.errors import InputError
 from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.io.columns import KEYPOINT_NUMBERS, MOST_PARTS, NO_ID, People, PeopleFile
+from kprtrack.core.track_table import BOX_COLUMNS, column_names, columns_of
+from kprtrack.io.columns import MOST_PARTS, NO_ID, People, PeopleFile
 from kprtrack.io.header import (
     COCO_SKELETON,
     POSETRACK_SKELETON,
@@ -20,45 +21,14 @@ from kprtrack.io.header import (
     Skeleton,
     TracksWriter,
 )
-from kprtrack.io.text_writer import FrameLog, Layout, TextWriter, left_top_size, no_footer
+from kprtrack.io.text_writer import FrameLog, Layout, TextWriter, no_footer
 
-BOX_COLUMNS = ("x", "y", "width", "height")
 NEEDED_COLUMNS = ("frame", *BOX_COLUMNS)
-
-
-def column_names(skeleton: Skeleton) -> list[str]:
-    """Return the names of all columns in order."""
-    points = [f"{name}_{part}" for name in skeleton.names for part in ("x", "y", "score")]
-    start = ["frame", "time", "track_id", *BOX_COLUMNS, "score", "keypoint_score"]
-    return [*start, *points, "distance", "margin", "parts", "visible_parts", "prompted"]
-
-
-def columns_of(tracks: Tracks) -> list[np.ndarray | list[str]]:
-    """Return the values of every column for one frame: pixels to 0.01, scores and distances to 0.0001."""
-    count = len(tracks)
-    points = tracks.keypoints.astype(np.float64)
-    points[..., :2] = np.round(points[..., :2], 2)
-    points[..., 2] = np.round(points[..., 2], 4)
-    distances, margins = (_finite_or_nan(values) for values in (tracks.distances, tracks.margins))
-    return [
-        np.full(count, tracks.frame_number, np.int64),
-        np.full(count, np.round(tracks.time_s, 6), np.float64),
-        tracks.ids,
-        *left_top_size(tracks.boxes).T,
-        np.round(tracks.scores.astype(np.float64), 4),
-        np.round(points[..., 2].mean(axis=1), 4),
-        *points.reshape(count, KEYPOINT_NUMBERS).T,
-        distances,
-        margins,
-        np.full(count, tracks.visible.shape[1], np.int64),
-        [" ".join(map(str, np.flatnonzero(row))) for row in tracks.visible],
-        tracks.prompted.astype(np.int64),
-    ]
 
 
 def open_csv(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.csv`; unknown numbers are empty cells."""
-    head = ",".join(column_names(header.skeleton)).encode() + b"\n"
+    head = ",".join(column_names(header.skeleton.names)).encode() + b"\n"
     return TextWriter(path, Layout(head, _csv_lines, no_footer))
 
 
@@ -200,7 +170,3 @@ def _csv_lines(tracks: Tracks, log: FrameLog) -> bytes:
 
 def _cell(value: object) -> object:
     return "" if value != value else value  # NaN alone differs from itself
-
-
-def _finite_or_nan(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(values), np.round(values.astype(np.float64), 4), np.nan)

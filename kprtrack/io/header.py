@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.core.renamed import METADATA, SETTINGS
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS, POSETRACK_KEYPOINTS
+from kprtrack.core.track_table import Library, to_dataframe
 
 FORMAT = "kprtrack"
 VERSION = 2  # written; version 1 had other names in "models" and "config"
@@ -76,6 +77,20 @@ class TrackFile:
     header: RunHeader
     frames: list[Tracks]  # in order of time
     complete: bool | None  # False if the run was interrupted; None if the format does not store it
+
+    def to_dataframe(self, library: Library = "pandas") -> Any:
+        """Make a data frame with one row per person and frame and the columns of the CSV format.
+
+        Args:
+            library: "pandas" or "polars".
+
+        Returns:
+            A `pandas.DataFrame` or `polars.DataFrame`; what is unknown is NaN.
+
+        Raises:
+            UserError: The library is unknown or not installed.
+        """
+        return to_dataframe(self.frames, library, self.header.skeleton.names)
 
 
 Item = TypeVar("Item", contravariant=True)

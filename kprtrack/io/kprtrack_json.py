@@ -10,6 +10,7 @@ import numpy as np
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.numbers import LAST_FRAME, whole_number
+from kprtrack.core.geometry import left_top_size
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.columns import (
     KEYPOINT_NUMBERS,
@@ -25,7 +26,6 @@ from kprtrack.io.text_writer import (
     FrameLog,
     Layout,
     TextWriter,
-    left_top_size,
     rounded_time,
 )
 

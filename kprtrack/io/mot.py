@@ -9,9 +9,10 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LAST_FRAME
+from kprtrack.core.geometry import left_top_size
 from kprtrack.io.columns import PeopleFile, ids_from_one, people_columns
 from kprtrack.io.header import RunHeader, TracksWriter
-from kprtrack.io.text_writer import FrameLog, Layout, TextWriter, left_top_size, no_footer
+from kprtrack.io.text_writer import FrameLog, Layout, TextWriter, no_footer
 
 MIN_COLUMNS = 6  # frame, id, left, top, width, height; then score (or flag), class, visibility
 UNKNOWN = -1.0  # what MOTChallenge writes for a value that a file does not have

@@ -8,6 +8,7 @@ import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import OutputError
+from kprtrack.core.geometry import left_top_size
 from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 from kprtrack.io.coco import PERSON
 from kprtrack.io.columns import KEYPOINT_NUMBERS
@@ -19,7 +20,7 @@ from kprtrack.io.header import (
     header_to_json,
 )
 from kprtrack.io.journal import JournalWriter
-from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, left_top_size, rounded_time
+from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, rounded_time
 
 NOSE, LEFT_EAR, RIGHT_EAR, LEFT_SHOULDER, RIGHT_SHOULDER = (
     KEYPOINTS.index(name) for name in ("nose", "left_ear", "right_ear", "left_shoulder", "right_shoulder")

@@ -229,10 +229,3 @@ def rounded_time(time_s: float, *, exact: bool = False) -> float | None:
     if not np.isfinite(time_s):
         return None
     return time_s if exact else round(time_s, 6)
-
-
-def left_top_size(boxes: np.ndarray, *, exact: bool = False) -> np.ndarray:
-    """Convert boxes x1 y1 x2 y2 to [N, 4] float64 left, top, width, height, to 0.01 pixels unless `exact`."""
-    corners = boxes.astype(np.float64)
-    sizes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    return sizes if exact else np.round(sizes, 2)

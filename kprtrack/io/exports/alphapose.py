@@ -9,12 +9,12 @@ import numpy as np
 from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.files.numbers import LAST_FRAME
+from kprtrack.core.geometry import left_top_size
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.columns import KEYPOINT_NUMBERS, NO_ID, PeopleFile, ids_from_one, people_columns
 from kprtrack.io.exports.tables import ConvertOptions
 from kprtrack.io.header import COCO_SKELETON, RunHeader, TrackFile, compact_json
 from kprtrack.io.output_file import validate_target
-from kprtrack.io.text_writer import left_top_size
 
 _IMAGE_NAME = re.compile(rb'"image_id"\s*:\s*"')
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.errors import InputError, OutputError
+from kprtrack.core.track_table import column_names, columns_of
 from kprtrack.io.columns import PeopleFile
-from kprtrack.io.csv_table import column_names, columns_of, people_from_columns, skeleton_of
+from kprtrack.io.csv_table import people_from_columns, skeleton_of
 from kprtrack.io.exports.tables import ConvertOptions, missing_package, new_file
 from kprtrack.io.header import RunHeader, TrackFile
 from kprtrack.io.text_writer import FrameLog
@@ -36,7 +37,7 @@ def write_xlsx(file: TrackFile, path: Path, options: ConvertOptions) -> list[Pat
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet(TRACKS)
     sheet.freeze_panes = "A2"
-    sheet.append(column_names(file.header.skeleton))
+    sheet.append(column_names(file.header.skeleton.names))
     for row in _rows(file):
         sheet.append(row)
     people = book.create_sheet(PEOPLE)
