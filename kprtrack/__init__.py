@@ -46,12 +46,14 @@ if TYPE_CHECKING:
     from kprtrack.io import read_observations as read_observations
     from kprtrack.io import read_tracks as read_tracks
     from kprtrack.io import write_observations as write_observations
+    from kprtrack.online.live_tracks import LiveTracks as LiveTracks
+    from kprtrack.online.tracker import Tracker as Tracker
     from kprtrack.outputs import Summary as Summary
+    from kprtrack.pipeline import BaseTracker as BaseTracker
     from kprtrack.pipeline import Detector as Detector
     from kprtrack.pipeline import Networks as Networks
     from kprtrack.pipeline import PoseEstimator as PoseEstimator
     from kprtrack.pipeline import ReidEncoder as ReidEncoder
-    from kprtrack.pipeline import Tracker as Tracker
     from kprtrack.pipeline import observe as observe
     from kprtrack.pipeline import track as track
     from kprtrack.run import draw_video as draw_video
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
 # Imported at first use, so that `import kprtrack` loads neither numpy nor torch.
 _MODULES = {
     "Appearance": "kprtrack.core.appearance",
+    "BaseTracker": "kprtrack.pipeline",
     "ByteTrack": "kprtrack.trackers.bytetrack",
     "ByteTrackConfig": "kprtrack.trackers.bytetrack",
     "Clip": "kprtrack.video.clip",
@@ -82,6 +85,7 @@ _MODULES = {
     "KEYPOINTS": "kprtrack.core.skeleton",
     "KprTracker": "kprtrack.trackers.kpr",
     "KprTrackerConfig": "kprtrack.trackers.kpr_config",
+    "LiveTracks": "kprtrack.online.live_tracks",
     "Networks": "kprtrack.pipeline",
     "Observation": "kprtrack.core.datatypes",
     "ObservationFile": "kprtrack.io",
@@ -93,7 +97,7 @@ _MODULES = {
     "Summary": "kprtrack.outputs",
     "TrackConfig": "kprtrack.config",
     "TrackFile": "kprtrack.io",
-    "Tracker": "kprtrack.pipeline",
+    "Tracker": "kprtrack.online.tracker",
     "Tracks": "kprtrack.core.datatypes",
     "UserError": "kprtrack.core.errors",
     "WeightsError": "kprtrack.core.errors",

@@ -11,7 +11,7 @@ from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.renamed import COMPONENTS
 from kprtrack.hub.store import ModelFile, find
 from kprtrack.inference.devices import BackendName, ComputeConfig, usable_cores, usable_device
-from kprtrack.pipeline import Detector, Network, Networks, PoseEstimator, ReidEncoder, Tracker
+from kprtrack.pipeline import BaseTracker, Detector, Network, Networks, PoseEstimator, ReidEncoder
 from kprtrack.trackers import TRACKERS
 
 FILE = "file"  # boxes or keypoints from a file instead of a network
@@ -58,7 +58,7 @@ def takes_prompts(reid_encoder: str) -> bool:
     return reid_encoder in REID_ENCODERS and REID_ENCODERS[reid_encoder][0].takes_prompts
 
 
-def build_tracker(component: ComponentConfig | str, fps: float) -> Tracker:
+def build_tracker(component: ComponentConfig | str, fps: float) -> BaseTracker:
     """Build a tracker for one video.
 
     Args:

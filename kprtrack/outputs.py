@@ -12,7 +12,7 @@ from kprtrack.core.datatypes import NO_LOSSES, Detections, FrameLosses, Observat
 from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.io import FrameWriter, ObservationFile, TrackFile, TracksWriter
 from kprtrack.io.output_file import partial_path
-from kprtrack.pipeline import Tracker, track
+from kprtrack.pipeline import BaseTracker, track
 from kprtrack.resume import StoredRun
 from kprtrack.video.annotated import AnnotatedVideoWriter
 from kprtrack.video.inputs import TruncatedVideo
@@ -231,7 +231,7 @@ class Outputs:
 
 def track_and_write(
     observations: Iterable[Observation],
-    tracker: Tracker,
+    tracker: BaseTracker,
     outputs: Outputs,
     *,
     losses: Callable[[], FrameLosses],

@@ -133,11 +133,11 @@ class Wanted(NamedTuple):
     embeddings: np.ndarray  # [N] bool, those to be embedded
 
 
-class Tracker(Protocol):
+class BaseTracker(Protocol):
     """Associates the observations of one video over time; an entry of TRACKERS.
 
     Examples:
-        >>> tracker: Tracker = build_tracker("bytetrack", fps=25)
+        >>> tracker: BaseTracker = build_tracker("bytetrack", fps=25)
         >>> tracker.output_delay_s
         0.0
     """
@@ -211,7 +211,7 @@ class Networks:
 
 
 def observe(
-    frames: Iterable[Frame], networks: Networks, batch_size: int = 8, tracker: Tracker | None = None
+    frames: Iterable[Frame], networks: Networks, batch_size: int = 8, tracker: BaseTracker | None = None
 ) -> Iterator[Observation]:
     """Run the networks on every frame and yield the observations in order.
 
@@ -249,7 +249,7 @@ def observe(
 
 
 def _observe_wanted(
-    frames: Iterable[Frame], networks: Networks, batch_size: int, tracker: Tracker
+    frames: Iterable[Frame], networks: Networks, batch_size: int, tracker: BaseTracker
 ) -> Iterator[Observation]:
     """Observe one frame after the other, with the poses and embeddings that the tracker wants."""
     shape: tuple[int, int] | None = None  # of an embedding, P and D
@@ -313,7 +313,7 @@ def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
         yield batch
 
 
-def track(observations: Iterable[Observation], tracker: Tracker) -> Iterator[Tracks]:
+def track(observations: Iterable[Observation], tracker: BaseTracker) -> Iterator[Tracks]:
     """Associate observations over time and yield the tracks of each frame in order.
 
     Output lags `tracker.output_delay_s` seconds so that late re-identifications can still correct earlier

@@ -29,6 +29,7 @@ from kprtrack.core.datatypes import Detections, Poses
 from kprtrack.core.settings import find_config
 from kprtrack.detectors import DETECTORS
 from kprtrack.hub.catalog import CATALOGUE
+from kprtrack.online import tracker as online
 from kprtrack.pipeline import Networks
 from kprtrack.poses import POSES
 from kprtrack.reid_encoders import REID_ENCODERS
@@ -331,8 +332,10 @@ def python_pages() -> list[object]:
 
 
 def runnable(text: str) -> ast.Module:
-    """An example, or only its imports if it needs a data set."""
+    """An example, or only its imports if it needs a data set; skipped where its library is not installed."""
     module = ast.parse(text)
+    for library in re.findall(r"^import (supervision)\b", text, flags=re.MULTILINE):
+        pytest.importorskip(library)
     if re.search(r"open_dataset\(|my_\w+\.", text):
         module.body = [one for one in module.body if isinstance(one, ast.Import | ast.ImportFrom)]
     return module
@@ -342,6 +345,9 @@ def runnable(text: str) -> ast.Module:
 @pytest.mark.parametrize("page", python_pages())
 def test_python_examples_run_in_the_order_of_the_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)  # examples may print
+    functions = Functions()  # trackers of the examples load no networks
+    monkeypatch.setitem(online._BUILDERS, "pose", lambda component, compute: functions.estimate_poses)
+    monkeypatch.setitem(online._BUILDERS, "reid", lambda component, compute: functions.embed)
     names: dict[str, object] = {"__name__": "example"}
     for number, text in enumerate(blocks(page, "python"), start=1):
         try:

@@ -21,7 +21,7 @@ from timing.clock import Times, medians, timed
 
 if TYPE_CHECKING:
     from kprtrack.core.datatypes import Observation
-    from kprtrack.pipeline import Tracker
+    from kprtrack.pipeline import BaseTracker
 
 FEW = 100
 _GENERATION_FRAMES, _FRAME_S, _PAUSE_S = 4, 0.1, 3.0  # long enough to be confirmed, then to be lost
@@ -46,7 +46,7 @@ def main() -> None:
 
     component = override(TrackConfig(), [f"tracker.{setting}" for setting in options.set]).tracker
     shape = options.parts, options.dimensions
-    trackers: dict[int, Tracker] = {past: build_tracker(component, 30.0) for past in (FEW, options.past)}
+    trackers: dict[int, BaseTracker] = {past: build_tracker(component, 30.0) for past in (FEW, options.past)}
     print(f"{options.detections} detections a frame, embeddings of {shape[0]} x {shape[1]} numbers")
     for past, tracker in trackers.items():
         before = _resident_mb()
@@ -108,7 +108,7 @@ def _duration_s(count: int, detections: int) -> float:
 
 
 def _times(
-    trackers: dict[int, "Tracker"], detections: int, shape: tuple[int, int], start_s: float
+    trackers: dict[int, "BaseTracker"], detections: int, shape: tuple[int, int], start_s: float
 ) -> dict[str, Times]:
     """Times of the same frames, by kind and number of past tracks."""
     from dataclasses import replace

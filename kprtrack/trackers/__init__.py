@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from kprtrack.pipeline import Tracker
+from kprtrack.pipeline import BaseTracker
 from kprtrack.trackers.bytetrack import ByteTrack, ByteTrackConfig
 from kprtrack.trackers.kpr import KprTracker, KprTrackerConfig
 
 # `--tracker NAME`: (class, config). A new tracker is one module with a class that inherits from
-# kprtrack.pipeline.Tracker and is made as Class(config, fps), its config dataclass, and one entry here.
-TRACKERS: dict[str, tuple[type[Tracker], Any]] = {
+# kprtrack.pipeline.BaseTracker and is made as Class(config, fps), its config dataclass, and one entry here.
+TRACKERS: dict[str, tuple[type[BaseTracker], Any]] = {
     "kpr": (KprTracker, KprTrackerConfig),
     "bytetrack": (ByteTrack, ByteTrackConfig),
 }

@@ -12,7 +12,7 @@ from kprtrack.core.assignment import Assignment, assign
 from kprtrack.core.datatypes import Observation, Tracks
 from kprtrack.core.errors import UserError
 from kprtrack.core.geometry import iou_inclusive
-from kprtrack.pipeline import Tracker
+from kprtrack.pipeline import BaseTracker
 from kprtrack.trackers.motion import BoxMotion
 
 _LOW_SCORE = 0.1  # detections up to here are ignored
@@ -60,7 +60,7 @@ class ByteTrackConfig:
             raise UserError(f"max_lost_s is {self.max_lost_s}. Give seconds, 0 or more.")
 
 
-class ByteTrack(Tracker):
+class ByteTrack(BaseTracker):
     """Tracks the people of one video by boxes and scores; poses and visibilities are passed through.
 
     Args:

@@ -11,7 +11,7 @@ from kprtrack.core.appearance import part_distance
 from kprtrack.core.assignment import assign
 from kprtrack.core.datatypes import Detections, Observation, Tracks
 from kprtrack.core.geometry import occluded_fraction
-from kprtrack.pipeline import Tracker, Wanted
+from kprtrack.pipeline import BaseTracker, Wanted
 from kprtrack.trackers.cost import PairCost, PairCosts
 from kprtrack.trackers.distance_scale import DistanceScale
 from kprtrack.trackers.gallery import Gallery
@@ -30,7 +30,7 @@ SOLID_SCORE = 0.4  # boxes below it are mostly body parts and duplicates: they o
 _EPSILON_S = 1e-6  # times are rounded numbers
 
 
-class KprTracker(Tracker):
+class KprTracker(BaseTracker):
     """Tracks the people of one video; strides and variable frame rates are allowed.
 
     Args:

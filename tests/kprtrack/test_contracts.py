@@ -28,7 +28,7 @@ from kprtrack.core.geometry import iou
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.detectors import DETECTORS
 from kprtrack.io import FORMATS, RunHeader, open_writer, read_tracks, suffix_of
-from kprtrack.pipeline import Detector, PoseEstimator, Tracker, track
+from kprtrack.pipeline import BaseTracker, Detector, PoseEstimator, track
 from kprtrack.poses import POSES
 from kprtrack.reid_encoders import REID_ENCODERS
 from kprtrack.trackers import TRACKERS
@@ -352,7 +352,7 @@ class TestTracker:
 
     def test_output_delay_is_not_negative(self, name) -> None:
         tracker, config = TRACKERS[name]
-        started: Tracker = tracker(configure(config, {}), 25.0)
+        started: BaseTracker = tracker(configure(config, {}), 25.0)
         assert started.output_delay_s >= 0
 
 

@@ -1,0 +1,1 @@
+"""Tracking frame by frame, for programs with a detector and a loop of their own: `kprtrack.Tracker`."""
