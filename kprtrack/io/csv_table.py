@@ -14,6 +14,7 @@ from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.core.track_table import BOX_COLUMNS, column_names, columns_of
 from kprtrack.io.columns import MOST_PARTS, NO_ID, People, PeopleFile
+from kprtrack.io.csv_dialects import rows_of, with_our_names
 from kprtrack.io.header import (
     COCO_SKELETON,
     POSETRACK_SKELETON,
@@ -23,6 +24,7 @@ from kprtrack.io.header import (
 )
 from kprtrack.io.text_writer import FrameLog, Layout, TextWriter, no_footer
 
+END_OF = {"width": "right", "height": "bottom"}  # columns that may take the place of a size
 NEEDED_COLUMNS = ("frame", *BOX_COLUMNS)
 
 
@@ -35,12 +37,13 @@ def open_csv(path: Path, header: RunHeader) -> TracksWriter:
 def people_from_csv(path: Path) -> PeopleFile:
     """Read the people of a `.csv` file with the columns frame, x, y, width and height in any order.
 
+    Separators, decimal commas and names of columns of other programs are read, too; see csv_dialects.
+
     Raises:
         InputError: Names the line or the column that is wrong.
     """
     try:
-        text = io.StringIO(read_limited(path).decode("utf-8-sig"), newline="")
-        rows = [row for row in csv.reader(text) if row]
+        rows = rows_of(read_limited(path).decode("utf-8-sig"))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"Cannot read {path}: {error}.") from error
     if not rows:
@@ -52,7 +55,7 @@ def people_from_csv(path: Path) -> PeopleFile:
                 f"{path}, line {row + 2}: {len(cells)} cells, but there are {len(names)} columns."
             )
     cells_of = zip(*rows, strict=True) if rows else [()] * len(names)
-    columns = {name.strip(): cells for name, cells in zip(names, cells_of, strict=True)}
+    columns = with_our_names({name.strip(): cells for name, cells in zip(names, cells_of, strict=True)})
     return people_from_columns(
         columns, path, RunHeader(skeleton=skeleton_of(columns)), complete=None, first_line=2
     )
@@ -78,7 +81,7 @@ def people_from_columns(
     Raises:
         InputError: Names the line or the column that is wrong.
     """
-    missing = [name for name in NEEDED_COLUMNS if name not in columns]
+    missing = [name for name in NEEDED_COLUMNS if name not in columns and END_OF.get(name) not in columns]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}. It has: {', '.join(columns)}.")
     word = "line" if first_line else "row"
@@ -94,12 +97,14 @@ def people_from_columns(
     frame = _whole(column("frame"), 0, lambda row: f"{path}, {word} {row + first_line}: frame")
     ids = np.nan_to_num(column("track_id", NO_ID), nan=NO_ID)
     rows = np.argsort(frame, kind="stable")
-    box = np.stack([column(name) for name in BOX_COLUMNS], axis=1)
+    left, top = column("x"), column("y")
+    width = column("width") if "width" in columns else column(END_OF["width"]) - left
+    height = column("height") if "height" in columns else column(END_OF["height"]) - top
     points = [column(f"{name}_{part}", 0) for name in header.skeleton.names for part in ("x", "y", "score")]
     people = People(
         frame=frame,
         ids=_whole(ids, NO_ID, lambda row: f"{path}, {word} {row + first_line}: track_id"),
-        boxes=np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1),
+        boxes=np.stack([left, top, left + width, top + height], axis=1),
         scores=column("score"),
         keypoints=np.stack(points, axis=1).reshape(-1, len(KEYPOINTS), 3),
         distances=column("distance"),

@@ -14,7 +14,6 @@ from kprtrack.build import (
     build_reid_encoder,
     build_tracker,
     compute_config,
-    configure_threads,
     enough_memory,
 )
 from kprtrack.config import TrackConfig
@@ -230,7 +229,6 @@ class Tracker:
         """The network of a role, loaded at its first use."""
         if role not in self._networks:
             compute = compute_config(self._config)
-            configure_threads(compute)
             network: Any = _BUILDERS[role](getattr(self._config, role), compute)
             self._networks[role] = enough_memory(self._config, compute)(network)
         return self._networks[role]

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.errors import OutputError
+from kprtrack.core.extras import missing_extra
 from kprtrack.io.exports.markers import Trajectories, person_paths, trajectories, validate_constant_rate
-from kprtrack.io.exports.tables import ConvertOptions, missing_package, new_file
+from kprtrack.io.exports.tables import ConvertOptions, new_file
 from kprtrack.io.header import TrackFile
 from kprtrack.io.output_file import validate_target
 
@@ -25,7 +26,7 @@ def write_c3d(file: TrackFile, path: Path, options: ConvertOptions) -> list[Path
     try:
         import ezc3d
     except ImportError as error:
-        raise missing_package("C3D", "ezc3d", "c3d") from error
+        raise missing_extra("C3D", ["ezc3d"]) from error
     validate_target(path)
     people = list(trajectories(file, options, "C3D"))
     paths = person_paths(path, [markers.person for markers in people])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.errors import InputError
+from kprtrack.core.extras import missing_extra
 from kprtrack.io.columns import PeopleFile
 from kprtrack.io.exports.tables import (
     ConvertOptions,
@@ -13,7 +14,6 @@ from kprtrack.io.exports.tables import (
     frame_times,
     ids_of_names,
     keypoint_rows,
-    missing_package,
     new_file,
     people_of_poses,
     pose_table,
@@ -32,7 +32,7 @@ def write_movement(file: TrackFile, path: Path, options: ConvertOptions) -> list
     try:
         from movement.io.load_poses import from_numpy
     except ImportError as error:
-        raise missing_package("movement's .nc", "movement", "movement") from error
+        raise missing_extra("movement's .nc", ["movement"]) from error
     table = pose_table(file, options, "movement")
     rate = frame_rate(file, options, "movement")
     dataset = from_numpy(
@@ -60,7 +60,7 @@ def people_from_movement(path: Path) -> PeopleFile:
     try:
         import xarray
     except ImportError as error:
-        raise missing_package("movement's .nc", "movement", "movement") from error
+        raise missing_extra("movement's .nc", ["movement"]) from error
     try:
         dataset: Any = xarray.load_dataset(path)
         position = dataset["position"].transpose("time", "individuals", "keypoints", "space")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.errors import InputError
+from kprtrack.core.extras import missing_extra
 from kprtrack.io.columns import PeopleFile
 from kprtrack.io.exports.tables import (
     ConvertOptions,
@@ -18,7 +19,6 @@ from kprtrack.io.exports.tables import (
     ids_of_names,
     image_size,
     keypoint_rows,
-    missing_package,
     new_file,
     people_of_poses,
     pose_table,
@@ -199,5 +199,5 @@ def _import_pynwb() -> tuple[Any, Any]:
         import ndx_pose
         import pynwb
     except ImportError as error:
-        raise missing_package("NWB", "pynwb and ndx-pose", "nwb") from error
+        raise missing_extra("NWB", ["ndx_pose", "pynwb"]) from error
     return pynwb, ndx_pose

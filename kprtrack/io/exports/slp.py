@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.errors import InputError
+from kprtrack.core.extras import missing_extra
 from kprtrack.io.columns import PeopleFile
 from kprtrack.io.exports.tables import (
     ConvertOptions,
     ids_of_names,
     keypoint_rows,
     known_keypoints,
-    missing_package,
     new_file,
     people_of_poses,
     person_name,
@@ -111,5 +111,5 @@ def _import_sleap_io() -> Any:
     try:
         import sleap_io
     except ImportError as error:
-        raise missing_package("SLEAP's .slp", "sleap-io", "sleap") from error
+        raise missing_extra("SLEAP's .slp", ["sleap_io"]) from error
     return sleap_io

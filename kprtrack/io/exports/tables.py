@@ -297,8 +297,3 @@ def new_file(path: Path) -> Iterator[Path]:
             commit(part, path)
     except OSError as error:
         raise OutputError(f"Cannot write {path}: {reason(error)}") from error
-
-
-def missing_package(format: str, package: str, extra: str) -> UserError:
-    """Return the error that the library of a format is not installed."""
-    return UserError(f'{format} needs {package}. Install it with: pip install "kprtrack[{extra}]"')

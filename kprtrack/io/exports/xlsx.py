@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.errors import InputError, OutputError
+from kprtrack.core.extras import missing_extra
 from kprtrack.core.track_table import column_names, columns_of
 from kprtrack.io.columns import PeopleFile
 from kprtrack.io.csv_table import people_from_columns, skeleton_of
-from kprtrack.io.exports.tables import ConvertOptions, missing_package, new_file
+from kprtrack.io.exports.tables import ConvertOptions, new_file
 from kprtrack.io.header import RunHeader, TrackFile
 from kprtrack.io.text_writer import FrameLog
 
@@ -89,5 +90,5 @@ def _import_openpyxl() -> Any:
     try:
         import openpyxl
     except ImportError as error:
-        raise missing_package("Excel", "openpyxl", "xlsx") from error
+        raise missing_extra("Excel", ["openpyxl"]) from error
     return openpyxl

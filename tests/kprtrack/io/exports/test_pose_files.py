@@ -113,7 +113,7 @@ def test_a_missing_library_is_one_line_with_the_command(
 ) -> None:
     for name in [package, *(each for each in sys.modules if each.startswith(f"{package}."))]:
         monkeypatch.setitem(sys.modules, name, None)  # importing it raises ImportError
-    with pytest.raises(UserError, match=r'Install it with: pip install "kprtrack\[\w+\]"$'):
+    with pytest.raises(UserError, match=r'not installed: pip install "kprtrack\[\w+\]"\.$'):
         export(tmp_path, f"o{EXPORTS[format].suffix}", format)
 
 
