@@ -11,7 +11,7 @@ import numpy as np
 
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.core.track_table import Library, to_dataframe, to_supervision
+from kprtrack.core.tables.track_table import Library, to_dataframe, to_supervision
 
 
 def check_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:

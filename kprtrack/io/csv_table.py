@@ -12,7 +12,7 @@ from kprtrack.core.errors import InputError
 from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.core.track_table import BOX_COLUMNS, column_names, columns_of
+from kprtrack.core.tables.track_table import BOX_COLUMNS, column_names, columns_of
 from kprtrack.io.columns import MOST_PARTS, NO_ID, People, PeopleFile
 from kprtrack.io.csv_dialects import rows_of, with_our_names
 from kprtrack.io.header import (

@@ -14,7 +14,7 @@ from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.core.renamed import METADATA, SETTINGS
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS, POSETRACK_KEYPOINTS
-from kprtrack.core.track_table import Library, to_dataframe
+from kprtrack.core.tables.track_table import Library, to_dataframe
 
 FORMAT = "kprtrack"
 VERSION = 2  # written; version 1 had other names in "models" and "config"

@@ -13,7 +13,7 @@ from kprtrack.core.atomic_file import reason
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import InputError, OutputError
 from kprtrack.core.extras import missing_extra
-from kprtrack.core.track_table import column_names, columns_of
+from kprtrack.core.tables.track_table import column_names, columns_of
 from kprtrack.io.columns import MOST_PARTS, PeopleFile
 from kprtrack.io.csv_table import people_from_columns, skeleton_of
 from kprtrack.io.header import (

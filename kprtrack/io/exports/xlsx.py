@@ -8,7 +8,7 @@ import numpy as np
 
 from kprtrack.core.errors import InputError, OutputError
 from kprtrack.core.extras import missing_extra
-from kprtrack.core.track_table import column_names, columns_of
+from kprtrack.core.tables.track_table import column_names, columns_of
 from kprtrack.io.columns import PeopleFile
 from kprtrack.io.csv_table import people_from_columns, skeleton_of
 from kprtrack.io.exports.tables import ConvertOptions, new_file

@@ -1,0 +1,1 @@
+"""Tracks in the form of tables and of other libraries."""
