@@ -27,7 +27,7 @@ DEFAULT_WEIGHTS: dict[str, dict[str, str]] = {
     },
     "pose": {
         "small": "small-pose",
-        "small-fast": "small-pose-fast",
+        "small-accurate": "small-pose-accurate",
         "hrnet-w32": "hrnet-w32-coco-256-udp",
         "hrnet-w48": "hrnet-w48-coco-256-udp",
         "rtmpose": "rtmpose-s-body7",

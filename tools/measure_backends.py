@@ -16,7 +16,7 @@ from typing import Any
 from timing.clock import Timing, in_turns, timed
 
 _BACKENDS = ("torch", "onnxruntime", "openvino")
-_POSES = {"small-pose": (256, 192), "small-pose-fast": (160, 120)}  # height, width of the input
+_POSES = {"small-pose": (192, 128), "small-pose-accurate": (256, 192)}  # height, width of the input
 _NETWORKS = ("yolox-nano", *_POSES, "small-pose-v1", "small-cnn", "hrnet-w32", "swinv2-base")
 _PEOPLE = 5  # crops in a batch; detectors get one image at a time
 

@@ -36,9 +36,6 @@ def main() -> None:
     if any(header != read[0][0] for header, _ in read):
         raise SystemExit("ship_weights: the files hold networks of different shapes.")
     header, tensors = read[0][0], _mean([tensors for _, tensors in read])
-    if _KPR in header:
-        header = {**header, _KPR: json.dumps(json.loads(header[_KPR]) | {"identities": 1})}
-        tensors = {name: _single_identity(name, tensor) for name, tensor in tensors.items()}
     tensors = {name: _rounded(name, tensor) for name, tensor in tensors.items()}
     content = save(tensors, header)
     target = PACKAGE_WEIGHTS / CATALOGUE[options.name].file_name
@@ -49,15 +46,19 @@ def main() -> None:
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
-    """Return header and tensors."""
+    """Return header and tensors, without the identities of an encoder's training set."""
     with safe_open(path, framework="pt") as file:
-        return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if _KPR in header:
+        header = {**header, _KPR: json.dumps(json.loads(header[_KPR]) | {"identities": 1})}
+        tensors = {name: _single_identity(name, tensor) for name, tensor in tensors.items()}
+    return header, tensors
 
 
 def _mean(all_tensors: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     """Return the mean of each tensor of floats; integer tensors are those of the last file."""
     return {
-        name: torch.stack([each[name] for each in all_tensors]).mean(dim=0)
+        name: torch.stack([each[name].float() for each in all_tensors]).mean(dim=0)
         if last.is_floating_point()
         else last
         for name, last in all_tensors[-1].items()

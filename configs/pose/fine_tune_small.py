@@ -5,6 +5,7 @@ Set the images by data.train=FILE.json (or a list of files with shares) and data
 
 task = "pose"
 network = "lite-hrnet"
+lite_hrnet = dict(input_height=192, input_width=128)  # 256 and 192 for small-pose-accurate
 init = "small-pose"
 augment = dict(
     half_body=0.1,

@@ -41,7 +41,7 @@ def _small(
     """Weights of this project, in the package.
 
     trained_on: data sets that are for research only. file: its size in bytes and sha256.
-    version: "-v1" for weights of the former release, which stay for one more; "-fast" for a faster network.
+    version: "-v1" for weights of the former release, which stay for one more; "-accurate" for a slower network.
     """
     name = f"small-{'kpr' if kind == 'reid' else kind}{version}"
     return ModelEntry(
@@ -243,23 +243,24 @@ _ENTRIES = (
         "pose",
         "small",
         trained_on="Leeds Sports Pose, CUHK01 and others",
-        score="keypoint AP 75.2 (ours)",
-        file=(2_653_914, "1c9d97c4f2b84a0498c6e13a248b74a31dcfef3d2e915c75a2da71b5d1073581"),
+        score="keypoint AP @SMALL@ (ours)",
+        file=(2_653_914, "5996da854338a9f2ec76df4b221f95ac3d20fa6b8a706f1f07bc55ffef819450"),
+        settings={"small.box_padding": 1.1},
     ),
     _small(
         "pose",
-        "small-fast",
+        "small-accurate",
         trained_on="Leeds Sports Pose, CUHK01 and others",
-        score="keypoint AP 61.4 (ours)",
-        file=(2_653_914, "0d372e86bb16ff4559fe071d2106f0d1f1c355e193d89769c4a453e81200496b"),
-        version="-fast",
+        score="keypoint AP 75.2 (ours)",
+        file=(2_653_914, "1c9d97c4f2b84a0498c6e13a248b74a31dcfef3d2e915c75a2da71b5d1073581"),
+        version="-accurate",
     ),
     _small(
         "reid",
         "kpr",
         trained_on="CUHK03 and CUHK01",
-        score="CUHK03 mAP 72 R1 75 (ours)",
-        file=(6_176_900, "7c6eb2d5dac83b164347a98bee024da84b7d8c32c00977309b69d89ed4c4497a"),
+        score="CUHK03 mAP 73 R1 75 (ours)",
+        file=(6_176_900, "7d7e991606326a821b652e57270b633b1f5e5ce09e6be47ac2fc7b1935f8f8b5"),
     ),
     _small(
         "detector",

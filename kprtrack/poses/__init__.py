@@ -16,7 +16,7 @@ from kprtrack.poses.small import SmallPoseConfig, SmallPoseEstimator
 # config.
 POSES: dict[str, tuple[type[PoseEstimator], Any]] = {
     "small": (SmallPoseEstimator, SmallPoseConfig),
-    "small-fast": (SmallPoseEstimator, SmallPoseConfig),  # other weights
+    "small-accurate": (SmallPoseEstimator, SmallPoseConfig),  # other weights
     "hrnet-w32": (HrnetPose, partial(HrnetConfig, width=32)),
     "hrnet-w48": (HrnetPose, partial(HrnetConfig, width=48)),
     "heatmap": (HeatmapPose, HeatmapConfig),

@@ -462,7 +462,7 @@ def test_check_hashes_a_file_again_that_seems_unchanged(
 SMALL = (
     "small-detector",
     "small-pose",
-    "small-pose-fast",
+    "small-pose-accurate",
     "small-kpr",
     "small-detector-v1",
     "small-pose-v1",
