@@ -116,7 +116,8 @@ def timeline(clip: Clip) -> Figure:
         clip.people, track(observations, build_tracker(config.tracker, fps=25)), strict=True
     ):
         for box, track_id in zip(tracks.boxes, tracks.ids, strict=True):
-            ids[tracks.frame_number, people.ids[np.abs(people.boxes - box).sum(axis=1).argmin()]] = track_id
+            same = np.abs(people.boxes - box).max(axis=1) < 0.5  # no one: an interpolated box
+            ids[tracks.frame_number, people.ids[same]] = track_id
     times = np.array([frame.time_s for frame in clip.frames])
     present = np.zeros_like(ids, bool)
     for number, people in enumerate(clip.people):

@@ -22,7 +22,7 @@ from kprtrack.trackers.output import UNMATCHED, distance_and_margin, tracks_at
 from kprtrack.trackers.reidentification import clear_matches
 from kprtrack.trackers.retroactive import RetroactiveCorrector
 from kprtrack.trackers.track_store import TrackStore
-from kprtrack.trackers.wanted import wanted_detections
+from kprtrack.trackers.wanted import limited, wanted_detections
 
 __all__ = ["KprTracker", "KprTrackerConfig"]
 
@@ -90,18 +90,24 @@ class KprTracker(BaseTracker):
         """Return the detections of the next frame that need pose and embedding; see `wanted_detections`."""
         if not self.selective:
             return super().wanted(detections, time_s)
-        return wanted_detections(detections, time_s, self._tracks, self._time_s, self.config)
+        wanted = wanted_detections(detections, time_s, self._tracks, self._time_s, self.config)
+        if self._scale.known:
+            return wanted
+        return wanted._replace(embeddings=np.ones(len(detections), bool))
 
     def update(self, observation: Observation) -> Tracks:
         """Associate the next observation.
 
         Args:
-            observation: Detections, poses and embeddings of a frame later than the frame before.
+            observation: Detections, poses and embeddings of a frame later than the frame before. A selective
+                tracker uses only those that `wanted` asks for, so that stored observations give the same.
 
         Returns:
             The confirmed tracks of this frame, each with the detector's own box.
         """
         time_s = observation.time_s
+        if self.selective:
+            observation = limited(observation, self.wanted(observation.detections, time_s))
         self._predict(time_s)
         unoccluded = self._unoccluded(observation)
         costs = self._costs.compare(observation, unoccluded, self._time_s)

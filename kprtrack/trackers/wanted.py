@@ -1,8 +1,10 @@
 """Which detections of the next frame the KPR tracker can use, decided by boxes alone."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from kprtrack.core.datatypes import Detections
+from kprtrack.core.datatypes import Detections, Observation
 from kprtrack.core.geometry import iou
 from kprtrack.pipeline import Wanted
 from kprtrack.trackers.distance_scale import unambiguous
@@ -11,7 +13,7 @@ from kprtrack.trackers.motion import FRAME_RATE
 from kprtrack.trackers.track_store import TrackStore
 
 ALONE_IOU = 0.3  # a box that overlaps no other high score by more shows one person
-REACH_IOU = 0.2  # a low score that overlaps a predicted box by less is hardly ever matched
+REACH_IOU = 0.1  # a low score that overlaps a predicted box by less is hardly ever matched
 
 _EPSILON_S = 1e-6  # times are rounded numbers
 YOUNG_UPDATES = 10  # a track with fewer unoccluded embeddings gets one in every frame
@@ -66,3 +68,20 @@ def wanted_detections(
     embeddings[high] = ~((claims & up_to_date[:, None]).any(0) & alone)
     embeddings[other] = confirmed > 1
     return Wanted(poses, embeddings)
+
+
+def limited(observation: Observation, wanted: Wanted) -> Observation:
+    """The observation as if only the wanted poses and embeddings had been computed."""
+    embeddings = observation.embeddings
+    return replace(
+        observation,
+        poses=replace(
+            observation.poses,
+            keypoints=np.where(wanted.poses[:, None, None], observation.poses.keypoints, np.float32(0)),
+        ),
+        embeddings=replace(
+            embeddings,
+            visible=embeddings.visible & wanted.embeddings[:, None],
+            prompted=embeddings.prompted & wanted.embeddings,
+        ),
+    )
