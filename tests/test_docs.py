@@ -56,6 +56,8 @@ NEEDS_DATA = re.compile(
     r"^(train|data|tune|bench|eval (mot|posetrack21|reid))\b|my_\w+\.|--config best|kpr\.saf|weights runs/"
 )
 ANNOTATIONS = {"keypoints": "external_annotation", "part-labels": "masks"}  # folders of a data set
+# Libraries of extras that write files of these suffixes.
+LIBRARIES = {".c3d": "ezc3d", ".nwb": "pynwb", ".slp": "sleap_io", ".xlsx": "openpyxl"}
 FAST = ("convert", "draw", "follow", "models")
 
 
@@ -209,7 +211,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_results(networks)
     for copy in ("a.mp4", "b.mp4"):
         shutil.copy(folder / "video.mp4", folder / copy)
-    for copy in ("ground_truth.json", "shot.json"):
+    for copy in ("ground_truth.json", "shot.json", "corrected.json"):
         shutil.copy(folder / "tracks.json", folder / copy)
     assert main(["convert", str(folder / "tracks.json"), str(folder / "boxes.txt"), "--quiet"]) == 0
     assert main(["convert", str(folder / "tracks.json"), str(folder / "coco.json"), "--to", "coco"]) == 0
@@ -293,6 +295,8 @@ def test_commands_run_and_write_what_they_name(
         shutil.copytree(data, folder, dirs_exist_ok=True)
         command = docs_inputs.runnable(command, data)
     words = shlex.split(command)
+    for library in {LIBRARIES[Path(word).suffix] for word in words if Path(word).suffix in LIBRARIES}:
+        pytest.importorskip(library)
     made = [Path(words[row + 1]) for row, word in enumerate(words) if word in ("--out", "--video", "--html")]
     for run_folder in (Path(word.removeprefix("out=")) for word in words if word.startswith("out=")):
         shutil.rmtree(run_folder, ignore_errors=True)  # its weights may be the input of another command
