@@ -1,6 +1,6 @@
 """Packages that only an extra of this project installs, and the error for one that is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.util import find_spec
 
 from kprtrack.core.errors import UserError
@@ -34,7 +34,7 @@ EXTRA_OF = {
 _IN_TRAIN = ("eval", "torch")  # extras whose packages the extra `train` has, but for trackeval
 
 
-def missing_extra(what: str, modules: Iterable[str], also: str | None = None) -> UserError:
+def missing_extra(what: str, modules: Collection[str], also: str | None = None) -> UserError:
     """Describe modules that are not installed and how to install them.
 
     Args:
@@ -49,8 +49,8 @@ def missing_extra(what: str, modules: Iterable[str], also: str | None = None) ->
         >>> print(missing_extra("--device cuda", ["torch"]))
         --device cuda needs torch, which is not installed: pip install "kprtrack[torch]".
     """
-    names = sorted(set(modules))
-    extras = {EXTRA_OF[name] for name in names} | {also or ""}
+    extras = {EXTRA_OF[name] for name in modules} | {also or ""}
+    names = sorted({name.replace("_", "-") for name in modules})  # as pip calls them
     extras -= {"", *(_IN_TRAIN if "train" in extras else ())}
     install = f'"kprtrack[{",".join(sorted(extras))}]"' if extras else " ".join(names)
     are = "is" if len(names) == 1 else "are"
