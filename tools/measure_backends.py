@@ -76,7 +76,12 @@ def _network(name: str, options: argparse.Namespace) -> None:
     ways: dict[str, Callable[[], Any]] = {"torch, as trained": as_trained}
     for backend in _installed():
         compute = ComputeConfig(threads=options.threads, backend=backend)
-        source = NetworkSource(lambda: network, [one.numpy() for one in example], free_axes)
+        source = NetworkSource(
+            lambda: network,
+            [one.numpy() for one in example],
+            free_axes,
+            inputs=[f"input{number}" for number in range(len(example))],
+        )
         found = open_network(source, compute)
         arrays = [one.numpy() for one in rows]
         ways[found.backend] = lambda run=found.run, arrays=arrays: run(*arrays)

@@ -31,6 +31,10 @@ class NetworkSource:
     # The tensors of the file, checked against those of a graph. Raises: WeightsError.
     tensors: Callable[[Graph], Mapping[str, np.ndarray]] | None = None
 
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.example):
+            raise ValueError(f"{len(self.inputs)} names for {len(self.example)} inputs")
+
 
 @dataclass(frozen=True)
 class OpenNetwork:

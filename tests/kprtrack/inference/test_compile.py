@@ -52,7 +52,11 @@ def source_of(network: nn.Module, example: list[Tensor], path: Path | None = Non
     """A module that is handed in, or one of a file whose architecture has no graph."""
     architecture = None if path is None else {"network": type(network).__name__}
     return NetworkSource(
-        lambda: network, [one.numpy() for one in example], path=path, architecture=architecture
+        lambda: network,
+        [one.numpy() for one in example],
+        inputs=[f"input{number}" for number in range(len(example))],
+        path=path,
+        architecture=architecture,
     )
 
 
