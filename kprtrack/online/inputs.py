@@ -50,6 +50,7 @@ def given_people(boxes: Any, scores: Any = None, keypoints: Any = None) -> Given
     elif hasattr(boxes, "boxes") and hasattr(boxes, "names"):  # ultralytics Results
         boxes, own_scores, own_points = _of_ultralytics(boxes)
     elif _is_keypoints(boxes):
+        boxes = _people_alone(boxes)
         own_points = _points(boxes)
         own_scores = getattr(boxes, "detection_confidence", None)
         boxes = _extents(own_points)
@@ -83,8 +84,8 @@ def given_embeddings(embeddings: Any, count: int) -> np.ndarray:
 
 
 def _people_alone(detections: Any) -> Any:
-    """The detections of class "person" by `data["class_name"]`; all if no class has that name."""
-    names = np.asarray(getattr(detections, "data", {}).get("class_name", ()))
+    """The rows of class "person" by `data["class_name"]`; all if no class has that name."""
+    names = np.asarray((getattr(detections, "data", None) or {}).get("class_name", ()))
     people = names == PERSON
     return detections[people] if len(people) and people.any() else detections
 

@@ -237,6 +237,12 @@ def test_supervision_keypoints_are_people_and_poses() -> None:
     tracks = updated(given)
     np.testing.assert_allclose(tracks.keypoints, points[tracks.rows])
     np.testing.assert_allclose(tracks.boxes[:, :2], points[tracks.rows][..., :2].min(axis=1))
+    named = sv.KeyPoints(
+        xy=points[..., :2],
+        keypoint_confidence=points[..., 2],
+        data={"class_name": np.array(["dog", "person"])},
+    )
+    np.testing.assert_allclose(updated(named).keypoints, points[1:])
     beside = updated(boxes_at(0), scores_at(0), given)
     np.testing.assert_allclose(beside.boxes, boxes_at(0)[beside.rows])
     np.testing.assert_allclose(beside.keypoints, points[beside.rows])

@@ -35,6 +35,7 @@ def test_the_images_are_the_frames_that_the_file_names(result: Path) -> None:
                 np.testing.assert_array_equal(np.asarray(image), frame.image)
 
 
+@pytest.mark.slow
 def test_sleap_io_opens_the_annotations_with_the_images(result: Path) -> None:
     sio = pytest.importorskip("sleap_io")
     assert main(["convert", "tracks.json", "coco.json", "--to", "coco", "--images", "."]) == 0

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,14 @@ NAMES = {
     "openpose": "o",
     "alphapose": "o.json",
 }
+HEAVY = ("slp", "nwb", "movement")  # their libraries take seconds to import
+
+
+def formats(names: Iterable[str]) -> list[Any]:
+    """Parameters, of which those with a heavy library are slow."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in HEAVY else ()) for name in names]
+
+
 WITH_TIMES = ("nwb", "movement")
 
 
@@ -58,7 +67,7 @@ def known(track_id: int, frame: int) -> np.ndarray:
 # --- what KPRTrack reads back
 
 
-@pytest.mark.parametrize("format", NAMES)
+@pytest.mark.parametrize("format", formats(NAMES))
 def test_identities_and_keypoints_come_back(tmp_path: Path, format: str) -> None:
     needed(format)
     (path,) = export(tmp_path, NAMES[format], format)
@@ -74,7 +83,7 @@ def test_identities_and_keypoints_come_back(tmp_path: Path, format: str) -> None
         assert [tracks.time_s for tracks in file.frames] == pytest.approx([0, 0.04, 0.08, 0.16, 0.24])
 
 
-@pytest.mark.parametrize("format", [name for name in NAMES if name != "alphapose"])
+@pytest.mark.parametrize("format", formats(name for name in NAMES if name != "alphapose"))
 def test_a_box_is_the_extent_of_the_keypoints_where_the_format_has_none(tmp_path: Path, format: str) -> None:
     needed(format)
     tracks = read_tracks(export(tmp_path, NAMES[format], format)[0]).frames[0]
@@ -82,7 +91,7 @@ def test_a_box_is_the_extent_of_the_keypoints_where_the_format_has_none(tmp_path
     np.testing.assert_allclose(tracks.boxes[0], [*points.min(axis=0), *points.max(axis=0)], atol=0.006)
 
 
-@pytest.mark.parametrize("format", NAMES)
+@pytest.mark.parametrize("format", formats(NAMES))
 def test_no_people_or_no_keypoints_is_one_line(tmp_path: Path, format: str) -> None:
     needed(format)
     empty = [tracks_of(number, ()) for number in range(3)]
@@ -97,7 +106,7 @@ def test_no_people_or_no_keypoints_is_one_line(tmp_path: Path, format: str) -> N
     assert not (tmp_path / NAMES[format]).exists()
 
 
-@pytest.mark.parametrize("format", ["slp", "nwb", "movement", "xlsx"])
+@pytest.mark.parametrize("format", formats(["slp", "nwb", "movement", "xlsx"]))
 def test_damaged_files_are_one_line(tmp_path: Path, format: str) -> None:
     needed(format)
     path = tmp_path / f"bad{EXPORTS[format].suffix}"
@@ -120,6 +129,7 @@ def test_a_missing_library_is_one_line_with_the_command(
 # --- what their libraries read
 
 
+@pytest.mark.slow
 def test_sleap_io_reads_tracks_skeleton_and_scores(tmp_path: Path) -> None:
     sio = pytest.importorskip("sleap_io")
     labels = sio.load_slp(str(export(tmp_path, "o.slp")[0]), open_videos=False)
@@ -150,6 +160,7 @@ def test_pandas_reads_deeplabcuts_four_levels(tmp_path: Path) -> None:
             np.testing.assert_allclose(values, known(person, frame), atol=0.006)
 
 
+@pytest.mark.slow
 def test_movement_reads_deeplabcuts_file(tmp_path: Path) -> None:
     load_poses = pytest.importorskip("movement.io.load_poses")
     data = load_poses.from_dlc_file(export(tmp_path, "o.csv", "dlc")[0], fps=FPS)
@@ -180,6 +191,7 @@ def test_keypoints_of_another_skeleton_are_named_in_the_error(tmp_path: Path) ->
         read_tracks(path)
 
 
+@pytest.mark.slow
 def test_pynwb_reads_and_validates_the_poses(tmp_path: Path) -> None:
     pynwb = pytest.importorskip("pynwb")
     path = export(tmp_path, "o.nwb")[0]
@@ -200,6 +212,7 @@ def test_pynwb_reads_and_validates_the_poses(tmp_path: Path) -> None:
                 np.testing.assert_allclose(series.confidence[:], np.nan_to_num(truth[:, 2]), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_movement_reads_a_person_of_the_nwb_file(tmp_path: Path) -> None:
     load_poses = pytest.importorskip("movement.io.load_poses")
     data = load_poses.from_nwb_file(export(tmp_path, "o.nwb")[0], pose_estimation_key="person7")
@@ -208,6 +221,7 @@ def test_movement_reads_a_person_of_the_nwb_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(data.position.values[6, :, :, 0], known(7, 6)[:, :2].T, atol=0.006)
 
 
+@pytest.mark.slow
 def test_the_data_set_of_movement_is_valid(tmp_path: Path) -> None:
     xarray = pytest.importorskip("xarray")
     datasets = pytest.importorskip("movement.validators.datasets")
@@ -223,6 +237,7 @@ def test_the_data_set_of_movement_is_valid(tmp_path: Path) -> None:
             np.testing.assert_allclose(one.confidence.values[frame], known(person, frame)[:, 2], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_movement_needs_a_frame_rate(tmp_path: Path) -> None:
     pytest.importorskip("movement")
     with pytest.raises(
