@@ -6,7 +6,6 @@ import numpy as np
 _INTRA_IDENTITY, _INTER_IDENTITY, _PAIRS = 0.08, 0.55, 20.0
 _INTER_PER_INTRA = 7.0  # prior of their ratio: an encoder with less noise has smaller distances
 _ENOUGH = 2000  # pairs of either kind: more would not change the mean
-_KNOWN = 200  # pairs of two people from which on the scale is known well enough to compute fewer embeddings
 _CERTAIN_IOU = 0.6  # a detection above it, and no other, is the track's
 
 
@@ -27,11 +26,6 @@ class DistanceScale:
     def learning(self) -> bool:
         """Whether `update` still changes the estimate."""
         return not self._fixed and min(self._inter_count, self._intra_count) < _ENOUGH
-
-    @property
-    def known(self) -> bool:
-        """Whether the prior has little weight left: many pairs of people, or one person seen for long."""
-        return bool(self._fixed) or self._inter_count >= _KNOWN or self._intra_count >= 2 * _KNOWN
 
     @property
     def intra_identity(self) -> float:

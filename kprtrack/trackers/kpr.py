@@ -90,10 +90,7 @@ class KprTracker(BaseTracker):
         """Return the detections of the next frame that need pose and embedding; see `wanted_detections`."""
         if not self.selective:
             return super().wanted(detections, time_s)
-        wanted = wanted_detections(detections, time_s, self._tracks, self._time_s, self.config)
-        if self._scale.known:
-            return wanted
-        return wanted._replace(embeddings=np.ones(len(detections), bool))
+        return wanted_detections(detections, time_s, self._tracks, self._time_s, self.config)
 
     def update(self, observation: Observation) -> Tracks:
         """Associate the next observation.

@@ -25,7 +25,7 @@ from kprtrack.trackers.kpr import KprTracker, KprTrackerConfig
 
 EMBEDDINGS = random_embeddings(6)
 INTERVAL_S = 0.5
-SELECTIVE = KprTrackerConfig(reid_interval_s=INTERVAL_S, inter_identity_distance=0.55)
+SELECTIVE = KprTrackerConfig(reid_interval_s=INTERVAL_S)
 FPS = 10
 
 
@@ -219,20 +219,10 @@ def test_a_frame_without_people_wants_nothing() -> None:
     assert found.poses.shape == found.embeddings.shape == (0,)
 
 
-def test_everyone_is_embedded_until_the_scale_of_distances_is_known() -> None:
-    """Two people make two pairs a frame, and each of them one of its own."""
-    actors = [Actor(EMBEDDINGS[0], walk(100)), Actor(EMBEDDINGS[1], walk(600))]
-    _, calls = run(film(actors, 15, FPS), KprTrackerConfig(reid_interval_s=INTERVAL_S))
-    frames = frames_embedded(calls, 0)
-    known = frames[100:]
-    assert frames[:100] == list(range(100)) and known[1:] == list(range(known[1], 150, 5))
-
-
-@pytest.mark.parametrize("config", [SELECTIVE, KprTrackerConfig(reid_interval_s=INTERVAL_S)])
-def test_observations_of_everyone_give_the_tracks_of_those_wanted(config: KprTrackerConfig) -> None:
+def test_observations_of_everyone_give_the_tracks_of_those_wanted() -> None:
     """As `observe` and `follow` do; the second person walks through the first, whose score is low then."""
     low = Actor(EMBEDDINGS[0], walk(300), score=lambda time_s: 0.25 if 2 < time_s < 3 else 0.9)
     scene = film([low, Actor(EMBEDDINGS[1], walk(50, speed=80)), Actor(EMBEDDINGS[2], walk(1000))], 12, FPS)
-    tracks, calls = run(scene, config)
-    assert same_tracks(tracks, list(track(scene.frames, KprTracker(config))))
+    tracks, calls = run(scene, SELECTIVE)
+    assert same_tracks(tracks, list(track(scene.frames, KprTracker(SELECTIVE))))
     assert len(calls) < 3 * len(scene.frames)
