@@ -41,7 +41,8 @@ def _small(
     """Weights of this project, in the package.
 
     trained_on: data sets that are for research only. file: its size in bytes and sha256.
-    version: "-v1" for weights of the former release, which stay for one more; "-accurate" for a slower network.
+    version: "-v1" for weights of the former release, which stay for one more; "-accurate" for a slower
+        network.
     """
     name = f"small-{'kpr' if kind == 'reid' else kind}{version}"
     return ModelEntry(
