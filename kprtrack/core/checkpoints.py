@@ -69,8 +69,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     head = _head(path)
     if path.suffix in (".onnx", ".xml"):
         raise WeightsError(
-            f"{path} is an ONNX or OpenVINO network, which only --pose heatmap and --reid onnx can run; here"
-            " the weights must be a checkpoint: .pth, .pth.tar or .safetensors."
+            f"{path} is an ONNX or OpenVINO network, which --detector yolox-onnx, --pose rtmpose, --pose"
+            " heatmap and --reid onnx run; here the weights must be a checkpoint: .pth, .pth.tar or"
+            " .safetensors."
         )
     if _is_safetensors(head):
         return _read_safetensors(path)

@@ -110,6 +110,8 @@ def _write_weights(folder: Path) -> None:
     for name in ("osnet", "osnet_x0_25_msmt17", "my_osnet"):
         onnx_files.write_embedding_network(folder / f"{name}.onnx", ("N", 3, HEIGHT, WIDTH))
     onnx_files.write_heatmap_network(folder).rename(folder / "my_pose.onnx")
+    onnx_files.write_simcc_network(folder).rename(folder / "my_rtmpose.onnx")
+    onnx_files.write_yolox_network(folder).rename(folder / "my_yolox.onnx")
     toy = onnx_files.write_heatmap_network(folder, ".xml")
     for path in (toy, toy.with_suffix(".bin")):
         path.rename(folder / f"tinypose_256x192_fp16{path.suffix}")

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.paths import ROOT
+from support.onnx_files import write_embedding_network, write_simcc_network, write_yolox_network
+from support.paths import ROOT, SHARED
 
 from kprtrack.cli.demo import CLIP
 
@@ -60,6 +62,40 @@ def test_the_core_tracks_draws_and_converts_without_the_packages_of_the_extras(t
     assert found.stdout.splitlines()[-1] == "[0, 0, 0, 0, 0, 0, 0] []", found.stdout + found.stderr
     document = json.loads((tmp_path / "tracks.json").read_text())
     assert document["models"]["pose"]["backend"].startswith("onnxruntime ")
+
+
+def toy_networks(folder: Path) -> dict[str, tuple[str, Path]]:
+    """Networks in files for each component: name and file."""
+    return {
+        "detector": ("yolox-onnx", write_yolox_network(folder)),
+        "pose": ("rtmpose", write_simcc_network(folder)),
+        "reid": ("onnx", write_embedding_network(folder / "reid.onnx", ("N", 3, 64, 32))),
+    }
+
+
+def real_networks(folder: Path) -> dict[str, tuple[str, Path]]:
+    """Small published networks."""
+    weights = SHARED / "real" / "weights"
+    if not weights.is_dir():
+        pytest.skip("needs ../shared/real")
+    return {
+        "detector": ("yolox-onnx", weights / "yolox_nano_coco80_416.onnx"),
+        "pose": ("heatmap", weights / "tinypose_256x192.onnx"),
+        "reid": ("onnx", weights / "osnet_x0_25_msmt17.onnx"),
+    }
+
+
+@pytest.mark.parametrize("networks", [toy_networks, pytest.param(real_networks, marks=pytest.mark.weights)])
+def test_networks_in_onnx_files_track_without_the_packages_of_the_extras(
+    tmp_path: Path, networks: Callable[[Path], dict[str, tuple[str, Path]]]
+) -> None:
+    words = [str(CLIP), "--end", "0.1", "--out", "tracks.json"]
+    for role, (name, file) in networks(tmp_path).items():
+        words += [f"--{role}", name, f"--{role}-weights", str(file)]
+    found = run(tmp_path, words, before=HIDE)
+    assert found.stdout.splitlines()[-1] == "[0] []", found.stdout + found.stderr
+    frames = json.loads((tmp_path / "tracks.json").read_text())["frames"]
+    assert any(frame["people"] for frame in frames) or networks is toy_networks
 
 
 def test_tracking_imports_no_heavy_package_that_is_installed(tmp_path: Path) -> None:
