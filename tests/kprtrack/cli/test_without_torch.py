@@ -89,7 +89,7 @@ def real_networks(folder: Path) -> dict[str, tuple[str, Path]]:
 def test_networks_in_onnx_files_track_without_the_packages_of_the_extras(
     tmp_path: Path, networks: Callable[[Path], dict[str, tuple[str, Path]]]
 ) -> None:
-    words = [str(CLIP), "--end", "0.1", "--out", "tracks.json"]
+    words = [str(CLIP), "--end", "0.1", "--out", "tracks.json", "--set", "detector.nms_iou=0.3"]
     for role, (name, file) in networks(tmp_path).items():
         words += [f"--{role}", name, f"--{role}-weights", str(file)]
     found = run(tmp_path, words, before=HIDE)
