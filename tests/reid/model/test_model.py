@@ -1,19 +1,17 @@
 """The encoder against the outputs of the official code, with the same formula weights."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
-from support.formula_weights import published_weights
-from support.kpr_cases import FROM_SHARED, IN_THE_BOX, SHARED, Case, case, published_shapes
+from support.kpr_cases import FROM_SHARED, IN_THE_BOX, SHARED, Case, case
 
 from kprtrack.core.appearance import Appearance, part_distance
 from kprtrack.core.errors import UserError
 from reid.model.backbone_swin import PatchMerging
 from reid.model.config import KprConfig
 from reid.model.kpr import Kpr, KprOutput
-from reid.model.published import own_tensors, shape_of
 
 OFFICIAL = {
     "globl": "whole",
@@ -163,27 +161,6 @@ def test_every_trainable_tensor_that_matters_gets_a_gradient() -> None:
     semantic = {name for name in frozen if name.startswith("stages.semantic.")}
     assert frozen == necks | semantic
     assert len(semantic) == 16
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="no ../shared")
-def test_training_step_sees_the_official_features_and_moves_the_same_statistics() -> None:
-    with np.load(SHARED / "b3_train_step_solider_mini_256_k8.npz") as file:
-        step = dict(file)
-    tensors = own_tensors(published_weights(published_shapes("solider_mini_256_k8")))
-    model = Kpr(replace(shape_of(tensors, KprConfig()), drop_path=0.0))
-    model.load_state_dict(tensors)
-    images, heatmaps = (torch.from_numpy(step[name]).float() for name in ("images_float", "prompt_masks"))
-    with torch.no_grad():
-        got = model.train()(images, heatmaps)
-    assert differ(got.reduced.whole, step["emb/globl"]) < 1e-5
-    assert differ(got.reduced.parts, step["emb/parts"]) < 1e-5
-    assert differ(got.necks.foreground, step["emb/bn_foreg"]) < 3e-5
-    assert differ(got.visible[:, 1:], step["vis/parts"]) == 0
-    classifier, neck = model.part_classifier.bn, model.identity["foreground"].bn
-    assert differ(classifier.running_mean, step["after/pixel_classifier.bn.running_mean"]) < 1e-5
-    assert differ(classifier.running_var, step["after/pixel_classifier.bn.running_var"]) < 1e-5
-    assert differ(model.fusion.norm.running_mean, step["after/msf.dim_reduce.layers.1.running_mean"]) < 1e-5
-    assert differ(neck.running_mean, step["after/foreground_identity_classifier.bn.running_mean"]) < 1e-5
 
 
 def test_drop_path_grows_from_block_to_block() -> None:

@@ -109,9 +109,19 @@ def official_gradients() -> dict[str, np.ndarray]:
     return {own_name(name.removeprefix("grad/")) or name: metadata()[name] for name in names}
 
 
-def error(gradient: np.ndarray, exact: np.ndarray) -> float:
+def features(output: KprOutput) -> dict[str, np.ndarray]:
+    """Those that are stored, by the official names."""
+    found = {
+        "emb/bn_foreg": output.necks.foreground,
+        "emb/parts": output.reduced.parts,
+        "emb/globl": output.reduced.whole,
+    }
+    return {name: each.detach().double().numpy() for name, each in found.items()}
+
+
+def error(values: np.ndarray, exact: np.ndarray) -> float:
     """The greatest difference of two entries, relative to the greatest entry."""
-    return float(np.abs(gradient.reshape(exact.shape) - exact).max() / np.abs(exact).max())
+    return float(np.abs(values.reshape(exact.shape) - exact).max() / np.abs(exact).max())
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -168,15 +178,14 @@ def test_gradients_in_float32_are_as_accurate_as_the_official_ones() -> None:
 
 
 def test_features_and_statistics_equal_the_official_ones() -> None:
+    # As with the gradients: those in float64 are equal up to the rounding of the official program, and those
+    # in float32 are about as accurate, 0.6 to 3.3 times its error.
     model, output = step(torch.float32).model, step(torch.float32).output
-    ours = {
-        "emb/bn_foreg": output.necks.foreground,
-        "emb/parts": output.reduced.parts,
-        "emb/globl": output.reduced.whole,
-    }
-    for name, features in ours.items():
-        official = metadata()[name]
-        np.testing.assert_allclose(features.detach(), official, rtol=0, atol=1e-5 * np.abs(official).max())
+    exact, ours = features(step(torch.float64).output), features(output)
+    for name in exact:
+        official = error(metadata()[name], exact[name])
+        assert official < 1e-5, name
+        assert error(ours[name], exact[name]) < 4 * official, name
     np.testing.assert_array_equal(output.visible[:, 1:], metadata()["vis/parts"])
     for name in (name for name in metadata() if name.startswith("after/")):
         own = own_name(name.removeprefix("after/"))
