@@ -244,8 +244,8 @@ _ENTRIES = (
         "pose",
         "small",
         trained_on="Leeds Sports Pose, CUHK01 and others",
-        score="keypoint AP @SMALL@ (ours)",
-        file=(2_653_914, "5996da854338a9f2ec76df4b221f95ac3d20fa6b8a706f1f07bc55ffef819450"),
+        score="keypoint AP 69.1 (ours)",
+        file=(2_653_914, "239d44d9a155c40f2c1f3379990bb88ac9f47bbf48864c0c20854a5d63903e05"),
         settings={"small.box_padding": 1.1},
     ),
     _small(

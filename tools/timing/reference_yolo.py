@@ -9,11 +9,11 @@ and has random weights, so that nothing is downloaded.
 import sys
 from itertools import islice
 
-from ultralytics import YOLO
-
 
 def main() -> None:
     """Track FRAMES frames of VIDEO."""
+    from ultralytics import YOLO
+
     video, frames = sys.argv[1], int(sys.argv[2])
     results = YOLO("yolo11n-pose.yaml").track(
         video, imgsz=640, tracker="bytetrack.yaml", stream=True, verbose=False, device="cpu"
