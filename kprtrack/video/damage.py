@@ -12,11 +12,16 @@ import av.logging
 # Their decoders mention errors in the log only; all others mark the frame (AVFrame.flags, tested by
 # tests/kprtrack/video/test_damage.py). The log of worker threads cannot be assigned to a frame.
 LOG_ONLY = frozenset({"hevc", "mjpeg", "gif", "ffv1", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "theora", "vc1"})
+# A packet holds one frame, unless it is a field. What it takes for other data a decoder drops silently.
+ONE_FRAME_A_PACKET = frozenset({"h264", "hevc"})
 LENGTH_SIZE_AT = {"h264": 4, "hevc": 21}  # byte of avcC and hvcC with the size of a length
 _ERROR_BELOW_LEVEL = re.compile(r"conceal|corrupt|EOI missing|undecodable", re.IGNORECASE)
 # Errors of metadata or of encoders, which leave the image as it was recorded.
 _HARMLESS = re.compile(r"\bSEI\b|APP fields|mmco: unref short|co located POCs|missing .* in access unit")
 _ZEROS = bytes(32)
+_ZEROS_INSIDE = re.compile(rb"\0{32}[^\0\1]", re.DOTALL)
+# A start code is never part of the data of these, which have no lengths before their units.
+WITH_START_CODES = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video"})
 _REORDERED = 64  # no codec shows a frame later than this many packets after its own
 
 _lock = threading.Lock()
@@ -65,6 +70,11 @@ def nal_units_are_intact(data: bytes, length_size: int) -> bool:
         if not length or at > len(data) or _ZEROS in data[begin:at].rstrip(b"\0"):
             return False
     return at == len(data)
+
+
+def has_zeros_inside(data: bytes) -> bool:
+    """Whether data with start codes has a row of zero bytes, which the coding forbids, before other data."""
+    return _ZEROS in data and _ZEROS_INSIDE.search(data) is not None
 
 
 class DamageMarks:

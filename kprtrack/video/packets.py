@@ -1,5 +1,7 @@
 """Decode the packets of a stream, number the frames and find those that are damaged."""
 
+import math
+from collections import deque
 from collections.abc import Iterator
 
 import av
@@ -10,9 +12,12 @@ from av.video.stream import VideoStream
 
 from kprtrack.video.damage import (
     LOG_ONLY,
+    ONE_FRAME_A_PACKET,
+    WITH_START_CODES,
     DamageMarks,
     decoder_log,
     errors_in,
+    has_zeros_inside,
     nal_length_size,
     nal_units_are_intact,
 )
@@ -21,6 +26,7 @@ from kprtrack.video.structure import may_lose_packets
 _MOST_DEMUX_ERRORS = 20  # in a row; a demuxer that cannot continue repeats its error
 _MARKED_BEFORE_JOINT = 2  # packets
 _MOST_ABSENT = 1000  # frames; a longer step of time is a jump of the clock
+_MOST_B_FRAMES = 4  # in a row, which are shown before a frame on which they depend; usual are up to 3
 _WAIT_PACKETS = 64  # a lost frame is counted at the latest after this many packets
 
 
@@ -60,9 +66,11 @@ class NumberedFrames:
             context.thread_count = int(self._one_thread)  # 0: as many as there are cores
             context.copy_opaque = True  # frames name their packet
         self._length_size = nal_length_size(context.codec.canonical_name, context.extradata)
+        self._start_codes = context.codec.canonical_name in WITH_START_CODES
         self._number = self._first_number = 0
         self._place = -1  # of the packet, in decoding order
         self._key_seen = False
+        self._key_pts: int | None = None  # of the first key frame
         self._marked: int | None = None  # a packet that the container marks as corrupt
         # A time step longer than usual means lost frames if there is an error nearby.
         self._error_at = 0 if structure_is_broken else -_WAIT_PACKETS
@@ -74,8 +82,15 @@ class NumberedFrames:
             else None
         )
         self._last_pts: int | None = None
+        self._recent: deque[int] = deque(maxlen=_MOST_B_FRAMES)  # packets of the frames shown last
         self._anchor = 0, 0  # time stamp and number of the first frame
         self._lost: list[tuple[int, int]] = []  # time stamp and place of packets
+        # The same of packets whose frames are not shown yet, where each packet is one frame; None: elsewhere.
+        one_each = context.codec.canonical_name in ONE_FRAME_A_PACKET and container.format.name != "avi"
+        self._waiting: dict[int, int] | None = {} if one_each else None
+        self._shown_pts: int | None = None
+        self._decoded_pts: int | None = None
+        self._is_reordered = False  # the time stamps are those of the frames, not the order of decoding
         self._errors_of_first: set[str] | None = None
         self.lost_pts: int | None = None  # the first time stamp of a frame lost before the first frame
         self.marks = DamageMarks()
@@ -102,6 +117,7 @@ class NumberedFrames:
             # The frames still in the decoder come before the damage.
             yield from self._numbered(self._stream.codec_context.decode(None))
             raise
+        self._find_missing(math.inf)
         if self._lost:
             self._count_lost(len(self._lost))
 
@@ -120,6 +136,7 @@ class NumberedFrames:
         packet.is_corrupt = False  # so that the frame has the decoder's own mark
         if packet.is_keyframe:
             self._key_seen = True
+            self._key_pts = packet.pts if self._key_pts is None else self._key_pts
             self.marks.add_key(self._place, packet.pts)
 
     def _packets(self) -> "Iterator[Packet[VideoStream]]":
@@ -138,6 +155,7 @@ class NumberedFrames:
     def _decode(self, packet: "Packet[VideoStream]") -> list[VideoFrame]:
         frames: list[VideoFrame] = []
         damaged = not self._is_intact(packet)
+        self._await(packet)
         try:
             if self._logs:
                 with decoder_log() as messages:
@@ -152,6 +170,8 @@ class NumberedFrames:
                 raise ThreadedDecodingError from error
             if packet.size and self._key_seen:
                 self._lose(packet.pts)
+            if self._waiting is not None:
+                self._waiting.pop(self._place, None)
             damaged = True
         # Recordings of a broadcast begin anywhere; what comes before the first key frame cannot be decoded.
         if damaged and self._key_seen:
@@ -166,13 +186,16 @@ class NumberedFrames:
         return bool(errors - self._errors_of_first)
 
     def _is_intact(self, packet: "Packet[VideoStream]") -> bool:
-        return not (self._length_size and packet.size) or nal_units_are_intact(
-            bytes(packet), self._length_size
-        )
+        if not packet.size:
+            return True
+        if self._length_size:
+            return nal_units_are_intact(bytes(packet), self._length_size)
+        return not (self._start_codes and has_zeros_inside(bytes(packet)))
 
     def _numbered(self, frames: list[VideoFrame]) -> Iterator[tuple[VideoFrame, int]]:
         for frame in frames:
             place = frame.opaque if isinstance(frame.opaque, int) else self._place
+            self._show(frame, place)
             self._lost = sorted((pts, lost) for pts, lost in self._lost if lost != place)
             lost = sum(self._is_earlier(pts, lost, frame) for pts, lost in self._lost)
             by_time = None not in (self._usual_step, frame.pts, self._last_pts)
@@ -183,11 +206,47 @@ class NumberedFrames:
                 self._count_lost(lost)
             for _ in range(absent):
                 self._count_lost_now()
+            if absent:  # where in the order of decoding they are missing is unknown
+                self._add_error(min([place, *self._recent]))
+            self._recent.append(place)
             if frame.is_corrupt:
                 self._add_error(place)
             self.marks.add_frame(place, frame.pts, self._number)
             yield frame, self._number
             self._number += 1
+
+    def _await(self, packet: "Packet[VideoStream]") -> None:
+        """Note that a packet is to become a frame; those before the first key frame may not be decodable."""
+        pts, key_pts = packet.pts, self._key_pts
+        if self._waiting is None or not packet.size or pts is None:
+            return
+        self._is_reordered |= self._decoded_pts is not None and pts < self._decoded_pts
+        self._decoded_pts = pts
+        if not packet.is_discard and key_pts is not None and pts >= key_pts:
+            self._waiting[self._place] = pts
+
+    def _show(self, frame: VideoFrame, place: int) -> None:
+        """Note that the frame of a packet is shown, and which others should have been shown before it."""
+        if self._waiting is None or frame.pts is None:
+            return
+        if frame.interlaced_frame:  # a packet may be a field, half of a frame
+            self._waiting = None
+            return
+        self._waiting.pop(place, None)
+        self._find_missing(frame.pts)
+        self._shown_pts = frame.pts
+
+    def _find_missing(self, before_pts: float) -> None:
+        """Find packets whose frames should have been shown since the last one, by their time stamps."""
+        trusted = self._is_reordered or not self._stream.codec_context.has_b_frames
+        waiting = self._waiting or {}
+        for packet, pts in list(waiting.items()):
+            if trusted and self._shown_pts is not None and self._shown_pts < pts < before_pts:
+                self._lost.append((pts, packet))
+                self._add_error(packet)
+            elif self._place - packet <= _WAIT_PACKETS:
+                continue
+            del waiting[packet]
 
     def _is_earlier(self, pts: int, lost: int, frame: VideoFrame) -> bool:
         """Whether a lost frame, of time stamp and packet, comes before a frame that is shown now."""

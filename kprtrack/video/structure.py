@@ -1,10 +1,12 @@
 """Check without decoding whether a file is whole, and count the frames that its index names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -15,6 +17,13 @@ _IDENTIFIERS = (
     " e7 a7 ab a3 a0 5854 af"  # in a Cluster
 )
 _KNOWN = _ENTERED | {bytes.fromhex(identifier) for identifier in _IDENTIFIERS.split()}
+_TRACKS, _TRACK_ENTRY, _TRACK_NUMBER = bytes.fromhex("1654ae6b"), b"\xae", b"\xd7"
+_SIMPLE_BLOCK = b"\xa3"
+_FLV_VIDEO = 9
+_FLV_TAGS = frozenset({8, _FLV_VIDEO, 18})  # audio, video, data
+_PACKETS_AT_ONCE = 20_000
+# Of H.264 (parameters), HEVC (parameters) and MPEG-2.
+_SEQUENCE_STARTS = tuple(b"\0\0\1" + code for code in (b"\x67", b"\x27", b"\x47", b"\x40\1", b"\xb3"))
 _PACKET_SIZES = (188, 192, 204)  # MPEG-TS, with a time stamp (M2TS), with error correction
 _SYNC = 0x47
 
@@ -41,7 +50,8 @@ def damage_of_structure(path: Path, container: InputContainer, stream: VideoStre
     checks: dict[str, Callable[[BinaryIO, int], StructureDamage | None]] = {
         "matroska": _broken_matroska,
         "gif": _cut_gif,
-        "mpegts": _cut_transport_stream,
+        "flv": _broken_flv,
+        "mpegts": partial(_broken_transport_stream, pid=stream.id),
     }
     check = next((checks[name] for name in names & checks.keys()), None)
     if check is None:
@@ -71,7 +81,8 @@ def _cut_index(path: Path, stream: VideoStream) -> StructureDamage | None:
 
 
 def _broken_matroska(file: BinaryIO, size: int) -> StructureDamage | None:
-    """Follow the elements from one to the next, inside clusters too."""
+    """Follow the elements from one to the next, inside clusters too, and validate the tracks of blocks."""
+    tracks: set[int] = set()
     while (at := file.tell()) < size:
         element = _element(file)
         if element is None or element[0] not in _KNOWN:
@@ -83,9 +94,37 @@ def _broken_matroska(file: BinaryIO, size: int) -> StructureDamage | None:
         if end > size:
             text = f"the file ends at byte {size}, but an element ends at byte {end}"
             return StructureDamage(text, cut=True)
+        if identifier == _TRACKS:
+            tracks = set(_track_numbers(file, end))
+        elif identifier == _SIMPLE_BLOCK and tracks and not _is_block_of(tracks, file):
+            return StructureDamage(f"its structure is broken at byte {at}", cut=False)
         if identifier not in _ENTERED:
             file.seek(end)
     return None
+
+
+def _track_numbers(file: BinaryIO, end: int) -> Iterator[int]:
+    """Yield the numbers of the tracks in the element Tracks."""
+    while file.tell() < end and (element := _element(file)) is not None and element[1] is not None:
+        identifier, length = element[0], element[1]
+        if identifier == _TRACK_NUMBER:
+            yield int.from_bytes(file.read(length), "big")
+        elif identifier != _TRACK_ENTRY:
+            file.seek(length, 1)
+
+
+def _is_block_of(tracks: set[int], file: BinaryIO) -> bool:
+    """Whether a block is of a known track and its reserved flags are zero."""
+    return _number(file) in tracks and not any(flag & 0x70 for flag in file.read(3)[2:])
+
+
+def _number(file: BinaryIO) -> int | None:
+    """Read a number of variable length; None if there is none."""
+    begin = file.read(1)
+    if not begin or not begin[0]:
+        return None
+    more = 8 - begin[0].bit_length()
+    return int.from_bytes(begin + file.read(more), "big") - (1 << 7 * (more + 1))
 
 
 def _element(file: BinaryIO) -> tuple[bytes, int | None] | None:
@@ -94,12 +133,12 @@ def _element(file: BinaryIO) -> tuple[bytes, int | None] | None:
     if not first or not first[0]:
         return None
     identifier = first + file.read(8 - first[0].bit_length())
-    begin = file.read(1)
-    if not begin or not begin[0]:
+    at = file.tell()
+    value = _number(file)
+    if value is None:
         return None
-    more = 8 - begin[0].bit_length()
-    value = int.from_bytes(begin + file.read(more), "big") - (1 << 7 * (more + 1))
-    return identifier, None if value == (1 << 7 * (more + 1)) - 1 else value
+    unknown = (1 << 7 * (file.tell() - at)) - 1  # all bits are set
+    return identifier, None if value == unknown else value
 
 
 def _cut_gif(file: BinaryIO, size: int) -> StructureDamage | None:
@@ -132,11 +171,78 @@ def _skip_colours(file: BinaryIO, flags: bytes) -> None:
         file.seek(3 << (flags[0] & 7) + 1, 1)
 
 
-def _cut_transport_stream(file: BinaryIO, size: int) -> StructureDamage | None:
-    begin = file.read(3 * max(_PACKET_SIZES))
-    for packet in _PACKET_SIZES:
-        at = 4 if packet == 192 else 0  # the time stamp comes first
-        if len(begin) > at + 2 * packet and all(begin[at + i * packet] == _SYNC for i in range(3)):
-            text = f"its last packet has {size % packet} of {packet} bytes"
-            return StructureDamage(text, cut=True) if size % packet else None
+def _broken_flv(file: BinaryIO, size: int) -> StructureDamage | None:
+    """Follow the tags, each of which is followed by its size (Adobe Flash Video specification, annex E)."""
+    file.seek(5)
+    at = int.from_bytes(file.read(4), "big") + 4
+    while at < size:
+        file.seek(at)
+        tag = file.read(11)
+        length = 11 + int.from_bytes(tag[1:4], "big")
+        if at + length > size:
+            return StructureDamage(
+                f"the file ends at byte {size}, but a tag ends at byte {at + length}", cut=True
+            )
+        kind, frame = tag[0] & 0x1F, file.read(1)
+        file.seek(at + length)
+        stated = int.from_bytes(file.read(4), "big")
+        valid = kind in _FLV_TAGS and not any(tag[8:11]) and (kind != _FLV_VIDEO or frame[0] & 0x70)
+        if not valid or stated != length:
+            return StructureDamage(f"its structure is broken at byte {at}", cut=False)
+        at += length + 4
     return None
+
+
+def _broken_transport_stream(file: BinaryIO, size: int, *, pid: int) -> StructureDamage | None:
+    """Find a cut packet, and packets of the video that are missing (ISO/IEC 13818-1, 2.4.3.3)."""
+    begin = file.read(3 * max(_PACKET_SIZES))
+    for length in _PACKET_SIZES:
+        at = 4 if length == 192 else 0  # the time stamp comes first
+        if len(begin) > at + 2 * length and all(begin[at + i * length] == _SYNC for i in range(3)):
+            break
+    else:
+        return None
+    file.seek(0)
+    counter, done = -1, 0
+    while len(data := file.read(length * _PACKETS_AT_ONCE)) >= length:
+        packets = np.frombuffer(data, np.uint8)[: len(data) // length * length].reshape(-1, length)[:, at:]
+        for row in np.flatnonzero(packets[:, 0] != _SYNC)[:1]:
+            return StructureDamage(f"its structure is broken at byte {(done + row) * length}", cut=False)
+        rows = _rows_of(packets, pid)
+        for row in rows[~_begins_as_stated(packets[rows])][:1]:
+            return StructureDamage(f"its structure is broken at byte {(done + row) * length}", cut=False)
+        counters = np.concatenate([[counter], packets[rows, 3] & 15])
+        steps = np.diff(counters) % 16
+        for index in np.flatnonzero(steps > 1):  # 0: a packet is repeated
+            if counters[index] >= 0 and not _may_begin(packets[rows[index]]):
+                return StructureDamage(
+                    f"packets are missing before byte {(done + rows[index]) * length}", cut=False
+                )
+        counter, done = int(counters[-1]), done + len(packets)
+    text = f"its last packet has {size % length} of {length} bytes"
+    return StructureDamage(text, cut=True) if size % length else None
+
+
+def _rows_of(packets: np.ndarray, pid: int) -> np.ndarray:
+    """The rows of packets [N, L] that hold data of a stream."""
+    found = (packets[:, 1] & 31).astype(np.int64) << 8 | packets[:, 2]
+    return np.flatnonzero((found == pid) & (packets[:, 3] & 16 > 0))
+
+
+def _begins_as_stated(packets: np.ndarray) -> np.ndarray:
+    """Whether each of the packets [N, L] that is to begin a frame has the start code of one."""
+    starts = np.flatnonzero(packets[:, 1] & 64)
+    adaptation = np.where(packets[starts, 3] & 32, 1 + packets[starts, 4].astype(np.int64), 0)
+    at = 4 + adaptation[:, None] + np.arange(3)
+    code = packets[starts[:, None], np.minimum(at, packets.shape[1] - 1)]
+    valid = np.ones(len(packets), bool)
+    valid[starts] = (code == (0, 0, 1)).all(axis=1) & (at[:, -1] < 188)
+    return valid
+
+
+def _may_begin(packet: np.ndarray) -> bool:
+    """Whether a recording may begin with this packet: it is marked so, or holds the header of a sequence."""
+    adaptation = packet[3] & 32 and packet[4]
+    marked = bool(adaptation and packet[5] & 0xC0)  # discontinuity, random access
+    data = packet.tobytes()
+    return marked or any(code in data for code in _SEQUENCE_STARTS)

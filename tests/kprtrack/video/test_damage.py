@@ -204,6 +204,69 @@ def test_lost_transport_packets_are_reported(tmp_path):
     assert source.losses.damaged_frames
 
 
+def position_of(path: Path, number: int) -> tuple[int, int]:
+    """Position and size of a packet."""
+    position, size, _ = packets(path)[number]
+    return position, size
+
+
+def in_hevc(path: Path) -> None:
+    """A coded image that is called supplemental information: decoders skip it without a word."""
+    overwrite(path, position_of(path, 30)[0] + 4, b"\x4e")
+
+
+def in_matroska(path: Path) -> None:
+    """A block of a track that does not exist."""
+    overwrite(path, position_of(path, 30)[0], b"\x85")
+
+
+def in_flash(path: Path) -> None:
+    """A tag of an unknown kind, which demuxers leave out."""
+    overwrite(path, position_of(path, 30)[0], b"\x19")
+
+
+def in_transport_stream(path: Path) -> None:
+    """A frame without its start code; the counters of the packets are right."""
+    position, _ = position_of(path, 30)
+    data = path.read_bytes()
+    overwrite(path, data.index(b"\0\0\1\xe0", position), b"\0\0\0\0")
+
+
+def in_counters(path: Path) -> None:
+    """All packets of a frame are missing."""
+    begin, end = position_of(path, 30)[0], position_of(path, 31)[0]
+    data = path.read_bytes()
+    path.write_bytes(data[:begin] + data[end:])
+
+
+LOST = {"h.mp4": in_hevc, "b.mkv": in_matroska, "b.flv": in_flash, "b.ts": in_transport_stream}
+
+
+@pytest.mark.parametrize(("name", "damage"), [*LOST.items(), ("b.ts", in_counters)])
+def test_a_frame_that_vanishes_without_a_message_is_reported_and_keeps_its_number(tmp_path, name, damage):
+    codec, settings = SOUND[name]
+    if codec not in encoders():
+        pytest.skip(f"this FFmpeg has no {codec}")
+    path = make_numbered(tmp_path / name, codec=codec, **settings)
+    damage(path)
+    source = open_source(path)
+    frames = read(source)
+    damaged = set(source.losses.damaged_frames)
+    assert set(range(60)) - frames.keys() <= damaged
+    assert damaged
+    assert all(number_of(image) == number for number, image in frames.items() if number not in damaged)
+
+
+def test_zeros_inside_a_frame_of_a_transport_stream_are_damage(tmp_path):
+    path = make_numbered(tmp_path / "v.ts", options={"x264-params": "slices=4"})
+    position, _, key = packets(path)[12]
+    assert key
+    overwrite(path, position + 188 + 20, bytes(64))
+    source = open_source(path)
+    assert sum(1 for _ in source)
+    assert 12 in source.losses.damaged_frames
+
+
 @pytest.fixture
 def joined(tmp_path):
     """Two recordings, frames 0 to 119, each with time stamps from its own beginning."""
