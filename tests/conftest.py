@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import support.no_flush  # noqa: F401
 # wait for each other. Set before numpy and torch are loaded.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Started in the background of a shell, a program ignores SIGINT; tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests leave the user's own store alone. Converted networks are kept here, for all processes of the test run.
 if "PYTEST_XDIST_WORKER" not in os.environ:

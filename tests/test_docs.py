@@ -45,7 +45,7 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")
 # Commands that are not run here, and why.
 ONLY_PARSED = {
     r"^0 |^rtsp:": "needs a camera or a stream",
-    r"--preset (balanced|accurate)": "needs weights to be downloaded",
+    r"--preset (light|balanced|accurate)": "needs weights to be downloaded",
     r"^models (get|import)|init=hrnet-w32-coco": "needs a download",
     r"--device cuda": "needs a GPU",
     r"weights runs/(detector|pose)/": "needs the weights of a long training",

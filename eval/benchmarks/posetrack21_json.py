@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 
 import numpy as np
 
@@ -87,7 +88,11 @@ def read_image_info(path: Path) -> tuple[list[object], tuple[tuple[np.ndarray, .
     images = load_json(path)
     if not isinstance(images, list) or not images or not all(isinstance(image, dict) for image in images):
         raise InputError(f"{path} must be the list of all images of the sequence.")
-    return [image.get("id") for image in images], _ignore_regions(images, path)
+    ids = [image.get("id") for image in images]
+    for number, image_id in enumerate(ids):
+        if not isinstance(image_id, (int, str, NoneType)):
+            raise InputError(f"{path}, frame {number}: the id is {image_id!r:.40}, not a number or a text.")
+    return ids, _ignore_regions(images, path)
 
 
 def _ignore_regions(images: list[Entry], path: Path) -> tuple[tuple[np.ndarray, ...], ...]:

@@ -112,6 +112,8 @@ def _read_cells(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not rows:
         return np.zeros((0, MIN_COLUMNS)), lines
     delimiter = "," if "," in rows[0][1] else None  # None: any blanks
+    if not all(line for _, line in rows):  # of separators alone
+        raise _first_bad_line(path, rows, delimiter)
     try:
         cells = np.loadtxt([line for _, line in rows], delimiter=delimiter, ndmin=2, comments=None)
     except ValueError as error:

@@ -117,3 +117,11 @@ def test_boxes_of_pose_files_have_no_place_among_other_images(tmp_path: Path) ->
     spoil(info, lambda images: images.reverse())
     with rejects("lists other images", "--box-results"):
         read_sequence(read_sequences(root, root / "trackers/noisy/pose")[0])
+
+
+def test_an_image_id_that_is_no_number_is_rejected(tmp_path: Path) -> None:
+    root = unpack(BASIC, tmp_path)
+    info = root / "posetrack_mot/mot/val/000001_synth_val/image_info.json"
+    spoil(info, lambda images: images[0].update(id=[1]))
+    with rejects("frame 0", "not a number or a text"):
+        read_sequence(read_sequences(root, root / "trackers/noisy/pose")[0])

@@ -46,7 +46,7 @@ def test_a_prompted_encoder_takes_crops_and_prompts_in_batches_of_any_size(
 
 def test_a_pose_network_takes_pixels(tmp_path: Path) -> None:
     export_onnx("small-pose", tmp_path / "pose.onnx")
-    crops = np.random.default_rng(0).integers(0, 256, (2, 256, 192, 3), np.uint8)
+    crops = np.random.default_rng(0).integers(0, 256, (2, 192, 128, 3), np.uint8)
     found = outputs_of(tmp_path / "pose.onnx", images=crops)
     with torch.inference_mode():
         expected = load_small_pose(find("small-pose").path)(
@@ -78,7 +78,7 @@ def test_weights_of_an_unknown_network_are_an_error(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_the_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "export", "small-pose-fast", "--out", str(tmp_path / "f.onnx")]) == 0
-    assert "input  images [N, 160, 120, 3] uint8" in capsys.readouterr().out
+    assert main(["models", "export", "small-pose-accurate", "--out", str(tmp_path / "f.onnx")]) == 0
+    assert "input  images [N, 256, 192, 3] uint8" in capsys.readouterr().out
     assert main(["models", "export", "small-kpr", "--to", "trt", "--out", str(tmp_path / "f.trt")]) == 2
     assert "Known: onnx" in capsys.readouterr().err
