@@ -29,6 +29,7 @@ def damaged(source: Path, target: Path, value: float) -> str:
 WEIGHTS = {"detector": "small-detector", "pose": "small-pose", "reid": "small-kpr"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("role", "value"), [("detector", float("nan")), ("pose", float("-inf")), ("reid", float("nan"))]
 )

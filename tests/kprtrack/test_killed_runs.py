@@ -37,6 +37,7 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path / "home"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "format"), OUTPUTS.items())
 def test_the_frames_of_a_killed_run_are_recovered(
     video: Path, tmp_path: Path, name: str, format: str | None
@@ -69,6 +70,7 @@ def test_the_annotated_video_of_a_killed_run_can_be_played(video: Path, tmp_path
     assert recovered.path == drawn and 0 < recovered.frames < FRAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, CHUNKS])
 def test_a_killed_observation_resumes_to_the_same_bytes(video: Path, tmp_path: Path, size: int) -> None:
     observe_video(video, tmp_path / "whole.npz", CONFIG, networks=fake_run.NETWORKS)
@@ -83,6 +85,7 @@ def test_a_killed_observation_resumes_to_the_same_bytes(video: Path, tmp_path: P
     assert not part.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize(("name", "format"), [("t.json", None), ("c.json", "coco"), ("t.txt", "mot")])
 def test_a_stopped_run_resumes_to_the_same_bytes(
@@ -102,6 +105,7 @@ def test_a_stopped_run_resumes_to_the_same_bytes(
     }
 
 
+@pytest.mark.slow
 def test_a_resumed_annotated_video_has_the_images_of_a_whole_run(
     video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,6 +196,7 @@ def test_a_far_crowd_is_a_region_to_ignore(frames: list[SyntheticFrame]) -> None
         assert (region <= (SMALL.width, SMALL.height)).all()
 
 
+@pytest.mark.slow
 def test_poses_are_annotated_in_the_middle_and_now_and_then() -> None:
     config = replace(SMALL, sequences=1, frames=50, width=128, height=96, labelled_every=4)
     rule = {*range(10, 40), *range(0, 50, 4)}

@@ -110,6 +110,7 @@ def test_other_files_are_scored(words: list[str], calls: Calls, capsys: pytest.C
     assert "COMBINED | 40.00  45.00  35.00    7" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [EVAL, BENCH])
 def test_reports_are_written(words: list[str], calls: Calls, tmp_path: Path) -> None:
     assert main([*words, "--json", "s.json", "--html", "s.html", "--plots", "new/plots", "-q"]) == 0

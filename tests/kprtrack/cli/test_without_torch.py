@@ -47,6 +47,7 @@ def run(folder: Path, *commands: list[str], before: str = "") -> subprocess.Comp
     )
 
 
+@pytest.mark.slow
 def test_the_core_tracks_draws_and_converts_without_the_packages_of_the_extras(tmp_path: Path) -> None:
     found = run(
         tmp_path,
@@ -98,6 +99,7 @@ def test_networks_in_onnx_files_track_without_the_packages_of_the_extras(
     assert any(frame["people"] for frame in frames) or networks is toy_networks
 
 
+@pytest.mark.slow
 def test_tracking_imports_no_heavy_package_that_is_installed(tmp_path: Path) -> None:
     found = run(tmp_path, [str(CLIP), "--end", "0.05", "--out", "tracks.json", "--device", "cpu"])
     assert found.stdout.splitlines()[-1] == "[0] []", found.stdout + found.stderr

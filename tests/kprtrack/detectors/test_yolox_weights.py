@@ -76,6 +76,7 @@ def test_every_mmdet_name_becomes_the_published_name(size):
     assert list(megvii_names(dict.fromkeys(theirs))) == names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -57,6 +57,7 @@ def differences(source: NetworkSource, inputs: list[np.ndarray], backend: str = 
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IN_PACKAGE)
 def test_every_network_of_the_package_has_a_graph_that_computes_as_torch(name: str) -> None:
     source = source_of(name)
@@ -78,6 +79,7 @@ def test_tracks_equal_those_of_torch(tmp_path: Path) -> None:
         assert np.abs(ours.boxes - theirs.boxes).max(initial=0) < 0.05  # pixels
 
 
+@pytest.mark.slow
 def test_each_stage_equals_torch_on_the_clip_of_the_demo() -> None:
     ours, torchs = (
         build_networks(TrackConfig(device="cpu", backend=name, threads=1)) for name in ("auto", "torch")
@@ -181,6 +183,7 @@ def test_a_network_without_graph_is_converted_once(mini_kpr: Path, monkeypatch: 
     assert kept(mini_kpr) == [file]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty"])
 def test_a_damaged_conversion_is_made_anew(mini_kpr: Path, damage: str) -> None:
     first = opened(mini_kpr)

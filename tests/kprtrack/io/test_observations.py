@@ -72,6 +72,7 @@ def test_numpy_opens_the_file_without_pickle(tmp_path: Path) -> None:
         assert arrays["chunk_00000/features"].shape == (2, 6, 8)
 
 
+@pytest.mark.slow
 def test_large_features_end_a_chunk_early(tmp_path: Path) -> None:
     write_observations(tmp_path / "o.npz", HEADER, (observation_at(frame, 40, 16_384) for frame in range(5)))
     assert read_observations(tmp_path / "o.npz").chunks == 2

@@ -180,6 +180,7 @@ def test_a_mot_score_of_minus_one_is_unknown_as_a_missing_one(tmp_path: Path) ->
     assert tracks.scores.tolist() == [1.0, 0.25]
 
 
+@pytest.mark.slow
 def test_a_parquet_file_that_unpacks_to_far_more_is_rejected(tmp_path: Path) -> None:
     """20 million rows of zeros pack to less than a megabyte."""
     pyarrow = pytest.importorskip("pyarrow")

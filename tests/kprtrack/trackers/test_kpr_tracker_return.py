@@ -261,6 +261,7 @@ def test_max_lost_s_bounds_the_number_of_rows() -> None:
         assert len(tracker._tracks) <= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finalizes", [True, False])
 def test_corrector_remembers_seconds_however_long_the_video(finalizes: bool) -> None:
     tracker = KprTracker()

@@ -85,6 +85,7 @@ def test_real_videos_have_no_damaged_frames():
         assert not source.losses, path.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_every_visibly_wrong_frame_of_a_damaged_h264_file_is_named(tmp_path, seed):
     random = np.random.default_rng(seed)
@@ -101,6 +102,7 @@ def test_every_visibly_wrong_frame_of_a_damaged_h264_file_is_named(tmp_path, see
     assert all(number_of(image) == number for number, image in frames.items() if number not in damaged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 def test_reading_continues_with_the_right_numbers_after_a_packet_that_cannot_be_decoded(tmp_path, suffix):
     path = make_numbered(tmp_path / f"v{suffix}", options={"x264-params": "bframes=2:aud=0"})
@@ -162,6 +164,7 @@ def cut(path: Path, share: float) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
 @pytest.mark.parametrize(
     ("name", "codec", "settings"),
@@ -242,6 +245,7 @@ def in_counters(path: Path) -> None:
 LOST = {"h.mp4": in_hevc, "b.mkv": in_matroska, "b.flv": in_flash, "b.ts": in_transport_stream}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "damage"), [*LOST.items(), ("b.ts", in_counters)])
 def test_a_frame_that_vanishes_without_a_message_is_reported_and_keeps_its_number(tmp_path, name, damage):
     codec, settings = SOUND[name]

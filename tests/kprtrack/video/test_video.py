@@ -171,6 +171,7 @@ def test_times_begin_at_zero_where_the_container_begins_later(tmp_path):
 # --- start, end, stride
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".webm", ".ts", ".h264"])
 @pytest.mark.parametrize("start_s", [0.05, 1.0, 1.05, 2.9, 3.9])
 def test_a_late_start_gives_the_same_frames_as_reading_from_the_front(tmp_path, suffix, start_s):
@@ -630,6 +631,7 @@ def test_a_video_is_read_over_http_once_and_its_secrets_are_not_shown(tmp_path):
     assert source.info.name == f"127.0.0.1_{server.server_port}_clip.mp4"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
 def test_a_camera_that_sends_nothing_is_an_error_after_the_timeout(scheme):
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -49,6 +49,7 @@ def test_shape_of_a_published_checkpoint_is_told_by_its_tensors(variant: str) ->
     assert shape_of(own_tensors(empty(variant)), KprConfig()) == PUBLISHED[variant]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", [*IN_THE_BOX, *FROM_SHARED])
 def test_published_names_and_own_names_cover_each_other(variant: str) -> None:
     tensors = own_tensors(empty(variant))

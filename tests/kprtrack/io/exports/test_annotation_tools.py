@@ -272,6 +272,7 @@ def test_subtitles_need_times_or_a_rate(tmp_path: Path) -> None:
     assert text.startswith("1\n00:00:00,000 --> 00:00:00,060\nPerson 2, Person 7\n")
 
 
+@pytest.mark.slow
 def test_pandas_reads_the_sheets_of_the_workbook(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("openpyxl")
