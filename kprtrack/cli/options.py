@@ -135,7 +135,10 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
     )
     for role, names in (
         ("detector", "small, yolox-{nano,tiny,s,m,l,x}, yolox-onnx, ultralytics, file"),
-        ("pose", "small, hrnet-w32, hrnet-w48, rtmpose, heatmap (ONNX or OpenVINO), mmpose, file"),
+        (
+            "pose",
+            "small, small-accurate, hrnet-w32, hrnet-w48, rtmpose, heatmap (ONNX or OpenVINO), mmpose, file",
+        ),
         ("reid", "small, kpr, onnx, none"),
     ):
         group.add_argument(f"--{role}", metavar="NAME", help=names)

@@ -24,7 +24,7 @@ def run(command: Sequence[str], root: Path | None) -> Spent:
 
     Args:
         command: The program and its arguments.
-        root: Folder whose Python packages it imports; None: those installed in its own environment.
+        root: Folder whose Python packages it imports and in which it runs; None: those of its environment.
 
     Raises:
         SystemExit: It ended with an error; its last lines are in the message.
@@ -34,7 +34,9 @@ def run(command: Sequence[str], root: Path | None) -> Spent:
     if root:
         environment["PYTHONPATH"] = str(root)
     start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        command, env=environment, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     assert process.stdout is not None
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
