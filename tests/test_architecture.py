@@ -198,3 +198,18 @@ def test_what_runs_no_network_starts_without_heavy_packages(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=600
     )
     assert run.stderr == ""
+
+
+def test_no_ten_lines_are_in_two_places() -> None:
+    """Blank lines and indentation left out."""
+    places: dict[tuple[str, ...], str] = {}
+    repeated = []
+    for file in FILES:
+        written = (ROOT / file).read_text("utf-8").splitlines()
+        lines = [(number, line.strip()) for number, line in enumerate(written, 1) if line.strip()]
+        for start in range(len(lines) - 9):
+            run = tuple(line for _, line in lines[start : start + 10])
+            place = f"{file}:{lines[start][0]}"
+            if places.setdefault(run, place) != place:
+                repeated.append(f"{place} as {places[run]}")
+    assert not repeated

@@ -87,6 +87,7 @@ class JournalWriter(TracksWriter):
         *,
         replace: bool | None = None,
     ) -> None:
+        """Render the format from the journal, which goes then."""
         if self._closed:
             return
         self._closed = True

@@ -78,6 +78,7 @@ class _ParquetWriter(TracksWriter):
         *,
         replace: bool | None = None,
     ) -> None:
+        """Write the last group and the footer."""
         if self._closed:
             return
         self._closed = True

@@ -160,6 +160,7 @@ class TextWriter(TracksWriter):
         *,
         replace: bool | None = None,
     ) -> None:
+        """Write the footer, if there are frames or the run is complete."""
         if self._closed:
             return
         self._closed = True

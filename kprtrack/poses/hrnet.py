@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.graphs import Graph
 from kprtrack.inference.network import open_network
 from kprtrack.inference.pixels import IMAGENET_PIXELS
 from kprtrack.inference.source import NetworkSource, example_pixels
-from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.hrnet_weights import read_hrnet_weights
-from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
+from kprtrack.poses.topdown import Skeleton, TopDown, TopDownPose
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,7 +63,7 @@ class HrnetConfig:
         )
 
 
-class HrnetPose(PoseEstimator):
+class HrnetPose(TopDownPose):
     """Estimates 17 keypoints of every detected person with HRNet."""
 
     def __init__(self, config: HrnetConfig, weights: "Path | Hrnet", compute: ComputeConfig) -> None:
@@ -82,18 +80,6 @@ class HrnetPose(PoseEstimator):
         self._batch, self._layout = compute.batch, config.layout()
         self._network = open_network(hrnet_source(weights, config), compute)
         self.backend = self._network.backend
-
-    def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
-        """Estimate the pose in each box.
-
-        Returns:
-            Poses of each frame, row i for box i, in pixels of that frame.
-        """
-        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
-
-    def heatmaps(self, crops: np.ndarray) -> np.ndarray:
-        """Run the network on crops [N, H, W, 3] uint8 RGB: heatmaps [N, 17, H/4, W/4]."""
-        return self._network.run(crops)[0]
 
 
 def hrnet_source(weights: "Path | Hrnet", config: HrnetConfig) -> NetworkSource:

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.graphs import Graph
 from kprtrack.inference.network import open_network
 from kprtrack.inference.pixels import IMAGENET_PIXELS
 from kprtrack.inference.source import NetworkSource, example_pixels
-from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.shapes import PoseShape, header_of, read_small_pose, validate_small_pose
-from kprtrack.poses.topdown import TopDown, estimate_poses
+from kprtrack.poses.topdown import TopDown, TopDownPose
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,7 +43,7 @@ class SmallPoseConfig:
         )
 
 
-class SmallPoseEstimator(PoseEstimator):
+class SmallPoseEstimator(TopDownPose):
     """Estimates 17 keypoints of every detected person with a pose network of this project."""
 
     def __init__(
@@ -65,18 +63,6 @@ class SmallPoseEstimator(PoseEstimator):
         self._batch, self._layout = compute.batch, config.layout(shape)
         self._network = open_network(source, compute)
         self.backend = self._network.backend
-
-    def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
-        """Estimate the pose in each box.
-
-        Returns:
-            Poses of each frame, row i for box i, in pixels of that frame.
-        """
-        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
-
-    def heatmaps(self, crops: np.ndarray) -> np.ndarray:
-        """Run the network on crops [N, H, W, 3] uint8 RGB: heatmaps [N, 17, H/4, W/4]."""
-        return self._network.run(crops)[0]
 
 
 def small_pose_source(weights: "Path | SmallPoseNetwork") -> tuple[PoseShape, NetworkSource]:

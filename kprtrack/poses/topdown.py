@@ -9,6 +9,8 @@ import numpy as np
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError
 from kprtrack.core.skeleton import FLIP, KEYPOINTS, POSETRACK_FLIP
+from kprtrack.inference.source import OpenNetwork
+from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.crops import cut_crops, pose_windows, standard_matrices, to_frame, udp_matrices
 from kprtrack.poses.decode import DECODERS, Decode, unmirror
 
@@ -35,6 +37,26 @@ class TopDown:
         _choice("skeleton", self.skeleton, tuple(_MIRROR))
         if not self.box_padding > 0:
             raise UserError(f"box_padding is {self.box_padding}; it must be above 0 (1.25 is usual).")
+
+
+class TopDownPose(PoseEstimator):
+    """A pose estimator of one heatmap network, which subclasses open with their weights."""
+
+    _network: OpenNetwork
+    _layout: TopDown
+    _batch: int  # crops at once
+
+    def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
+        """Estimate the pose in each box.
+
+        Returns:
+            Poses of each frame, row i for box i, in pixels of that frame.
+        """
+        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._batch)
+
+    def heatmaps(self, crops: np.ndarray) -> np.ndarray:
+        """Run the network on crops [N, H, W, 3] uint8 RGB: heatmaps [N, 17, H/4, W/4]."""
+        return self._network.run(crops)[0]
 
 
 def estimate_poses(

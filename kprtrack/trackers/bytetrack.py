@@ -75,14 +75,9 @@ class ByteTrack(BaseTracker):
         >>> from kprtrack import ByteTrack, ByteTrackConfig, Detections, Observation, Poses
         >>> from kprtrack import empty_appearance
         >>> tracker = ByteTrack(ByteTrackConfig(), fps=25)
-        >>> observation = Observation(
-        ...     frame_number=0,
-        ...     time_s=0.0,
-        ...     detections=Detections(np.float32([[10, 20, 60, 180]]), np.float32([0.9])),
-        ...     poses=Poses(np.zeros((1, 17, 3), np.float32)),
-        ...     embeddings=empty_appearance(1),
-        ... )
-        >>> tracker.update(observation).ids
+        >>> detections = Detections(np.float32([[10, 20, 60, 180]]), np.float32([0.9]))
+        >>> poses = Poses(np.zeros((1, 17, 3), np.float32))
+        >>> tracker.update(Observation(0, 0.0, detections, poses, empty_appearance(1))).ids
         array([1])
     """
 

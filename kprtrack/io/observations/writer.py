@@ -82,6 +82,7 @@ class ObservationWriter(FrameWriter[Observation]):
         *,
         replace: bool | None = None,
     ) -> None:
+        """Write the last chunk and the ending."""
         if self._closed:
             return
         if not complete:
