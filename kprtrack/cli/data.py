@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kprtrack.cli.eval_reid import assignments, open_encoder
+from kprtrack.cli.evaluation.eval_reid import assignments, open_encoder
 from kprtrack.cli.options import (
     Parser,
     add_action,

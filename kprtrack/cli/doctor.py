@@ -100,7 +100,7 @@ def run_doctor(options: argparse.Namespace) -> int:
     """Print the report and return the exit code."""
     print_text(format_report(report(config_from(options))))
     if options.observations:
-        from kprtrack.cli.prompt_quality import prompt_quality
+        from kprtrack.cli.evaluation.prompt_quality import prompt_quality
         from kprtrack.io import read_observations
 
         print_text(prompt_quality(read_observations(Path(options.observations))).verdict)

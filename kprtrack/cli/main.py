@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from kprtrack import __version__
-from kprtrack.cli.bench import bench_parser, run_bench, run_tune, tune_parser
-from kprtrack.cli.compare import compare_parser, run_compare
 from kprtrack.cli.data import data_parser, run_data
 from kprtrack.cli.demo import demo_parser, run_demo
 from kprtrack.cli.doctor import doctor_parser, run_doctor
 from kprtrack.cli.draw import convert_parser, draw_parser, run_convert, run_draw
-from kprtrack.cli.eval import eval_parser, run_eval
+from kprtrack.cli.evaluation.bench import bench_parser, run_bench, run_tune, tune_parser
+from kprtrack.cli.evaluation.compare import compare_parser, run_compare
+from kprtrack.cli.evaluation.eval import eval_parser, run_eval
 from kprtrack.cli.models import models_parser, run_models
 from kprtrack.cli.options import Parser
 from kprtrack.cli.output import INTERRUPTED, log

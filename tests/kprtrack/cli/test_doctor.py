@@ -9,7 +9,7 @@ from support import paths
 
 from kprtrack.cli import doctor
 from kprtrack.cli.doctor import Check
-from kprtrack.cli.prompt_quality import prompt_quality
+from kprtrack.cli.evaluation.prompt_quality import prompt_quality
 from kprtrack.config import PRESETS, ComponentConfig, TrackConfig
 from kprtrack.core.appearance import empty_appearance
 from kprtrack.core.datatypes import Detections, Observation, Poses, Tracks

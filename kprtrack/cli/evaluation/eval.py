@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kprtrack.cli.eval_reid import add_eval_reid, run_eval_reid
+from kprtrack.cli.evaluation.eval_reid import add_eval_reid, run_eval_reid
 from kprtrack.cli.options import (
     Parser,
     add_action,

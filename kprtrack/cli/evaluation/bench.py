@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from kprtrack.cli.eval import (
+from kprtrack.cli.evaluation.eval import (
     add_benchmark_options,
     add_processes,
     add_reports,

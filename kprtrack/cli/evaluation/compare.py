@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kprtrack.cli.eval_reid import assignments, configure_compute, device_config
+from kprtrack.cli.evaluation.eval_reid import assignments, configure_compute, device_config
 from kprtrack.cli.options import Parser, add_computing, add_encoder, new_parser, required
 from kprtrack.cli.output import log, validate_reports, write_json
 from kprtrack.config import ComponentConfig
