@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from kprtrack.trackers.kpr import KprTracker as KprTracker
     from kprtrack.trackers.kpr_config import KprTrackerConfig as KprTrackerConfig
     from kprtrack.video.clip import Clip as Clip
-    from kprtrack.video.draw import draw_tracks as draw_tracks
+    from kprtrack.rendering.draw import draw_tracks as draw_tracks
     from kprtrack.video.source import open_source as open_source
 
 # Imported at first use, so that `import kprtrack` loads neither numpy nor torch.
@@ -107,7 +107,7 @@ _MODULES = {
     "build_reid_encoder": "kprtrack.build",
     "build_tracker": "kprtrack.build",
     "convert": "kprtrack.io",
-    "draw_tracks": "kprtrack.video.draw",
+    "draw_tracks": "kprtrack.rendering.draw",
     "draw_video": "kprtrack.run",
     "empty_appearance": "kprtrack.core.appearance",
     "empty_detections": "kprtrack.core.datatypes",

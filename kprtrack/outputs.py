@@ -14,7 +14,7 @@ from kprtrack.io import FrameWriter, ObservationFile, TrackFile, TracksWriter
 from kprtrack.io.output_file import partial_path
 from kprtrack.pipeline import BaseTracker, track
 from kprtrack.resume import StoredRun
-from kprtrack.video.annotated import AnnotatedVideoWriter
+from kprtrack.rendering.annotated import AnnotatedVideoWriter
 from kprtrack.video.inputs import TruncatedVideo
 
 MIN_HEIGHT_PX = 40  # lower people have too few pixels for the default networks

@@ -43,7 +43,7 @@ from kprtrack.resume import (
     resumed,
     validate_resumable,
 )
-from kprtrack.video.annotated import AnnotatedVideoWriter
+from kprtrack.rendering.annotated import AnnotatedVideoWriter
 from kprtrack.video.clip import Clip
 from kprtrack.video.inputs import VideoInfo
 from kprtrack.video.source import Source

@@ -85,7 +85,7 @@ def _annotated_frame(tracks: Path) -> bytes:
     import cv2
 
     from kprtrack.io import read_tracks
-    from kprtrack.video.draw import Trails, draw_tracks
+    from kprtrack.rendering.draw import Trails, draw_tracks
     from kprtrack.video.source import open_source
 
     frames = read_tracks(tracks).frames[: IMAGE_FRAME + 1]

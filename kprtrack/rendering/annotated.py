@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kprtrack.core.datatypes import Frame, Tracks
 from kprtrack.core.signals import DeferredInterrupts
-from kprtrack.video.draw import Trails, draw_tracks
+from kprtrack.rendering.draw import Trails, draw_tracks
 from kprtrack.video.inputs import VideoInfo
 from kprtrack.video.writer import VideoWriter
 

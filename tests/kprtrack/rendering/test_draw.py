@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kprtrack.core.datatypes import Tracks
-from kprtrack.video.draw import Trails, colour_of, draw_tracks
+from kprtrack.rendering.draw import Trails, colour_of, draw_tracks
 
 
 def tracks_of(boxes, ids, *, time_s=0.0, keypoints=None):
