@@ -166,8 +166,12 @@ def add_encoder(parser: argparse.ArgumentParser, *, any_kind: bool) -> None:
     """Add the options of a ReID encoder; any_kind: with --reid, else KPR only."""
     group = parser.add_argument_group("ReID encoder")
     if any_kind:
-        group.add_argument("--reid", default="kpr", metavar="NAME", help="kpr (default), onnx")
-    group.add_argument("--weights", metavar="FILE", help="a file, or a name from `kprtrack models list`")
+        group.add_argument("--reid", default="small", metavar="NAME", help="small (default), kpr, onnx")
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="a file, or a name from `kprtrack models list` (default: the encoder in the package)",
+    )
     group.add_argument(
         "--set",
         action="append",

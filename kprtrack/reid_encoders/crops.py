@@ -11,7 +11,6 @@ from kprtrack.config import ComponentConfig, configure
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, unknown_name
-from kprtrack.hub.store import ModelFile
 from kprtrack.inference.compile import autocast
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import ReidEncoder
@@ -25,7 +24,7 @@ from reid.model.config import Vectors
 from reid.model.kpr import Kpr
 from reid.model.prompts import PromptConfig
 
-_KPR = "kpr"
+PACKAGED = "small"  # the name of the encoder in the package
 OnCrops = Callable[[int], None]  # called with the number of crops finished since the last call
 
 
@@ -50,7 +49,7 @@ class OpenKpr:
 
 def open_encoder(
     name: str,
-    weights: str,
+    weights: str | None,
     settings: Mapping[str, Any],
     compute: ComputeConfig,
     *,
@@ -61,7 +60,7 @@ def open_encoder(
 
     Args:
         name: Key of REID_ENCODERS.
-        weights: A file, or a name of the model store.
+        weights: A file, or a name of the model store; None: the default of the name.
         settings: Fields of the encoder's config dataclass.
         compute: Device, precision and batch size.
         vectors: Embeddings of KPR to compare; None: foreground and parts.
@@ -76,7 +75,8 @@ def open_encoder(
     """
     if takes_prompts(name):
         compared = known_vectors(vectors)
-        return _kpr_encoder(open_kpr(weights, settings, compute), compute, vectors=compared, workers=workers)
+        kpr = open_kpr(weights, settings, compute, name=name)
+        return _kpr_encoder(kpr, compute, vectors=compared, workers=workers)
     part = ComponentConfig(name, weights, settings)
     check_name("reid", part)
     if vectors:
@@ -85,15 +85,20 @@ def open_encoder(
     return _global_encoder(file.path.name if file else name, build_reid_encoder(part, compute), compute)
 
 
-def open_kpr(weights: str, settings: Mapping[str, Any], compute: ComputeConfig) -> OpenKpr:
-    """Open KPR for crops. Raises: as open_encoder."""
+def open_kpr(
+    weights: str | None, settings: Mapping[str, Any], compute: ComputeConfig, *, name: str = PACKAGED
+) -> OpenKpr:
+    """Open KPR for crops. Args, Raises: as open_encoder."""
     from kprtrack.reid_encoders.kpr import KprEncoderConfig, read_stored_kpr
     from reid.model.weights import from_stored
 
     for key in ("prompts", "negatives", "vectors"):
         if key in settings:
             raise UserError(f"{key} is not a setting here. Use the option --{key}.")
-    file, options = _weights_and_options(weights, settings)
+    part = ComponentConfig(name, weights, settings)
+    file = weights_of("reid", part)
+    assert file is not None  # KPR always has weights
+    options = options_of(part, file)
     config = configure(KprEncoderConfig, options)
     model = from_stored(read_stored_kpr(config, file.path), file.path).to(compute.device)
     return OpenKpr(
@@ -108,13 +113,6 @@ def known_vectors(name: str | None) -> Vectors:
         if one == (name or "foreground+parts"):
             return one
     raise unknown_name("choice of vectors", str(name), known)
-
-
-def _weights_and_options(weights: str, settings: Mapping[str, Any]) -> tuple[ModelFile, Mapping[str, Any]]:
-    part = ComponentConfig(_KPR, weights, settings)
-    file = weights_of("reid", part)
-    assert file is not None  # KPR always has weights
-    return file, options_of(part, file)
 
 
 def _kpr_encoder(kpr: OpenKpr, compute: ComputeConfig, *, vectors: Vectors, workers: int) -> CropEncoder:

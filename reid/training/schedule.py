@@ -13,13 +13,13 @@ class ScheduleConfig:
     peak: float = 0.008  # SOLIDER: 2e-4
     floor: float = 1.6e-5  # where the warm-up starts and the cosine ends
     epochs: int = 120
-    warmup_epochs: int = 5
+    warmup_epochs: int = 5  # in a shorter schedule all epochs but the last
 
     def __post_init__(self) -> None:
-        if not 0 <= self.warmup_epochs < self.epochs:
+        if self.epochs < 1 or self.warmup_epochs < 0:
             raise UserError(
-                f"A warm-up of {self.warmup_epochs} epochs does not fit into {self.epochs} epochs; "
-                "set schedule.warmup_epochs to less than schedule.epochs."
+                f"schedule.epochs={self.epochs} must be 1 or more, "
+                f"schedule.warmup_epochs={self.warmup_epochs} 0 or more."
             )
 
 
@@ -33,9 +33,10 @@ def learning_rate(epoch: int, config: ScheduleConfig) -> float:
     Returns:
         The rate, 0 to `config.peak`.
     """
-    if epoch < config.warmup_epochs:
-        share = epoch / config.warmup_epochs
+    warmup = min(config.warmup_epochs, config.epochs - 1)
+    if epoch < warmup:
+        share = epoch / warmup
     else:
-        progress = (epoch - config.warmup_epochs) / (config.epochs - config.warmup_epochs)
+        progress = (epoch - warmup) / (config.epochs - warmup)
         share = (1 + math.cos(math.pi * progress)) / 2
     return config.floor + (config.peak - config.floor) * share

@@ -34,7 +34,7 @@ def compare_parser() -> Parser:
     group.add_argument(
         "--pose",
         metavar="NAME",
-        help="estimate the keypoints: hrnet-w32, hrnet-w48, rtmpose, heatmap, mmpose",
+        help="estimate the keypoints: small, hrnet-w32, hrnet-w48, rtmpose, heatmap, mmpose",
     )
     group.add_argument("--pose-weights", metavar="FILE")
     parser.add_argument("--out", "-o", metavar="FILE", help="output file of the plot, .png")
@@ -86,7 +86,6 @@ def _validate_options(images: Sequence[Path], options: argparse.Namespace) -> Pa
         )
     if options.keypoints and options.pose:
         raise UserError("Keypoints come from --keypoints or from --pose, not from both.")
-    required(options.weights, "weights", "--weights FILE")
     out = expanded(required(options.out, "output file", "--out matrix.png"))
     if out.suffix.lower() != ".png":
         raise UserError(f"--out {out}: the plot is a PNG file. Name it {out.with_suffix('.png')}.")

@@ -110,13 +110,14 @@ def assignments(words: Sequence[str], example: str) -> dict[str, Any]:
 
 def open_encoder(options: argparse.Namespace) -> "CropEncoder":
     """Open the encoder that the options name. Raises: UserError, WeightsError."""
-    weights = required(options.weights, "weights", "--weights FILE")
+    if options.reid == "onnx":
+        required(options.weights, "weights", "--weights FILE.onnx")
     validate_minimum(options.workers, "--workers", 0)
     from kprtrack.reid_encoders.crops import open_encoder
 
     return open_encoder(
         options.reid,
-        weights,
+        options.weights,
         assignments(options.set, "image_height=384"),
         configure_compute(options),
         vectors=options.vectors,

@@ -43,15 +43,15 @@ class PoseSchedule:
 
     peak: float = 2e-3
     epochs: int = 60
-    warmup_epochs: float = 1.0
+    warmup_epochs: float = 1.0  # at most half of the schedule
     floor_share: float = 0.01  # of the peak: where the cosine ends
     drops: tuple[float, float] | None = None  # epochs at which the rate falls to a tenth; None: half a cosine
 
     def __post_init__(self) -> None:
-        if not 0 <= self.warmup_epochs < self.epochs:
+        if self.epochs < 1 or self.warmup_epochs < 0:
             raise UserError(
-                f"A warm-up of {self.warmup_epochs} epochs does not fit into {self.epochs} epochs; "
-                "set schedule.warmup_epochs to less than schedule.epochs."
+                f"schedule.epochs={self.epochs} must be 1 or more, "
+                f"schedule.warmup_epochs={self.warmup_epochs} 0 or more."
             )
 
     def rate(self, epochs: float) -> float:
@@ -63,11 +63,12 @@ class PoseSchedule:
         Returns:
             The rate.
         """
-        if epochs < self.warmup_epochs:
-            return self.peak * (_WARMUP_SHARE + (1 - _WARMUP_SHARE) * epochs / self.warmup_epochs)
+        warmup = min(self.warmup_epochs, self.epochs / 2)
+        if epochs < warmup:
+            return self.peak * (_WARMUP_SHARE + (1 - _WARMUP_SHARE) * epochs / warmup)
         if self.drops is not None:
             return self.peak * _DROP ** sum(epochs >= drop for drop in self.drops)
-        progress = (epochs - self.warmup_epochs) / (self.epochs - self.warmup_epochs)
+        progress = (epochs - warmup) / (self.epochs - warmup)
         share = (1 + math.cos(math.pi * min(progress, 1))) / 2
         return self.peak * (self.floor_share + (1 - self.floor_share) * share)
 

@@ -72,6 +72,17 @@ def test_the_table_shows_the_encoder_with_and_without_prompts(capsys: pytest.Cap
     assert printed.err == ""
 
 
+def test_without_weights_the_encoder_in_the_package_is_scored(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("eval", ["cuhk03", *ROOT, "--prompts", "on", "--threads", "1"]) == 0
+    assert "encoder small-kpr.safetensors" in capsys.readouterr().out
+
+
+def test_without_weights_the_encoder_in_the_package_compares(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--keypoints", "crops/external_annotation/kprtrack", "--out", "m.png", "--json", "-"]
+    assert run("compare", [*crops()[:2], *words, "--threads", "1", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)["encoder"] == "small-kpr.safetensors"
+
+
 @pytest.mark.slow
 def test_all_options_together_fill_the_folder_of_plots() -> None:
     words = ["--occlusion", "--robustness", "--rerank", "--ranking", "2", "--plots", "plots", "-q"]
@@ -97,7 +108,7 @@ def test_a_query_can_be_plotted_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["cuhk03", *ROOT], "--weights"),
+        (["cuhk03", *ROOT, "--reid", "onnx"], "--weights"),
         (["cuhk03", "--weights", "kpr.safetensors"], "--root"),
         ([*EVAL, "--ranking", "2"], "--plots"),
         ([*EVAL, "--ranking", "0", "--plots", "p"], "1 or more"),
@@ -205,7 +216,6 @@ def test_compare_runs_the_pose_estimator_on_the_whole_crop(monkeypatch: pytest.M
     [
         (["crops/0003_00.jpg", *COMPARE], "Name two or more"),
         (["crops/0003_00.jpg"] * 41 + COMPARE, "at most 40"),
-        (["a.jpg", "b.jpg", "--out", "m.png"], "--weights"),
         (["a.jpg", "b.jpg", "--weights", "w"], "--out"),
         (["a.jpg", "b.jpg", "--weights", "w", "--out", "m.jpg"], "m.png"),
         (["a.jpg", "b.jpg", *COMPARE, "--json", "matrix.png"], "is also the file of --out"),

@@ -115,7 +115,7 @@ def test_any_encoder_can_be_the_teacher(monkeypatch: pytest.MonkeyPatch) -> None
         ([*FEATURES, "--out", "f.safetensors", "--vectors", "parts"], "whole person"),
         ([*FEATURES, "--out", "f.safetensors", "--workers", "-1"], "0 or more"),
         ([*FEATURES, "--out", "f.safetensors", "--reid", "kp"], "Did you mean 'kpr'"),
-        (["features", *SET, "--out", "f.safetensors"], "--weights"),
+        (["features", *SET, "--reid", "onnx", "--out", "f.safetensors"], "--weights"),
         (["features", "cuhk03", "--out", "f.safetensors"], "--root DIR"),
         (["paste", *SET], "--out DIR"),
         (["paste", *SET, "--out", "crops/pasted"], "in the dataset itself"),

@@ -32,6 +32,15 @@ def test_weights_and_biases_get_the_same_rate() -> None:
     assert [group["lr"] for group in optimiser.param_groups] == [0.5, 0.5]
 
 
-def test_a_warm_up_longer_than_training_is_refused() -> None:
-    with pytest.raises(UserError, match=r"warm-up of 5 epochs does not fit into 3"):
-        ScheduleConfig(epochs=3)
+@pytest.mark.parametrize("epochs", [1, 3, 5])
+def test_a_warm_up_longer_than_training_ends_before_the_last_epoch(epochs: int) -> None:
+    config = ScheduleConfig(epochs=epochs, warmup_epochs=5)
+    step = (config.peak - config.floor) / max(epochs - 1, 1)
+    expected = [config.floor + epoch * step for epoch in range(epochs - 1)] + [config.peak]
+    assert [learning_rate(epoch, config) for epoch in range(epochs)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"warmup_epochs": -1}])
+def test_a_schedule_without_epochs_or_with_a_negative_warm_up_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(UserError, match=r"schedule\.epochs="):
+        ScheduleConfig(**wrong)  # type: ignore[arg-type]

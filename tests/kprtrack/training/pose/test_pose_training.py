@@ -199,6 +199,8 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path):
 def test_the_rate_warms_up_and_falls():
     cosine = PoseSchedule(peak=1.0, epochs=11, warmup_epochs=1.0, floor_share=0.1)
     assert [cosine.rate(at) for at in (0, 0.5, 1, 6, 11)] == pytest.approx([0.001, 0.5005, 1, 0.55, 0.1])
+    short = PoseSchedule(peak=1.0, epochs=1, warmup_epochs=1.0, floor_share=0.1)
+    assert [short.rate(at) for at in (0, 0.25, 0.5, 0.75, 1)] == pytest.approx([0.001, 0.5005, 1, 0.55, 0.1])
     drops = PoseSchedule(peak=1.0, epochs=20, warmup_epochs=1.0, drops=(10.0, 15.0))
     assert [drops.rate(at) for at in (9.9, 10, 14.9, 15)] == pytest.approx([1, 0.1, 0.1, 0.01])
 
@@ -312,7 +314,8 @@ def test_a_damaged_picture_is_named(tmp_path):
     [
         ({"batch": 1}, "batch=1"),
         ({"sigma": 0.0}, "sigma=0.0"),
-        ({"schedule": {"epochs": 2, "warmup_epochs": 2.0}}, "warm-up of 2.0 epochs"),
+        ({"schedule": {"epochs": 0}}, "epochs=0"),
+        ({"schedule": {"warmup_epochs": -1.0}}, "warmup_epochs=-1.0"),
         ({"network": "vitpose"}, "vitpose"),
         ({"small": {"input_width": 100}}, "input_width is 100"),
         ({"labels": {"least_konfidence": 0.3}}, "labels.least_confidence"),
