@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from kprtrack.pipeline import ReidEncoder as ReidEncoder
     from kprtrack.pipeline import observe as observe
     from kprtrack.pipeline import track as track
+    from kprtrack.rendering.draw import draw_tracks as draw_tracks
     from kprtrack.run import draw_video as draw_video
     from kprtrack.run import observe_video as observe_video
     from kprtrack.run import track_observations as track_observations
@@ -65,7 +66,6 @@ if TYPE_CHECKING:
     from kprtrack.trackers.kpr import KprTracker as KprTracker
     from kprtrack.trackers.kpr_config import KprTrackerConfig as KprTrackerConfig
     from kprtrack.video.clip import Clip as Clip
-    from kprtrack.rendering.draw import draw_tracks as draw_tracks
     from kprtrack.video.source import open_source as open_source
 
 # Imported at first use, so that `import kprtrack` loads neither numpy nor torch.

@@ -13,8 +13,8 @@ from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.io import FrameWriter, ObservationFile, TrackFile, TracksWriter
 from kprtrack.io.output_file import partial_path
 from kprtrack.pipeline import BaseTracker, track
-from kprtrack.resume import StoredRun
 from kprtrack.rendering.annotated import AnnotatedVideoWriter
+from kprtrack.resume import StoredRun
 from kprtrack.video.inputs import TruncatedVideo
 
 MIN_HEIGHT_PX = 40  # lower people have too few pixels for the default networks

@@ -36,6 +36,7 @@ from kprtrack.outputs import (
     track_and_write,
 )
 from kprtrack.pipeline import Networks, observe
+from kprtrack.rendering.annotated import AnnotatedVideoWriter
 from kprtrack.resume import (
     StoredRun,
     finished_observations,
@@ -43,7 +44,6 @@ from kprtrack.resume import (
     resumed,
     validate_resumable,
 )
-from kprtrack.rendering.annotated import AnnotatedVideoWriter
 from kprtrack.video.clip import Clip
 from kprtrack.video.inputs import VideoInfo
 from kprtrack.video.source import Source
