@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from kprtrack.run import observe_video as observe_video
     from kprtrack.run import track_observations as track_observations
     from kprtrack.run import track_video as track_video
+    from kprtrack.selection import Click as Click
+    from kprtrack.selection import PeopleSelection as PeopleSelection
+    from kprtrack.selection import select_people as select_people
     from kprtrack.trackers.bytetrack import ByteTrack as ByteTrack
     from kprtrack.trackers.bytetrack import ByteTrackConfig as ByteTrackConfig
     from kprtrack.trackers.kpr import KprTracker as KprTracker
@@ -74,6 +77,7 @@ _MODULES = {
     "BaseTracker": "kprtrack.pipeline",
     "ByteTrack": "kprtrack.trackers.bytetrack",
     "ByteTrackConfig": "kprtrack.trackers.bytetrack",
+    "Click": "kprtrack.selection",
     "Clip": "kprtrack.video.clip",
     "ComponentConfig": "kprtrack.config",
     "ComputeConfig": "kprtrack.inference.devices",
@@ -90,6 +94,7 @@ _MODULES = {
     "Observation": "kprtrack.core.datatypes",
     "ObservationFile": "kprtrack.io",
     "OutputError": "kprtrack.core.errors",
+    "PeopleSelection": "kprtrack.selection",
     "PoseEstimator": "kprtrack.pipeline",
     "Poses": "kprtrack.core.datatypes",
     "ReidEncoder": "kprtrack.pipeline",
@@ -120,6 +125,7 @@ _MODULES = {
     "part_distance": "kprtrack.core.appearance",
     "read_observations": "kprtrack.io",
     "read_tracks": "kprtrack.io",
+    "select_people": "kprtrack.selection",
     "track": "kprtrack.pipeline",
     "track_observations": "kprtrack.run",
     "track_video": "kprtrack.run",

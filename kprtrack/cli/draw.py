@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kprtrack.cli.options import Parser, add_out, add_selection, new_parser, required, selection
 from kprtrack.cli.output import completed, log, log_summary
+from kprtrack.cli.people import add_people, people_from
 from kprtrack.core.errors import UserError
 
 
@@ -44,7 +45,6 @@ def convert_parser() -> Parser:
         metavar="NAME",
         help="format of OUT, if not by its suffix: coco, posetrack21, dlc, openpose, label-studio ...",
     )
-    parser.add_argument("--only", metavar="IDS", help="keep these people alone: 1,3")
     parser.add_argument(
         "--poses",
         metavar="FILE",
@@ -60,6 +60,7 @@ def convert_parser() -> Parser:
     images = parser.add_argument_group("with --to coco")
     images.add_argument("--images", metavar="DIR", help="write the frames that OUT names into this folder")
     images.add_argument("--video", metavar="FILE", help="their video (default: the one that IN names)")
+    add_people(parser)
     add_selection(parser)
     return parser
 
@@ -80,7 +81,7 @@ def run_convert(options: argparse.Namespace) -> int:
         options.target_format,
         select=selection(options),
         options=ConvertOptions(
-            only=_track_ids(options.only),
+            people=people_from(options),
             poses=Path(options.poses) if options.poses else None,
             fps=options.fps,
             metres_per_pixel=options.metres_per_pixel,
@@ -96,11 +97,3 @@ def run_convert(options: argparse.Namespace) -> int:
         if not options.quiet:
             log(f"{folder}: {count} images")
     return 0
-
-
-def _track_ids(text: str | None) -> tuple[int, ...]:
-    """The track IDs of "1,3". Raises: UserError."""
-    ids = [part.strip() for part in text.split(",")] if text else []
-    if not all(part.isdecimal() and part.isascii() for part in ids):
-        raise UserError(f"--only {text}: name track IDs, such as --only 1,3.")
-    return tuple(map(int, ids))

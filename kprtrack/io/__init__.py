@@ -14,7 +14,7 @@ from kprtrack.io.coco import open_coco
 from kprtrack.io.columns import PeopleFile, to_track_file
 from kprtrack.io.csv_table import open_csv, people_from_csv
 from kprtrack.io.exports import EXPORT_SUFFIXES, EXPORTS, UNCHANGED, ConvertOptions, detect_export
-from kprtrack.io.exports.people import only_people, with_poses
+from kprtrack.io.exports.other_poses import with_poses
 from kprtrack.io.header import (
     COCO_SKELETON,
     FORMAT,
@@ -33,6 +33,7 @@ from kprtrack.io.observations.writer import ObservationWriter, write_observation
 from kprtrack.io.output_file import PARTIAL_SUFFIX, validate_target
 from kprtrack.io.parquet import open_parquet, people_from_parquet
 from kprtrack.io.posetrack import open_posetrack
+from kprtrack.selection import select_people
 
 __all__ = [
     "COCO_SKELETON",
@@ -286,7 +287,9 @@ def convert(
     if source.resolve() == target.resolve():
         raise UserError(f"Source and target are the same file, {source}. Choose another target.")
     name, options = _format(target, target_format), replace(options, source=source)
-    tracks = only_people(read_tracks(source, source_format, select=select), options)
+    tracks = read_tracks(source, source_format, select=select)
+    fps = options.fps or tracks.header.fps
+    tracks = replace(tracks, frames=select_people(tracks.frames, options.people, fps=fps, source=source))
     if options.poses is not None:
         tracks = with_poses(tracks, read_tracks(options.poses))
     if name in EXPORTS:

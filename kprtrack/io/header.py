@@ -58,6 +58,14 @@ class RunHeader:
     skeleton: Skeleton = COCO_SKELETON
     losses: FrameLosses = NO_LOSSES
 
+    @property
+    def fps(self) -> float | None:
+        """Frames per second of the video; None if unknown."""
+        stored = self.video.get("fps")
+        if isinstance(stored, int | float) and math.isfinite(stored) and stored > 0:
+            return float(stored)
+        return None
+
 
 @dataclass(frozen=True)
 class TrackFile:

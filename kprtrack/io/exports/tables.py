@@ -16,6 +16,7 @@ from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io.columns import PeopleFile, people_columns
 from kprtrack.io.header import COCO_SKELETON, RunHeader, Skeleton, TrackFile
 from kprtrack.io.output_file import validate_target
+from kprtrack.selection import EVERYONE, PeopleSelection
 
 MOST_NUMBERS = 200_000_000  # in one array of poses, 0.8 GB
 _DIGITS = re.compile(r"(\d+)\D*$")
@@ -26,7 +27,7 @@ class ConvertOptions:
     """What `convert` changes, and what formats need that a result file may not say.
 
     Args:
-        only: Track IDs of the people to keep; empty: all.
+        people: The people to keep.
         poses: A result file whose keypoints belong to these boxes, such as the one that was corrected in an
             annotation tool; None: the keypoints of the source.
         fps: Frames per second of the video; None: as the file says.
@@ -37,11 +38,12 @@ class ConvertOptions:
         UserError: A number that is not positive.
 
     Examples:
-        >>> convert(Path("tracks.json"), Path("athlete.csv"), options=ConvertOptions(only=(2,)))
+        >>> options = ConvertOptions(PeopleSelection(only=(2,)))
+        >>> convert(Path("tracks.json"), Path("athlete.csv"), options=options)
         [PosixPath('athlete.csv')]
     """
 
-    only: tuple[int, ...] = ()
+    people: PeopleSelection = EVERYONE
     poses: Path | None = None
     fps: float | None = None
     metres_per_pixel: float | None = None
@@ -158,11 +160,9 @@ def frame_rate(file: TrackFile, options: ConvertOptions, format: str) -> float:
     Raises:
         UserError: None of them is known.
     """
-    stored = file.header.video.get("fps")
-    if options.fps is not None:
-        return options.fps
-    if isinstance(stored, int | float) and math.isfinite(stored) and stored > 0:
-        return float(stored)
+    stated = options.fps or file.header.fps
+    if stated is not None:
+        return stated
     timed = [tracks for tracks in file.frames if math.isfinite(tracks.time_s)]
     if len(timed) > 1 and timed[-1].time_s > timed[0].time_s:
         return (timed[-1].frame_number - timed[0].frame_number) / (timed[-1].time_s - timed[0].time_s)

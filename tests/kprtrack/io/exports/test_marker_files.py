@@ -23,6 +23,7 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io import POSETRACK_SKELETON, ConvertOptions
+from kprtrack.selection import PeopleSelection
 
 # As the marker sets of Pose2Sim for COCO's 17 keypoints call them.
 MARKERS = (
@@ -60,7 +61,7 @@ def test_trc_has_a_file_for_each_person(tmp_path: Path) -> None:
 
 
 def test_trc_of_one_person_has_the_name_that_was_asked_for(tmp_path: Path) -> None:
-    paths = export(tmp_path, "out.trc", options=ConvertOptions(only=(7,)))
+    paths = export(tmp_path, "out.trc", options=ConvertOptions(PeopleSelection(only=(7,))))
     assert paths == [tmp_path / "out.trc"]
     assert Trc(paths[0]).frames == ROWS
 

@@ -27,6 +27,7 @@ from support.export_cases import (
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io import EXPORTS, POSETRACK_SKELETON, ConvertOptions, TrackFile, convert, read_tracks
+from kprtrack.selection import PeopleSelection
 
 # Compiled extensions may be older than the numpy that is installed.
 pytestmark = pytest.mark.filterwarnings("ignore:numpy.ndarray size changed")
@@ -324,10 +325,10 @@ def test_alphaposes_images_by_name_are_numbered_by_their_place(tmp_path: Path) -
 
 
 def test_only_the_chosen_people_are_kept(tmp_path: Path) -> None:
-    export(tmp_path, "o.csv", options=ConvertOptions(only=(7,)))
+    export(tmp_path, "o.csv", options=ConvertOptions(PeopleSelection(only=(7,))))
     assert {each for tracks in read_tracks(tmp_path / "o.csv").frames for each in tracks.ids} == {7}
-    with pytest.raises(UserError, match=r"no person 3 in .*tracks.json. Its track IDs are: 2, 7"):
-        export(tmp_path, "o.csv", options=ConvertOptions(only=(7, 3)))
+    with pytest.raises(UserError, match=r"no person 3 in .*tracks.json. Its IDs are: 2, 7"):
+        export(tmp_path, "o.csv", options=ConvertOptions(PeopleSelection(only=(7, 3))))
 
 
 def test_poses_of_another_file_go_to_the_boxes_they_belong_to(tmp_path: Path) -> None:
@@ -365,6 +366,6 @@ def test_the_unknown_keypoint_is_unknown_in_every_format(tmp_path: Path) -> None
 
 
 def test_what_is_only_written_says_so_when_read(tmp_path: Path) -> None:
-    path = export(tmp_path, "o.trc", options=ConvertOptions(only=(2,)))[0]
+    path = export(tmp_path, "o.trc", options=ConvertOptions(PeopleSelection(only=(2,))))[0]
     with pytest.raises(InputError, match="files of the format trc are written, but not read"):
         read_tracks(path)

@@ -1,4 +1,4 @@
-"""Which people a converted file keeps, and keypoints from another file."""
+"""Keypoints from another file, for boxes and identities that were corrected."""
 
 from dataclasses import replace
 
@@ -6,31 +6,10 @@ import numpy as np
 
 from kprtrack.core.assignment import assign
 from kprtrack.core.datatypes import Tracks
-from kprtrack.core.errors import UserError
 from kprtrack.core.geometry import iou
-from kprtrack.io.exports.tables import ConvertOptions
 from kprtrack.io.header import TrackFile
 
 MIN_IOU = 0.5  # of a box and the box of its pose, as for `--pose file`
-_SHOWN = 20  # track IDs in a message
-
-
-def only_people(file: TrackFile, options: ConvertOptions) -> TrackFile:
-    """Return the tracks of the chosen people alone.
-
-    Raises:
-        UserError: One of them is not in the file.
-    """
-    known = sorted({track_id for tracks in file.frames for track_id in tracks.ids.tolist()})
-    for track_id in options.only:
-        if track_id not in known:
-            shown = ", ".join(map(str, known[:_SHOWN])) + (", ..." if len(known) > _SHOWN else "")
-            raise UserError(
-                f"There is no person {track_id} in {options.source}. Its track IDs are: {shown or 'none'}."
-            )
-    if not options.only:
-        return file
-    return replace(file, frames=[_rows(each, np.isin(each.ids, options.only)) for each in file.frames])
 
 
 def with_poses(file: TrackFile, poses: TrackFile) -> TrackFile:
@@ -59,8 +38,3 @@ def _with_keypoints(tracks: Tracks, poses: Tracks | None) -> Tracks:
         keypoints[pairs.rows] = poses.keypoints[pairs.columns]
         time_s = poses.time_s if np.isnan(time_s) else time_s
     return replace(tracks, keypoints=keypoints, time_s=time_s)
-
-
-def _rows(tracks: Tracks, rows: np.ndarray) -> Tracks:
-    names = ("ids", "boxes", "scores", "keypoints", "distances", "margins", "visible", "prompted")
-    return replace(tracks, **{name: getattr(tracks, name)[rows] for name in names})
