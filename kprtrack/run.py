@@ -108,7 +108,9 @@ def track_video(  # noqa: PLR0913
             validate_output(Path(out), format)
         annotated = None
         if video_out:
-            annotated = stack.enter_context(AnnotatedVideoWriter(Path(video_out), video.info, clip.stride))
+            annotated = stack.enter_context(
+                AnnotatedVideoWriter(Path(video_out), video.info, clip.stride, video.sound)
+            )
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
         finished = finished_tracks(paths[0], format, header) if resume and out and not video_out else None
@@ -250,7 +252,7 @@ def draw_video(
     with ExitStack() as stack:
         video = stack.enter_context(clip.open())
         summary.notes = _notes_on_video(tracks, video.info, clip)
-        annotated = stack.enter_context(AnnotatedVideoWriter(Path(out), video.info, clip.stride))
+        annotated = stack.enter_context(AnnotatedVideoWriter(Path(out), video.info, clip.stride, video.sound))
         progress = stack.enter_context(Progress(video.expected_frames, video.info.name, quiet))
         interrupts = stack.enter_context(deferred_interrupts(summary))
         with early_end(summary):

@@ -8,6 +8,7 @@ from kprtrack.core.datatypes import Frame, Tracks
 from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.rendering.draw import Trails, draw_tracks
 from kprtrack.video.inputs import VideoInfo
+from kprtrack.video.sound import SoundFile
 from kprtrack.video.writer import VideoWriter
 
 
@@ -18,19 +19,21 @@ class AnnotatedVideoWriter:
         path: Output file.
         info: The source.
         stride: Every `stride`-th frame of the source is written.
+        sound: Its sound; None: there is none.
 
     Raises:
         UserError: The suffix is not one of a video.
         OutputError: The file cannot be written.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, stride: int) -> None:
+    def __init__(self, path: Path, info: VideoInfo, stride: int, sound: SoundFile | None = None) -> None:
         self._writer = VideoWriter(
             path,
             info.width,
             info.height,
             info.fps / stride,
             sample_aspect_ratio=info.sample_aspect_ratio,
+            sound=sound,
         )
         self._trails = Trails()
         self._kept: deque[Frame] = deque()

@@ -24,6 +24,7 @@ from kprtrack.video.container import (
 )
 from kprtrack.video.inputs import TruncatedVideo, VideoInfo, is_stream, short_name, without_secrets
 from kprtrack.video.packets import NumberedFrames, ThreadedDecodingError
+from kprtrack.video.sound import SoundFile
 from kprtrack.video.structure import StructureDamage, damage_of_structure, frames_in_index
 from kprtrack.video.timestamps import TimeStamps, may_restart, scan_time_stamps
 
@@ -87,6 +88,21 @@ class ContainerVideo:
         self._first_read, self._last_read = 0.0, math.inf  # numbers of frames
         self._joined = None if is_stream(source) else self._restarting_time_stamps()
         self.info = self._describe()
+
+    def sound(self, end_s: float) -> SoundFile | None:
+        """Return the sound up to a time; None where there is none that can be read beside the images."""
+        if self.sound_problem() is not None or not self._container.streams.audio:
+            return None
+        origin = Fraction(0) if self._first_pts is None else self._first_pts * self._time_base
+        return SoundFile(self._source, float(origin), end_s)
+
+    def sound_problem(self) -> str | None:
+        """Return why the sound of the source cannot be copied; None: it can be, or there is none."""
+        if self._container.streams.audio and is_stream(self._source):
+            return "the sound is left out: an address or a pipe can be read only once"
+        if self._container.streams.audio and self._joined is not None:
+            return "the sound is left out: the time stamps of this file start again in the middle"
+        return None
 
     def damaged_frames(self) -> tuple[int, ...]:
         """Return the numbers of the damaged frames in what was read last."""

@@ -17,6 +17,7 @@ from kprtrack.video.decoder import ContainerVideo, Span
 from kprtrack.video.images import ImageFiles, ImagePages, page_count
 from kprtrack.video.inputs import OnDamage, image_sequence, is_camera, is_stream
 from kprtrack.video.live import LiveReader, Reader
+from kprtrack.video.sound import SoundFile
 
 QUEUE_FRAMES = 8  # decoded ahead of the consumer; bounds memory
 SHUTDOWN_S = 2.0  # how long to wait for a decoder that is blocked by a dead network connection
@@ -59,6 +60,16 @@ class Source:
     def losses(self) -> FrameLosses:
         """The damaged and dropped frames of the last iteration so far."""
         return FrameLosses(self._reader.damaged_frames(), self._dropped)
+
+    @property
+    def sound(self) -> SoundFile | None:
+        """The sound of the frames that are read; None: there is none, or it cannot be read beside them."""
+        return self._reader.sound(self._span.end_s) if isinstance(self._reader, ContainerVideo) else None
+
+    @property
+    def sound_problem(self) -> str | None:
+        """Why the sound cannot be copied; None: it can be, or there is none."""
+        return self._reader.sound_problem() if isinstance(self._reader, ContainerVideo) else None
 
     @property
     def expected_frames(self) -> int | None:

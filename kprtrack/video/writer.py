@@ -1,5 +1,6 @@
 """Write frames with their own times to a video file."""
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
@@ -13,6 +14,7 @@ from av.video.stream import VideoStream
 
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.io.output_file import OutputFile, saved_in
+from kprtrack.video.sound import SoundCopy, SoundFile
 
 # Suffix -> FFmpeg's muxer and encoder.
 FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -40,7 +42,8 @@ class VideoWriter:
     the first frame written; .avi has a constant rate, so there they move to the nearest free multiple of
     1/fps. An odd width or height is padded by one repeated row or column, because H.264 stores colour for 2x2
     pixels. While it is being written the file is called NAME.part; what a killed process leaves of it can be
-    played (.avi and .mkv: without seeking). Without any frame no file is made.
+    played (.avi and .mkv: without seeking). Without any frame no file is made. Sound is copied as it is, in
+    step with the images; what a format cannot hold is encoded as AAC, in .webm as Opus (see `notes`).
 
     Args:
         path: Output file.
@@ -48,6 +51,7 @@ class VideoWriter:
         height: Height of the frames in pixels.
         fps: Expected frame rate; the duration of the last frame is 1/fps.
         sample_aspect_ratio: Width / height of one pixel; None: square.
+        sound: The file whose sound is copied; None: there is none.
 
     Raises:
         UserError: The suffix is not one of the formats.
@@ -62,6 +66,7 @@ class VideoWriter:
         fps: float,
         *,
         sample_aspect_ratio: Fraction | None = None,
+        sound: SoundFile | None = None,
     ) -> None:
         self._path = Path(path)
         self._size = width, height
@@ -76,11 +81,14 @@ class VideoWriter:
         muxer, encoder = self._format()
         self._file = OutputFile(self._path)
         try:
-            # A hybrid mp4 can be played up to its last second even after a power failure.
-            options = {"movflags": "hybrid_fragmented"} if muxer in ("mp4", "mov") else {}
+            # A hybrid mp4 can be played up to its last second even after a power failure. Sound may begin
+            # before the images, which only a delayed header can store.
+            movflags = "hybrid_fragmented" + ("+delay_moov" if sound else "")
+            options = {"movflags": movflags} if muxer in ("mp4", "mov") else {}
             options["fflags"] = "+bitexact"  # no date and no random numbers: equal frames, equal bytes
             self._container = av.open(self._file.handle, "w", format=muxer, options=options)
             self._stream = self._add_stream(encoder, rate, sample_aspect_ratio)
+            self._sound = SoundCopy(sound, self._container) if sound else None
         except (av.FFmpegError, OSError, ValueError) as error:
             self._file.discard()
             raise OutputError(f"'{self._path}' cannot be written as {encoder} video: {error}.") from error
@@ -89,6 +97,11 @@ class VideoWriter:
     def saved(self) -> Path | None:
         """The file that holds the frames, once it is closed."""
         return self._file.saved
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the sound was not copied as it is."""
+        return self._sound.notes if self._sound else ()
 
     def write(self, image: np.ndarray, time_s: float) -> None:
         """Append a frame.
@@ -106,11 +119,16 @@ class VideoWriter:
             raise ValueError(f"The frame has shape {image.shape}, the video [{height}, {width}, 3].")
         padded = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24")
-        self._first_s = time_s if self._first_s is None else self._first_s
+        if self._first_s is None:
+            self._first_s = time_s
+            if self._sound:
+                self._sound.begin(time_s)
         self._last_pts = max(self._last_pts + 1, round((time_s - self._first_s) / self._tick))
         frame.pts, frame.time_base = self._last_pts, self._tick
         try:
             self._container.mux(self._stream.encode(frame))
+            if self._sound:
+                self._sound.write_until(time_s - self._first_s)
         except (av.FFmpegError, OSError) as error:
             self._fail(error)
         self._frames += 1
@@ -130,12 +148,19 @@ class VideoWriter:
             self._closed = True
             self._container.close()
             self._file.discard()
+            if self._sound:
+                self._sound.close()
             return
         try:
             self._container.mux(self._stream.encode(None))
+            if self._sound:
+                last_s = float(self._last_pts * self._tick) + 1 / self._fps
+                self._sound.finish(math.inf if complete else last_s)
             self._container.close()
             self._closed = True
             self._file.finish(replace=complete)
+            if self._sound:
+                self._sound.close()
         except (av.FFmpegError, OSError) as error:
             self._fail(error)
 
