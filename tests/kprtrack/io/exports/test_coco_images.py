@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import fake_run
-from support.export_cases import HEADER, export, keypoints_of, tracks_of
+from support.export_cases import (
+    HEADER,
+    HEIGHT,
+    PRESENT,
+    WIDTH,
+    box_of,
+    export,
+    keypoints_of,
+    tracks_of,
+)
 
 import kprtrack
 from kprtrack.cli.main import main
@@ -52,6 +61,41 @@ def test_pycocotools_reads_the_annotations(tmp_path: Path, capsys: pytest.Captur
     assert data.loadImgs(5)[0]["file_name"] == "frame_000004.png"
     points = np.array(found["keypoints"]).reshape(17, 3)
     np.testing.assert_allclose(points[:, :2], keypoints_of(2, 4)[:, :2], atol=0.006)
+
+
+@pytest.mark.slow
+def test_the_importer_of_fiftyone_reads_people_frames_without_people_and_identities(tmp_path: Path) -> None:
+    """The importer alone, which needs no database, unlike the dataset that it fills."""
+    coco = pytest.importorskip("fiftyone.utils.coco")
+    (labels,) = export(tmp_path, "c.json", "coco")
+    names = {f"frame_{frame:06d}.png": ids for frame, ids in PRESENT.items()}
+    (tmp_path / "images").mkdir()
+    for name in names:
+        Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "images" / name)
+    importer = coco.COCODetectionDatasetImporter(
+        data_path=str(tmp_path / "images"),
+        labels_path=str(labels),
+        label_types=["detections", "keypoints"],
+        extra_attrs=True,
+    )
+    size = np.array([WIDTH, HEIGHT])
+    found = {}
+    with importer:
+        for path, _, people in importer:
+            name = Path(path).name
+            frame = int(name[6:12])
+            boxes, poses = (people[kind] for kind in ("detections", "keypoints")) if people else ([], [])
+            rows = [] if not people else list(zip(boxes.detections, poses.keypoints, strict=True))
+            found[name] = tuple(box["track_id"] for box, _ in rows)
+            for box, pose in rows:
+                corner, extent = np.reshape(box.bounding_box, (2, 2)) * size
+                wanted = box_of(box["track_id"], frame)
+                np.testing.assert_allclose([*corner, *(corner + extent)], wanted, atol=0.011)
+                known = keypoints_of(pose["track_id"], frame)[:, :2]
+                known[(known == 0).all(axis=1)] = np.nan
+                np.testing.assert_allclose(np.array(pose.points, float) * size, known, atol=0.006)
+                assert np.isnan(known).any() == (pose["track_id"] == 7)
+    assert found == names
 
 
 @pytest.mark.parametrize(
