@@ -13,7 +13,7 @@ class LiveTracks(Tracks):
     """The tracks of a frame, known at once, and those of earlier frames that are final now.
 
     Args:
-        rows: [M] int64, the row of each track among the detections of the frame.
+        rows: [M] int64, the row of each track among the detections that were given for the frame.
         finalized: Earlier frames whose tracks cannot change any more, in order: what a file should hold.
         corrections: Those of them that differ from what was returned for them: people who were confirmed or
             re-identified since.

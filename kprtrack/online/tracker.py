@@ -20,9 +20,11 @@ from kprtrack.config import TrackConfig
 from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks, empty_poses
 from kprtrack.core.errors import UserError
+from kprtrack.core.files.numbers import LARGEST
 from kprtrack.core.geometry import iou
-from kprtrack.online.inputs import GivenPeople, given_embeddings, given_people
+from kprtrack.online.inputs import GivenPeople, given_people
 from kprtrack.online.live_tracks import LiveTracks
+from kprtrack.online.validation import number_of, same_embedding_shape, valid_image
 from kprtrack.pipeline import Networks, observe
 
 _BUILDERS = {"detector": build_detector, "pose": build_pose_estimator, "reid": build_reid_encoder}
@@ -62,7 +64,12 @@ class Tracker:
         poses: bool = True,
         bgr: bool = False,
     ) -> None:
-        if not (np.isfinite(fps) and fps > 0):
+        if not isinstance(config, TrackConfig | None):
+            raise UserError(
+                f"config must be a TrackConfig, not {config!r:.40}. Make one, such as"
+                ' TrackConfig(tracker="bytetrack", reid="none").'
+            )
+        if not 0 < number_of(fps, "fps") < np.inf:
             raise UserError(f"fps must be a number above 0, not {fps:g}.")
         self._config, self._fps = config or TrackConfig(), fps
         self._poses, self._bgr = poses, bgr
@@ -71,7 +78,7 @@ class Tracker:
         self._observations: Iterator[Observation] | None = None
         self._frame: Frame | None = None
         self._given: GivenPeople | None = None
-        self._embeddings: np.ndarray | None = None
+        self._embedding_shape: tuple[int, int] | None = None  # P, D of the first frame with people
         self._held: deque[Tracks] = deque()  # frames that may still be corrected
         self._number, self._time_s = -1, -np.inf
 
@@ -91,11 +98,12 @@ class Tracker:
             image: [H, W, 3] uint8, RGB unless `bgr`; None: only where no network is needed.
             boxes: [N, 4] x1 y1 x2 y2 in pixels, `supervision.Detections`, `supervision.KeyPoints` or a result
                 of ultralytics; None: the detector of the configuration runs. Objects that name their classes
-                are limited to the class "person".
+                are limited to the class "person"; boxes without an area are left out.
             scores: [N] in [0, 1]; None: those of `boxes`, else 1.
             keypoints: [N, 17, 3] x y confidence of COCO's keypoints, or `supervision.KeyPoints`; None:
-                those of `boxes`, else the pose estimator runs.
-            embeddings: [N, D] or [N, P, D] of an encoder of your own; None: the ReID encoder runs.
+                those of `boxes`, else the pose estimator runs. Unknown ones are 0 or NaN.
+            embeddings: [N, D] or [N, P, D] of an encoder of your own, zero where unknown; None: the ReID
+                encoder runs.
             time_s: Seconds, later than the frame before; None: by the number of the frame and `fps`.
 
         Returns:
@@ -108,21 +116,17 @@ class Tracker:
         """
         if boxes is None and (scores is not None or keypoints is not None or embeddings is not None):
             raise UserError("scores, keypoints and embeddings belong to boxes. Give boxes, too.")
-        given = None if boxes is None else given_people(boxes, scores, keypoints)
-        vectors = None
-        if embeddings is not None and given is not None:
-            vectors = given_embeddings(embeddings, len(given.boxes))
-        frame = Frame(
-            self._number + 1, self._next_time(time_s), self._image(image, given, vectors is not None)
-        )
-        observation = self._observe(frame, given, vectors)
+        given = None if boxes is None else given_people(boxes, scores, keypoints, embeddings)
+        frame = Frame(self._number + 1, self._next_time(time_s), self._image(image, given))
+        observation = self._observe(frame, given)
         self._number, self._time_s = frame.number, frame.time_s
         tracks = self._tracker.update(observation)
         self._held.append(tracks)
         final = tuple(self._finalized(frame.time_s - self._tracker.output_delay_s))
+        rows = _rows_of_tracks(tracks, observation.detections)
         return LiveTracks(
             **{each.name: getattr(tracks, each.name) for each in fields(Tracks)},
-            rows=_rows_of_tracks(tracks, observation.detections),
+            rows=rows if given is None else given.rows[rows],
             finalized=tuple(corrected for _, corrected in final),
             corrections=tuple(corrected for returned, corrected in final if _differ(returned, corrected)),
             detections=given.source if given is not None else None,
@@ -143,35 +147,35 @@ class Tracker:
             yield tracks, self._tracker.finalize(tracks)
 
     def _next_time(self, time_s: float | None) -> float:
-        if time_s is None:
-            time_s = (self._number + 1) / self._fps
-        if not (np.isfinite(time_s) and time_s > self._time_s):
+        time_s = (self._number + 1) / self._fps if time_s is None else number_of(time_s, "time_s")
+        if not time_s > self._time_s:
             raise UserError(
                 f"time_s is {time_s:g}, which is not later than that of the frame before, {self._time_s:g}."
                 " Give the time of every frame, or of none."
             )
-        return float(time_s)
+        if not abs(time_s) < LARGEST:  # which no result file may hold
+            raise UserError(
+                f"time_s is {time_s:g}. Give seconds from any start but 1970, such as time.monotonic()."
+            )
+        return time_s
 
-    def _image(self, image: np.ndarray | None, given: GivenPeople | None, embedded: bool) -> np.ndarray:
+    def _image(self, image: np.ndarray | None, given: GivenPeople | None) -> np.ndarray:
         if image is not None:
-            image = np.asarray(image)
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-                raise UserError(f"image must be [H, W, 3] uint8, not {list(image.shape)} {image.dtype}.")
-            return np.ascontiguousarray(image[..., ::-1]) if self._bgr else image
+            return valid_image(image, self._bgr)
         needed = []
         if given is None:
             needed.append("the detector (give boxes)")
         if self._poses and (given is None or given.keypoints is None):
             needed.append("the pose estimator (give keypoints, or poses=False)")
-        if self._config.reid.name != NO_REID and not embedded:
+        if self._config.reid.name != NO_REID and (given is None or given.embeddings is None):
             needed.append('the ReID encoder (give embeddings, or TrackConfig(reid="none"))')
         if needed:
             raise UserError(f"An image is needed for {', '.join(needed)}.")
         return _NO_IMAGE
 
-    def _observe(self, frame: Frame, given: GivenPeople | None, embeddings: np.ndarray | None) -> Observation:
+    def _observe(self, frame: Frame, given: GivenPeople | None) -> Observation:
         """Run the networks that are needed."""
-        self._frame, self._given, self._embeddings = frame, given, embeddings
+        self._frame, self._given = frame, given
         if self._observations is None:
             networks = Networks(self._detect, self._estimate_poses, self._embed)
             self._observations = observe(iter(self._take_frame, None), networks, 1, self._tracker)
@@ -201,14 +205,22 @@ class Tracker:
     def _embed(
         self, frames: list[Frame], detections: list[Detections], poses: list[Poses]
     ) -> list[Appearance]:
-        if self._embeddings is not None:
-            features = self._embeddings[self._rows_given(detections[0])]
+        if self._given is not None and self._given.embeddings is not None:
+            features = self._given.embeddings[self._rows_given(detections[0])]
             visible = (features != 0).any(axis=2)
-            return [Appearance(features, visible, np.zeros(len(features), bool))]
-        if self._config.reid.name == NO_REID:
-            return [empty_appearance(len(detections[0]))]
+            return [self._of_one_shape(Appearance(features, visible, np.zeros(len(features), bool)))]
+        if self._config.reid.name == NO_REID:  # unknown in this frame, if others have embeddings
+            shape = self._embedding_shape or (0, 0)
+            return [self._of_one_shape(empty_appearance(len(detections[0]), *shape))]
         embedded: list[Appearance] = self._network("reid")(frames, detections, poses)
-        return embedded
+        return [self._of_one_shape(each) for each in embedded]
+
+    def _of_one_shape(self, appearance: Appearance) -> Appearance:
+        """The embeddings, whose shape must be that of earlier frames. Raises: UserError."""
+        if not len(appearance.features):
+            return empty_appearance(0, *(self._embedding_shape or appearance.features.shape[1:]))
+        self._embedding_shape = same_embedding_shape(appearance.features, self._embedding_shape)
+        return appearance
 
     def _rows_given(self, detections: Detections) -> list[int]:
         """The rows of some of the given detections, which keep their order."""

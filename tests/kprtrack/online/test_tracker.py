@@ -217,6 +217,33 @@ def test_supervision_detections_come_back_with_masks_data_and_tracker_ids() -> N
     assert found.mask[by_weight[3]].any()
     np.testing.assert_array_equal(found.xyxy[by_weight[3]], [100, 20, 160, 190])
     assert detections.tracker_id is None  # what was given is unchanged
+    assert sorted(tracks.rows.tolist()) == [0, 2]  # among all that were given
+
+
+def test_frames_with_other_classes_of_coco_alone_have_no_people() -> None:
+    sv = pytest.importorskip("supervision")
+
+    def tracked(*names: str) -> int:
+        boxes = np.array([[100 * row, 20, 100 * row + 50, 180] for row in range(len(names))], np.float32)
+        return len(updated(sv.Detections(xyxy=boxes, data={"class_name": np.array(names)})))
+
+    assert tracked("dog", "sports ball") == 0
+    assert tracked("dog", "Person") == 1
+    assert tracked("player", "goalkeeper") == 2  # of a detector of other classes
+
+
+def test_embeddings_belong_to_all_boxes_that_were_given() -> None:
+    sv = pytest.importorskip("supervision")
+    detections = sv.Detections(
+        xyxy=boxes_at(20),
+        confidence=scores_at(20),
+        data={"class_name": np.array(["person", "dog", "person"])},
+    )
+    tracker = Tracker(ALONE, poses=False, fps=FPS)
+    for _ in range(2):
+        tracks = tracker.update(None, detections, embeddings=np.eye(3, 8), keypoints=keypoints_at(20))
+    np.testing.assert_array_equal(tracks.keypoints, keypoints_at(20)[tracks.rows])
+    assert tracks.distances == pytest.approx([0, 0], abs=1e-6)
 
 
 def test_tracks_become_supervision_detections() -> None:
@@ -272,9 +299,9 @@ def ultralytics_result(classes: list[int], *, poses: bool = False) -> Any:
 
 def test_people_of_ultralytics_results_are_tracked() -> None:
     tracks = updated(ultralytics_result([0, 16, 0], poses=True))
-    people = [0, 2]
-    np.testing.assert_array_equal(tracks.boxes, boxes_at(20)[people][tracks.rows])
-    np.testing.assert_array_equal(tracks.keypoints, keypoints_at(20)[people][tracks.rows])
+    assert sorted(tracks.rows.tolist()) == [0, 2]
+    np.testing.assert_array_equal(tracks.boxes, boxes_at(20)[tracks.rows])
+    np.testing.assert_array_equal(tracks.keypoints, keypoints_at(20)[tracks.rows])
     assert len(updated(ultralytics_result([16, 16, 16]))) == 0
     assert not updated(ultralytics_result([0, 0, 0])).keypoints.any()
 
@@ -297,7 +324,15 @@ def test_keypoints_without_confidence_are_certain_unless_they_are_zero() -> None
         ({"boxes": [[1, 2, 3]]}, r"boxes must have the shape \[N, 4\], not \[1, 3\]"),
         ({"boxes": [[30, 2, 3, 9]]}, r"boxes are x1 y1 x2 y2, with x2 >= x1"),
         ({"boxes": [[1, 2, 3, np.nan]]}, "not finite"),
-        ({"boxes": "people"}, "Detections must be arrays, supervision.Detections"),
+        ({"boxes": "people"}, "boxes must be arrays, supervision.Detections"),
+        ({"boxes": [[1, 2, 3, 9], [1, 2, 3]]}, "boxes must be numbers, in rows of one length"),
+        ({"boxes": [[1, 2, 3, None]]}, "boxes must be numbers, not an array of object"),
+        ({"boxes": [[1, 2, 3, 9, 0.5]]}, r"\[1, 5\]\. Give boxes\[:, :4\] and the scores apart"),
+        ({"boxes": [[0, 0, 1e38, 9]]}, "beyond any image"),
+        (
+            {"boxes": [SimpleNamespace(boxes=None)]},
+            r"a list of 1 results\. Give that of this frame: results\[0\]",
+        ),
         ({"boxes": [[1, 2, 3, 9]], "scores": [0.5, 0.5]}, "There are 1 boxes, but 2 scores"),
         ({"boxes": [[1, 2, 3, 9]], "scores": [1.5]}, "Score 0 is 1.5: scores are between 0 and 1"),
         ({"boxes": [[1, 2, 3, 9]], "keypoints": np.zeros((1, 13, 3))}, r"the shape \[N, 17, 3\]"),
@@ -305,7 +340,11 @@ def test_keypoints_without_confidence_are_certain_unless_they_are_zero() -> None
         ({"boxes": [[1, 2, 3, 9]], "embeddings": np.zeros((2, 8))}, r"\[1, D\] or \[1, P, D\]"),
         ({"scores": [0.5]}, "belong to boxes"),
         ({}, r"An image is needed for the detector \(give boxes\)"),
-        ({"image": np.zeros((4, 4)), "boxes": [[1, 2, 3, 9]]}, r"image must be \[H, W, 3\] uint8"),
+        ({"boxes": [[1, 2, 3, 9]], "keypoints": np.full((1, 17, 3), -1.0)}, "Confidences are 0 or more"),
+        ({"boxes": [[1, 2, 3, 9]], "embeddings": np.full((1, 8), np.nan)}, "Write unknown ones as zeros"),
+        ({"boxes": [[1, 2, 3, 9]], "time_s": "1.5"}, "time_s must be a number, not '1.5'"),
+        ({"boxes": [[1, 2, 3, 9]], "time_s": np.nan}, "time_s is nan, which is not later"),
+        ({"boxes": [[1, 2, 3, 9]], "time_s": 1.8e9}, r"any start but 1970, such as time\.monotonic\(\)"),
         ({"boxes": [[1, 2, 3, 9]], "time_s": 0.0}, "time_s is 0, which is not later than"),
     ],
 )
@@ -317,6 +356,66 @@ def test_wrong_input_is_one_line_and_no_frame(arguments: dict[str, Any], message
     assert "\n" not in str(caught.value)
     tracks = tracker.update(boxes=boxes_at(1), time_s=0.1)
     assert (tracks.frame_number, len(tracks)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (IMAGE[..., 0], r"not \[240, 320\] uint8\. Make three channels of a grey image"),
+        (np.zeros((4, 5, 4), np.uint8), r"Leave its fourth channel out: image\[\.\.\., :3\]"),
+        (IMAGE.astype(np.float32), r"not \[240, 320, 3\] float32\. Scale its pixels to 0 to 255"),
+        (IMAGE.transpose(2, 0, 1), r"Move its channels to the end: image\.transpose\(1, 2, 0\)"),
+        (IMAGE[:0], r"not \[0, 320, 3\] uint8"),
+        ("frame.jpg", "not str"),
+    ],
+)
+def test_wrong_images_say_how_to_convert_them(image: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Tracker(ALONE, poses=False).update(image, boxes_at(0))
+
+
+def test_settings_that_are_no_configuration_are_one_line() -> None:
+    with pytest.raises(UserError, match="config must be a TrackConfig, not 'kpr'"):
+        Tracker("kpr")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="fps must be a number, not '25'"):
+        Tracker(fps="25")  # type: ignore[arg-type]
+
+
+# --- unknown values
+
+
+def test_keypoints_that_are_not_finite_are_unknown() -> None:
+    points = keypoints_at(0)
+    points[0, 3, 0], points[1, 4] = np.nan, np.inf
+    for given in (points, points[..., :2]):
+        tracks = updated(boxes_at(0), scores_at(0), given)
+        found = tracks.keypoints[np.argsort(tracks.rows)]
+        assert not found[0, 3].any()
+        assert not found[1, 4].any()
+        assert np.count_nonzero(found[..., 2]) == 2 * 17 - 2
+
+
+def test_boxes_without_an_area_are_left_out_and_rows_count_all_boxes() -> None:
+    boxes = np.array([[5, 5, 5, 5], [10, 20, 60, 180], [9, 30, 40, 30], [100, 20, 150, 190]])
+    tracks = updated(boxes)
+    assert sorted(tracks.rows.tolist()) == [1, 3]
+    np.testing.assert_array_equal(tracks.boxes, boxes[tracks.rows])
+
+
+def test_embeddings_may_be_unknown_in_some_frames_but_have_one_shape() -> None:
+    tracker, unknown = Tracker(ALONE, poses=False, fps=FPS), (3, 4, 7)
+    for frame in range(10):
+        given = None if frame in unknown else embeddings_at(frame)
+        tracks = tracker.update(None, boxes_at(frame), scores_at(frame), embeddings=given)
+        assert sorted(tracks.ids.tolist()) == [1, 2]
+        assert np.isnan(tracks.distances).all() == (frame in (0, *unknown))
+    tracker.update(None, [], embeddings=[])
+    with pytest.raises(UserError, match="have 1 parts of 5 numbers, those before 1 of 8"):
+        tracker.update(None, boxes_at(11), embeddings=np.ones((2, 5)))
+    late = Tracker(ALONE, poses=False)
+    late.update(None, boxes_at(0))
+    with pytest.raises(UserError, match="The frames before had no embeddings"):
+        late.update(None, boxes_at(1), embeddings=embeddings_at(1))
 
 
 def test_an_image_is_needed_for_networks_alone() -> None:
