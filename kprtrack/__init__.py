@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     from kprtrack.pipeline import observe as observe
     from kprtrack.pipeline import track as track
     from kprtrack.rendering.draw import draw_tracks as draw_tracks
-    from kprtrack.run import draw_video as draw_video
+    from kprtrack.rendering.options import RenderOptions as RenderOptions
+    from kprtrack.rendering.video import draw_video as draw_video
     from kprtrack.run import observe_video as observe_video
     from kprtrack.run import track_observations as track_observations
     from kprtrack.run import track_video as track_video
@@ -98,6 +99,7 @@ _MODULES = {
     "PoseEstimator": "kprtrack.pipeline",
     "Poses": "kprtrack.core.datatypes",
     "ReidEncoder": "kprtrack.pipeline",
+    "RenderOptions": "kprtrack.rendering.options",
     "RunHeader": "kprtrack.io",
     "Summary": "kprtrack.outputs",
     "TrackConfig": "kprtrack.config",
@@ -113,7 +115,7 @@ _MODULES = {
     "build_tracker": "kprtrack.build",
     "convert": "kprtrack.io",
     "draw_tracks": "kprtrack.rendering.draw",
-    "draw_video": "kprtrack.run",
+    "draw_video": "kprtrack.rendering.video",
     "empty_appearance": "kprtrack.core.appearance",
     "empty_detections": "kprtrack.core.datatypes",
     "empty_poses": "kprtrack.core.datatypes",

@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.datatypes import NO_LOSSES, Detections, FrameLosses, Observation, Tracks
+from kprtrack.core.errors import UserError
+from kprtrack.core.files.paths import expanded
 from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.io import FrameWriter, ObservationFile, TrackFile, TracksWriter
 from kprtrack.io.output_file import partial_path
 from kprtrack.pipeline import BaseTracker, track
 from kprtrack.rendering.annotated import AnnotatedVideoWriter
 from kprtrack.resume import StoredRun
+from kprtrack.selection import EVERYONE, PeopleSelection, select_people
 from kprtrack.video.inputs import TruncatedVideo
 
 MIN_HEIGHT_PX = 40  # lower people have too few pixels for the default networks
@@ -196,15 +199,25 @@ class Outputs:
         writer: Of the tracks.
         annotated: Of the annotated video.
         stored: Of the observations, for a run that can be resumed.
+        people: Who is written. A choice needs all frames, so the tracks are held back until the end.
     """
 
     summary: Summary
     writer: TracksWriter | None = None
     annotated: AnnotatedVideoWriter | None = None
     stored: StoredRun | None = None
+    people: PeopleSelection = EVERYONE
+    chosen: list[Tracks] = field(default_factory=list)  # of the chosen people, once the files are closed
+    _held: list[Tracks] = field(default_factory=list)
 
     def write(self, tracks: Tracks) -> None:
         """Append the tracks of a frame."""
+        if self.people.selective:
+            self._held.append(tracks)
+        else:
+            self._write(tracks)
+
+    def _write(self, tracks: Tracks) -> None:
         self.summary.ids.update(tracks.ids.tolist())
         if self.writer:
             self.writer.write(tracks)
@@ -216,7 +229,11 @@ class Outputs:
 
         Args:
             complete: Whether all frames of the video were observed.
+
+        Raises:
+            UserError: The choice of people is not possible; all people are written.
         """
+        failure = self._choose()
         summary, whole = self.summary, self.summary.stopped is None
         note = summary.note if complete or summary.note else "the observations are incomplete"
         if self.writer:
@@ -227,6 +244,34 @@ class Outputs:
             self.stored.close(whole, summary.note)
         first = self.writer or self.annotated
         summary.set_out(first.saved if first else None)
+        summary.notes += self.annotated.notes if self.annotated else ()
+        if failure is not None:
+            kept = f" {summary.out} holds all people." if self.writer else ""
+            raise UserError(f"{failure}{kept}") from failure
+
+    def _choose(self) -> UserError | None:
+        """Write the tracks that were held back, of the chosen people; returns why that was not possible."""
+        failure = None
+        try:
+            self.chosen = select_people(self._held, self.people, source="the video")
+        except UserError as error:
+            failure, self.chosen = error, self._held
+        for tracks in self.chosen:
+            self._write(tracks)
+        return failure
+
+
+def validate_replacing(outs: Iterable[Path], inputs: Iterable[object]) -> None:
+    """Raise UserError if a result would replace a file that the run reads.
+
+    Args:
+        outs: The results.
+        inputs: Names of what is read; those that are no files do not count.
+    """
+    files = [expanded(str(name)) for name in inputs if name is not None]
+    for out in outs:
+        if out.is_file() and any(file.is_file() and file.samefile(out) for file in files):
+            raise UserError(f"{out} is read by this run: the result would replace it. Choose another name.")
 
 
 def track_and_write(

@@ -9,7 +9,7 @@ from pathlib import Path
 from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
-from kprtrack.core.datatypes import Observation
+from kprtrack.core.datatypes import Observation, Tracks
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.files.paths import expanded
@@ -24,19 +24,18 @@ from kprtrack.io import (
     validate_observations_output,
     validate_output,
 )
-from kprtrack.io.same_video import difference_notes, validate_size
 from kprtrack.outputs import (
     Outputs,
     Summary,
-    deferred_interrupts,
-    early_end,
     finished_summary,
     observed_summary,
     store,
     track_and_write,
+    validate_replacing,
 )
 from kprtrack.pipeline import Networks, observe
 from kprtrack.rendering.annotated import AnnotatedVideoWriter
+from kprtrack.rendering.video import draw_video
 from kprtrack.resume import (
     StoredRun,
     finished_observations,
@@ -44,6 +43,7 @@ from kprtrack.resume import (
     resumed,
     validate_resumable,
 )
+from kprtrack.selection import EVERYONE, PeopleSelection
 from kprtrack.video.clip import Clip
 from kprtrack.video.inputs import VideoInfo
 from kprtrack.video.source import Source
@@ -60,6 +60,7 @@ def track_video(  # noqa: PLR0913
     video_out: str | Path | None = None,
     format: str | None = None,
     networks: Networks | None = None,
+    people: PeopleSelection = EVERYONE,
     resume: bool = False,
     quiet: bool = True,
 ) -> Summary:
@@ -76,6 +77,8 @@ def track_video(  # noqa: PLR0913
         video_out: The annotated video; None: none.
         format: Format of `out` where the suffix leaves a choice, e.g. "coco" for .json.
         networks: Networks to use for several videos; None: they are built from `config`.
+        people: Who is written. Everyone is tracked; the choice is made at the end, until then the tracks are
+            held in memory, and the annotated video is made by reading the source again.
         resume: Store the observations beside the result until it is complete, and continue an earlier run
             that was stopped or killed; the result is that of a run without a stop.
         quiet: Show no progress.
@@ -102,17 +105,22 @@ def track_video(  # noqa: PLR0913
     with ExitStack() as stack:
         # Everything that needs no network is validated before one is loaded.
         video = stack.enter_context(clip.open())
+        if video_out and people.selective and not clip.repeatable:
+            raise UserError(
+                "An annotated video of chosen people reads the video twice, which a camera or stream does not"
+                " allow. Leave out the annotated video, or record the stream first."
+            )
         tracker = build_tracker(config.tracker, video.info.fps / clip.stride)
-        _validate_replacing(paths, clip, config)
+        validate_replacing(paths, _inputs(clip, config))
         if out:
             validate_output(Path(out), format)
         annotated = None
-        if video_out:
+        if video_out and not people.selective:
             annotated = stack.enter_context(
                 AnnotatedVideoWriter(Path(video_out), video.info, clip.stride, video.sound)
             )
         networks = networks or build_networks(config)
-        header = run_header(video.info, clip, config, networks)
+        header = run_header(video.info, clip, config, networks, people)
         finished = finished_tracks(paths[0], format, header) if resume and out and not video_out else None
         if finished is not None:
             return finished_summary(paths[0], finished)
@@ -124,10 +132,14 @@ def track_video(  # noqa: PLR0913
         frames = annotated.keep(video) if annotated else video
         run = partial(observe, networks=networks, batch_size=config.frames_at_once, tracker=tracker)
         observations = stored.resume(frames, run) if stored else run(frames)
-        outputs = Outputs(summary, writer, annotated, stored)
+        outputs = Outputs(summary, writer, annotated, stored, people)
         track_and_write(
             _with_progress(observations, video, quiet), tracker, outputs, losses=lambda: video.losses
         )
+        if video.sound_problem and annotated:
+            summary.notes += (video.sound_problem,)
+    if video_out and people.selective:
+        _draw_chosen(outputs.chosen, header, clip, Path(video_out), summary, quiet=quiet)
     return summary
 
 
@@ -166,7 +178,7 @@ def observe_video(
     summary = Summary(Path(out))
     with ExitStack() as stack:
         video = stack.enter_context(clip.open())
-        _validate_replacing([Path(out)], clip, config)
+        validate_replacing([Path(out)], _inputs(clip, config))
         validate_observations_output(Path(out))
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks)
@@ -189,6 +201,7 @@ def track_observations(
     config: TrackConfig | None = None,
     *,
     format: str | None = None,
+    people: PeopleSelection = EVERYONE,
 ) -> Summary:
     """Track the people of stored observations; no network runs.
 
@@ -197,6 +210,7 @@ def track_observations(
         out: The result file.
         config: Its tracker is used; None: the default.
         format: Format of `out` where the suffix leaves a choice.
+        people: Who is written, as in `track_video`.
 
     Returns:
         Counts, IDs and whether the run ended early.
@@ -212,80 +226,44 @@ def track_observations(
     config, header = config or TrackConfig(), observations.header
     tracker, summary = build_tracker(config.tracker, _stored_fps(observations)), Summary(Path(out))
     settings = {**header.config, "tracker": asdict(config.tracker)}
+    if people.selective:
+        settings["people"] = people.to_json()
     header = replace(header, config=settings)
     with open_writer(Path(out), header, format) as writer:
         track_and_write(
             observations,
             tracker,
-            Outputs(summary, writer),
+            Outputs(summary, writer, people=people),
             losses=lambda: observations.header.losses,
             complete=observations.complete,
         )
     return summary
 
 
-def draw_video(
-    tracks: TrackFile, source: str | int | Path, out: str | Path, *, quiet: bool = True
-) -> Summary:
-    """Draw stored tracks on their video; frames without tracks are copied.
-
-    Args:
-        tracks: What `read_tracks` returned.
-        source: The video.
-        out: The annotated video.
-        quiet: Show no progress.
-
-    Returns:
-        Counts, whether the run ended early, and notes if the tracks seem to be of another video.
-
-    Raises:
-        InputError: As `track_video`, or the tracks were made from a video of another size.
-        UserError: As `track_video`, and so is OutputError.
-
-    Examples:
-        >>> draw_video(read_tracks("tracks.json"), "video.mp4", "annotated.mp4").frames
-        12
-    """
-    summary, clip = Summary(Path(out)), Clip(source)
-    by_frame = {frame.frame_number: frame for frame in tracks.frames}
-    _validate_replacing([Path(out)], clip, TrackConfig())
-    with ExitStack() as stack:
-        video = stack.enter_context(clip.open())
-        summary.notes = _notes_on_video(tracks, video.info, clip)
-        annotated = stack.enter_context(AnnotatedVideoWriter(Path(out), video.info, clip.stride, video.sound))
-        progress = stack.enter_context(Progress(video.expected_frames, video.info.name, quiet))
-        interrupts = stack.enter_context(deferred_interrupts(summary))
-        with early_end(summary):
-            for frame in interrupts.allow(video):
-                annotated.draw(frame, by_frame.get(frame.number))
-                summary.frames += 1
-                progress.advance()
-        summary.losses = video.losses
-        annotated.close(summary.stopped is None)
-        summary.set_out(annotated.saved)
-    return summary
+def _draw_chosen(
+    frames: list[Tracks], header: RunHeader, clip: Clip, out: Path, summary: Summary, *, quiet: bool
+) -> None:
+    """Write the annotated video of chosen people; after an early end of the run there is none."""
+    if summary.stopped is not None:
+        summary.notes += (f"{out} is not written, because the run ended early",)
+        return
+    drawn = draw_video(TrackFile(header, frames, True), clip, out, quiet=quiet)
+    summary.notes += drawn.notes
+    summary.stopped = drawn.stopped
 
 
-def _notes_on_video(tracks: TrackFile, info: VideoInfo, clip: Clip) -> tuple[str, ...]:
-    """Signs that the tracks are of another video. Raises: InputError if that has another size."""
-    made_from, name = tracks.header.video, f"'{info.name}'"
-    validate_size(made_from, "the tracks", (info.width, info.height), name)
-    sha256 = _sha256(clip) if made_from.get("sha256") is not None else None
-    notes = difference_notes(made_from, {"frames": info.frames, "sha256": sha256}, f"the tracks and {name}")
-    last = max((frame.frame_number for frame in tracks.frames), default=-1)
-    if info.frames is None or last < info.frames:
-        return notes
-    return *notes, f"the tracks end with frame {last}, but {name} has {info.frames} frames."
-
-
-def run_header(info: VideoInfo, clip: Clip, config: TrackConfig, networks: Networks) -> RunHeader:
+def run_header(
+    info: VideoInfo, clip: Clip, config: TrackConfig, networks: Networks, people: PeopleSelection = EVERYONE
+) -> RunHeader:
     """Describe a run: the video with its sha256, the models with theirs, and all settings."""
     video: dict[str, object] = {**asdict(info), "time_base": str(info.time_base)}
     if info.sample_aspect_ratio is not None:
         video["sample_aspect_ratio"] = str(info.sample_aspect_ratio)
     video["sha256"] = _sha256(clip)
-    span = {"start_s": clip.start_s, "end_s": clip.end_s, "stride": clip.stride}
-    return RunHeader(video, networks.metadata, {**asdict(config), **span, "kprtrack": __version__})
+    settings = {**asdict(config), "start_s": clip.start_s, "end_s": clip.end_s, "stride": clip.stride}
+    if people.selective:
+        settings["people"] = people.to_json()
+    return RunHeader(video, networks.metadata, {**settings, "kprtrack": __version__})
 
 
 def _sha256(clip: Clip) -> str | None:
@@ -310,10 +288,6 @@ def _with_progress(observations: Iterable[Observation], video: Source, quiet: bo
             progress.advance()
 
 
-def _validate_replacing(outs: list[Path], clip: Clip, config: TrackConfig) -> None:
-    """Raise UserError if a result would replace a file that the run reads."""
-    inputs = [clip.source, config.detector.weights, config.pose.weights, config.reid.weights]
-    files = [expanded(str(name)) for name in inputs if name is not None]
-    for out in outs:
-        if out.is_file() and any(file.is_file() and file.samefile(out) for file in files):
-            raise UserError(f"{out} is read by this run: the result would replace it. Choose another name.")
+def _inputs(clip: Clip, config: TrackConfig) -> list[object]:
+    """What a run reads; None and what is no file are left out by `validate_replacing`."""
+    return [clip.source, config.detector.weights, config.pose.weights, config.reid.weights]

@@ -1,12 +1,14 @@
 """The subcommands that process result files: `draw` and `convert`."""
 
 import argparse
+import re
 from pathlib import Path
 
 from kprtrack.cli.options import Parser, add_out, add_selection, new_parser, required, selection
 from kprtrack.cli.output import completed, log, log_summary
 from kprtrack.cli.people import add_people, people_from
 from kprtrack.core.errors import UserError
+from kprtrack.video.inputs import parse_time
 
 
 def draw_parser() -> Parser:
@@ -14,19 +16,53 @@ def draw_parser() -> Parser:
     parser = new_parser("draw", "Write an annotated video from a result file and its video.")
     parser.add_argument("tracks", metavar="TRACKS", help="a result file of any format")
     parser.add_argument("source", metavar="VIDEO", help="the video the tracks were made from")
-    add_out(parser, "output file: .mp4 .mov .mkv .webm .avi")
+    add_out(parser, "output file: .mp4 .mov .mkv .webm .avi; the sound of the video stays")
+    parser.add_argument("--start", metavar="TIME", help="start at this time: seconds or hh:mm:ss")
+    parser.add_argument("--end", metavar="TIME", help="stop at this time: seconds or hh:mm:ss")
+    group = parser.add_argument_group("what is shown (default: boxes, skeletons, track IDs, trails)")
+    group.add_argument(
+        "--blur",
+        choices=("face", "body"),
+        help="make the chosen people unrecognisable for good, without drawing anything; where an identity is"
+        " uncertain, the person is blurred",
+    )
+    group.add_argument("--follow", type=int, metavar="ID", help="a smooth crop that follows this person")
+    group.add_argument("--mosaic", action="store_true", help="one tile for each person")
+    group.add_argument(
+        "--size",
+        metavar="WxH",
+        help="size of the crop (default 3:4, by the person) or of the mosaic (default: as the video)",
+    )
+    add_people(parser, "--of")
     return parser
 
 
 def run_draw(options: argparse.Namespace) -> int:
     """Write the annotated video and return the exit code."""
     from kprtrack.io import read_tracks
-    from kprtrack.run import draw_video
+    from kprtrack.rendering.options import RenderOptions
+    from kprtrack.rendering.video import draw_video
+    from kprtrack.video.clip import Clip
 
     out = Path(required(options.out, "output file", "--out annotated.mp4"))
+    shown = RenderOptions(
+        people_from(options), options.blur, options.follow, options.mosaic, _size(options.size)
+    )
+    start_s = parse_time(options.start) if options.start else None
+    clip = Clip(options.source, start_s, parse_time(options.end) if options.end else None)
     tracks = read_tracks(Path(options.tracks))
-    summary, _ = completed(lambda: draw_video(tracks, options.source, out, quiet=options.quiet))
+    summary, _ = completed(lambda: draw_video(tracks, clip, out, options=shown, quiet=options.quiet))
     return log_summary(summary, "", *(f"note: {note}" for note in summary.notes), quiet=options.quiet)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """Width and height of "640x480". Raises: UserError."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", text.strip(), re.ASCII)
+    if match is None:
+        raise UserError(f"--size {text}: give width and height in pixels, such as --size 540x960.")
+    return int(match[1]), int(match[2])
 
 
 def convert_parser() -> Parser:

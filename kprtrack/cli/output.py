@@ -65,6 +65,7 @@ def log_tracks(summary: "Summary", config: TrackConfig | None, *, quiet: bool) -
     lines = [] if summary.sightings or summary.stopped else ["no person was detected in any frame"]
     if config:
         lines += [*_prompts(summary, config), *_beyond_default(summary, config)]
+    lines += [f"note: {note}" for note in summary.notes]
     return log_summary(summary, _count(len(summary.ids), "person", "people"), *lines, quiet=quiet)
 
 

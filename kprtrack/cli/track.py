@@ -26,6 +26,7 @@ from kprtrack.cli.output import (
     log_tracks,
     print_config,
 )
+from kprtrack.cli.people import add_people, people_from
 from kprtrack.config import TrackConfig
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.files.paths import expanded
@@ -52,6 +53,7 @@ def track_parser() -> Parser:
         help="also write an annotated video: boxes, skeletons, track IDs, trails; without --out only this",
     )
     _add_resume(parser)
+    add_people(parser)
     add_networks(parser)
     add_tracker(parser)
     add_settings(parser)
@@ -78,6 +80,7 @@ def follow_parser() -> Parser:
     parser.add_argument("observations", metavar="OBS.npz", help="observations written by `kprtrack observe`")
     add_out(parser, f"output file: {_RESULTS}")
     _add_format(parser)
+    add_people(parser)
     add_tracker(parser)
     add_settings(parser)
     return parser
@@ -106,7 +109,7 @@ def run_track(options: argparse.Namespace) -> int:
     config = config_from(options)
     if options.print_config:
         return print_config(config)
-    clips = _clips(options)
+    clips, people = _clips(options), people_from(options)
     none: Sequence[None] = [None] * len(clips)
     suffix = suffix_of(options.format)
     videos: Sequence[Path | None] = _outputs(options.video, clips, ".mp4") if options.video else none
@@ -126,6 +129,7 @@ def run_track(options: argparse.Namespace) -> int:
             video_out=videos[i],
             format=format,
             networks=networks,
+            people=people,
             resume=options.resume,
             quiet=options.quiet,
         )
@@ -165,7 +169,8 @@ def run_follow(options: argparse.Namespace) -> int:
         return print_config(config)
     out = _out_path(required(options.out, "output file", "--out tracks.json"))
     observations = read_observations(Path(options.observations))
-    run = partial(track_observations, observations, out, config, format=options.format)
+    people = people_from(options)
+    run = partial(track_observations, observations, out, config, format=options.format, people=people)
     summary, _ = completed(run)
     return log_tracks(summary, None, quiet=options.quiet)
 

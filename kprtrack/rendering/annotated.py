@@ -49,6 +49,11 @@ class AnnotatedVideoWriter:
         """The file that holds the frames, once it is closed."""
         return self._writer.saved
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the sound was not copied as it is."""
+        return self._writer.notes
+
     def close(self, complete: bool = True) -> None:
         """Finish the file; see VideoWriter.close."""
         with DeferredInterrupts():
@@ -62,12 +67,6 @@ class AnnotatedVideoWriter:
 
     def write(self, tracks: Tracks) -> None:
         """Draw the tracks on the oldest frame kept, to which they belong, and append it."""
-        self.draw(self._kept.popleft(), tracks)
-
-    def draw(self, frame: Frame, tracks: Tracks | None) -> None:
-        """Append a frame with its tracks, if there are any."""
-        image = frame.image
-        if tracks is not None:
-            self._trails.add(tracks)
-            image = draw_tracks(image, tracks, self._trails)
-        self._writer.write(image, frame.time_s)
+        frame = self._kept.popleft()
+        self._trails.add(tracks)
+        self._writer.write(draw_tracks(frame.image, tracks, self._trails), frame.time_s)

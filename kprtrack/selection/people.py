@@ -132,7 +132,7 @@ def chosen_ids(
     ids = sorted((named or set(known)) - set(people.exclude))
     if known and not ids:
         raise UserError(f"No person of {source} is left: all that are chosen are excluded.")
-    boxes = {track_id: _boxes_of(frames, track_id) for track_id in ids}
+    boxes = _boxes_by_id(frames)
     if people.roi is not None:
         ids = _inside(boxes, people.roi, ids)
     if people.min_height_px is not None:
@@ -154,8 +154,13 @@ def rows_of(tracks: Tracks, rows: np.ndarray) -> Tracks:
     return replace(tracks, **{name: getattr(tracks, name)[rows] for name in names})
 
 
-def _boxes_of(frames: Sequence[Tracks], track_id: int) -> np.ndarray:
-    return np.concatenate([tracks.boxes[tracks.ids == track_id] for tracks in frames])
+def _boxes_by_id(frames: Sequence[Tracks]) -> dict[int, np.ndarray]:
+    """The boxes [K, 4] of each person in all frames."""
+    found: dict[int, list[np.ndarray]] = {}
+    for tracks in frames:
+        for track_id, box in zip(tracks.ids.tolist(), tracks.boxes, strict=True):
+            found.setdefault(track_id, []).append(box)
+    return {track_id: np.stack(boxes) for track_id, boxes in found.items()}
 
 
 def _inside(boxes: dict[int, np.ndarray], roi: tuple[float, ...], ids: list[int]) -> list[int]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kprtrack.video.inputs import OnDamage
+from kprtrack.video.inputs import OnDamage, is_camera, is_stream
 from kprtrack.video.source import Source, open_source
 
 
@@ -33,6 +33,11 @@ class Clip:
     on_damage: OnDamage = "skip"
     allow_playlists: bool = False
     reconnect_s: float = 60.0
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it can be read more than once: no camera, address or standard input."""
+        return not is_camera(self.source) and not is_stream(str(self.source))
 
     def open(self) -> Source:
         """Open the source.

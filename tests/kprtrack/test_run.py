@@ -19,7 +19,8 @@ from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.signals import STOP_SIGNALS
 from kprtrack.io import read_observations, read_tracks
 from kprtrack.pipeline import Networks
-from kprtrack.run import draw_video, observe_video, track_observations, track_video
+from kprtrack.rendering.video import draw_video
+from kprtrack.run import observe_video, track_observations, track_video
 from kprtrack.trackers.kpr import KprTracker
 from kprtrack.video.clip import Clip
 from kprtrack.video.inputs import TruncatedVideo

@@ -15,7 +15,7 @@ from kprtrack.detectors.file import FileConfig, FileDetector
 from kprtrack.hub.store import sha256_of
 from kprtrack.io import RunHeader, TrackFile, open_writer
 from kprtrack.poses.file import FilePose
-from kprtrack.run import draw_video
+from kprtrack.rendering.video import draw_video
 from kprtrack.video.source import open_source
 from kprtrack.video.writer import VideoWriter
 

@@ -6,7 +6,8 @@ import pytest
 from support import fake_run, sound_cases
 
 from kprtrack.io import read_tracks
-from kprtrack.run import draw_video, track_video
+from kprtrack.rendering.video import draw_video
+from kprtrack.run import track_video
 from kprtrack.video.clip import Clip
 from kprtrack.video.source import open_source
 from kprtrack.video.writer import VideoWriter
