@@ -6,7 +6,7 @@ import numpy as np
 
 LONGEST_GAP_S = 2.0  # between two boxes of a track that are joined by interpolation
 REACH_S = 0.5  # before the first and after the last box, and at both ends of a longer gap
-_NEIGHBOUR_S = 0.2  # boxes this near to one another are joined, so that one wrong box uncovers nobody
+_NEIGHBOUR_S = 0.2  # boxes this near to one another are joined, so that one wrong box uncovers no person
 _MOST_GROWTH = 2.0  # sides of the box
 
 
