@@ -86,7 +86,7 @@ class Summary:
         ids: IDs of all tracks.
         seconds: Duration of the run.
         stopped: What ended the run before the video did: KeyboardInterrupt or InputError.
-        losses: Frames that are damaged, and frames of a live source that were dropped.
+        losses: Damaged frames, and dropped frames and interruptions of a live source.
         resumed: Number of frames that an earlier run had observed.
         older: The older file, if an early end has left it as it was.
         notes: Signs that the tracks drawn on a video were made from another one.

@@ -6,9 +6,11 @@
     python tools/fuzz.py --only 1234 --keep broken    one case again, with its input kept in a folder
 
 Case N of a seed is always the same: the target, the mutation, the command. Every case runs through
-`kprtrack.cli.main.main` in a forked process with limits of 30 seconds and 1 GB. The exit code is 1 if there
-was a fault: a traceback, "this is a bug", a message of several lines, an output that cannot be read back or
-holds impossible values, a file that shows that code in the input ran, a crash, a hang, too much memory.
+`kprtrack.cli.main.main` in a forked process with limits of 30 seconds of processor time and 1 GB. A training
+whose settings ask for a long one is stopped by SIGTERM after 10 seconds; it must have made a step by then,
+end in time, and leave a checkpoint. The exit code is 1 if there was a fault: a traceback, "this is a bug", a
+message of several lines, an output that cannot be read back or holds impossible values, a file that shows
+that code in the input ran, a crash, a hang, too much memory.
 `--valid` runs every command on its valid input, which must be accepted. Needs Linux.
 """
 
@@ -23,12 +25,12 @@ import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from robustness.byte_mutations import mutate_bytes
-from robustness.checks import REJECTED, message_faults, output_faults
+from robustness.checks import REJECTED, message_faults, output_faults, stopped_training_faults
+from robustness.in_process import captured, signature, stopped_if_long
 from robustness.limited import Outcome, run_cases
 from robustness.targets import TARGETS, Target, mutation_of
 
@@ -176,12 +178,12 @@ class Fuzzer:
 
         os.environ["KPRTRACK_HOME"] = str(work / "home")
         details, faults = f"kprtrack {' '.join(words)!a}", []
-        with _captured(work.parent / "errors") as errors:
+        with captured(work.parent / "errors") as errors, stopped_if_long(words) as stopped:
             try:
                 code = main(words)
             except BaseException as error:
                 code, kind = -1, "traceback"
-                faults.append(f"traceback: {_signature(error)}")
+                faults.append(f"traceback: {signature(error)}")
         text = errors()
         kind = {0: "read", 130: "interrupted", 1: "bug", -1: "traceback"}.get(code, f"rejected ({code})")
         if code == 1:
@@ -189,7 +191,10 @@ class Fuzzer:
         reports = words[1:2] == ["check"]  # of data or models: the findings are the output
         faults += message_faults(0 if reports else code, text) if code != 1 else []
         faults += output_faults(work, code, before)
-        if code not in (0, 1, -1, *REJECTED):
+        if stopped:
+            kind = "stopped"
+            faults += stopped_training_faults(work / words[words.index("--out") + 1], code)
+        if code not in (0, 1, -1, *REJECTED) and not stopped:
             faults.append(f"exit code {code}")
         last = text.rstrip().split("\n")[-1]
         if debug:
@@ -200,11 +205,11 @@ class Fuzzer:
         """Run again with --debug; returns the error and where it was raised."""
         from kprtrack.cli.main import main
 
-        with _captured(work.parent / "errors"):
+        with captured(work.parent / "errors"):
             try:
                 main([*words, "--debug"])
             except BaseException as error:
-                return _signature(error)
+                return signature(error)
         return "not repeatable"
 
 
@@ -214,31 +219,6 @@ def _renamed(file: Path, rng: random.Random) -> Path:
         return file.rename(Path(os.fsdecode(os.fsencode(file.parent) + b"/" + name)))
     except OSError:
         return file
-
-
-def _signature(error: BaseException) -> str:
-    """The error and the innermost line of the product that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if "site-packages" not in f.filename and "/lib/python" not in f.filename]
-    place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno} {ours[-1].name}" if ours else "?"
-    return f"{type(error).__name__} at {place}: {str(error)[:100]!a}"
-
-
-@contextmanager
-def _captured(file: Path):  # type: ignore[no-untyped-def]
-    """Standard output is dropped, standard error, of C libraries too, goes to a file; gives its reader."""
-    sys.stdout.flush(), sys.stderr.flush()
-    saved = [os.dup(1), os.dup(2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    errors = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(nowhere, 1), os.dup2(errors, 2)
-    try:
-        yield lambda: file.read_text("utf-8", "backslashreplace")
-    finally:
-        sys.stdout.flush(), sys.stderr.flush()
-        os.dup2(saved[0], 1), os.dup2(saved[1], 2)
-        for handle in (*saved, nowhere, errors):
-            os.close(handle)
 
 
 def load_libraries() -> None:

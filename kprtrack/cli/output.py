@@ -86,6 +86,9 @@ def log_summary(summary: "Summary", found: str = "", *lines: str, quiet: bool) -
             details.append(f"{summary.resumed} of them from the earlier run")
         if summary.losses.dropped_frames:
             details.append(f"{_count(summary.losses.dropped_frames, 'frame')} dropped")
+        if interruptions := summary.losses.interruptions:
+            away_s = sum(one.seconds for one in interruptions)
+            details.append(f"{_count(len(interruptions), 'interruption')} of {away_s:.1f} s in all")
         for line in (f"{summary.out}: {', '.join(filter(None, details))}", *lines):
             log(line)
     if stopped is None and summary.losses.damaged_frames:

@@ -256,14 +256,23 @@ def empty_poses(count: int = 0) -> Poses:
 
 
 @dataclass(frozen=True)
+class Interruption:
+    """A time in which a live source sent nothing."""
+
+    frame: int  # number of the first frame after it
+    seconds: float  # without a frame
+
+
+@dataclass(frozen=True)
 class FrameLosses:
     """The frames that a source did not deliver as they were recorded; `bool` says whether there are any."""
 
     damaged_frames: tuple[int, ...] = ()  # numbers of frames shown with errors, or not at all; ascending
     dropped_frames: int = 0  # frames of a live source that came faster than they were used
+    interruptions: tuple[Interruption, ...] = ()  # of a live source that was connected again
 
     def __bool__(self) -> bool:
-        return bool(self.damaged_frames or self.dropped_frames)
+        return bool(self.damaged_frames or self.dropped_frames or self.interruptions)
 
     def to_json(self) -> dict[str, object]:
         """Return the keys that are not empty, for the header or the end of a file."""
@@ -272,6 +281,10 @@ class FrameLosses:
             values["damaged_frames"] = list(self.damaged_frames)
         if self.dropped_frames:
             values["dropped_frames"] = self.dropped_frames
+        if self.interruptions:
+            values["interruptions"] = [
+                {"frame": one.frame, "seconds": one.seconds} for one in self.interruptions
+            ]
         return values
 
 

@@ -10,8 +10,9 @@ from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
-from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
+from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Interruption, Tracks
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.numbers import LARGEST
 from kprtrack.core.renamed import METADATA, SETTINGS
 from kprtrack.core.skeleton import KEYPOINTS, LIMBS, POSETRACK_KEYPOINTS
 from kprtrack.core.tables.track_table import Library, to_dataframe
@@ -232,7 +233,20 @@ def _losses(data: dict[str, object], path: Path) -> FrameLosses:
         raise InputError(f'{path}: "damaged_frames" must be a list of frame numbers, not {damaged!r:.60}.')
     if type(dropped) is not int or dropped < 0:
         raise InputError(f'{path}: "dropped_frames" must be a number of frames, not {dropped!r:.60}.')
-    return FrameLosses(tuple(damaged), dropped)
+    interrupted = data.get("interruptions") or []
+    if not isinstance(interrupted, list) or not all(map(_is_interruption, interrupted)):
+        raise InputError(
+            f'{path}: "interruptions" must be a list of frame numbers and seconds, not {interrupted!r:.60}.'
+        )
+    interruptions = tuple(Interruption(one["frame"], float(one["seconds"])) for one in interrupted)
+    return FrameLosses(tuple(damaged), dropped, interruptions)
+
+
+def _is_interruption(value: object) -> bool:
+    if not isinstance(value, dict) or set(value) != {"frame", "seconds"}:
+        return False
+    frame, seconds = value["frame"], value["seconds"]
+    return type(frame) is int and frame >= 0 and type(seconds) in (int, float) and 0 <= seconds < LARGEST
 
 
 def plain(value: object) -> object:

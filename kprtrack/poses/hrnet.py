@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.graphs import Graph
@@ -44,8 +45,9 @@ class HrnetConfig:
     def __post_init__(self) -> None:
         if self.width not in (32, 48):
             raise UserError(f"HRNet's width is {self.width}; known: 32, 48.")
+        validate_ranges(self)
         for name, pixels in (("input_height", self.input_height), ("input_width", self.input_width)):
-            if pixels <= 0 or pixels % 32:
+            if pixels % 32:
                 raise UserError(
                     f"HRNet's {name} is {pixels}; it must be a multiple of 32, such as 256 or 384."
                 )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kprtrack.core.checkpoints import header_json, read_checkpoint
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.tensors import Shapes, misfits, validate_finite
 
@@ -29,16 +30,12 @@ class SmallPoseShape:
     neck_width: int = 64
 
     def __post_init__(self) -> None:
+        validate_ranges(self)
         for name, pixels in (("input_height", self.input_height), ("input_width", self.input_width)):
-            if pixels <= 0 or pixels % _COARSEST:
+            if pixels % _COARSEST:
                 raise UserError(
                     f"{name} is {pixels}; it must be a multiple of {_COARSEST}, such as 192 or 256."
                 )
-        if min(self.stem_width, *self.stage_widths, self.neck_width) < 1 or min(self.stage_blocks) < 0:
-            raise UserError(
-                f"stem_width={self.stem_width}, stage_widths={self.stage_widths} and "
-                f"neck_width={self.neck_width} must be 1 or more, stage_blocks={self.stage_blocks} 0 or more."
-            )
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,9 @@ class LiteHrnetShape:
     input_width: int = 192
 
     def __post_init__(self) -> None:
+        validate_ranges(self)
         for name, pixels in (("input_height", self.input_height), ("input_width", self.input_width)):
-            if pixels <= 0 or pixels % CELL_PX:
+            if pixels % CELL_PX:
                 raise UserError(
                     f"{name} is {pixels}; it must be a multiple of {CELL_PX}, such as 192 or 256."
                 )

@@ -22,10 +22,6 @@ class Source:
     category: str | None = None  # of people, in files of several; None: person, or the only one
     share: float = 1.0  # how often an epoch uses each image; 0.5: another half of them in every epoch
 
-    def __post_init__(self) -> None:
-        if self.share < 0:
-            raise UserError(f"share is {self.share}. Set 0 or more: how often an epoch uses each image.")
-
 
 @dataclass(frozen=True)
 class DataConfig:

@@ -1,11 +1,11 @@
 """Image degradations of poor cameras: low resolution, blur, noise, grey, compression."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from kprtrack.core.errors import UserError
+from kprtrack.core.config_files.ranges import validate_ranges
 
 _COARSE = (0.3, 0.9)  # of the resolution that is left
 _BLUR_PX = (0.4, 1.8)  # standard deviation
@@ -24,9 +24,7 @@ class WorseCamera:
     jpeg: float = 0.0
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            if not 0 <= getattr(self, each.name) <= 1:
-                raise UserError(f"camera.{each.name} is {getattr(self, each.name)}, but must lie in 0..1.")
+        validate_ranges(self, "augment.camera.")
 
 
 def worsened(image: np.ndarray, config: WorseCamera, rng: np.random.Generator) -> np.ndarray:

@@ -118,12 +118,6 @@ class LoopConfig:
     computing: ComputingConfig = field(default_factory=ComputingConfig)
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("schedule.epochs", self.epochs),
-            ("scoring.every_epochs", self.validate_every_epochs),
-        ):
-            if value is not None and value < 1:
-                raise UserError(f"{name} is {value}. Set 1 or more.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise UserError(f"ema_decay is {self.ema_decay}, but must lie between 0 and 1, or be none.")
 

@@ -185,7 +185,10 @@ def _validate_readable(path: Path) -> None:
 
 
 def _cannot_open(shown: str, error: BaseException) -> InputError:
-    if isinstance(error, av.InvalidDataError | av.EOFError):
+    unreadable = isinstance(error, av.InvalidDataError | av.EOFError)
+    if unreadable and "://" in shown:
+        return InputError(f"'{shown}' sent nothing that FFmpeg can read as a video.")
+    if unreadable:
         return InputError(
             f"'{shown}' is not a video that FFmpeg can read, or was truncated before its index was written."
         )

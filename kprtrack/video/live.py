@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from kprtrack.core.datatypes import Frame
+from kprtrack.core.datatypes import Frame, Interruption
 from kprtrack.core.errors import InputError
 from kprtrack.video.decoder import Span
 from kprtrack.video.inputs import TruncatedVideo, VideoInfo
@@ -47,6 +47,7 @@ class LiveReader:
         self._closed = threading.Event()
         self._first_number = 0  # of the current connection
         self._damaged: list[int] = []  # in earlier connections
+        self.interruptions: list[Interruption] = []
 
     def damaged_frames(self) -> tuple[int, ...]:
         """Return the numbers of the damaged frames in what was read last."""
@@ -80,12 +81,16 @@ class LiveReader:
     def _frames(self) -> Iterator[Frame]:
         """All frames of all connections."""
         number, time_s, offset_s, received_s = -1, 0.0, 0.0, time.monotonic()
+        interrupted_s: float | None = None
         while not self._closed.is_set():
             why = f"'{self.info.path}' ended"
             try:
                 for frame in self._reader.read(Span()):
                     number, time_s = self._first_number + frame.number, offset_s + frame.time_s
                     received_s = time.monotonic()
+                    if interrupted_s is not None:
+                        self.interruptions.append(Interruption(number, interrupted_s))
+                        interrupted_s = None
                     yield Frame(number, time_s, frame.image)
             except InputError as error:
                 why = str(error).rstrip(".")
@@ -94,7 +99,8 @@ class LiveReader:
             self._damaged = list(self.damaged_frames())
             self._connect_again(why, received_s, number + 1)
             self._first_number = number + 1
-            offset_s = time_s + max(time.monotonic() - received_s, 1 / self.info.fps)
+            interrupted_s = max(time.monotonic() - received_s, 1 / self.info.fps)
+            offset_s = time_s + interrupted_s
 
     def _connect_again(self, why: str, received_s: float, frames: int) -> None:
         """Wait until the source sends again. Raises: TruncatedVideo after `reconnect_s` without a frame."""

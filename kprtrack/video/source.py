@@ -58,8 +58,9 @@ class Source:
 
     @property
     def losses(self) -> FrameLosses:
-        """The damaged and dropped frames of the last iteration so far."""
-        return FrameLosses(self._reader.damaged_frames(), self._dropped)
+        """The damaged and dropped frames and the interruptions of the last iteration so far."""
+        interruptions = tuple(self._reader.interruptions) if isinstance(self._reader, LiveReader) else ()
+        return FrameLosses(self._reader.damaged_frames(), self._dropped, interruptions)
 
     @property
     def sound(self) -> SoundFile | None:

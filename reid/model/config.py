@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError, unknown_name
 from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD, PromptConfig
 
@@ -60,6 +61,7 @@ class KprConfig:
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
             raise unknown_name("backbone", self.backbone, BACKBONES)
+        validate_ranges(self, "model.")
         if self.height % 32 or self.width % 32:
             raise UserError(f"Crop size {self.height}x{self.width} must be a multiple of 32 on both sides.")
 

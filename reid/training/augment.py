@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError
 from reid.crop import Crop, resize_crop, zero_outside
 from reid.model.prompts import PromptConfig, draw_heatmaps, normalise
@@ -28,11 +29,9 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         least, greatest = self.erase_share
-        if not (0 <= self.erase_probability <= 1 and 0 < least <= greatest <= 1 and self.padding_px >= 0):
-            raise UserError(
-                f"augment.padding_px={self.padding_px}, erase_probability={self.erase_probability} or "
-                f"erase_share={self.erase_share} is wrong: shares lie in [0, 1], the least first."
-            )
+        validate_ranges(self, "augment.")
+        if not 0 < least <= greatest:
+            raise UserError(f"augment.erase_share is {self.erase_share}; it needs 0 < least <= greatest.")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError
 from reid.crop import Crop, resize_crop
 
@@ -34,8 +35,7 @@ class OcclusionConfig:
     phantom_keypoints: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.probability <= 1:
-            raise UserError(f"occlusion.probability must be in [0, 1], not {self.probability}.")
+        validate_ranges(self, "augment.occlusion.")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.part_distance import Combine, Metric
 from kprtrack.core.settings import updated
@@ -102,11 +103,7 @@ class ReidTrainConfig:
     def __post_init__(self) -> None:
         if self.part_groups not in PART_GROUPS:
             raise unknown_name("part groups", self.part_groups, PART_GROUPS)
-        if self.computing.workers < 0 or self.scoring.batch < 1:
-            raise UserError(
-                f"computing.workers={self.computing.workers} must be 0 or more, "
-                f"scoring.batch={self.scoring.batch} 1 or more."
-            )
+        validate_ranges(self)
 
     @property
     def needs_masks(self) -> bool:

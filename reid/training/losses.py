@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 import torch
 import torch.nn.functional as F
 
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError
 from reid.model.heads import PerHead, at_least_float32
 from reid.model.kpr import KprOutput
@@ -39,8 +40,9 @@ class LossConfig:
     easiest_share: float = 1.0  # of positions in the part prediction, those of least loss
 
     def __post_init__(self) -> None:
-        if not 0 < self.easiest_share <= 1:
-            raise UserError(f"loss.easiest_share is a share in (0, 1], not {self.easiest_share}.")
+        validate_ranges(self, "loss.")
+        if self.easiest_share == 0:
+            raise UserError("loss.easiest_share is 0. Set it to more than 0.")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from kprtrack.core.errors import UserError
+from kprtrack.core.config_files.ranges import validate_ranges
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,7 @@ class ScheduleConfig:
     warmup_epochs: int = 5  # in a shorter schedule all epochs but the last
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.warmup_epochs < 0:
-            raise UserError(
-                f"schedule.epochs={self.epochs} must be 1 or more, "
-                f"schedule.warmup_epochs={self.warmup_epochs} 0 or more."
-            )
+        validate_ranges(self, "schedule.")
 
 
 def learning_rate(epoch: int, config: ScheduleConfig) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 REJECTED = {2, 3, 4, 5}  # exit codes that mean one line for the user
+INTERRUPTED = 130
 _NO_RESULT = ".trials."  # the log of a search
 _MARGIN = 1e9  # no valid pixel, time or score is as large
 _ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -52,6 +53,22 @@ def output_faults(folder: Path, code: int, before: Iterable[Path]) -> list[str]:
         elif path.suffix == ".part" and "run" not in path.parts:
             faults.append(f"unfinished file left: {path.name}")
     return faults
+
+
+def stopped_training_faults(run: Path, code: int) -> list[str]:
+    """Return what is wrong with a training that was asked to stop: it must have begun, and can be resumed."""
+    from safetensors import safe_open
+
+    from kprtrack.training.run_folder import STATE
+
+    if code != INTERRUPTED:
+        return [f"stopped training: exit code {code}"] if code not in REJECTED else []
+    try:
+        with safe_open(run / STATE, framework="np") as file:
+            position = json.loads(file.metadata()["kpr_training"])["position"]
+    except Exception as error:
+        return [f"stopped training: no checkpoint ({type(error).__name__})"]
+    return [] if position["epoch"] or position["batch"] else ["stopped training: no step was made"]
 
 
 def _read_back(path: Path, code: int) -> list[str]:

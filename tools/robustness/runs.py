@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from robustness import folders, media
+from robustness import folders, media, training
 from robustness.checks import read_back_fault
 
 _TIMES = {"seconds", "images_per_s", "frames_per_s", "created"}  # keys of what a run measured of itself
@@ -74,8 +74,8 @@ def _training(task: str, folder: Path) -> None:
     if task == "reid":
         folders.write_reid(folder / "data", "folder")
     else:
-        folders.write_training_images(folder / "data")
-    settings = folders.training_settings(task, epochs=4)
+        training.write_training_images(folder / "data")
+    settings = training.training_settings(task, epochs=4)
     settings["computing"] |= {"save_every_batches": 1}  # type: ignore[operator]
     settings["scoring"] = {"every_epochs": 2}
     media.write_json(folder / "config.json", settings)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from robustness import binary_mutations, folders, media, text_mutations
+from robustness import binary_mutations, folders, media, text_mutations, training
 from robustness.byte_mutations import Mutation, mutate_bytes
 
 # By suffix; others are mutated as bytes.
@@ -122,16 +122,6 @@ def _configs(root: Path) -> None:
         + "\ntracker:\n  name: kpr\n  high_score: 0.5\n  max_lost_s: 10.0\n"
     )
     media.write_json(root / "base.json", {"batch": 1})
-
-
-def _train_configs(root: Path) -> None:
-    folders.write_training_images(root / "data")
-    for task in ("reid", "detector", "pose"):
-        settings = folders.training_settings(task)
-        media.write_json(root / f"{task}.json", settings)
-        (root / f"{task}.py").write_text("".join(f"{key} = {value!r}\n" for key, value in settings.items()))
-        text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
-        (root / f"{task}.yaml").write_text(text)
 
 
 def _videos(root: Path) -> None:
@@ -254,10 +244,10 @@ TARGETS: dict[str, Target] = {
         share=3,
     ),
     "train configs": Target(
-        _train_configs,
+        training.write_configs,
         "*.[jpy][sya]*",
         ("train {file} --print-config", "train {file} --out out.run --quiet"),
-        share=1,
+        share=2,
     ),
     "videos": Target(
         _videos,
@@ -325,14 +315,14 @@ TARGETS: dict[str, Target] = {
     "tuning log": Target(_tuning, "best*", (_TUNE,)),
     **{
         f"training {task}": Target(
-            partial(folders.write_training, task=task),
+            partial(training.write_training, task=task),
             "run/*.*",
             ("train config.json --out run --quiet",),
         )
         for task in ("reid", "detector", "pose")
     },
     "training data": Target(
-        _train_configs,
+        training.write_configs,
         "data/train.json",
         ("train detector.json --out out.run --quiet", "train pose.json --out out.run --quiet"),
     ),

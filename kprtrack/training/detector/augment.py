@@ -13,6 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError
 from kprtrack.detectors.letterbox import PADDING_GREY, letterbox_ratio, resized_hw
 from kprtrack.training.annotations import corners_of
@@ -40,11 +41,9 @@ class DetectorAugment:
     camera: WorseCamera = field(default_factory=WorseCamera)
 
     def __post_init__(self) -> None:
-        for name in ("mosaic", "mixup", "colour", "flip", "least_visible"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"augment.{name} is {getattr(self, name)}, but must lie in 0..1.")
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise UserError(f"augment.scale is {self.scale}; it needs 0 < least <= greatest.")
+        validate_ranges(self, "augment.")
+        if self.scale[0] > self.scale[1]:
+            raise UserError(f"augment.scale is {self.scale}; give the least first.")
 
 
 class Labels(NamedTuple):

@@ -6,6 +6,7 @@ Source: docs/reference/detector_and_pose.md 1.9.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError
 from kprtrack.detectors.yolox_shapes import CANVAS_MULTIPLE_PX, YoloxSize
 from kprtrack.training.config import DataConfig
@@ -28,13 +29,8 @@ class DetectorDistil:
     weight: float = 1.0  # of the distillation loss
 
     def __post_init__(self) -> None:
-        if not (0 < self.full_score <= 1 and 0 <= self.ignore_below <= 1):
-            raise UserError(
-                f"distil.full_score={self.full_score} must lie in (0, 1], "
-                f"ignore_below={self.ignore_below} in [0, 1]."
-            )
-        if self.weight < 0:
-            raise UserError(f"distil.weight is {self.weight}. Give 0 or more.")
+        if self.full_score == 0:
+            raise UserError("distil.full_score is 0. Set it to more than 0.")
 
 
 @dataclass(frozen=True)
@@ -88,16 +84,12 @@ class DetectorTrainConfig:
     computing: ComputingConfig = field(default_factory=ComputingConfig)
 
     def __post_init__(self) -> None:
+        validate_ranges(self)
         sides = (self.input_px, *(self.input_range_px or ()))
-        if any(side < CANVAS_MULTIPLE_PX or side % CANVAS_MULTIPLE_PX for side in sides):
+        if any(side % CANVAS_MULTIPLE_PX for side in sides):
             raise UserError(
                 f"input_px={self.input_px} and input_range_px={self.input_range_px} must be multiples of "
                 f"{CANVAS_MULTIPLE_PX}."
             )
         if self.input_range_px and self.input_range_px[0] > self.input_range_px[1]:
             raise UserError(f"input_range_px is {self.input_range_px}; give the least first.")
-        if self.batch < 1 or self.scoring.batch < 1 or self.computing.workers < 0:
-            raise UserError(
-                f"batch={self.batch} and scoring.batch={self.scoring.batch} must be 1 or more, "
-                f"computing.workers={self.computing.workers} 0 or more."
-            )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError
 from kprtrack.core.skeleton import FLIP, POSETRACK_FLIP
 from kprtrack.poses.crops import cut_crops, pose_windows, standard_matrices, udp_matrices
@@ -49,18 +50,14 @@ class PoseAugmentConfig:
     hidden_share: Range = (0.1, 0.5)  # of the input's height and width, for both
 
     def __post_init__(self) -> None:
-        for name in ("flip", "half_body", "shift", "rotate", "stretch", "colour", "shrink", "erase", "paste"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"augment.{name} is {getattr(self, name)}; a probability lies in 0..1.")
+        validate_ranges(self, "augment.")
         for name in ("shrink_to", "hidden_share"):
             least, greatest = getattr(self, name)
-            if not 0 < least <= greatest <= 1:
-                raise UserError(
-                    f"augment.{name} is {(least, greatest)}; it needs 0 < least <= greatest <= 1."
-                )
+            if not 0 < least <= greatest:
+                raise UserError(f"augment.{name} is {(least, greatest)}; it needs 0 < least <= greatest.")
         for name in ("scale_share", "colour_share", "stretch_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"augment.{name} is {getattr(self, name)}; give 0 or more and below 1.")
+            if getattr(self, name) == 1:
+                raise UserError(f"augment.{name} is {getattr(self, name)}; give less than 1.")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kprtrack.core.config_files.ranges import validate_ranges
 from kprtrack.core.errors import UserError
 from kprtrack.poses.hrnet import HrnetConfig
 from kprtrack.poses.shapes import LiteHrnetShape, SmallPoseShape
@@ -48,11 +49,7 @@ class PoseSchedule:
     drops: tuple[float, float] | None = None  # epochs at which the rate falls to a tenth; None: half a cosine
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.warmup_epochs < 0:
-            raise UserError(
-                f"schedule.epochs={self.epochs} must be 1 or more, "
-                f"schedule.warmup_epochs={self.warmup_epochs} 0 or more."
-            )
+        validate_ranges(self, "schedule.")
 
     def rate(self, epochs: float) -> float:
         """Return the learning rate of a step.
@@ -108,11 +105,9 @@ class PoseTrainConfig:
     computing: ComputingConfig = field(default_factory=ComputingConfig)
 
     def __post_init__(self) -> None:
-        if self.batch < 2 or self.scoring.batch < 1 or self.computing.workers < 0 or self.sigma <= 0:
-            raise UserError(
-                f"batch={self.batch} must be 2 or more, scoring.batch={self.scoring.batch} 1 or more, "
-                f"computing.workers={self.computing.workers} 0 or more and sigma={self.sigma} above 0."
-            )
+        validate_ranges(self)
+        if self.batch < 2:
+            raise UserError(f"batch is {self.batch}. Set it to 2 or more: batch norms need several people.")
 
     def layout(self) -> TopDown:
         """How crops are cut and heatmaps read, in training as in use."""

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import yaml
 from support.fake_run import make_video
 from support.limited import run_limited
 from support.one_network import build_network
+from support.paths import ROOT
 
 from kprtrack.build import compute_config
 from kprtrack.cli.main import main
@@ -208,3 +211,21 @@ def test_an_untrusted_file_is_rejected_before_anything_else_of_the_run(
     assert main(words) == 4
     assert "Add --trust-code" in capsys.readouterr().err
     assert not (folder / "o.json").exists()
+
+
+def test_a_config_called_like_a_package_is_not_imported(tmp_path: Path) -> None:
+    """`python -m` puts the current folder before the installed packages."""
+    for name in ("reid", "eval", "json"):
+        (tmp_path / f"{name}.py").write_text(f"task = 'pose'\nopen({str(tmp_path / 'mark')!r}, 'w')\n")
+    (tmp_path / "reid.json").write_text('{"task": "pose"}')
+    ran = subprocess.run(
+        [sys.executable, "-m", "kprtrack", "train", "reid.json", "--print-config"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("task = 'pose'\n")
+    assert not (tmp_path / "mark").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kprtrack.core.datatypes import FrameLosses, Tracks
+from kprtrack.core.datatypes import FrameLosses, Interruption, Tracks
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.io import FORMATS, RunHeader, TrackFile, convert, open_writer, read_tracks
 
@@ -116,7 +116,7 @@ def test_formats_with_a_header_keep_it(tmp_path: Path, format: str) -> None:
 @pytest.mark.parametrize("format", ["kprtrack", "jsonl", "parquet", "coco", "posetrack21"])
 def test_damaged_and_dropped_frames_are_kept_by_formats_with_a_header(tmp_path: Path, format: str) -> None:
     path, copy = (tmp_path / f"{name}{SUFFIX.get(format, '.' + format)}" for name in "ab")
-    losses = FrameLosses(damaged_frames=(1, 2, 7), dropped_frames=4)
+    losses = FrameLosses((1, 2, 7), 4, (Interruption(3, 1.5), Interruption(7, 0.04)))
     with open_writer(path, HEADER, format) as writer:
         writer.write(FRAMES[0])
         writer.close(complete=False, losses=losses)
@@ -126,7 +126,12 @@ def test_damaged_and_dropped_frames_are_kept_by_formats_with_a_header(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "wrong", ['"damaged_frames":5', '"damaged_frames":["a"]', '"damaged_frames":[-1]', '"dropped_frames":[]']
+    "wrong",
+    [
+        *('"damaged_frames":5', '"damaged_frames":["a"]', '"damaged_frames":[-1]', '"dropped_frames":[]'),
+        *('"interruptions":5', '"interruptions":[[3,1.5]]', '"interruptions":[{"frame":-1,"seconds":1}]'),
+        *('"interruptions":[{"frame":1,"seconds":1e99}]', '"interruptions":[{"frame":1}]'),
+    ],
 )
 def test_losses_of_another_type_are_rejected(tmp_path: Path, wrong: str) -> None:
     path = tmp_path / "t.json"

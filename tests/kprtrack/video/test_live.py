@@ -11,10 +11,15 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from support import fake_run
 from support.numbered import make_numbered, number_of, numbered_image
+from support.rtsp import rtsp_server
 
 from kprtrack.core.errors import UserError
+from kprtrack.io import read_tracks
+from kprtrack.run import track_video
 from kprtrack.video import live
+from kprtrack.video.clip import Clip
 from kprtrack.video.inputs import TruncatedVideo
 from kprtrack.video.source import open_source
 
@@ -100,6 +105,36 @@ def test_a_stream_that_breaks_off_continues_with_a_gap_in_time(tmp_path, caplog)
     assert number_of(after.image) == after.number - 40
     assert "nothing was received for 3 s" in error
     assert "connecting again" in caplog.text
+
+
+@pytest.mark.usefixtures("clock")
+def test_an_rtsp_server_that_dies_and_comes_back(tmp_path, caplog):
+    """A whole run: the result has the frames of both connections, and the gap in their times."""
+    with rtsp_server((40, False), (0, False), (30, False)) as url:
+        summary = track_video(Clip(url, reconnect_s=4), tmp_path / "tracks.json", networks=fake_run.NO_PEOPLE)
+    read = read_tracks(tmp_path / "tracks.json")
+    frames, dropped = list(read.frames), summary.losses.dropped_frames
+    assert read.header.losses == summary.losses
+    assert [one.frame for one in summary.losses.interruptions] == [40]
+    assert summary.losses.interruptions[0].seconds == pytest.approx(1.5, abs=1e-6)
+    assert len(frames) + dropped == 70
+    assert frames[-1].frame_number == 69
+    before, after = next(pair for pair in pairwise(frames) if pair[1].frame_number >= 40)
+    # It waits 0.5 s, is turned away, and waits 1 s.
+    between = (after.frame_number - before.frame_number - 1) / 25
+    assert after.time_s - before.time_s - between == pytest.approx(1.5, abs=1e-6)
+    assert "ended; connecting again in 0.5 s" in caplog.text
+    assert "sent nothing that FFmpeg can read as a video; connecting again in 1 s" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("clock")
+def test_an_rtsp_server_that_falls_silent_is_named_and_connected_again(caplog):
+    with rtsp_server((40, True), (30, False)) as url:
+        frames, error = read_to_the_end(open_source(url, reconnect_s=2, timeout_s=2))
+    assert [number_of(frame.image) for frame in frames if frame.number == 69] == [29]
+    assert "could be read up to frame 40 only: nothing was received for 2 s; connecting again" in caplog.text
+    assert "nothing was received for 2 s (--reconnect)" in error
 
 
 def test_a_stream_is_not_tried_again_if_that_is_not_wanted(tmp_path):

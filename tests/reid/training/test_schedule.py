@@ -42,5 +42,5 @@ def test_a_warm_up_longer_than_training_ends_before_the_last_epoch(epochs: int) 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"warmup_epochs": -1}])
 def test_a_schedule_without_epochs_or_with_a_negative_warm_up_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(UserError, match=r"schedule\.epochs="):
+    with pytest.raises(UserError, match=rf"schedule\.{next(iter(wrong))} is"):
         ScheduleConfig(**wrong)  # type: ignore[arg-type]

@@ -312,10 +312,10 @@ def test_a_damaged_picture_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"batch": 1}, "batch=1"),
-        ({"sigma": 0.0}, "sigma=0.0"),
-        ({"schedule": {"epochs": 0}}, "epochs=0"),
-        ({"schedule": {"warmup_epochs": -1.0}}, "warmup_epochs=-1.0"),
+        ({"batch": 1}, "batch is 1"),
+        ({"sigma": 0.0}, "sigma is 0.0"),
+        ({"schedule": {"epochs": 0}}, "epochs is 0"),
+        ({"schedule": {"warmup_epochs": -1.0}}, "warmup_epochs is -1.0"),
         ({"network": "vitpose"}, "vitpose"),
         ({"small": {"input_width": 100}}, "input_width is 100"),
         ({"labels": {"least_konfidence": 0.3}}, "labels.least_confidence"),
