@@ -5,6 +5,7 @@ import numpy as np
 # The prior, and the number of pairs it is worth (OSNet on street video).
 _INTRA_IDENTITY, _INTER_IDENTITY, _PAIRS = 0.08, 0.55, 20.0
 _INTER_PER_INTRA = 7.0  # prior of their ratio: an encoder with less noise has smaller distances
+_KNOWN = 200  # pairs of either kind beside which the prior hardly matters
 _ENOUGH = 2000  # pairs of either kind: more would not change the mean
 _CERTAIN_IOU = 0.6  # a detection above it, and no other, is the track's
 
@@ -26,6 +27,12 @@ class DistanceScale:
     def learning(self) -> bool:
         """Whether `update` still changes the estimate."""
         return not self._fixed and min(self._inter_count, self._intra_count) < _ENOUGH
+
+    def teachable(self, people: int) -> bool:
+        """Whether the prior still matters, and a frame with so many people would change that."""
+        if self._fixed:
+            return False
+        return self._intra_count < _PAIRS + _KNOWN or (people > 1 and self._inter_count < _KNOWN)
 
     @property
     def intra_identity(self) -> float:

@@ -90,19 +90,19 @@ class KprTracker(BaseTracker):
         """Return the detections of the next frame that need pose and embedding; see `wanted_detections`."""
         if not self.selective:
             return super().wanted(detections, time_s)
-        return wanted_detections(detections, time_s, self._tracks, self._time_s, self.config)
+        return wanted_detections(detections, time_s, self._tracks, self._time_s, self.config, self._scale)
 
     def update(self, observation: Observation) -> Tracks:
         """Associate the next observation.
 
         Args:
             observation: Detections, poses and embeddings of a frame later than the frame before. A selective
-                tracker uses only those that `wanted` asks for, so that stored observations give the same.
+                tracker matches by those that `wanted` asks for: stored observations give the same IDs.
 
         Returns:
             The confirmed tracks of this frame, each with the detector's own box.
         """
-        time_s = observation.time_s
+        time_s, given = observation.time_s, observation
         if self.selective:
             observation = limited(observation, self.wanted(observation.detections, time_s))
         self._predict(time_s)
@@ -116,7 +116,7 @@ class KprTracker(BaseTracker):
         unmatched_tentative = self._unmatched_tentative(time_s)
         self._initiate(observation, unmatched, track_of_detection, unoccluded)
         replaced = self._reidentify(time_s)
-        tracks = self._output(observation, track_of_detection, distances, margins)
+        tracks = self._output(given, track_of_detection, distances, margins)
         self._remove(np.concatenate([unmatched_tentative, replaced]), time_s)
         self._time_s = time_s
         self._gaps.add(tracks)

@@ -54,9 +54,9 @@ class KprTrackerConfig:
     reid_min_margin: float = 0.1  # the next candidate must be farther by this
     reid_min_updates: int = 3  # both tracks need this many unoccluded embeddings
     reid_window_s: float = 1.5  # how long after its confirmation a track may be re-identified
-    # Tracks that are clear by position and overlap no one get a new embedding only this often, and low scores
-    # away from all tracks get no pose; None: every detection gets pose and embedding.
-    reid_interval_s: float | None = None
+    # Tracks that are clear by position and overlap no one get a new embedding only this often, and detections
+    # up to high_score a pose only where they can continue a track; None: every detection gets both.
+    reid_interval_s: float | None = 0.5
     output_delay_s: float = 2.0  # how long tracks are held back to be corrected; 0: not at all
     # Where a track has no detection for up to this long, its boxes and keypoints are interpolated, as far as
     # output_delay_s allows; 0: not at all.

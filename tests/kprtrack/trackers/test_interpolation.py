@@ -123,3 +123,53 @@ def test_frames_that_are_never_asked_for_are_forgotten() -> None:
 def test_a_negative_time_is_rejected() -> None:
     with pytest.raises(Exception, match=r"interpolation_s must be 0 or more seconds, not -1\.0"):
         KprTrackerConfig(interpolation_s=-1.0)
+
+
+def without_poses(scene: Film, frames: range) -> Film:
+    """The scene without the poses of the first person in some frames."""
+
+    def kept(one: Observation) -> Observation:
+        keypoints = one.poses.keypoints.copy()
+        keypoints[: int(one.frame_number in frames)] = 0
+        return replace(one, poses=replace(one.poses, keypoints=keypoints))
+
+    return Film([kept(one) for one in scene.frames], scene.actors)
+
+
+def relative(one: Tracks) -> np.ndarray:
+    """Keypoints of the only person relative to the centre of the box."""
+    center: np.ndarray = (one.boxes[0, :2] + one.boxes[0, 2:]) / 2
+    return np.ravel(one.keypoints[0, :, :2] - center)
+
+
+def test_a_detection_without_a_pose_gets_that_between_its_neighbours() -> None:
+    scene = film([Actor(EMBEDDINGS[0], walk(100, speed=40))], 6, FPS)
+    expected, filled = run_tracker(scene), run_tracker(without_poses(scene, range(20, 23)))
+    for one, other in zip(expected, filled, strict=True):
+        assert np.array_equal(one.ids, other.ids) and np.array_equal(one.boxes, other.boxes)
+        number = one.frame_number
+        if number in range(20, 23):
+            ends = np.stack([relative(expected[19]), relative(expected[23])], 1)
+            assert relative(other) == pytest.approx(
+                np.array([np.interp(number, (19, 23), pair) for pair in ends]), abs=1e-3
+            )
+        else:
+            assert np.array_equal(one.keypoints, other.keypoints)
+
+
+def test_the_first_detections_get_the_first_pose_moved_with_the_box() -> None:
+    """As detections below `high_score`, which have no pose before they are part of a track."""
+    scene = film([Actor(EMBEDDINGS[0], walk(100, speed=40))], 6, FPS)
+    filled = run_tracker(without_poses(scene, range(3)))
+    for one in filled[:3]:
+        assert relative(one) == pytest.approx(relative(filled[3]), abs=1e-3)
+        assert np.array_equal(one.keypoints[..., 2], filled[3].keypoints[..., 2])
+
+
+@pytest.mark.parametrize("settings", [{}, {"interpolation_s": 0}])
+def test_a_pose_is_not_moved_far(settings: dict[str, float]) -> None:
+    scene = film([Actor(EMBEDDINGS[0], walk(100, speed=40))], 6, FPS)
+    tracks = run_tracker(without_poses(scene, range(20, 40)), KprTrackerConfig(**settings))
+    posed = [bool(one.keypoints[0, :, 2].any()) for one in tracks]
+    reach = 0 if settings else 5  # frames of 0.5 s
+    assert posed == [frame < 20 + reach or frame >= 40 - reach for frame in range(60)]
