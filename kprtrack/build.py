@@ -16,6 +16,7 @@ from kprtrack.trackers import TRACKERS
 
 FILE = "file"  # boxes or keypoints from a file instead of a network
 NO_REID = "none"  # no encoder: position and pose alone
+_CPU_BATCH = 8
 
 # Weights of a component for which none are named, by role and name: `small` is in the package, the others are
 # published.
@@ -260,9 +261,9 @@ def enough_memory(config: TrackConfig, compute: ComputeConfig) -> Iterator[None]
         if not isinstance(error, (MemoryError, *([torch.OutOfMemoryError] if torch else []))):
             raise
         raise UserError(
-            f"The memory of the device '{compute.device}' is full. Make --batch (now {config.batch}) or --set"
-            f" frames_at_once (now {config.frames_at_once}) smaller, free memory that other programs hold, or"
-            " take smaller models."
+            f"The memory of the device '{compute.device}' is full. Make --batch (now {compute.batch}) or"
+            f" --set frames_at_once (now {config.frames_at_once}) smaller, free memory that other programs"
+            " hold, or take smaller models."
         ) from error
 
 
@@ -298,17 +299,15 @@ def compute_config(config: TrackConfig) -> ComputeConfig:
         raise unknown_name("precision", config.precision, ("fp32", "fp16", "bf16"))
     if config.backend not in get_args(BackendName):
         raise unknown_name("backend", config.backend, get_args(BackendName))
-    if config.batch < 1 or config.frames_at_once < 1:
-        raise UserError(
-            f"batch and frames_at_once must be at least 1, not {config.batch}, {config.frames_at_once}."
-        )
-    if config.threads is not None and config.threads < 1:
-        raise UserError(f"threads must be at least 1, not {config.threads}.")
+    for name in ("batch", "frames_at_once", "threads"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise UserError(f"{name} must be at least 1, not {value}.")
     threads = config.threads or usable_cores()
     names: Any = config.precision, config.backend  # of the known ones, see above
-    return ComputeConfig(
-        usable_device(config.device), names[0], config.batch, threads, names[1], trust_code=config.trust_code
-    )
+    device = usable_device(config.device)
+    batch = config.batch or (_CPU_BATCH if device == "cpu" else ComputeConfig.batch)
+    return ComputeConfig(device, names[0], batch, threads, names[1], trust_code=config.trust_code)
 
 
 def _metadata(component: ComponentConfig, file: ModelFile | None, network: Network) -> dict[str, Any]:

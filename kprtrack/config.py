@@ -44,7 +44,8 @@ class TrackConfig:
         device: auto, cpu, cuda, cuda:1, mps, ...
         precision: fp32, fp16 or bf16.
         backend: What executes torch networks on a CPU: auto, torch, onnxruntime or openvino.
-        batch: Largest number of images or crops in one forward pass of a network.
+        batch: Largest number of images or crops in one forward pass of a network; None: 8 on a CPU, where
+            more takes memory and no less time, else 16.
         frames_at_once: Frames observed together; more keeps a GPU busy, fewer saves memory.
         threads: CPU threads of the networks; None: as many as the machine has cores.
         trust_code: Open files that can run code of their own, which only `ultralytics` and `mmpose` need. No
@@ -66,7 +67,7 @@ class TrackConfig:
     device: str = "auto"
     precision: str = "fp32"
     backend: str = "auto"
-    batch: int = 16
+    batch: int | None = None
     frames_at_once: int = 8
     threads: int | None = None
     trust_code: bool = False
@@ -82,7 +83,7 @@ class TrackConfig:
             device: str = ...,
             precision: str = ...,
             backend: str = ...,
-            batch: int = ...,
+            batch: int | None = ...,
             frames_at_once: int = ...,
             threads: int | None = ...,
             trust_code: bool = ...,

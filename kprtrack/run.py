@@ -130,7 +130,10 @@ def track_video(  # noqa: PLR0913
             stored = stack.enter_context(StoredRun(paths[0], header, config.frames_at_once))
         summary = Summary(paths[0], resumed=stored.frames if stored else 0)
         frames = annotated.keep(video) if annotated else video
-        run = partial(observe, networks=networks, batch_size=config.frames_at_once, tracker=tracker)
+        # A GPU computes whole batches faster than frame by frame what the tracker wants.
+        device = networks.metadata.get("compute", {}).get("device", "cpu")
+        asked = tracker if device == "cpu" else None
+        run = partial(observe, networks=networks, batch_size=config.frames_at_once, tracker=asked)
         observations = stored.resume(frames, run) if stored else run(frames)
         outputs = Outputs(summary, writer, annotated, stored, people)
         track_and_write(

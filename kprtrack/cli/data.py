@@ -104,6 +104,7 @@ def _build(options: argparse.Namespace, root: Path) -> int:
 
 
 def _keypoints(options: argparse.Namespace, root: Path) -> int:
+    from kprtrack.build import compute_config
     from kprtrack.training.reid_annotations import crop_networks, make_keypoints
     from reid.datasets import open_dataset
     from reid.datasets.layout import OWN_KEYPOINTS
@@ -115,7 +116,8 @@ def _keypoints(options: argparse.Namespace, root: Path) -> int:
     samples = open_dataset(options.dataset, root, settings).samples
     estimate_poses, detect = crop_networks(config, detects=options.others)
     bar = _Bar(options, "keypoints")
-    made = make_keypoints(samples, estimate_poses, detect=detect, batch=config.batch, on_crop=bar.reach)
+    batch = compute_config(config).batch
+    made = make_keypoints(samples, estimate_poses, detect=detect, batch=batch, on_crop=bar.reach)
     return _print_files(options, made, len(samples), f"keypoints={settings.get('keypoints')}")
 
 

@@ -158,7 +158,7 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
         help="inference backend on a CPU; all give the same results: auto (default, the fastest installed),"
         " torch, onnxruntime, openvino",
     )
-    group.add_argument("--batch", type=int, metavar="N", help="largest batch of images or crops (16)")
+    group.add_argument("--batch", type=int, metavar="N", help="largest batch (8 on a CPU, else 16)")
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")
 
 
