@@ -61,6 +61,7 @@ _RENAMES = (
         b"\xe2\x80\xaex",
     ),
 )
+_NOT_POSSIBLE = (ValueError, KeyError, IndexError, OverflowError, TypeError, RecursionError)
 _HEAVY = ("torch", "torchvision", "av", "cv2", "onnx", "onnxruntime", "pyarrow.parquet", "safetensors.torch")
 
 
@@ -158,7 +159,7 @@ class Fuzzer:
             data = file.read_bytes()
             try:
                 data = mutation_of(file)(data, rng)
-            except (ValueError, KeyError, IndexError, OverflowError, TypeError):  # a value the format lacks
+            except _NOT_POSSIBLE:  # a value that the format lacks, or a mutation of what is mutated already
                 data = mutate_bytes(data, rng)
             file.write_bytes(data)
         elif action >= 3:

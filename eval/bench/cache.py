@@ -133,9 +133,13 @@ class Observer:
             header = run_header(source.info, Clip(str(video.files[0].parent)), config, networks)
             header = RunHeader({**header.video, "sha256": video.content}, header.models, header.config)
             with open_observations_writer(path, header) as writer:
-                for observation in observe(source, networks, config.frames_at_once):
-                    writer.write(observation)
-                    on_progress(1)
+                try:
+                    for observation in observe(source, networks, config.frames_at_once):
+                        writer.write(observation)
+                        on_progress(1)
+                except BaseException:
+                    writer.discard()  # only a whole video is of use to a later run
+                    raise
         return read_observations(path)
 
     def _for_video(self, config: TrackConfig, video: BenchVideo) -> Networks:

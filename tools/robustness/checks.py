@@ -22,7 +22,7 @@ def message_faults(code: int, errors: str) -> list[str]:
         faults.append("traceback on standard error")
     if "this is a bug" in errors:
         faults.append("this is a bug")
-    if re.search(r"\w*Warning: ", errors):
+    if re.search(r"\w+Warning: ", errors):
         faults.append("a Python warning on standard error")
     if code in REJECTED:
         lines = errors.rstrip("\n").split("\n")

@@ -9,6 +9,7 @@ import select
 import signal
 import struct
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +119,8 @@ def _work(numbers: Sequence[int], run: Callable[[int], Outcome], writer: int) ->
                 outcome.faults.append(f"memory: {outcome.peak_bytes >> 20} MiB")
             data = pickle.dumps(outcome)
             os.write(writer, struct.pack("<I", len(data)) + data)
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(0)
 

@@ -115,6 +115,12 @@ def _complete_observations(folder: Path) -> float:
     return float(sum(read_observations(path).complete for path in folder.rglob("*.npz")))
 
 
+def _nothing_partial(folder: Path) -> str | None:
+    """Only whole videos are of use to a later run."""
+    left = sorted(path.name for path in folder.rglob("*.partial"))
+    return f"left: {', '.join(left)}" if left else None
+
+
 def _observations(folder: Path) -> None:
     (folder / "observations").mkdir()
     media.write_observations(folder / "observations" / "video.npz")
@@ -239,6 +245,7 @@ RUNS: Mapping[str, Run] = {
         f"--pose-weights {_VAL} --reid none --json scores.json --quiet",
         ("run/default/pose/*", "run/default/mot/*", "scores.json", "run/observations/**/*.npz"),
         progress=_complete_observations,
+        check=_nothing_partial,
     ),
     "tune": Run(
         _observations,

@@ -70,7 +70,7 @@ RANGES: dict[str, Range] = {
     "part_prediction": _WEIGHT,
     "margin": (0, 1000),
     "easiest_share": _SHARE,
-    "full_score": _SHARE,
+    "full_score": (0.001, 1),
     "ignore_below": _SHARE,
     "distil.weight": _WEIGHT,
     "least_confidence": _SHARE,

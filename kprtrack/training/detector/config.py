@@ -28,10 +28,6 @@ class DetectorDistil:
     teacher_size: YoloxSize = "nano"
     weight: float = 1.0  # of the distillation loss
 
-    def __post_init__(self) -> None:
-        if self.full_score == 0:
-            raise UserError("distil.full_score is 0. Set it to more than 0.")
-
 
 @dataclass(frozen=True)
 class DetectorOptimiser:
