@@ -116,9 +116,7 @@ def track_video(  # noqa: PLR0913
             validate_output(Path(out), format)
         annotated = None
         if video_out and not people.selective:
-            annotated = stack.enter_context(
-                AnnotatedVideoWriter(Path(video_out), video.info, clip.stride, video.sound)
-            )
+            annotated = stack.enter_context(AnnotatedVideoWriter(Path(video_out), video, clip.stride))
         networks = networks or build_networks(config)
         header = run_header(video.info, clip, config, networks, people)
         finished = finished_tracks(paths[0], format, header) if resume and out and not video_out else None

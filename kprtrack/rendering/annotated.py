@@ -7,8 +7,7 @@ from pathlib import Path
 from kprtrack.core.datatypes import Frame, Tracks
 from kprtrack.core.signals import DeferredInterrupts
 from kprtrack.rendering.draw import Trails, draw_tracks
-from kprtrack.video.inputs import VideoInfo
-from kprtrack.video.sound import SoundFile
+from kprtrack.video.source import Source
 from kprtrack.video.writer import VideoWriter
 
 
@@ -17,23 +16,24 @@ class AnnotatedVideoWriter:
 
     Args:
         path: Output file.
-        info: The source.
+        video: The source.
         stride: Every `stride`-th frame of the source is written.
-        sound: Its sound; None: there is none.
 
     Raises:
         UserError: The suffix is not one of a video.
         OutputError: The file cannot be written.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, stride: int, sound: SoundFile | None = None) -> None:
+    def __init__(self, path: Path, video: Source, stride: int) -> None:
+        info = video.info
         self._writer = VideoWriter(
             path,
             info.width,
             info.height,
             info.fps / stride,
             sample_aspect_ratio=info.sample_aspect_ratio,
-            sound=sound,
+            sound=video.sound,
+            colour=video.colour,
         )
         self._trails = Trails()
         self._kept: deque[Frame] = deque()

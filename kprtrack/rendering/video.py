@@ -66,6 +66,7 @@ def draw_video(
             info.fps / clip.stride,
             sample_aspect_ratio=info.sample_aspect_ratio,
             sound=video.sound,
+            colour=video.colour,
         )
         stack.enter_context(writer)
         progress = stack.enter_context(Progress(video.expected_frames, info.name, quiet))

@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 
 from kprtrack.core.datatypes import Frame
 from kprtrack.core.errors import InputError
+from kprtrack.video.colour import converter_of, tags_of
 from kprtrack.video.container import (
     OpenSettings,
     display_orientation,
@@ -85,6 +86,8 @@ class ContainerVideo:
         rate = self._stream.average_rate if first.pts is not None else self._stream.guessed_rate
         self._fps = float(rate or self._stream.guessed_rate or 25)
         self._orientation = display_orientation(first, self._shown)
+        context = self._stream.codec_context
+        self._to_rgb, self.colour = converter_of(context, first), tags_of(context)
         self._first_read, self._last_read = 0.0, math.inf  # numbers of frames
         self._joined = None if is_stream(source) else self._restarting_time_stamps()
         self.info = self._describe()
@@ -133,7 +136,7 @@ class ContainerVideo:
                     self._first_read = min(self._first_read, number)
                     self._validate_undamaged()
                     if selected % span.stride == 0:
-                        yield Frame(number, time_s, self._orientation(image.to_ndarray(format="rgb24")))
+                        yield Frame(number, time_s, self._orientation(self._to_rgb(image)))
                     selected += 1
                 asked = time.monotonic()
         except av.FFmpegError as error:

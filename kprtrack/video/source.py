@@ -12,6 +12,7 @@ from kprtrack.core.datatypes import Frame, FrameLosses
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.files.paths import expanded
 from kprtrack.video.camera import Camera
+from kprtrack.video.colour import ColourTags
 from kprtrack.video.container import OpenSettings
 from kprtrack.video.decoder import ContainerVideo, Span
 from kprtrack.video.images import ImageFiles, ImagePages, page_count
@@ -71,6 +72,11 @@ class Source:
     def sound_problem(self) -> str | None:
         """Why the sound cannot be copied; None: it can be, or there is none."""
         return self._reader.sound_problem() if isinstance(self._reader, ContainerVideo) else None
+
+    @property
+    def colour(self) -> ColourTags | None:
+        """The colour tags of a video made from the frames; None: none."""
+        return self._reader.colour if isinstance(self._reader, ContainerVideo) else None
 
     @property
     def expected_frames(self) -> int | None:

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.io.output_file import OutputFile, saved_in
+from kprtrack.video.colour import MATRICES, ColourTags
 from kprtrack.video.sound import SoundCopy, SoundFile
 
 # Suffix -> FFmpeg's muxer and encoder.
@@ -32,6 +33,7 @@ _ENCODER_OPTIONS = {
     "libvpx-vp9": {"crf": "32", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
 }
 _TICKS_PER_S = 90_000  # divisible by 24, 25, 30, 50 and 60 frames/s, fine enough for any other
+_VIDEO_RANGE = 1  # 16 to 235, H.273
 _PIXELS = "yuv420p"  # the only layout that every player supports
 
 
@@ -52,6 +54,7 @@ class VideoWriter:
         fps: Expected frame rate; the duration of the last frame is 1/fps.
         sample_aspect_ratio: Width / height of one pixel; None: square.
         sound: The file whose sound is copied; None: there is none.
+        colour: How the colours are stored; None: as in videos without tags, by the matrix of BT.601.
 
     Raises:
         UserError: The suffix is not one of the formats.
@@ -67,10 +70,12 @@ class VideoWriter:
         *,
         sample_aspect_ratio: Fraction | None = None,
         sound: SoundFile | None = None,
+        colour: ColourTags | None = None,
     ) -> None:
         self._path = Path(path)
         self._size = width, height
         self._fps = fps
+        self._colour = colour
         self._constant_rate = self._path.suffix.lower() == ".avi"
         rate = Fraction(fps).limit_denominator(1001)
         self._tick = 1 / rate if self._constant_rate else Fraction(1, _TICKS_PER_S)
@@ -123,6 +128,8 @@ class VideoWriter:
             self._first_s = time_s
             if self._sound:
                 self._sound.begin(time_s)
+        if self._colour is not None:
+            frame = frame.reformat(format=_PIXELS, dst_colorspace=MATRICES[self._colour.matrix])
         self._last_pts = max(self._last_pts + 1, round((time_s - self._first_s) / self._tick))
         frame.pts, frame.time_base = self._last_pts, self._tick
         try:
@@ -196,6 +203,10 @@ class VideoWriter:
             stream.codec_context.max_b_frames = 0  # AVI has no time stamps to reorder frames by
         if shape:
             stream.codec_context.sample_aspect_ratio = shape
+        if self._colour is not None:
+            context = stream.codec_context
+            context.colorspace, context.color_primaries, context.color_trc = self._colour
+            context.color_range = _VIDEO_RANGE
         # Open the encoder only: FFmpeg 8.1 crashes when a hybrid mp4 with a header gets no frame.
         stream.codec_context.open()
         return stream
