@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from kprtrack.core.errors import UserError as UserError
     from kprtrack.core.errors import WeightsError as WeightsError
     from kprtrack.core.skeleton import KEYPOINTS as KEYPOINTS
+    from kprtrack.core.skeleton import Skeleton as Skeleton
+    from kprtrack.core.skeletons import SKELETONS as SKELETONS
     from kprtrack.inference.devices import ComputeConfig as ComputeConfig
     from kprtrack.io import ConvertOptions as ConvertOptions
     from kprtrack.io import ObservationFile as ObservationFile
@@ -101,6 +103,8 @@ _MODULES = {
     "ReidEncoder": "kprtrack.pipeline",
     "RenderOptions": "kprtrack.rendering.options",
     "RunHeader": "kprtrack.io",
+    "SKELETONS": "kprtrack.core.skeletons",
+    "Skeleton": "kprtrack.core.skeleton",
     "Summary": "kprtrack.outputs",
     "TrackConfig": "kprtrack.config",
     "TrackFile": "kprtrack.io",

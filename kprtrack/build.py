@@ -118,7 +118,7 @@ def build_networks(config: TrackConfig) -> Networks:
     }
     metadata["compute"] = {"device": compute.device, "precision": compute.precision}
     guard = enough_memory(config, compute)
-    return Networks(guard(detect), guard(estimate_poses), guard(embed), metadata)
+    return Networks(guard(detect), guard(estimate_poses), guard(embed), metadata, estimate_poses.skeleton)
 
 
 def build_detector(component: ComponentConfig | str, compute: ComputeConfig) -> Detector:

@@ -6,7 +6,7 @@ network.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks, empty_poses
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.skeleton import COCO_SKELETON, Skeleton
 
 
 class Network(Protocol):
@@ -63,7 +64,9 @@ class Detector(Network, Protocol):
 
 
 class PoseEstimator(Network, Protocol):
-    """Estimates 17 keypoints of every detected person; an entry of POSES.
+    """Estimates the keypoints of every detected person; an entry of POSES.
+
+    `skeleton` is the set of keypoints of all its poses, COCO's 17 by default.
 
     Examples:
         >>> class NoPose(PoseEstimator):
@@ -77,6 +80,8 @@ class PoseEstimator(Network, Protocol):
         >>> NoPose(None, None, None)([], [])
         []
     """
+
+    skeleton: Skeleton = COCO_SKELETON
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
         """Estimate the pose in each box.
@@ -191,6 +196,7 @@ class Networks:
         estimate_poses: Frames and their detections -> poses of each frame.
         embed: Frames, their detections and poses -> embeddings of each frame.
         metadata: By role: name, file, sha256, options; stored in result files.
+        skeleton: The set of keypoints that `estimate_poses` gives; stored in result files. None: not known.
 
     Examples:
         >>> import numpy as np
@@ -208,6 +214,7 @@ class Networks:
     estimate_poses: Callable[[list[Frame], list[Detections]], list[Poses]]
     embed: Callable[[list[Frame], list[Detections], list[Poses]], list[Appearance]]
     metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+    skeleton: Skeleton | None = COCO_SKELETON
 
 
 def observe(
@@ -229,7 +236,8 @@ def observe(
 
     Raises:
         InputError: The source failed; the frames read before are observed first.
-        UserError: A network gave numbers that are not finite, or scores outside their range.
+        UserError: A network gave numbers that are not finite, scores outside their range, or another set of
+            keypoints than that of `networks`.
 
     Examples:
         >>> with open_source("video.mp4") as video:
@@ -245,7 +253,7 @@ def observe(
         poses = networks.estimate_poses(batch, detections)
         embeddings = networks.embed(batch, detections, poses)
         for frame, found, pose, embedding in zip(batch, detections, poses, embeddings, strict=True):
-            yield _observation(frame, found, pose, embedding)
+            yield _observation(frame, found, pose, embedding, networks.skeleton)
 
 
 def _observe_wanted(
@@ -253,32 +261,49 @@ def _observe_wanted(
 ) -> Iterator[Observation]:
     """Observe one frame after the other, with the poses and embeddings that the tracker wants."""
     shape: tuple[int, int] | None = None  # of an embedding, P and D
+    skeleton = networks.skeleton or COCO_SKELETON
     for batch in _batches(frames, batch_size):
         for frame, found in zip(batch, networks.detect(batch), strict=True):
             wanted = tracker.wanted(found, frame.time_s)
-            poses = empty_poses(len(found))
+            some = None
             if wanted.poses.any():
                 (some,) = networks.estimate_poses([frame], [_rows(found, wanted.poses)])
+                skeleton = some.skeleton
+            poses = empty_poses(len(found), skeleton)
+            if some is not None:
                 poses.keypoints[wanted.poses] = some.keypoints
             rows = wanted.embeddings
             if shape is None and not rows.any():
                 rows = np.arange(len(found)) == 0  # only to know the shape
             if rows.any():
-                people = Poses(np.concatenate([poses.keypoints[rows], poses.keypoints[~rows]]))
+                people = replace(
+                    poses, keypoints=np.concatenate([poses.keypoints[rows], poses.keypoints[~rows]])
+                )
                 (embedded,) = networks.embed([frame], [_rows(found, rows)], [people])
                 shape = embedded.features.shape[1], embedded.features.shape[2]
             embeddings = empty_appearance(len(found), *(shape or (0, 0)))
             if wanted.embeddings.any():
                 for name in ("features", "visible", "prompted"):
                     getattr(embeddings, name)[rows] = getattr(embedded, name)
-            yield _observation(frame, found, poses, embeddings)
+            yield _observation(frame, found, poses, embeddings, networks.skeleton)
 
 
 def _rows(detections: Detections, rows: np.ndarray) -> Detections:
     return Detections(detections.boxes[rows], detections.scores[rows])
 
 
-def _observation(frame: Frame, found: Detections, poses: Poses, embeddings: Appearance) -> Observation:
+def _validate_skeleton(frame: Frame, poses: Poses, skeleton: Skeleton | None) -> None:
+    if skeleton is not None and poses.skeleton != skeleton:
+        raise UserError(
+            f"The pose estimator gave the keypoints of {poses.skeleton.name} for frame {frame.number}, but"
+            f" the networks are declared for {skeleton.name}. Set Networks.skeleton to the set that it gives."
+        )
+
+
+def _observation(
+    frame: Frame, found: Detections, poses: Poses, embeddings: Appearance, skeleton: Skeleton | None
+) -> Observation:
+    _validate_skeleton(frame, poses, skeleton)
     if not ((found.scores >= 0) & (found.scores <= 1)).all():
         raise UserError(
             f"The detector gave scores outside 0 to 1 for frame {frame.number}. Scale them, or use other"

@@ -14,6 +14,7 @@ from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.files.paths import expanded
 from kprtrack.core.progress import Progress
+from kprtrack.core.skeleton import COCO_SKELETON
 from kprtrack.hub.store import sha256_of
 from kprtrack.io import (
     ObservationFile,
@@ -256,7 +257,7 @@ def _draw_chosen(
 def run_header(
     info: VideoInfo, clip: Clip, config: TrackConfig, networks: Networks, people: PeopleSelection = EVERYONE
 ) -> RunHeader:
-    """Describe a run: the video with its sha256, the models with theirs, and all settings."""
+    """Describe a run: the video with its sha256, the models with theirs, all settings, and the keypoints."""
     video: dict[str, object] = {**asdict(info), "time_base": str(info.time_base)}
     if info.sample_aspect_ratio is not None:
         video["sample_aspect_ratio"] = str(info.sample_aspect_ratio)
@@ -264,7 +265,8 @@ def run_header(
     settings = {**asdict(config), "start_s": clip.start_s, "end_s": clip.end_s, "stride": clip.stride}
     if people.selective:
         settings["people"] = people.to_json()
-    return RunHeader(video, networks.metadata, {**settings, "kprtrack": __version__})
+    settings["kprtrack"] = __version__
+    return RunHeader(video, networks.metadata, settings, networks.skeleton or COCO_SKELETON)
 
 
 def _sha256(clip: Clip) -> str | None:

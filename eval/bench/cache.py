@@ -21,7 +21,6 @@ from kprtrack.detectors.file import FileConfig, FileDetector
 from kprtrack.io import (
     SUFFIXES,
     ObservationFile,
-    RunHeader,
     open_observations_writer,
     read_observations,
 )
@@ -131,7 +130,7 @@ class Observer:
         networks = self._for_video(config, video)
         with _open(video) as source:
             header = run_header(source.info, Clip(str(video.files[0].parent)), config, networks)
-            header = RunHeader({**header.video, "sha256": video.content}, header.models, header.config)
+            header = replace(header, video={**header.video, "sha256": video.content})
             with open_observations_writer(path, header) as writer:
                 try:
                     for observation in observe(source, networks, config.frames_at_once):
@@ -229,7 +228,8 @@ def _with_file_components(networks: Networks, config: TrackConfig) -> Networks:
     if config.pose.name == FILE:
         path = Path(str(config.pose.weights))
         metadata["pose"] = {**metadata["pose"], "file": path.name}
-        networks = replace(networks, estimate_poses=FilePose(FileConfig(), path))
+        estimate_poses = FilePose(FileConfig(), path)
+        networks = replace(networks, estimate_poses=estimate_poses, skeleton=estimate_poses.skeleton)
     return replace(networks, metadata=metadata)
 
 
@@ -243,7 +243,7 @@ def _with_stored_people(networks: Networks, stored: ObservationFile) -> Networks
     def estimate_poses(frames: list[Frame], people: list[Detections]) -> list[Poses]:
         return [by_number[frame.number].poses for frame in frames]
 
-    return replace(networks, detect=detect, estimate_poses=estimate_poses)
+    return replace(networks, detect=detect, estimate_poses=estimate_poses, skeleton=stored.header.skeleton)
 
 
 def _open(video: BenchVideo) -> Source:

@@ -22,7 +22,7 @@ from kprtrack.config import TrackConfig
 from kprtrack.core.atomic_file import exclusive, write_file
 from kprtrack.core.errors import OutputError, UserError, printable
 from kprtrack.core.progress import Progress
-from kprtrack.io import ObservationFile, RunHeader, open_writer
+from kprtrack.io import ObservationFile, open_writer
 from kprtrack.io.header import compact_json, plain
 from kprtrack.pipeline import Networks, track
 
@@ -133,9 +133,7 @@ class _Bench:
         """Track a video and write its result files."""
         tracker, folder = row.config.tracker, self.out / row.name
         settings = {"tracker": asdict(tracker), "min_joint_score": self.min_joint_score}
-        header = RunHeader(
-            observations.header.video, observations.header.models, {**observations.header.config, **settings}
-        )
+        header = replace(observations.header, config={**observations.header.config, **settings})
         pose_file, box_file = folder / POSES / f"{video.name}.json", folder / BOXES / f"{video.name}.txt"
         with (
             open_writer(pose_file, header, "posetrack21", images=video.images) as poses,

@@ -8,7 +8,7 @@ import numpy as np
 from eval.datatypes import People
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.geometry import left_top_size
-from kprtrack.io.posetrack import to_posetrack
+from kprtrack.io.posetrack import posetrack_keypoints
 
 # Keypoint HOTA counts every joint with coordinates, whatever its confidence. 0.3 is TrackLab's threshold.
 MIN_JOINT_SCORE = 0.3
@@ -34,7 +34,8 @@ def people_from_tracks(frames: Iterable[Tracks], min_joint_score: float = MIN_JO
     some = [without_low_score_joints(tracks, min_joint_score) for tracks in frames if len(tracks)]
     numbers = [np.full(len(tracks), tracks.frame_number, np.int64) for tracks in some]
     count = sum(map(len, some))
-    points = np.concatenate([np.zeros((0, 17, 3)), *(to_posetrack(tracks.keypoints) for tracks in some)])
+    poses = (posetrack_keypoints(tracks.keypoints, tracks.skeleton) for tracks in some)
+    points = np.concatenate([np.zeros((0, 17, 3)), *poses])
     joint_scores = np.round(points[..., 2], _SCORE_DIGITS)
     known = joint_scores[..., None] > 0
     return People(

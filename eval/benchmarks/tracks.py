@@ -10,15 +10,13 @@ from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.folders import visible
 from kprtrack.core.files.selection import ONLY, Selection
-from kprtrack.io import POSETRACK_SKELETON, SUFFIXES, TrackFile, read_tracks
+from kprtrack.io import SUFFIXES, TrackFile, read_tracks
 from kprtrack.io.same_video import difference_notes, validate_size, video_size
-
-_NECK_AND_HEAD = slice(1, 3)  # PoseTrack's rows without a COCO joint
 
 
 @dataclass(frozen=True)
 class TrackPair:
-    """Ground truth and tracks of a video; keypoints are in COCO's order."""
+    """Ground truth and tracks of a video; keypoints are COCO's 17, by name of any set."""
 
     sequence: Sequence
     has_poses: bool  # whether both files have keypoints
@@ -94,17 +92,16 @@ def _people(file: TrackFile, numbers: np.ndarray) -> People:
     counts = [len(frame) for frame in file.frames]
     total = sum(counts)
     places = np.searchsorted(numbers, [frame.frame_number for frame in file.frames])
-    boxes, scores, keypoints, ids = (
+    boxes, scores, ids = (
         np.concatenate([empty, *(getattr(frame, field) for frame in file.frames)])
         for field, empty in (
             ("boxes", np.zeros((0, 4))),
             ("scores", np.zeros(0)),
-            ("keypoints", np.zeros((0, 17, 3))),
             ("ids", np.zeros(0, np.int64)),
         )
     )
-    if file.header.skeleton == POSETRACK_SKELETON:
-        keypoints[:, _NECK_AND_HEAD] = 0
+    poses = [frame.skeleton.to_coco(frame.keypoints) for frame in file.frames]
+    keypoints = np.concatenate([np.zeros((0, 17, 3)), *poses])
     known = keypoints[:, :, 2:] > 0
     return People(
         frames=np.repeat(places, counts),

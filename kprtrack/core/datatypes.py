@@ -4,13 +4,13 @@ Images are RGB uint8, boxes x1 y1 x2 y2 in pixels of the full frame, frame numbe
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kprtrack.core.appearance import Appearance
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeleton import COCO_SKELETON, Skeleton
 from kprtrack.core.tables.track_table import Library, to_dataframe, to_supervision
 
 
@@ -81,7 +81,8 @@ class Poses:
     """One skeleton per detected person.
 
     Args:
-        keypoints: [N, 17, 3] float32, x y confidence, pixels of the full frame, in the order of KEYPOINTS.
+        keypoints: [N, K, 3] float32, x y confidence, pixels of the full frame, in the order of the skeleton.
+        skeleton: The set of K keypoints; COCO's 17 by default (kprtrack.SKELETONS).
 
     Raises:
         ValueError: The keypoints have another shape.
@@ -93,9 +94,10 @@ class Poses:
     """
 
     keypoints: np.ndarray
+    skeleton: Skeleton = COCO_SKELETON
 
     def __post_init__(self) -> None:
-        check_shape("Poses.keypoints", self.keypoints, (None, len(KEYPOINTS), 3))
+        check_shape("Poses.keypoints", self.keypoints, (None, len(self.skeleton), 3))
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -129,7 +131,7 @@ class Observation:
 
     def __post_init__(self) -> None:
         count = len(self.detections)
-        check_shape("Observation.poses", self.poses.keypoints, (count, len(KEYPOINTS), 3))
+        check_shape("Observation.poses", self.poses.keypoints, (count, None, 3))
         check_shape("Observation.embeddings", self.embeddings.features, (count, None, None))
 
     def __len__(self) -> int:
@@ -142,7 +144,7 @@ class TrackedPerson(NamedTuple):
     track_id: int
     box: np.ndarray  # [4] float32, x1 y1 x2 y2, pixels
     score: float
-    keypoints: np.ndarray  # [17, 3] float32, x y confidence
+    keypoints: np.ndarray  # [K, 3] float32, x y confidence
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,12 @@ class Tracks:
         ids: [M] int64, 1 or more, never reused.
         boxes: [M, 4] float32, the detector's own boxes, or interpolated in short gaps.
         scores: [M] float32, the detector's scores; in a gap the lower one of both ends.
-        keypoints: [M, 17, 3] float32, x y confidence.
+        keypoints: [M, K, 3] float32, x y confidence.
         distances: [M] float32, part distance to the track before this frame; NaN if not compared.
         margins: [M] float32, how much farther the next track is; NaN if there is none.
         visible: [M, P] bool, body parts visible in this frame.
         prompted: [M] bool, whether keypoints prompted the encoder.
+        skeleton: The set of K keypoints; COCO's 17 by default (kprtrack.SKELETONS).
 
     Raises:
         ValueError: The shapes do not fit.
@@ -182,12 +185,13 @@ class Tracks:
     margins: np.ndarray
     visible: np.ndarray
     prompted: np.ndarray
+    skeleton: Skeleton = field(default=COCO_SKELETON, kw_only=True)
 
     def __post_init__(self) -> None:
         count = len(self.ids)
         check_shape("Tracks.ids", self.ids, (None,))
         check_shape("Tracks.boxes", self.boxes, (count, 4))
-        check_shape("Tracks.keypoints", self.keypoints, (count, len(KEYPOINTS), 3))
+        check_shape("Tracks.keypoints", self.keypoints, (count, len(self.skeleton), 3))
         check_shape("Tracks.visible", self.visible, (count, None))
         for name in ("scores", "distances", "margins", "prompted"):
             check_shape(f"Tracks.{name}", getattr(self, name), (count,))
@@ -212,13 +216,13 @@ class Tracks:
         Raises:
             UserError: The library is unknown or not installed.
         """
-        return to_dataframe([self], library)
+        return to_dataframe([self], library, self.skeleton.names)
 
     def to_supervision(self) -> Any:
         """Make `supervision.Detections` with tracker IDs, for its annotators, zones and sinks.
 
         Returns:
-            Detections of class 0, "person"; `data["keypoints"]` holds the keypoints, [M, 17, 3].
+            Detections of class 0, "person"; `data["keypoints"]` holds the keypoints, [M, K, 3].
 
         Raises:
             UserError: supervision is not installed.
@@ -239,11 +243,12 @@ def empty_detections() -> Detections:
     return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
-def empty_poses(count: int = 0) -> Poses:
+def empty_poses(count: int = 0, skeleton: Skeleton = COCO_SKELETON) -> Poses:
     """Return skeletons without known keypoints.
 
     Args:
         count: Number of people.
+        skeleton: The set of keypoints.
 
     Returns:
         Poses whose coordinates and confidences are all 0.
@@ -252,7 +257,7 @@ def empty_poses(count: int = 0) -> Poses:
         >>> empty_poses(2).keypoints.shape
         (2, 17, 3)
     """
-    return Poses(np.zeros((count, len(KEYPOINTS), 3), np.float32))
+    return Poses(np.zeros((count, len(skeleton), 3), np.float32), skeleton)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from kprtrack.core.skeleton import OKS_SIGMAS
+from kprtrack.core.skeleton import COCO_SKELETON, Skeleton
 
 # COCO divides a squared distance by 2 (2 sigma)² and the person's area; this is the root of the former.
-_OKS_SPREAD = (np.sqrt(8) * np.array(OKS_SIGMAS)).astype(np.float32)
 _NOWHERE = 1e15  # so far from its negative that the similarity is 0, but its square is a float32
 _BLOCK = 65_536  # numbers
 _PAIRS = 65_536  # of people that are compared at once
@@ -63,28 +62,33 @@ def _iou(a: np.ndarray, b: np.ndarray, extra_px: int) -> np.ndarray:
 
 
 def oks(
-    keypoints_a: np.ndarray, keypoints_b: np.ndarray, areas_a: np.ndarray, min_confidence: float
+    keypoints_a: np.ndarray,
+    keypoints_b: np.ndarray,
+    areas_a: np.ndarray,
+    min_confidence: float,
+    skeleton: Skeleton = COCO_SKELETON,
 ) -> np.ndarray:
     """Object keypoint similarity over the keypoints confident in both.
 
     Source: COCO's keypoint evaluation, its annotated keypoints replaced by the confident ones.
 
     Args:
-        keypoints_a: [A, 17, 3] x y confidence, pixels.
-        keypoints_b: [B, 17, 3].
+        keypoints_a: [A, K, 3] x y confidence, pixels.
+        keypoints_b: [B, K, 3].
         areas_a: [A] pixels², box areas of the people of `a`; below one pixel counts as one.
         min_confidence: A keypoint counts if its confidence is above it on both sides.
+        skeleton: The set of K keypoints, with the sigma of each.
 
     Returns:
         [A, B] float32 in [0, 1], the mean of exp(-d² / (2 area (2 sigma)²)); NaN without a common keypoint.
     """
-    points_a, known_a = _scaled_keypoints(keypoints_a, min_confidence, _NOWHERE)
-    points_b, known_b = _scaled_keypoints(keypoints_b, min_confidence, -_NOWHERE)
+    points_a, known_a = _scaled_keypoints(keypoints_a, min_confidence, _NOWHERE, skeleton)
+    points_b, known_b = _scaled_keypoints(keypoints_b, min_confidence, -_NOWHERE, skeleton)
     sharpness = -1 / np.maximum(areas_a, 1).astype(np.float32)[:, None]  # [A, 1]
     total = np.zeros((len(keypoints_a), len(keypoints_b)), np.float32)
-    # As many keypoints at once as the processor's cache holds: 3 times faster for 200 people than all 17.
+    # As many keypoints at once as the processor's cache holds: 3 times faster for 200 people than all.
     step = max(1, _BLOCK // max(1, total.size))
-    for first in range(0, len(OKS_SIGMAS), step):
+    for first in range(0, len(skeleton), step):
         x_a, y_a = points_a[:, first : first + step, :, None]  # each [k, A, 1]
         x_b, y_b = points_b[:, first : first + step, None]  # each [k, 1, B]
         squared, vertical = x_a - x_b, y_a - y_b
@@ -99,14 +103,13 @@ def oks(
 
 
 def _scaled_keypoints(
-    keypoints: np.ndarray, min_confidence: float, nowhere: float
+    keypoints: np.ndarray, min_confidence: float, nowhere: float, skeleton: Skeleton
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[2, 17, N] x y in units of each keypoint's spread, `nowhere` if unknown; [17, N] 1 where known."""
-    x, y, confidence = np.asarray(keypoints, np.float32).T  # each [17, N]
+    """[2, K, N] x y in units of each keypoint's spread, `nowhere` if unknown; [K, N] 1 where known."""
+    x, y, confidence = np.asarray(keypoints, np.float32).T  # each [K, N]
     known = confidence > min_confidence
-    return np.where(known, np.stack((x, y)) / _OKS_SPREAD[:, None], np.float32(nowhere)), known.astype(
-        np.float32
-    )
+    scaled = np.stack((x, y)) / skeleton.oks_spread[:, None]
+    return np.where(known, scaled, np.float32(nowhere)), known.astype(np.float32)
 
 
 def occluded_fraction(boxes: np.ndarray) -> np.ndarray:

@@ -1,8 +1,15 @@
-"""The skeleton: keypoint names, mirror pairs, limbs and prompt groups.
+"""Skeletons: keypoint names, mirror pairs, limbs, OKS constants and prompt groups.
 
-Keypoints are COCO's 17 in COCO's order. PoseTrack's 17 differ only in rows 1 and 2 (head_bottom and head_top
-in place of the eyes); KPR treats both alike (docs/reference/kpr.md 2.1).
+`KEYPOINTS` are COCO's 17 in COCO's order. PoseTrack's 17 differ only in rows 1 and 2 (head_bottom and
+head_top in place of the eyes); KPR treats both alike (docs/reference/kpr.md 2.1). The other sets are in
+`kprtrack.core.skeletons`.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 KEYPOINTS = (
     "nose",
@@ -83,3 +90,92 @@ PROMPT_GROUPS: dict[str, dict[str, tuple[int, ...]]] = {
     "cck1": {"body": tuple(range(17))},
     "none": {name: (row,) for row, name in enumerate(POSETRACK_KEYPOINTS)},
 }
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A set of keypoints: what the rows of every keypoint array of that set are.
+
+    Args:
+        name: Its name in result files and messages.
+        names: Names of its K keypoints; equal names in two sets are the same keypoint.
+        edges: Pairs of rows, from 0, that are drawn as limbs.
+        flip: Row i of a mirrored person is row `flip[i]` of the original.
+        sigmas: OKS constants of the keypoints, standard deviations relative to the square root of the area.
+        body: The first rows are of body and feet; those after them, of face and hands, are drawn smaller.
+            None: all.
+        prompt_rows: For each of the 17 keypoints that prompt KPR, the row of this set; -1 where it has none.
+            None: the rows of the same names.
+
+    Raises:
+        ValueError: The lengths differ.
+
+    Examples:
+        >>> halpe = SKELETONS["halpe26"]
+        >>> len(halpe), halpe.names[17:20], halpe.coco_rows[:3]
+        (26, ('head', 'neck', 'hip'), (0, 1, 2))
+    """
+
+    name: str
+    names: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+    flip: tuple[int, ...]
+    sigmas: tuple[float, ...]
+    body: int | None = None
+    prompt_rows: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.names) == len(set(self.names)) == len(self.flip) == len(self.sigmas):
+            raise ValueError(f"{self.name}: names, flip and sigmas differ in length, or a name comes twice")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def coco_rows(self) -> tuple[int, ...]:
+        """For each of COCO's 17 keypoints the row of the same name; -1 where the set has none."""
+        return tuple(self.names.index(name) if name in self.names else -1 for name in KEYPOINTS)
+
+    @cached_property
+    def oks_spread(self) -> np.ndarray:
+        """[K] float32, the distances that OKS divides by, relative to the square root of the area."""
+        spread: np.ndarray = np.sqrt(8) * np.array(self.sigmas)
+        return spread.astype(np.float32)
+
+    def to_coco(self, keypoints: np.ndarray) -> np.ndarray:
+        """Select COCO's 17 keypoints by name.
+
+        Args:
+            keypoints: [..., K, 3] x y confidence.
+
+        Returns:
+            [..., 17, 3]; keypoints that the set lacks are zero. Those of COCO's own set are not copied.
+        """
+        return _select(keypoints, self.coco_rows)
+
+    def to_prompts(self, keypoints: np.ndarray) -> np.ndarray:
+        """Select the 17 keypoints that prompt KPR, as `to_coco` but by `prompt_rows`."""
+        return _select(keypoints, self.coco_rows if self.prompt_rows is None else self.prompt_rows)
+
+
+def _select(keypoints: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+    if keypoints.shape[-2] == len(rows) and tuple(rows) == _ALL:
+        return keypoints
+    selected: np.ndarray = keypoints[..., rows, :]
+    selected[..., np.array(rows) < 0, :] = 0
+    return selected
+
+
+_ALL = tuple(range(len(KEYPOINTS)))
+
+COCO_SKELETON = Skeleton("coco17", KEYPOINTS, LIMBS, FLIP, OKS_SIGMAS)
+# PoseTrack's head: nose - neck - top; its ears are placeholders without limbs. OKS constants as in MMPose,
+# which takes those of COCO's eyes for neck and top. KPR is trained with its joints in the rows of COCO's.
+POSETRACK_SKELETON = Skeleton(
+    "posetrack17",
+    POSETRACK_KEYPOINTS,
+    ((0, 1), (0, 2), *LIMBS[4:]),
+    POSETRACK_FLIP,
+    OKS_SIGMAS,
+    prompt_rows=_ALL,
+)

@@ -16,12 +16,9 @@ from kprtrack.io.csv_table import open_csv, people_from_csv
 from kprtrack.io.exports import EXPORT_SUFFIXES, EXPORTS, UNCHANGED, ConvertOptions, detect_export
 from kprtrack.io.exports.other_poses import with_poses
 from kprtrack.io.header import (
-    COCO_SKELETON,
     FORMAT,
-    POSETRACK_SKELETON,
     FrameWriter,
     RunHeader,
-    Skeleton,
     TrackFile,
     TracksWriter,
 )
@@ -36,10 +33,8 @@ from kprtrack.io.posetrack import open_posetrack
 from kprtrack.selection import select_people
 
 __all__ = [
-    "COCO_SKELETON",
     "EXPORTS",
     "FORMATS",
-    "POSETRACK_SKELETON",
     "SUFFIXES",
     "ConvertOptions",
     "Format",
@@ -48,7 +43,6 @@ __all__ = [
     "PeopleFile",
     "RunHeader",
     "Selection",
-    "Skeleton",
     "TrackFile",
     "TracksWriter",
     "convert",

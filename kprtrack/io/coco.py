@@ -8,7 +8,6 @@ import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.geometry import left_top_size
-from kprtrack.io.columns import KEYPOINT_NUMBERS
 from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_to_json
 from kprtrack.io.journal import JournalWriter
 from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter, rounded_time
@@ -61,7 +60,7 @@ def _annotations(tracks: Tracks) -> list[dict[str, object]]:
         boxes.tolist(),
         np.round(boxes[:, 2] * boxes[:, 3], 2).tolist(),
         np.round(tracks.scores.astype(np.float64), 4).tolist(),
-        flat.reshape(len(tracks), KEYPOINT_NUMBERS).tolist(),
+        flat.reshape(len(tracks), 3 * flat.shape[1]).tolist(),
         (visibility > 0).sum(axis=1).tolist(),
         scores.tolist(),
         strict=True,

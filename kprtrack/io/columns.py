@@ -12,9 +12,8 @@ from kprtrack.core.errors import InputError
 from kprtrack.core.files.columns import NONE_ID
 from kprtrack.core.files.numbers import LARGEST, LARGEST_ID, MOST_PEOPLE
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.io.header import POSETRACK_SKELETON, RunHeader, TrackFile
+from kprtrack.io.header import RunHeader, TrackFile
 
-KEYPOINT_NUMBERS = 3 * len(KEYPOINTS)
 NO_ID = NONE_ID
 MOST_PARTS = 1000  # no model has more body parts; a damaged file may have any number
 
@@ -27,7 +26,7 @@ class People:
     ids: np.ndarray  # [N] int64, NO_ID if there is none
     boxes: np.ndarray  # [N, 4] float64, x1 y1 x2 y2, pixels
     scores: np.ndarray  # [N] float64
-    keypoints: np.ndarray  # [N, 17, 3] float64, in the order of the file's skeleton
+    keypoints: np.ndarray  # [N, K, 3] float64, in the order of the file's skeleton
     distances: np.ndarray  # [N] float64
     margins: np.ndarray  # [N] float64
     visible: np.ndarray  # [N, P] bool
@@ -70,7 +69,7 @@ def people_columns(
         boxes: [N, 4] x1 y1 x2 y2 in pixels.
         ids: [N] track IDs; None: there are none.
         scores: [N]; None: unknown.
-        keypoints: [N, 17, 3] x y score; None: unknown, zeros.
+        keypoints: [N, K, 3] x y score; None: unknown, zeros of COCO's 17.
     """
     count = len(frame)
     unknown = np.full(count, np.nan)
@@ -113,7 +112,10 @@ def to_track_file(file: PeopleFile) -> TrackFile:
     )
     frames = [
         Tracks(
-            int(number), float(time), *(column[a:b] for column in (*columns, people.visible, people.prompted))
+            int(number),
+            float(time),
+            *(column[a:b] for column in (*columns, people.visible, people.prompted)),
+            skeleton=file.header.skeleton,
         )
         for number, time, a, b in zip(file.frame_numbers, file.times, starts, ends, strict=True)
     ]
@@ -132,7 +134,7 @@ def validate_numbers(file: PeopleFile) -> None:
             MOST_PEOPLE people.
     """
     people = file.people
-    flat = people.keypoints.reshape(len(people), KEYPOINT_NUMBERS)
+    flat = people.keypoints.reshape(len(people), 3 * people.keypoints.shape[1])
     scalars = np.stack([people.scores, people.distances, people.margins])
     bad_box, bad_point = (~(np.abs(values) < LARGEST).all(axis=1) for values in (people.boxes, flat))
     reject(file, bad_box, "a box that is missing or not finite", "Remove that person.")
@@ -214,15 +216,6 @@ def numbers(values: Sequence[object], width: int, place: Callable[[int], str]) -
             index for index, value in enumerate(values) if isinstance(value, int) and abs(value) > 2**63
         )
         raise InputError(f"{place(index // width)}: a number of {len(str(values[index]))} digits.") from None
-
-
-def coco_keypoints(file: PeopleFile) -> np.ndarray:
-    """Return the keypoints [N, 17, 3] in COCO's order, for either skeleton."""
-    if file.header.skeleton != POSETRACK_SKELETON:
-        return file.people.keypoints
-    keypoints = file.people.keypoints.copy()
-    keypoints[:, 1:3] = 0  # neck and top of the head are not eyes
-    return keypoints
 
 
 def _validate_unique_ids(file: PeopleFile) -> None:

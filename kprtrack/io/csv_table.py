@@ -11,17 +11,12 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LAST_FRAME
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, POSETRACK_SKELETON, Skeleton
+from kprtrack.core.skeletons import skeleton_among
 from kprtrack.core.tables.track_table import BOX_COLUMNS, column_names, columns_of
 from kprtrack.io.columns import MOST_PARTS, NO_ID, People, PeopleFile
 from kprtrack.io.csv_dialects import rows_of, with_our_names
-from kprtrack.io.header import (
-    COCO_SKELETON,
-    POSETRACK_SKELETON,
-    RunHeader,
-    Skeleton,
-    TracksWriter,
-)
+from kprtrack.io.header import RunHeader, TracksWriter
 from kprtrack.io.text_writer import FrameLog, Layout, TextWriter, no_footer
 
 END_OF = {"width": "right", "height": "bottom"}  # columns that may take the place of a size
@@ -31,7 +26,7 @@ NEEDED_COLUMNS = ("frame", *BOX_COLUMNS)
 def open_csv(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.csv`; unknown numbers are empty cells."""
     head = ",".join(column_names(header.skeleton.names)).encode() + b"\n"
-    return TextWriter(path, Layout(head, _csv_lines, no_footer))
+    return TextWriter(path, Layout(head, _csv_lines, no_footer, header.skeleton))
 
 
 def people_from_csv(path: Path) -> PeopleFile:
@@ -106,7 +101,7 @@ def people_from_columns(
         ids=_whole(ids, NO_ID, lambda row: f"{path}, {word} {row + first_line}: track_id"),
         boxes=np.stack([left, top, left + width, top + height], axis=1),
         scores=column("score"),
-        keypoints=np.stack(points, axis=1).reshape(-1, len(KEYPOINTS), 3),
+        keypoints=np.stack(points, axis=1).reshape(-1, len(header.skeleton), 3),
         distances=column("distance"),
         margins=column("margin"),
         visible=_visible(columns, column("parts", 0), path),
@@ -161,8 +156,9 @@ def _numbers(cells: Sequence[object], place: Callable[[int], str]) -> np.ndarray
 
 
 def skeleton_of(columns: Mapping[str, Sequence[object]]) -> Skeleton:
-    """Return PoseTrack's skeleton if the columns name its joints, else COCO's."""
-    return POSETRACK_SKELETON if "head_top_x" in columns else COCO_SKELETON
+    """Return the largest set whose keypoints all have columns; COCO's if there is none."""
+    found = skeleton_among([name.removesuffix("_x") for name in columns if name.endswith("_x")])
+    return found or (POSETRACK_SKELETON if "head_top_x" in columns else COCO_SKELETON)
 
 
 def _csv_lines(tracks: Tracks, log: FrameLog) -> bytes:

@@ -14,26 +14,14 @@ from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Interruption, Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.numbers import LARGEST
 from kprtrack.core.renamed import METADATA, SETTINGS
-from kprtrack.core.skeleton import KEYPOINTS, LIMBS, POSETRACK_KEYPOINTS
+from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, Skeleton
+from kprtrack.core.skeletons import BY_COUNT, SKELETONS, counts_text
 from kprtrack.core.tables.track_table import Library, to_dataframe
 
 FORMAT = "kprtrack"
 VERSION = 2  # written; version 1 had other names in "models" and "config"
 _DEEPEST = 32  # levels of a header; those that are written have 5
 READABLE_VERSIONS = (1, VERSION)
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """The names of the rows of every keypoint array, and the pairs of rows that are drawn as limbs."""
-
-    names: tuple[str, ...] = KEYPOINTS
-    edges: tuple[tuple[int, int], ...] = LIMBS  # 0-based rows
-
-
-COCO_SKELETON = Skeleton()
-# PoseTrack's head: nose - neck - top; its ears are placeholders without limbs.
-POSETRACK_SKELETON = Skeleton(POSETRACK_KEYPOINTS, ((0, 1), (0, 2), *LIMBS[4:]))
 
 
 @dataclass(frozen=True)
@@ -44,7 +32,7 @@ class RunHeader:
         video: path, width, height, fps, frames, time_base, sha256.
         models: By role: name, file, sha256, options.
         config: All settings of the run.
-        skeleton: Names of the keypoints and their limbs.
+        skeleton: The set of keypoints.
         losses: Damaged and dropped frames.
 
     Examples:
@@ -164,6 +152,7 @@ def header_to_json(header: RunHeader) -> dict[str, object]:
         "version": VERSION,
         "video": plain(header.video),
         "skeleton": {
+            "name": header.skeleton.name,
             "names": list(header.skeleton.names),
             "edges": [list(edge) for edge in header.skeleton.edges],
         },
@@ -209,21 +198,23 @@ def skeleton_from_names(names: object, path: Path) -> Skeleton:
     """Return the known skeleton with these names, in this order.
 
     Raises:
-        InputError: There is none; names the first keypoint that differs from COCO's order.
+        InputError: There is none; names the first keypoint that differs from the set of so many keypoints.
     """
-    for skeleton in (COCO_SKELETON, POSETRACK_SKELETON):
-        if isinstance(names, (list, tuple)) and tuple(names) == skeleton.names:
+    names = names if isinstance(names, (list, tuple)) else ()
+    for skeleton in SKELETONS.values():
+        if tuple(names) == skeleton.names:
             return skeleton
-    count = len(names) if isinstance(names, (list, tuple)) else 0
-    if not isinstance(names, (list, tuple)) or count != len(KEYPOINTS):
+    wanted = BY_COUNT.get(len(names))
+    if wanted is None:
         raise InputError(
-            f"{path} has a skeleton of {count} keypoints; {len(KEYPOINTS)} are needed, in COCO's order: "
-            f"{', '.join(KEYPOINTS)}."
+            f"{path} has a skeleton of {len(names)} keypoints. Known numbers are {counts_text()}; COCO's are,"
+            f" in this order: {', '.join(KEYPOINTS)}."
         )
-    row = next(row for row, (name, wanted) in enumerate(zip(names, KEYPOINTS, strict=True)) if name != wanted)
+    row = next(row for row, (name, own) in enumerate(zip(names, wanted.names, strict=True)) if name != own)
+    whose = "COCO's order" if wanted == COCO_SKELETON else f"the order of {wanted.name}"
     raise InputError(
-        f"{path}: keypoint {row} is called {names[row]!r}, but in COCO's order it is '{KEYPOINTS[row]}'. "
-        f"Reorder the keypoints to: {', '.join(KEYPOINTS)}."
+        f"{path}: keypoint {row} is called {names[row]!r}, but in {whose} it is '{wanted.names[row]}'. "
+        f"Reorder the keypoints to: {', '.join(wanted.names)}."
     )
 
 

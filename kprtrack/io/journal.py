@@ -65,7 +65,7 @@ class JournalWriter(TracksWriter):
         return self._saved
 
     def write(self, tracks: Tracks, /) -> None:
-        self._last_frame = check_tracks(tracks, self._last_frame)
+        self._last_frame = check_tracks(tracks, self._last_frame, self._header.skeleton)
         if self._closed:
             raise ValueError(f"{self.path} is closed")
         if self._check is not None:

@@ -11,9 +11,8 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.numbers import LAST_FRAME, whole_number
 from kprtrack.core.geometry import left_top_size
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeleton import Skeleton
 from kprtrack.io.columns import (
-    KEYPOINT_NUMBERS,
     MOST_PARTS,
     NO_ID,
     People,
@@ -33,7 +32,7 @@ from kprtrack.io.text_writer import (
 def open_json(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.json`. Memory: about 24 bytes per frame and 8 bytes per person in a frame."""
     head = compact_json(header_to_json(header))[:-1] + b',"frames":[\n'
-    return TextWriter(path, Layout(head, _array_frame, json_footer))
+    return TextWriter(path, Layout(head, _array_frame, json_footer, header.skeleton))
 
 
 def frame_to_json(tracks: Tracks, *, exact: bool = False) -> dict[str, object]:
@@ -55,7 +54,7 @@ def frame_to_json(tracks: Tracks, *, exact: bool = False) -> dict[str, object]:
         tracks.ids.tolist(),
         boxes.tolist(),
         scores.tolist(),
-        keypoints.reshape(len(tracks), KEYPOINT_NUMBERS).tolist(),
+        keypoints.reshape(len(tracks), 3 * keypoints.shape[1]).tolist(),
         means.tolist(),
         _or_null(distances),
         _or_null(margins),
@@ -107,7 +106,7 @@ def people_from_frames(
     Raises:
         InputError: Names the frame, the person and what is wrong.
     """
-    columns = _Columns(path)
+    columns = _Columns(path, header.skeleton)
     for index, frame in enumerate(frames):
         columns.add_frame(index, frame)
     people = columns.people()
@@ -128,8 +127,8 @@ def people_from_frames(
 class _Columns:
     """Collects frame records as columns; in flat lists, for speed."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, skeleton: Skeleton) -> None:
+        self.path, self._skeleton = path, skeleton
         self.frame_numbers: list[int] = []
         self.times: list[object] = []
         self.has_keypoints = False
@@ -166,7 +165,7 @@ class _Columns:
     def people(self) -> People:
         """Return all people as arrays."""
         scalars = numbers(self._scalars, 3, self._full_place)
-        keypoints = numbers(self._keypoints, KEYPOINT_NUMBERS, self._full_place)
+        keypoints = numbers(self._keypoints, 3 * len(self._skeleton), self._full_place)
         box = numbers(self._boxes, 4, self._full_place)
         visible = np.zeros((len(self._ids), self._parts), bool)
         for row, parts in enumerate(self._visible):
@@ -176,7 +175,7 @@ class _Columns:
             ids=np.array(self._ids, np.int64),
             boxes=np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1),
             scores=scalars[:, 0],
-            keypoints=keypoints.reshape(-1, len(KEYPOINTS), 3),
+            keypoints=keypoints.reshape(-1, len(self._skeleton), 3),
             distances=scalars[:, 1],
             margins=scalars[:, 2],
             visible=visible,
@@ -202,8 +201,8 @@ class _Columns:
         visible = _part_list(reid.get("visible_parts"), place)
         self._frame.append(number)
         self._ids.append(track_id)
-        self._boxes.extend(flat_list(person.get("bbox"), 4, "bbox", place))
-        self._keypoints.extend(flat_list(person.get("keypoints"), KEYPOINT_NUMBERS, "keypoints", place))
+        self._boxes.extend(_box_list(person.get("bbox"), place))
+        self._keypoints.extend(_keypoint_list(person.get("keypoints"), self._skeleton, place))
         self.has_keypoints = self.has_keypoints or person.get("keypoints") is not None
         self._scalars.extend((person.get("score"), reid.get("distance"), reid.get("margin")))
         self._visible.append(visible)
@@ -211,24 +210,30 @@ class _Columns:
         self._parts = max(self._parts, 1 + max(visible, default=-1))
 
 
-def flat_list(value: object, width: int, name: str, place: str) -> Sequence[object]:
-    """Return a list of `width` values; a missing box becomes nulls, missing keypoints zeros.
-
-    Raises:
-        InputError: The list has another length.
-    """
+def _box_list(value: object, place: str) -> Sequence[object]:
+    """Return the four numbers of a box; nulls if it is missing."""
     if value is None:
-        return [None if name == "bbox" else 0.0] * width
-    if isinstance(value, list) and len(value) == width:
-        return value
+        return [None] * 4
     if not isinstance(value, list):
-        raise InputError(f'{place}: "{name}" must be a list of {width} numbers, not {value!r:.40}.')
-    if name != "keypoints":
-        raise InputError(f'{place}: "{name}" has {len(value)} numbers, expected {width}.')
-    raise InputError(
-        f'{place}: "keypoints" has {len(value)} numbers ({len(value) / 3:g} keypoints), expected {width}: '
-        f"x, y, score of {', '.join(KEYPOINTS)}."
-    )
+        raise InputError(f'{place}: "bbox" must be a list of 4 numbers, not {value!r:.40}.')
+    if len(value) != 4:
+        raise InputError(f'{place}: "bbox" has {len(value)} numbers, expected 4.')
+    return value
+
+
+def _keypoint_list(value: object, skeleton: Skeleton, place: str) -> Sequence[object]:
+    """Return x, y and score of each keypoint; zeros if they are missing."""
+    width = 3 * len(skeleton)
+    if value is None:
+        return [0.0] * width
+    if not isinstance(value, list):
+        raise InputError(f'{place}: "keypoints" must be a list of {width} numbers, not {value!r:.40}.')
+    if len(value) != width:
+        raise InputError(
+            f'{place}: "keypoints" has {len(value)} numbers ({len(value) / 3:g} keypoints), expected {width}:'
+            f" x, y, score of {', '.join(skeleton.names)}."
+        )
+    return value
 
 
 def _part_list(value: object, place: str) -> list[int]:

@@ -13,12 +13,11 @@ from kprtrack.core.atomic_file import reason
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import InputError, OutputError
 from kprtrack.core.extras import missing_extra
+from kprtrack.core.skeletons import SKELETONS
 from kprtrack.core.tables.track_table import column_names, columns_of
 from kprtrack.io.columns import MOST_PARTS, PeopleFile
 from kprtrack.io.csv_table import people_from_columns, skeleton_of
 from kprtrack.io.header import (
-    COCO_SKELETON,
-    POSETRACK_SKELETON,
     RunHeader,
     TracksWriter,
     header_from_json,
@@ -157,7 +156,7 @@ def people_from_parquet(path: Path) -> PeopleFile:
 def _read_columns(file: Any, path: Path) -> dict[str, Sequence[object]]:
     """Read the columns that we know, once it is certain that they fit into memory."""
     schema, rows = file.schema_arrow, file.metadata.num_rows
-    known = {*column_names(COCO_SKELETON.names), *column_names(POSETRACK_SKELETON.names)}
+    known = {name for skeleton in SKELETONS.values() for name in column_names(skeleton.names)}
     names = [name for name in schema.names if name in known]
     if len(set(names)) < len(names):
         raise InputError(f"{path} has two columns of one name. Make or copy it again.")

@@ -9,11 +9,9 @@ import numpy as np
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import OutputError
 from kprtrack.core.geometry import left_top_size
-from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
+from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS, POSETRACK_SKELETON, Skeleton
 from kprtrack.io.coco import PERSON
-from kprtrack.io.columns import KEYPOINT_NUMBERS
 from kprtrack.io.header import (
-    POSETRACK_SKELETON,
     RunHeader,
     TracksWriter,
     compact_json,
@@ -41,8 +39,8 @@ Image = Mapping[str, object]
 def open_posetrack(path: Path, header: RunHeader, *, images: Sequence[Image] | None = None) -> TracksWriter:
     """Open a writer of a PoseTrack21 pose result, one file per sequence.
 
-    Keypoints are converted by `to_posetrack`, unless the header has PoseTrack's skeleton. person_id is the
-    track ID, unique in this file only.
+    Keypoints are converted by `to_posetrack`, from COCO's keypoints among those of the header's skeleton,
+    unless that is PoseTrack's. person_id is the track ID, unique in this file only.
 
     Args:
         path: The file.
@@ -72,7 +70,6 @@ def posetrack_writer(
     path: Path, header: RunHeader, images: Sequence[Image] | None, final: Path
 ) -> TracksWriter:
     """Open a writer of the result itself; `final`: the name that it gets."""
-    keep_rows = header.skeleton == POSETRACK_SKELETON
     leading = re.match(r"\d+", final.name)
     video = int(leading[0][-6:]) if leading else 1
 
@@ -80,7 +77,7 @@ def posetrack_writer(
         return 10_000_000_000 + video * 10_000 + number if images is None else images[number]["id"]
 
     def frame(tracks: Tracks, log: FrameLog) -> bytes:
-        keypoints = tracks.keypoints if keep_rows else to_posetrack(tracks.keypoints)
+        keypoints = posetrack_keypoints(tracks.keypoints, header.skeleton)
         lines = [
             compact_json(entry) for entry in _annotations(tracks, keypoints, image_id(tracks.frame_number))
         ]
@@ -100,6 +97,11 @@ def posetrack_writer(
     return TextWriter(
         path, Layout(b'{"categories":' + compact_json(categories) + b',"annotations":[\n', frame, footer)
     )
+
+
+def posetrack_keypoints(keypoints: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Convert keypoints [N, K, 3] of any set to PoseTrack's, [N, 17, 3]; its own stay as they are."""
+    return keypoints if skeleton == POSETRACK_SKELETON else to_posetrack(skeleton.to_coco(keypoints))
 
 
 def to_posetrack(keypoints: np.ndarray) -> np.ndarray:
@@ -147,13 +149,6 @@ def _beyond(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
     return point
 
 
-def from_posetrack(keypoints: np.ndarray) -> np.ndarray:
-    """Convert keypoints [N, 17, 3] from PoseTrack's order to COCO's; the eyes are unknown and zero."""
-    result = keypoints.copy()
-    result[:, [HEAD_BOTTOM, HEAD_TOP]] = 0
-    return result
-
-
 def _annotations(tracks: Tracks, keypoints: np.ndarray, image_id: object) -> list[dict[str, object]]:
     points = keypoints.astype(np.float64)
     scores = np.round(points[..., 2], 4)
@@ -164,7 +159,7 @@ def _annotations(tracks: Tracks, keypoints: np.ndarray, image_id: object) -> lis
         tracks.ids.tolist(),
         left_top_size(tracks.boxes).tolist(),
         np.round(tracks.scores.astype(np.float64), 4).tolist(),
-        points.reshape(len(tracks), KEYPOINT_NUMBERS).tolist(),
+        points.reshape(len(tracks), 3 * points.shape[1]).tolist(),
         scores.tolist(),
         strict=True,
     )

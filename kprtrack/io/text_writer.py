@@ -11,6 +11,7 @@ import numpy as np
 from kprtrack.core.atomic_file import reason
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import OutputError
+from kprtrack.core.skeleton import Skeleton
 from kprtrack.io.frame_file import FrameFile
 from kprtrack.io.header import TracksWriter
 from kprtrack.io.output_file import saved_in
@@ -106,6 +107,7 @@ class Layout:
     head: bytes
     frame: Callable[[Tracks, FrameLog], bytes]  # the log holds the frames before this one
     footer: Callable[[FrameLog, Footer], bytes]
+    skeleton: Skeleton | None = None  # of the keypoints; None: the format has none
 
 
 class TextWriter(TracksWriter):
@@ -137,7 +139,8 @@ class TextWriter(TracksWriter):
         return self._file.saved
 
     def write(self, tracks: Tracks, /) -> None:
-        check_tracks(tracks, self._log.numbers[-1] if len(self._log) else -1)
+        last_frame = self._log.numbers[-1] if len(self._log) else -1
+        check_tracks(tracks, last_frame, self._layout.skeleton)
         if self._closed:
             raise ValueError(f"{self._file.path} is closed")
         try:
@@ -192,10 +195,15 @@ def no_footer(log: FrameLog, ending: Footer) -> bytes:
     return b""
 
 
-def check_tracks(tracks: Tracks, last_frame: int) -> int:
+def check_tracks(tracks: Tracks, last_frame: int, skeleton: Skeleton | None) -> int:
     """Return the frame number. Raises: ValueError for tracks that no file may hold, a bug of the caller."""
     if tracks.frame_number <= last_frame:
         raise ValueError(f"frame {tracks.frame_number} comes after frame {last_frame}")
+    if skeleton is not None and len(skeleton) != tracks.keypoints.shape[1]:
+        raise ValueError(
+            f"frame {tracks.frame_number} has the keypoints of {tracks.skeleton.name}, and the header names"
+            f" those of {skeleton.name}: give RunHeader the skeleton of the tracks"
+        )
     for name in ("boxes", "scores", "keypoints"):
         if not np.isfinite(getattr(tracks, name)).all():
             raise ValueError(f"Tracks.{name} of frame {tracks.frame_number} are not finite")

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from kprtrack.core.datatypes import empty_poses
 from kprtrack.core.errors import UserError
 from kprtrack.core.files.numbers import LARGEST
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeletons import BY_COUNT, counts_text
 
 PERSON = "person"
 ACCEPTED = "arrays, supervision.Detections, supervision.KeyPoints or a result of ultralytics"
@@ -32,7 +33,7 @@ class GivenPeople:
 
     boxes: np.ndarray  # [N, 4] float32, x1 y1 x2 y2
     scores: np.ndarray  # [N] float32
-    keypoints: np.ndarray | None  # [N, 17, 3] float32; None: not given
+    keypoints: np.ndarray | None  # [N, K, 3] float32; None: not given
     embeddings: np.ndarray | None  # [N, P, D] float32 of unit length, or zero; None: not given
     rows: np.ndarray  # [N] int64, the row of each in what was given
     source: Any  # the supervision.Detections that were given; None: of another kind
@@ -50,8 +51,8 @@ def given_people(
         boxes: [N, 4] x1 y1 x2 y2; or supervision.Detections, supervision.KeyPoints (a box is the extent of
             the keypoints) or a result of ultralytics, which bring scores and keypoints along.
         scores: [N] in [0, 1]; None: those of `boxes`, else 1.
-        keypoints: [N, 17, 3] x y confidence or [N, 17, 2] in COCO's order, or supervision.KeyPoints; None:
-            those of `boxes`. Unknown ones are 0 or not finite.
+        keypoints: [N, K, 3] x y confidence or [N, K, 2], or supervision.KeyPoints; None: those of `boxes`. K
+            determines the set, 17 are COCO's. Unknown ones are 0 or not finite.
         embeddings: [N, D] or [N, P, D]; all zero where unknown.
 
     Returns:
@@ -129,7 +130,7 @@ def _is_keypoints(value: Any) -> bool:
 
 
 def _points(keypoints: Any) -> np.ndarray:
-    """[N, 17, 3] of an array or of supervision.KeyPoints; unknown ones are 0."""
+    """[N, K, 3] of an array or of supervision.KeyPoints; unknown ones are 0."""
     if _is_keypoints(keypoints):
         score = getattr(keypoints, "keypoint_confidence", None)
         if score is None and not hasattr(keypoints, "keypoint_confidence"):
@@ -139,11 +140,11 @@ def _points(keypoints: Any) -> np.ndarray:
     else:
         values = _numpy(keypoints, "keypoints")
     if values.size == 0:
-        return np.zeros((0, len(KEYPOINTS), 3), np.float32)
-    if values.ndim != 3 or values.shape[1] != len(KEYPOINTS) or values.shape[2] not in (2, 3):
+        return empty_poses().keypoints
+    if values.ndim != 3 or values.shape[1] not in BY_COUNT or values.shape[2] not in (2, 3):
         raise UserError(
-            f"keypoints must have the shape [N, {len(KEYPOINTS)}, 3], x y confidence of COCO's keypoints, not"
-            f" {list(values.shape)}. Of a model with more, give those {len(KEYPOINTS)} in COCO's order."
+            f"keypoints must have the shape [N, K, 3], x y confidence, with K of {counts_text()}, not"
+            f" {list(values.shape)}. Of a model with others, give those that COCO has, in COCO's order."
         )
     if values.shape[2] == 2:
         known = (values != 0).any(axis=2, keepdims=True)

@@ -22,6 +22,8 @@ from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Track
 from kprtrack.core.errors import UserError
 from kprtrack.core.files.numbers import LARGEST
 from kprtrack.core.geometry import iou
+from kprtrack.core.skeleton import COCO_SKELETON
+from kprtrack.core.skeletons import BY_COUNT
 from kprtrack.online.inputs import GivenPeople, given_people
 from kprtrack.online.live_tracks import LiveTracks
 from kprtrack.online.validation import number_of, same_embedding_shape, valid_image
@@ -76,6 +78,7 @@ class Tracker:
         self._tracker = build_tracker(self._config.tracker, fps)
         self._networks: dict[str, Any] = {}  # role -> the network, once it was needed
         self._observations: Iterator[Observation] | None = None
+        self._skeleton = COCO_SKELETON  # of the last keypoints that were given
         self._frame: Frame | None = None
         self._given: GivenPeople | None = None
         self._embedding_shape: tuple[int, int] | None = None  # P, D of the first frame with people
@@ -100,8 +103,9 @@ class Tracker:
                 of ultralytics; None: the detector of the configuration runs. Objects that name their classes
                 are limited to the class "person"; boxes without an area are left out.
             scores: [N] in [0, 1]; None: those of `boxes`, else 1.
-            keypoints: [N, 17, 3] x y confidence of COCO's keypoints, or `supervision.KeyPoints`; None:
-                those of `boxes`, else the pose estimator runs. Unknown ones are 0 or NaN.
+            keypoints: [N, K, 3] x y confidence, or `supervision.KeyPoints`; None: those of `boxes`, else the
+                pose estimator runs. K determines the set, 17 are COCO's; it is the same in all frames.
+                Unknown ones are 0 or NaN.
             embeddings: [N, D] or [N, P, D] of an encoder of your own, zero where unknown; None: the ReID
                 encoder runs.
             time_s: Seconds, later than the frame before; None: by the number of the frame and `fps`.
@@ -119,8 +123,8 @@ class Tracker:
         given = None if boxes is None else given_people(boxes, scores, keypoints, embeddings)
         frame = Frame(self._number + 1, self._next_time(time_s), self._image(image, given))
         observation = self._observe(frame, given)
-        self._number, self._time_s = frame.number, frame.time_s
         tracks = self._tracker.update(observation)
+        self._number, self._time_s = frame.number, frame.time_s
         self._held.append(tracks)
         final = tuple(self._finalized(frame.time_s - self._tracker.output_delay_s))
         rows = _rows_of_tracks(tracks, observation.detections)
@@ -177,7 +181,7 @@ class Tracker:
         """Run the networks that are needed."""
         self._frame, self._given = frame, given
         if self._observations is None:
-            networks = Networks(self._detect, self._estimate_poses, self._embed)
+            networks = Networks(self._detect, self._estimate_poses, self._embed, skeleton=None)
             self._observations = observe(iter(self._take_frame, None), networks, 1, self._tracker)
         try:
             return next(self._observations)
@@ -196,9 +200,11 @@ class Tracker:
 
     def _estimate_poses(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
         if self._given is not None and self._given.keypoints is not None:
-            return [Poses(self._given.keypoints[self._rows_given(detections[0])])]
+            keypoints = self._given.keypoints[self._rows_given(detections[0])]
+            self._skeleton = BY_COUNT[keypoints.shape[1]]
+            return [Poses(keypoints, self._skeleton)]
         if not self._poses:
-            return [empty_poses(len(detections[0]))]
+            return [empty_poses(len(detections[0]), self._skeleton)]
         poses: list[Poses] = self._network("pose")(frames, detections)
         return poses
 

@@ -1,4 +1,4 @@
-"""Pose estimators: frames and boxes -> 17 keypoints of each person."""
+"""Pose estimators: frames and boxes -> the keypoints of each person."""
 
 from functools import partial
 from typing import Any

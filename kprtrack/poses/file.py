@@ -11,7 +11,7 @@ from kprtrack.core.datatypes import Detections, Frame, Poses, empty_poses
 from kprtrack.core.errors import InputError
 from kprtrack.core.geometry import iou
 from kprtrack.detectors.file import FileConfig, best_first, checked_people, read_file, validate_frame_sizes
-from kprtrack.io.columns import PeopleFile, coco_keypoints
+from kprtrack.io.columns import PeopleFile
 from kprtrack.pipeline import PoseEstimator
 
 MIN_IOU = 0.5
@@ -39,7 +39,8 @@ class FilePose(PoseEstimator):
             raise InputError(f"{weights} has no keypoints. Use a file with poses, or choose a pose network.")
         file = checked_people(_with_boxes(file))
         order = best_first(file)
-        self.keypoints = coco_keypoints(file)[order].astype(np.float32)  # [N, 17, 3] x y confidence, pixels
+        self.skeleton = file.header.skeleton
+        self.keypoints = file.people.keypoints[order].astype(np.float32)  # [N, K, 3] x y confidence, pixels
         self.boxes = file.people.boxes[order].astype(np.float32)  # [N, 4]
         self._frames = file.people.frame[order].copy()  # [N] int64, ascending
         self._file = file
@@ -61,8 +62,8 @@ class FilePose(PoseEstimator):
         own = self.boxes[start:end]
         # Boxes from the same file are matched by row, because two people may have equal boxes.
         if np.array_equal(own, boxes):
-            return Poses(self.keypoints[start:end])
-        poses = empty_poses(len(boxes))
+            return Poses(self.keypoints[start:end], self.skeleton)
+        poses = empty_poses(len(boxes), self.skeleton)
         pairing = assign(1 - iou(boxes, own), _MAX_COST)
         poses.keypoints[pairing.rows] = self.keypoints[start:end][pairing.columns]
         return poses

@@ -8,7 +8,7 @@ import numpy as np
 
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import WeightsError
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeletons import BY_COUNT, counts_text
 from kprtrack.inference.backends import Shape, shape_text
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.image_network import ImageNetwork
@@ -23,7 +23,7 @@ class HeatmapConfig:
     """Input and output of a heatmap network; its input size is read from the file. Defaults: PP-TinyPose."""
 
     decode: Decode = "msra"
-    skeleton: Skeleton = "coco"
+    skeleton: Skeleton = "coco"  # of a network with 17 heatmaps; other numbers are those of one set
     flip_test: bool = True  # average with the mirrored crop: more stable keypoints for twice the time
     box_padding: float = 1.25  # crop size relative to the box
     # For pixels in 0..255, in the order of `channels`.
@@ -48,7 +48,7 @@ class HeatmapConfig:
 
 
 class HeatmapPose(PoseEstimator):
-    """Estimates 17 keypoints of every detected person with a network from a file."""
+    """Estimates the keypoints of every detected person with a network from a file."""
 
     def __init__(self, config: HeatmapConfig, weights: Path, compute: ComputeConfig) -> None:
         """Load the network of an .onnx file, or of an OpenVINO .xml with its .bin.
@@ -59,12 +59,14 @@ class HeatmapPose(PoseEstimator):
             compute: Device, precision and batch size.
 
         Raises:
-            WeightsError: The file is missing, damaged or gives no 17 heatmaps.
+            WeightsError: The file is missing, damaged or gives no heatmaps of a known set of keypoints.
             UserError: The library that runs it is not installed.
         """
         self._network = ImageNetwork(weights, compute, pixel_format(config.mean, config.std, config.channels))
-        self._output = _heatmap_output(self._network, weights)
+        self._output, count = _heatmap_output(self._network, weights)
         self._layout = config.layout(*self._network.input_size)
+        own = self._layout.keypoints
+        self.skeleton = own if count == len(own) else BY_COUNT[count]
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
         """Estimate the pose in each box.
@@ -72,19 +74,20 @@ class HeatmapPose(PoseEstimator):
         Returns:
             Poses of each frame, row i for box i, in pixels of that frame.
         """
-        return estimate_poses(frames, detections, self.heatmaps, self._layout, self._network.batch)
+        batch = self._network.batch
+        return estimate_poses(frames, detections, self.heatmaps, self._layout, batch, self.skeleton)
 
     def heatmaps(self, crops: np.ndarray) -> np.ndarray:
         """Run the network on at most one batch of crops, [N, H, W, 3] uint8 RGB.
 
         Returns:
-            [N, 17, h, w] float32.
+            [N, K, h, w] float32.
         """
         return self._network.run(crops)[self._output]
 
 
-def _heatmap_output(network: ImageNetwork, weights: Path) -> int:
-    """Which of the outputs holds the heatmaps."""
+def _heatmap_output(network: ImageNetwork, weights: Path) -> tuple[int, int]:
+    """Which of the outputs holds the heatmaps, and their number."""
     declared = network.output_shapes
     if not any(shape is None or _is_heatmaps(shape) for shape in declared):  # before anything is computed
         raise _no_heatmaps(weights, [shape for shape in declared if shape is not None])
@@ -92,15 +95,15 @@ def _heatmap_output(network: ImageNetwork, weights: Path) -> int:
     fitting = [row for row, shape in enumerate(shapes) if _is_heatmaps(shape)]
     if len(fitting) != 1:
         raise _no_heatmaps(weights, shapes)
-    return fitting[0]
+    return fitting[0], int(shapes[fitting[0]][1] or 0)
 
 
 def _is_heatmaps(shape: Shape) -> bool:
-    return len(shape) == 4 and shape[1] in (len(KEYPOINTS), None)
+    return len(shape) == 4 and (shape[1] is None or shape[1] in BY_COUNT)
 
 
 def _no_heatmaps(weights: Path, shapes: Sequence[Shape]) -> WeightsError:
     found = ", ".join(map(shape_text, shapes))
     return WeightsError(
-        f"{weights} gives {found}; expected one output [N, {len(KEYPOINTS)}, h, w] of heatmaps."
+        f"{weights} gives {found}; expected one output [N, K, h, w] of heatmaps, with K of {counts_text()}."
     )

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from kprtrack.core.checkpoints import read_checkpoint
-from kprtrack.core.datatypes import Detections, Frame, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses, empty_poses
 from kprtrack.core.errors import InputError, UserError, WeightsError
-from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
+from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_SKELETON
+from kprtrack.core.skeletons import SKELETONS
 from kprtrack.core.tensors import validate_finite
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.pipeline import PoseEstimator
@@ -49,7 +50,7 @@ class MmposeConfig:
 
 
 class MmposePose(PoseEstimator):
-    """Estimates 17 keypoints of every detected person."""
+    """Estimates the keypoints of every detected person."""
 
     def __init__(self, config: MmposeConfig, weights: Path, compute: ComputeConfig) -> None:
         """Build the model that an mmpose configuration describes, with the tensors of a weights file.
@@ -87,14 +88,15 @@ class MmposePose(PoseEstimator):
         # mmpose's own test transforms: box -> crop
         self._pipeline = Compose(settings.test_dataloader.dataset.pipeline)
         self._compute = compute
-        self._ears_known = _keypoint_names(self._dataset) == KEYPOINTS
+        names = _keypoint_names(self._dataset)
+        self.skeleton = next(each for each in SKELETONS.values() if each.names == names)
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
         """Poses of each frame, row i for box i, pixels of that frame."""
         images = [frame.image for frame in frames]
         owners = np.repeat(np.arange(len(images)), [len(found) for found in detections])
         if len(owners) == 0:
-            return [Poses(np.zeros((0, len(KEYPOINTS), 3), np.float32)) for _ in images]
+            return [empty_poses(0, self.skeleton) for _ in images]
         boxes = np.concatenate([found.boxes for found in detections])
         batch = self._compute.batch
         keypoints = np.concatenate(
@@ -103,10 +105,10 @@ class MmposePose(PoseEstimator):
                 for start in range(0, len(owners), batch)
             ]
         )
-        return [Poses(keypoints[owners == number]) for number in range(len(images))]
+        return [Poses(keypoints[owners == number], self.skeleton) for number in range(len(images))]
 
     def _estimate(self, images: list[np.ndarray], owners: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """[N, 17, 3] for one batch of people."""
+        """[N, K, 3] for one batch of people."""
         import torch
         from mmengine.dataset import pseudo_collate
 
@@ -124,7 +126,7 @@ class MmposePose(PoseEstimator):
         points = np.concatenate([one.keypoints for one in found])
         scores = np.concatenate([one.keypoint_scores for one in found])
         keypoints = np.dstack((points, np.clip(scores, 0, 1))).astype(np.float32)
-        if not self._ears_known:
+        if self.skeleton == POSETRACK_SKELETON:
             keypoints[:, _EARS, 2] = 0
         return keypoints
 
@@ -190,9 +192,10 @@ def _dataset_description(settings: Any, config_file: Path) -> dict[str, Any]:
         warnings.simplefilter("ignore", UserWarning)
         description = parse_pose_metainfo(dict(metainfo))
     names = _keypoint_names(description)
-    if names not in (KEYPOINTS, POSETRACK_KEYPOINTS):
+    if names not in [skeleton.names for skeleton in SKELETONS.values()]:
         raise UserError(
-            f"{config_file} has the keypoints {', '.join(names)}; known are COCO's 17 and PoseTrack's 17."
+            f"{config_file} has {len(names)} keypoints, {', '.join(names)}; known sets are"
+            f" {', '.join(SKELETONS)}."
         )
     return description
 

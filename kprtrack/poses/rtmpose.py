@@ -11,18 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.core.datatypes import Detections, Frame, Poses
+from kprtrack.core.datatypes import Detections, Frame, Poses, empty_poses
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeletons import BY_COUNT, counts_text
 from kprtrack.inference.backends import Shape, shape_text
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.image_network import ImageNetwork
 from kprtrack.inference.pixels import IMAGENET_PIXELS, Channels, Triple, pixel_format
 from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.crops import cut_crops, pose_windows, standard_matrices, to_frame
-
-# Numbers of keypoints of the sets whose first 17 are COCO's: COCO, Halpe26, COCO-WholeBody.
-_KEYPOINTS = (17, 26, 133)
 
 
 @dataclass(frozen=True)
@@ -42,15 +39,15 @@ class RtmPoseConfig:
 
 
 class RtmPose(PoseEstimator):
-    """Estimates 17 keypoints of every detected person with a SimCC network from a file."""
+    """Estimates the keypoints of every detected person with a SimCC network from a file."""
 
     def __init__(self, config: RtmPoseConfig, weights: Path, compute: ComputeConfig) -> None:
         """Load the network of an .onnx file, or of an OpenVINO .xml with its .bin.
 
         Args:
             config: Size and normalisation of the crops.
-            weights: A file whose two outputs are simcc_x [N, K, columns] and simcc_y [N, K, rows]; K is 17
-                (COCO), 26 (Halpe26) or 133 (COCO-WholeBody), of which the first 17 are used.
+            weights: A file whose two outputs are simcc_x [N, K, columns] and simcc_y [N, K, rows]; K is the
+                number of keypoints of a set in SKELETONS, of two sets with 17 COCO's.
             compute: Device, precision and batch size.
 
         Raises:
@@ -59,7 +56,7 @@ class RtmPose(PoseEstimator):
         """
         self._network = ImageNetwork(weights, compute, pixel_format(config.mean, config.std, config.channels))
         self._padding = config.box_padding
-        _validate_outputs(self._network, weights)
+        self.skeleton = BY_COUNT[_validated_count(self._network, weights)]
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
         """Estimate the pose in each box; the people of all frames share batches.
@@ -73,9 +70,9 @@ class RtmPose(PoseEstimator):
         """
         counts = [len(found) for found in detections]
         owners = np.repeat(np.arange(len(frames)), counts)
-        keypoints = np.zeros((len(owners), len(KEYPOINTS), 3), np.float32)
         if not len(owners):
-            return [Poses(keypoints) for _ in frames]
+            return [empty_poses(0, self.skeleton) for _ in frames]
+        keypoints = np.zeros((len(owners), len(self.skeleton), 3), np.float32)
         size = self._network.input_size
         boxes = np.concatenate([found.boxes for found in detections])
         windows = pose_windows(boxes, *size, padding=self._padding)
@@ -89,10 +86,10 @@ class RtmPose(PoseEstimator):
             points, scores = decode_simcc(*self._outputs(np.concatenate(crops)), *size)
             keypoints[rows, :, :2] = to_frame(points, windows[rows], *size)
             keypoints[rows, :, 2] = scores
-        return [Poses(keypoints[owners == number]) for number in range(len(frames))]
+        return [Poses(keypoints[owners == number], self.skeleton) for number in range(len(frames))]
 
     def _outputs(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        x, y = (found[:, : len(KEYPOINTS)] for found in self._network.run(crops))
+        x, y = self._network.run(crops)
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise UserError(
                 "The pose network gave numbers that are not finite. Try precision fp32, or other weights."
@@ -128,14 +125,15 @@ def decode_simcc(
     return points, np.clip(np.minimum(x.max(2), y.max(2)), 0, 1)
 
 
-def _validate_outputs(network: ImageNetwork, weights: Path) -> None:
-    """Check the declared shapes, before anything is computed, then those of the real outputs."""
+def _validated_count(network: ImageNetwork, weights: Path) -> int:
+    """The number of keypoints; checks declared shapes, before anything is computed, then the real ones."""
     declared = network.output_shapes
     if not _are_simcc(declared, network):
         raise _no_simcc(weights, [shape for shape in declared if shape is not None], network)
     shapes = network.shapes()
     if not _are_simcc(shapes, network):
         raise _no_simcc(weights, shapes, network)
+    return int(shapes[0][1] or 0)
 
 
 def _are_simcc(shapes: Sequence[Shape | None], network: ImageNetwork) -> bool:
@@ -148,7 +146,7 @@ def _are_simcc(shapes: Sequence[Shape | None], network: ImageNetwork) -> bool:
     (_, keypoints, columns), (_, same, rows) = known
     width, height = network.input_size
     return (
-        all(number in (*_KEYPOINTS, None) for number in (keypoints, same))
+        all(number is None or number in BY_COUNT for number in (keypoints, same))
         and (keypoints == same or None in (keypoints, same))
         and (columns is None or columns % width == 0)
         and (rows is None or rows % height == 0)
@@ -159,5 +157,5 @@ def _no_simcc(weights: Path, shapes: Sequence[Shape], network: ImageNetwork) -> 
     found = " and ".join(map(shape_text, shapes))
     return WeightsError(
         f"{weights} gives {found}; expected simcc_x [N, K, {network.width} x 2] and simcc_y [N, K,"
-        f" {network.height} x 2] with K of {', '.join(map(str, _KEYPOINTS))}. For heatmaps: --pose heatmap."
+        f" {network.height} x 2] with K of {counts_text()}. For heatmaps: --pose heatmap."
     )

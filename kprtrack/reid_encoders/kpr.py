@@ -99,13 +99,14 @@ class KprEncoder(ReidEncoder):
             Embeddings of each frame, row i for box i: features [N, P, D] of unit length.
         """
         images = [frame.image for frame in frames]
+        prompts = [pose.skeleton.to_prompts(pose.keypoints) for pose in poses]
         counts = [len(found) for found in detections]
         waiting: list[Callable[[], list[np.ndarray]]] = []
         prompted = []
-        for prompts in self._batches(images, detections, poses, counts):
+        for drawn in self._batches(images, detections, prompts, counts):
             # A GPU computes while the next prompts are drawn.
-            waiting.append(self._network.launch(prompts.crops, prompts.heatmaps))
-            prompted.append(prompts.prompted)
+            waiting.append(self._network.launch(drawn.crops, drawn.heatmaps))
+            prompted.append(drawn.prompted)
         if not waiting:
             return [self._empty() for _ in images]
         found = [wait() for wait in waiting]
@@ -122,7 +123,11 @@ class KprEncoder(ReidEncoder):
         ]
 
     def _batches(
-        self, images: list[np.ndarray], detections: list[Detections], poses: list[Poses], counts: list[int]
+        self,
+        images: list[np.ndarray],
+        detections: list[Detections],
+        keypoints: list[np.ndarray],
+        counts: list[int],
     ) -> Iterator[Prompts]:
         """Draw the prompts of at most compute.batch people at a time, of any frames."""
         frames = np.repeat(np.arange(len(images)), counts)
@@ -133,12 +138,10 @@ class KprEncoder(ReidEncoder):
                 make_prompts(
                     images[frame],
                     detections[frame].boxes,
-                    poses[frame].keypoints,
+                    keypoints[frame],
                     self._prompts,
                     rows[chunk][frames[chunk] == frame],
-                    _duplicates(
-                        detections[frame].boxes, poses[frame].keypoints, self._prompts.min_confidence
-                    ),
+                    _duplicates(detections[frame].boxes, keypoints[frame], self._prompts.min_confidence),
                 )
                 for frame in np.unique(frames[chunk])
             ]

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from kprtrack.core.datatypes import Tracks
-from kprtrack.core.skeleton import LIMBS
+from kprtrack.core.skeleton import Skeleton
 
 Colour = tuple[int, int, int]  # RGB, 0-255
 
@@ -81,7 +81,7 @@ def draw_tracks(image: np.ndarray, tracks: Tracks, trails: Trails | None = None)
     for row in nearest_last:
         colour = colour_of(int(tracks.ids[row]))
         _draw_box(canvas, tracks.boxes[row], colour, widths[row])
-        _draw_skeleton(canvas, tracks.keypoints[row], colour, widths[row])
+        _draw_skeleton(canvas, tracks.keypoints[row], tracks.skeleton, colour, widths[row])
     labels: list[tuple[int, int, int, int]] = []
     for row in reversed(nearest_last):  # the nearest person gets the best place
         _draw_label(canvas, tracks.boxes[row], int(tracks.ids[row]), widths[row], labels)
@@ -152,16 +152,20 @@ def _draw_box(image: np.ndarray, box: np.ndarray, colour: Colour, width: float) 
     cv2.rectangle(image, _fixed(box[:2]), _fixed(box[2:]), colour, thickness, cv2.LINE_AA, _SHIFT)
 
 
-def _draw_skeleton(image: np.ndarray, keypoints: np.ndarray, colour: Colour, width: float) -> None:
+def _draw_skeleton(
+    image: np.ndarray, keypoints: np.ndarray, skeleton: Skeleton, colour: Colour, width: float
+) -> None:
     confident = keypoints[:, 2] > MIN_CONFIDENCE
-    for a, b in LIMBS:
+    body = len(skeleton) if skeleton.body is None else skeleton.body
+    for a, b in skeleton.edges:
         if confident[a] and confident[b]:
-            _line(image, keypoints[a, :2], keypoints[b, :2], colour, 1.2 * width)
+            _line(image, keypoints[a, :2], keypoints[b, :2], colour, (1.2 if b < body else 0.6) * width)
     if width < MIN_JOINT_WIDTH:
         return
-    radius = round(1.5 * width * 2**_SHIFT)
-    for point in keypoints[confident, :2]:
-        cv2.circle(image, _fixed(point), radius, _LIGHT, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+    for row in np.flatnonzero(confident).tolist():
+        radius, ink = (1.5, _LIGHT) if row < body else (0.6, colour)  # of face and hands
+        fixed_radius = round(radius * width * 2**_SHIFT)
+        cv2.circle(image, _fixed(keypoints[row, :2]), fixed_radius, ink, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
 def _draw_label(

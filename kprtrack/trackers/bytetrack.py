@@ -256,4 +256,5 @@ class ByteTrack(BaseTracker):
             margins=unknown.copy(),
             visible=observation.embeddings.visible[rows],
             prompted=observation.embeddings.prompted[rows],
+            skeleton=observation.poses.skeleton,
         )

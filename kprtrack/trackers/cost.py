@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kprtrack.core.appearance import part_distance
-from kprtrack.core.datatypes import Observation
+from kprtrack.core.datatypes import Observation, Poses
 from kprtrack.core.geometry import iou, oks
 from kprtrack.trackers.distance_scale import DistanceScale, unambiguous
 from kprtrack.trackers.kpr_config import KprTrackerConfig
@@ -106,17 +106,19 @@ class PairCost:
         if config.box_weight:
             cues.append((config.box_weight, 1 - overlap))
         if config.pose_weight:
-            pose_cost = self._pose_cost(rows, boxes, observation.poses.keypoints[columns])
+            pose_cost = self._pose_cost(rows, boxes, observation.poses, columns)
             cues.append((config.pose_weight, pose_cost))
         return PairCosts(_weighted_mean(cues), distance, overlap)
 
-    def _pose_cost(self, rows: np.ndarray, boxes: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+    def _pose_cost(
+        self, rows: np.ndarray, boxes: np.ndarray, poses: Poses, columns: np.ndarray
+    ) -> np.ndarray:
         """[R, C] 1 - OKS with the last pose, moved along with the box; NaN without common keypoints."""
         moved = self._tracks.keypoints[rows]
         shift = boxes - self._tracks.keypoint_boxes[rows]
         moved[:, :, :2] += ((shift[:, :2] + shift[:, 2:]) / 2)[:, None]
         areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-        return 1 - oks(moved, keypoints, areas, KEYPOINT_CONFIDENCE)
+        return 1 - oks(moved, poses.keypoints[columns], areas, KEYPOINT_CONFIDENCE, poses.skeleton)
 
 
 def _weighted_mean(cues: list[tuple[float, np.ndarray]]) -> np.ndarray:

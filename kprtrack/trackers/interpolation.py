@@ -142,4 +142,5 @@ def _between(before: Tracks, row: int, after: Tracks, next_row: int, tracks: Tra
         margins=nothing,
         visible=np.zeros_like(before.visible[rows]),
         prompted=np.zeros(1, bool),
+        skeleton=before.skeleton,
     )

@@ -101,8 +101,12 @@ class KprTracker(BaseTracker):
 
         Returns:
             The confirmed tracks of this frame, each with the detector's own box.
+
+        Raises:
+            UserError: The keypoints are of another set than those of the frames before.
         """
         time_s, given = observation.time_s, observation
+        self._tracks.validate_skeleton(observation)
         if self.selective:
             observation = limited(observation, self.wanted(observation.detections, time_s))
         self._predict(time_s)

@@ -22,6 +22,7 @@ def tracks_at(
         margins=margins[rows],
         visible=observation.embeddings.visible[rows],
         prompted=observation.embeddings.prompted[rows],
+        skeleton=observation.poses.skeleton,
     )
 
 

@@ -66,12 +66,13 @@ class RetroactiveCorrector:
             del self._tentative[frame]
 
 
-_ARRAYS = tuple(field.name for field in fields(Tracks) if field.name not in ("frame_number", "time_s"))
+_SINGLE = ("frame_number", "time_s", "skeleton")
+_ARRAYS = tuple(field.name for field in fields(Tracks) if field.name not in _SINGLE)
 
 
 def _rows(tracks: Tracks, rows: np.ndarray) -> Tracks:
     arrays = {name: getattr(tracks, name)[rows] for name in _ARRAYS}
-    return Tracks(tracks.frame_number, tracks.time_s, **arrays)
+    return Tracks(tracks.frame_number, tracks.time_s, **arrays, skeleton=tracks.skeleton)
 
 
 def join_tracks(groups: Sequence[Tracks]) -> Tracks:
@@ -81,4 +82,4 @@ def join_tracks(groups: Sequence[Tracks]) -> Tracks:
     if len(some) == 1:
         return some[0]
     arrays = {name: np.concatenate([getattr(group, name) for group in some]) for name in _ARRAYS}
-    return Tracks(some[0].frame_number, some[0].time_s, **arrays)
+    return Tracks(some[0].frame_number, some[0].time_s, **arrays, skeleton=some[0].skeleton)

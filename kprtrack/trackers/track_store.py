@@ -6,6 +6,7 @@ import numpy as np
 
 from kprtrack.core.appearance import Appearance, blend, empty_appearance
 from kprtrack.core.datatypes import Observation
+from kprtrack.core.errors import UserError
 from kprtrack.trackers.motion import BoxMotion
 
 _ARRAYS = (
@@ -26,8 +27,8 @@ class TrackStore:
     best_scores: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     # [T] until then the track may be re-identified as a lost one
     reid_until_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    # [T, 17, 3] and [T, 4] of the last detection
-    keypoints: np.ndarray = field(default_factory=lambda: np.zeros((0, 17, 3), np.float32))
+    # [T, K, 3] and [T, 4] of the last detection
+    keypoints: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))
     keypoint_boxes: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     # [T] unoccluded embeddings in the moving average
     updates: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -52,6 +53,8 @@ class TrackStore:
             return
         if self.embeddings is None:
             self.embeddings = empty_appearance(0, *observation.embeddings.features.shape[1:])
+        if not len(self):  # the first tracks decide on the set of keypoints
+            self.keypoints = observation.poses.keypoints[:0]
         embeddings, now = observation.embeddings[rows], np.full(len(rows), observation.time_s)
         for name, more in {
             "ids": ids,
@@ -72,6 +75,15 @@ class TrackStore:
         )
         self.motion.add(observation.detections.boxes[rows])
 
+    def validate_skeleton(self, observation: Observation) -> None:
+        """Raise UserError if the keypoints of a frame are of another set than those of the tracks."""
+        found, known = observation.poses.keypoints.shape[1], self.keypoints.shape[1]
+        if len(self) and len(observation) and found != known:
+            raise UserError(
+                f"Frame {observation.frame_number} has {found} keypoints for each person, the frames before"
+                f" {known}. Give one set of keypoints in all frames of a video."
+            )
+
     def embeddings_of(self, rows: np.ndarray) -> Appearance:
         """The moving averages of the tracks `rows`."""
         assert self.embeddings is not None, "no track was ever added"
@@ -79,6 +91,8 @@ class TrackStore:
 
     def update_state(self, track_rows: np.ndarray, observation: Observation, rows: np.ndarray) -> None:
         """Move the tracks `track_rows` [K] to the detections `rows` [K]; embeddings are left alone."""
+        if not len(rows):
+            return
         scores, boxes = observation.detections.scores[rows], observation.detections.boxes[rows]
         self.last_seen_s[track_rows] = observation.time_s
         self.best_scores[track_rows] = np.maximum(self.best_scores[track_rows], scores)

@@ -18,13 +18,11 @@ from kprtrack.core.files.columns import Annotations, Entry
 from kprtrack.core.files.folders import InsideFolder, visible
 from kprtrack.core.files.paths import expanded
 from kprtrack.core.files.selection import Selection
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeleton import POSETRACK_SKELETON
+from kprtrack.core.skeleton import Skeleton as KeypointSet
 from kprtrack.io.annotations import skeleton_of
-from kprtrack.io.header import COCO_SKELETON
 
 Skeleton = Literal["coco", "posetrack"]
-
-_JOINTS = len(KEYPOINTS)
 
 
 @dataclass(frozen=True)
@@ -88,11 +86,12 @@ def read_annotations(
 def _read_file(path: Path, select: Selection) -> list[LabelledImage]:
     """The images of one file; their paths are still without the folder."""
     file = read_coco(path)
-    skeleton: Skeleton = "coco" if skeleton_of(file, select) == COCO_SKELETON else "posetrack"
+    own = skeleton_of(file, select)
+    skeleton: Skeleton = "posetrack" if own == POSETRACK_SKELETON else "coco"
     annotations = file.people(select).by_image()
     crowd = np.array([bool(entry.get("iscrowd")) for entry in annotations.entries], bool)
     people, crowds = annotations.at(~crowd), annotations.at(crowd)
-    boxes, scores, keypoints, keypoint_scores = _columns(people)
+    boxes, scores, keypoints, keypoint_scores = _columns(people, own)
     crowd_boxes = _corners(crowds.boxes())
     found = []
     for index, image in enumerate(file.images):
@@ -105,13 +104,19 @@ def _read_file(path: Path, select: Selection) -> list[LabelledImage]:
     return found
 
 
-def _columns(people: Annotations) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes, scores, keypoints and keypoint scores as in `LabelledImage`, of all images."""
+def _columns(people: Annotations, own: KeypointSet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes, scores, keypoints and keypoint scores as in `LabelledImage`, of all images.
+
+    own: The set of the file; of another one than PoseTrack's, COCO's keypoints are taken.
+    """
     scores = people.scalars("score", default=1.0)
     for row in np.flatnonzero((scores < 0) | (scores > 1))[:1].tolist():
         raise InputError(f"{people.place(row)}: score {scores[row]:g} must be between 0 and 1.")
-    keypoints = people.numbers("keypoints", 3 * _JOINTS, default=0.0).reshape(-1, _JOINTS, 3)
-    keypoint_scores = people.numbers("keypoint_scores", _JOINTS, default=np.nan)
+    count = len(own)
+    keypoints = people.numbers("keypoints", 3 * count, default=0.0).reshape(-1, count, 3)
+    keypoint_scores = people.numbers("keypoint_scores", count, default=np.nan)
+    if own != POSETRACK_SKELETON:
+        keypoints, keypoint_scores = own.to_coco(keypoints), own.to_coco(keypoint_scores[..., None])[..., 0]
     keypoint_scores = np.where(np.isnan(keypoint_scores), keypoints[..., 2] > 0, keypoint_scores)
     columns = _corners(people.boxes()), scores, keypoints, keypoint_scores
     boxes, scores, keypoints, keypoint_scores = (column.astype(np.float32) for column in columns)

@@ -96,9 +96,8 @@ def make_keypoints(
         people = [_crop_first(frame, found) for frame, found in zip(frames, others, strict=True)]
         poses = estimate_poses(frames, people)
         for (_, path), frame, found in zip(some, frames, poses, strict=True):
-            write_file(
-                path, keypoints_json(_without_doubles(found.keypoints, len(frame.image))), concurrent=True
-            )
+            keypoints = _without_doubles(found.skeleton.to_prompts(found.keypoints), len(frame.image))
+            write_file(path, keypoints_json(keypoints), concurrent=True)
         if on_crop:
             on_crop(start + len(some), len(todo))
     return len(todo)

@@ -123,7 +123,7 @@ def _estimate_poses(images: "Sequence[np.ndarray]", options: argparse.Namespace)
     sizes = [image.shape[1::-1] for image in images]
     boxes = [np.array([[0, 0, *size]], np.float32) for size in sizes]
     found = estimate(frames, [Detections(box, np.ones(1, np.float32)) for box in boxes])
-    return [poses.keypoints for poses in found]
+    return [poses.skeleton.to_prompts(poses.keypoints) for poses in found]
 
 
 def _keypoint_files(images: Sequence[Path], places: Sequence[Path]) -> list[Path | None]:

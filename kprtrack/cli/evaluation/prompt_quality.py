@@ -34,9 +34,9 @@ def prompt_quality(observations: Iterable[Observation | Tracks]) -> PromptQualit
     usable, overlapped = [np.zeros(0, bool)], [np.zeros(0, bool)]
     for frame in observations:
         boxes, keypoints = (
-            (frame.boxes, frame.keypoints)
+            (frame.boxes, frame.skeleton.to_prompts(frame.keypoints))
             if isinstance(frame, Tracks)
-            else (frame.detections.boxes, frame.poses.keypoints)
+            else (frame.detections.boxes, frame.poses.skeleton.to_prompts(frame.poses.keypoints))
         )
         usable.append((keypoints[:, :, 2] > JOINT_CONFIDENCE).sum(axis=1) >= MIN_JOINTS)
         overlapped.append(_largest_overlap(boxes) >= MIN_OVERLAP)

@@ -60,7 +60,7 @@ def columns_of(tracks: TracksLike) -> list[np.ndarray | list[str]]:
         *left_top_size(tracks.boxes).T,
         np.round(tracks.scores.astype(np.float64), 4),
         np.round(points[..., 2].mean(axis=1), 4),
-        *points.reshape(count, 3 * len(KEYPOINTS)).T,
+        *points.reshape(count, 3 * points.shape[1]).T,
         distances,
         margins,
         np.full(count, tracks.visible.shape[1], np.int64),

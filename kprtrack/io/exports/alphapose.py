@@ -1,4 +1,7 @@
-"""AlphaPose's alphapose-results.json: people with their image, 17 keypoints, box, score and track ID."""
+"""AlphaPose's alphapose-results.json: people with their image, keypoints, box, score and track ID.
+
+The sets that its networks give are COCO's 17 and Halpe-26; of other sets COCO's keypoints are written.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,10 +13,12 @@ from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.geometry import left_top_size
-from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.io.columns import KEYPOINT_NUMBERS, NO_ID, PeopleFile, ids_from_one, people_columns
+from kprtrack.core.skeleton import COCO_SKELETON, POSETRACK_SKELETON, Skeleton
+from kprtrack.core.skeletons import BY_COUNT, counts_text
+from kprtrack.core.skeletons.halpe import HALPE26
+from kprtrack.io.columns import NO_ID, PeopleFile, ids_from_one, people_columns
 from kprtrack.io.exports.tables import ConvertOptions
-from kprtrack.io.header import COCO_SKELETON, RunHeader, TrackFile, compact_json
+from kprtrack.io.header import RunHeader, TrackFile, compact_json
 from kprtrack.io.output_file import validate_target
 
 _IMAGE_NAME = re.compile(rb'"image_id"\s*:\s*"')
@@ -23,10 +28,11 @@ def write_alphapose(file: TrackFile, path: Path, options: ConvertOptions) -> lis
     """Write one entry for each person and frame; `image_id` is "0.jpg" for frame 0, as for a video.
 
     Raises:
-        UserError: The skeleton is not COCO's.
+        UserError: The skeleton is PoseTrack's.
         OutputError: The file cannot be written.
     """
-    if file.header.skeleton != COCO_SKELETON:
+    skeleton = file.header.skeleton
+    if skeleton == POSETRACK_SKELETON:
         raise UserError(
             f"{options.source} has PoseTrack's skeleton, and AlphaPose needs COCO's: eyes and ears."
         )
@@ -35,12 +41,13 @@ def write_alphapose(file: TrackFile, path: Path, options: ConvertOptions) -> lis
         {
             "image_id": f"{tracks.frame_number}.jpg",
             "category_id": 1,
-            "keypoints": np.round(tracks.keypoints[row].astype(np.float64), 4).ravel().tolist(),
+            "keypoints": np.round(points[row].astype(np.float64), 4).ravel().tolist(),
             "score": round(float(tracks.scores[row]), 4),
             "box": box,
             "idx": track_id,
         }
         for tracks in file.frames
+        for points in [tracks.keypoints if skeleton == HALPE26 else skeleton.to_coco(tracks.keypoints)]
         for row, (track_id, box) in enumerate(
             zip(tracks.ids.tolist(), left_top_size(tracks.boxes).tolist(), strict=True)
         )
@@ -73,14 +80,15 @@ def people_from_alphapose(data: object, path: Path) -> PeopleFile:
         name: int(stem) if numbered else row
         for row, (name, stem) in enumerate(zip(names, stems, strict=True))
     }
-    points = np.zeros((len(data), len(KEYPOINTS), 3))
+    skeleton = _skeleton(data, path)
+    points = np.zeros((len(data), len(skeleton), 3))
     boxes, scores = np.full((len(data), 4), np.nan), np.full(len(data), np.nan)
     ids = np.full(len(data), NO_ID, np.int64)
     frames = np.zeros(len(data), np.int64)
     for row, entry in enumerate(data):
         place = f"{path}, entry {row}"
         frames[row] = frame_of[str(entry.get("image_id"))]
-        points[row] = _numbers(entry, "keypoints", KEYPOINT_NUMBERS, place).reshape(-1, 3)
+        points[row] = _numbers(entry, "keypoints", 3 * len(skeleton), place).reshape(-1, 3)
         boxes[row] = _numbers(entry, "box", 4, place) if "box" in entry else _extent(points[row])
         ids[row] = _track_id(entry)
         if isinstance(entry.get("score"), int | float):
@@ -97,8 +105,24 @@ def people_from_alphapose(data: object, path: Path) -> PeopleFile:
     unique = np.unique(frames)
     unknown = np.full(len(unique), np.nan)
     return PeopleFile(
-        path, RunHeader(), people, unique, unknown, lambda row: f"entry {order[row]}", True, None
+        path,
+        RunHeader(skeleton=skeleton),
+        people,
+        unique,
+        unknown,
+        lambda row: f"entry {order[row]}",
+        True,
+        None,
     )
+
+
+def _skeleton(entries: list[dict[str, object]], path: Path) -> Skeleton:
+    """The set with as many keypoints as the first entry has; the others must have as many."""
+    first = entries[0].get("keypoints") if entries else None
+    count = len(first) // 3 if isinstance(first, list) else len(COCO_SKELETON)
+    if count not in BY_COUNT:
+        raise InputError(f"{path}, entry 0: it has {count} keypoints; known are {counts_text()}.")
+    return BY_COUNT[count]
 
 
 def _extent(points: np.ndarray) -> np.ndarray:
@@ -123,5 +147,5 @@ def _numbers(entry: Mapping[str, object], key: str, count: int, place: str) -> n
         isinstance(value, list) and len(value) == count and all(isinstance(one, int | float) for one in value)
     )
     if not good:
-        raise InputError(f'{place}: "{key}" must be {count} numbers, as for COCO\'s 17 keypoints.')
+        raise InputError(f'{place}: "{key}" must be {count} numbers, x y score of each keypoint.')
     return np.array(value, np.float64)

@@ -18,7 +18,7 @@ from kprtrack.io.exports.tables import (
     people_of_poses,
     pose_table,
 )
-from kprtrack.io.header import COCO_SKELETON, POSETRACK_SKELETON, RunHeader, TrackFile
+from kprtrack.io.header import RunHeader, TrackFile
 from kprtrack.io.output_file import validate_target
 
 SCORER = "kprtrack"
@@ -71,7 +71,7 @@ def people_from_dlc(path: Path) -> PeopleFile:
     people = levels.get("individuals") or ["1"] * len(levels["bodyparts"])
     names = list(dict.fromkeys(people))
     joints = list(dict.fromkeys(levels["bodyparts"]))
-    skeleton, places = keypoint_rows(joints, (COCO_SKELETON, POSETRACK_SKELETON), path)
+    skeleton, places = keypoint_rows(joints, path)
     frames, values = _numbers(rows[len(levels) :], len(people), len(levels), path)
     poses = np.full((len(frames), len(names), len(joints), len(COORDINATES)), np.nan)
     for column, (person, joint, part) in enumerate(

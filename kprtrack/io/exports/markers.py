@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.errors import UserError
-from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
 from kprtrack.io.exports.tables import (
     ConvertOptions,
     frame_rate,
@@ -23,12 +22,14 @@ _SHORT = {"head_bottom": "Neck", "head_top": "Head"}
 
 
 def marker_name(keypoint: str) -> str:
-    """Return the name of a marker: RKnee for right_knee."""
-    side, _, joint = keypoint.partition("_")
-    return _SHORT.get(keypoint) or (side[0].upper() + joint.capitalize() if joint else keypoint.capitalize())
-
-
-MARKERS = {keypoint: marker_name(keypoint) for keypoint in (*KEYPOINTS, *POSETRACK_KEYPOINTS)}
+    """Return the name of a marker: RKnee for right_knee, LBigToe for left_big_toe."""
+    if keypoint in _SHORT:
+        return _SHORT[keypoint]
+    side, *words = keypoint.split("_")
+    return "".join(
+        [side[0].upper() if words and side in ("left", "right") else side.capitalize()]
+        + [word.capitalize() for word in words]
+    )
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Trajectories:
     step: int  # difference of the frame numbers of two rows
     times: np.ndarray  # [F] seconds
     rate: float  # rows per second
-    points: np.ndarray  # [F, 17, 3] float64, x y z; NaN if unknown
+    points: np.ndarray  # [F, K, 3] float64, x y z; NaN if unknown
     units: str  # "px" or "m"
 
     @property
@@ -71,13 +72,13 @@ def trajectories(file: TrackFile, options: ConvertOptions, format: str) -> Itera
         if not len(rows):
             continue
         part = slice(rows[0], rows[-1] + 1)
-        points = np.zeros((part.stop - part.start, len(KEYPOINTS), 3))
+        points = np.zeros((*pixels[part].shape[:2], 3))
         points[..., 0] = pixels[part, :, 0]
         points[..., 1] = (size[1] if size else 0) - pixels[part, :, 1]
         points[np.isnan(points).any(axis=2)] = np.nan
         yield Trajectories(
             int(track_id),
-            [MARKERS[name] for name in file.header.skeleton.names],
+            [marker_name(name) for name in file.header.skeleton.names],
             int(table.numbers[rows[0]]),
             table.step,
             times[part],

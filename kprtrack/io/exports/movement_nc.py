@@ -18,7 +18,7 @@ from kprtrack.io.exports.tables import (
     people_of_poses,
     pose_table,
 )
-from kprtrack.io.header import COCO_SKELETON, POSETRACK_SKELETON, RunHeader, TrackFile
+from kprtrack.io.header import RunHeader, TrackFile
 
 
 def write_movement(file: TrackFile, path: Path, options: ConvertOptions) -> list[Path]:
@@ -36,7 +36,7 @@ def write_movement(file: TrackFile, path: Path, options: ConvertOptions) -> list
     table = pose_table(file, options, "movement")
     rate = frame_rate(file, options, "movement")
     dataset = from_numpy(
-        position_array=table.keypoints[..., :2].transpose(0, 3, 2, 1),  # [F, 2, 17, I]
+        position_array=table.keypoints[..., :2].transpose(0, 3, 2, 1),  # [F, 2, K, I]
         confidence_array=table.keypoints[..., 2].transpose(0, 2, 1),
         individual_names=table.people,
         keypoint_names=list(file.header.skeleton.names),
@@ -70,7 +70,7 @@ def people_from_movement(path: Path) -> PeopleFile:
         points = np.concatenate([position.values[..., :2], confidence.values[..., None]], axis=3)
     except Exception as error:  # xarray and its backends raise many kinds for damaged files
         raise InputError(f"Cannot read {path}: {' '.join(str(error).split()):.200}") from error
-    skeleton, places = keypoint_rows(joints, (COCO_SKELETON, POSETRACK_SKELETON), path)
+    skeleton, places = keypoint_rows(joints, path)
     first, step = (
         int(dataset.attrs.get(name, value)) for name, value in (("first_frame", 0), ("frame_step", 1))
     )

@@ -23,7 +23,7 @@ from kprtrack.io.exports.tables import (
     people_of_poses,
     pose_table,
 )
-from kprtrack.io.header import COCO_SKELETON, POSETRACK_SKELETON, RunHeader, TrackFile
+from kprtrack.io.header import RunHeader, TrackFile
 
 MODULE = "behavior"  # the processing module that NWB's guidelines name for poses
 FRAME = "(0, 0) is the upper left corner of the image; x to the right, y down"
@@ -160,7 +160,7 @@ def _arrays(series: Mapping[str, Any]) -> Series:
 
 def _people(path: Path, series: Mapping[str, Series]) -> PeopleFile:
     first = next(iter(series.values()))
-    skeleton, _ = keypoint_rows(list(first), (COCO_SKELETON, POSETRACK_SKELETON), path)
+    skeleton, _ = keypoint_rows(list(first), path)
     every = np.concatenate([times for person in series.values() for times, _ in person.values()])
     unique = np.unique(every[np.isfinite(every)])
     steps = np.diff(unique)
@@ -171,7 +171,7 @@ def _people(path: Path, series: Mapping[str, Series]) -> PeopleFile:
         numbers = np.arange(len(unique))
     poses = np.full((len(unique), len(series), len(skeleton.names), 3), np.nan)
     for column, person in enumerate(series.values()):
-        _, places = keypoint_rows(list(person), (skeleton,), path)
+        _, places = keypoint_rows(list(person), path, (skeleton,))
         joints = list(person.values())
         for row, place in enumerate(places):
             times, points = joints[place]

@@ -12,19 +12,20 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.files.json_file import load_json
 from kprtrack.core.files.numbers import LAST_FRAME
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, POSETRACK_SKELETON, Skeleton
 from kprtrack.io.columns import NO_ID, PeopleFile
 from kprtrack.io.exports.tables import ConvertOptions, people_of_poses
-from kprtrack.io.header import COCO_SKELETON, TrackFile, compact_json
+from kprtrack.io.header import TrackFile, compact_json
 
-# Rows of OpenPose's models, by our names. In BODY_25 the last six rows are the feet.
+# Rows of OpenPose's models, by our names.
 _BODY = (
     *("nose", "neck", "right_shoulder", "right_elbow", "right_wrist"),
     *("left_shoulder", "left_elbow", "left_wrist"),
 )
 _LEGS = ("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle")
 _FACE = ("right_eye", "left_eye", "right_ear", "left_ear")
-BODY_25 = (*_BODY, "mid_hip", *_LEGS, *_FACE, *[""] * 6)
+_FEET = tuple(f"{side}_{part}" for side in ("left", "right") for part in ("big_toe", "small_toe", "heel"))
+BODY_25 = (*_BODY, "mid_hip", *_LEGS, *_FACE, *_FEET)
 COCO_18 = (*_BODY, *_LEGS, *_FACE)
 MODELS = {len(BODY_25) * 3: BODY_25, len(COCO_18) * 3: COCO_18}
 _MIDDLES = {"neck": ("left_shoulder", "right_shoulder"), "mid_hip": ("left_hip", "right_hip")}
@@ -36,13 +37,14 @@ _OTHERS_3D = ("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d"
 def write_openpose(file: TrackFile, path: Path, options: ConvertOptions) -> list[Path]:
     """Write NAME/NAME_000000000000_keypoints.json and so on; `person_id` is the track ID.
 
-    The neck is the middle of the shoulders, the middle of the hips that of the hips; feet are unknown, 0 0 0.
+    The neck is the middle of the shoulders, and the middle of the hips that of both; feet are unknown, 0 0 0,
+    where the skeleton has none of these names. Keypoints that BODY_25 lacks are left out.
 
     Raises:
-        UserError: The skeleton is not COCO's.
+        UserError: The skeleton is PoseTrack's.
         OutputError: The folder exists, or cannot be written.
     """
-    if file.header.skeleton != COCO_SKELETON:
+    if file.header.skeleton == POSETRACK_SKELETON:
         raise UserError(
             f"{options.source} has PoseTrack's skeleton, and OpenPose needs COCO's: eyes and ears."
         )
@@ -66,7 +68,7 @@ def write_openpose(file: TrackFile, path: Path, options: ConvertOptions) -> list
 
 
 def _people(tracks: Tracks) -> list[dict[str, object]]:
-    points = body_25(np.round(tracks.keypoints.astype(np.float64), 3))
+    points = body_25(np.round(tracks.keypoints.astype(np.float64), 3), tracks.skeleton)
     unused: dict[str, list[float]] = {name: [] for name in (*_OTHERS, *_OTHERS_3D)}
     return [
         {"person_id": [track_id], "pose_keypoints_2d": flat.tolist(), **unused}
@@ -76,14 +78,14 @@ def _people(tracks: Tracks) -> list[dict[str, object]]:
     ]
 
 
-def body_25(keypoints: np.ndarray) -> np.ndarray:
-    """Convert [N, 17, 3] keypoints of COCO to [N, 25, 3] of BODY_25."""
+def body_25(keypoints: np.ndarray, skeleton: Skeleton = COCO_SKELETON) -> np.ndarray:
+    """Convert keypoints [N, K, 3] to [N, 25, 3] of BODY_25."""
     points = np.zeros((len(keypoints), len(BODY_25), 3))
     for row, name in enumerate(BODY_25):
-        if name in KEYPOINTS:
-            points[:, row] = keypoints[:, KEYPOINTS.index(name)]
-        elif name:
-            pair = keypoints[:, [KEYPOINTS.index(each) for each in _MIDDLES[name]]]
+        if name in skeleton.names and name not in _MIDDLES:
+            points[:, row] = keypoints[:, skeleton.names.index(name)]
+        elif name in _MIDDLES:
+            pair = keypoints[:, [skeleton.names.index(each) for each in _MIDDLES[name]]]
             both = (pair[..., 2] > 0).all(axis=1)
             points[both, row, :2] = pair[both, :, :2].mean(axis=1)
             points[both, row, 2] = pair[both, :, 2].min(axis=1)

@@ -7,6 +7,7 @@ import numpy as np
 from kprtrack.core.assignment import assign
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.geometry import iou
+from kprtrack.core.skeleton import Skeleton
 from kprtrack.io.header import TrackFile
 
 MIN_IOU = 0.5  # of a box and the box of its pose, as for `--pose file`
@@ -23,18 +24,16 @@ def with_poses(file: TrackFile, poses: TrackFile) -> TrackFile:
         poses: The tracks with keypoints.
     """
     by_frame = {each.frame_number: each for each in poses.frames}
-    frames = [_with_keypoints(each, by_frame.get(each.frame_number)) for each in file.frames]
-    header = replace(
-        poses.header, video={**poses.header.video, **file.header.video}, skeleton=poses.header.skeleton
-    )
+    skeleton = poses.header.skeleton
+    frames = [_with_keypoints(each, by_frame.get(each.frame_number), skeleton) for each in file.frames]
+    header = replace(poses.header, video={**poses.header.video, **file.header.video})
     return replace(file, header=header, frames=frames)
 
 
-def _with_keypoints(tracks: Tracks, poses: Tracks | None) -> Tracks:
-    keypoints = np.zeros_like(tracks.keypoints)
-    time_s = tracks.time_s
+def _with_keypoints(tracks: Tracks, poses: Tracks | None, skeleton: Skeleton) -> Tracks:
+    keypoints, time_s = np.zeros((len(tracks), len(skeleton), 3), np.float32), tracks.time_s
     if poses is not None:
         pairs = assign(1 - iou(tracks.boxes, poses.boxes), 1 - MIN_IOU)
         keypoints[pairs.rows] = poses.keypoints[pairs.columns]
         time_s = poses.time_s if np.isnan(time_s) else time_s
-    return replace(tracks, keypoints=keypoints, time_s=time_s)
+    return replace(tracks, keypoints=keypoints, time_s=time_s, skeleton=skeleton)

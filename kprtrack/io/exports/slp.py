@@ -18,7 +18,7 @@ from kprtrack.io.exports.tables import (
     person_name,
     validate_poses,
 )
-from kprtrack.io.header import COCO_SKELETON, POSETRACK_SKELETON, RunHeader, TrackFile
+from kprtrack.io.header import RunHeader, TrackFile
 
 
 def write_slp(file: TrackFile, path: Path, options: ConvertOptions) -> list[Path]:
@@ -77,9 +77,7 @@ def people_from_slp(path: Path) -> PeopleFile:
             f"{path} has {len(labels.videos)} videos and {len(labels.skeletons)} skeletons; files of one are"
             " read. Save the labels of each video by themselves."
         )
-    skeleton, places = keypoint_rows(
-        labels.skeletons[0].node_names, (COCO_SKELETON, POSETRACK_SKELETON), path
-    )
+    skeleton, places = keypoint_rows(labels.skeletons[0].node_names, path)
     ids = dict(
         zip(map(id, labels.tracks), ids_of_names([track.name for track in labels.tracks]), strict=True)
     )
@@ -101,7 +99,7 @@ def people_from_slp(path: Path) -> PeopleFile:
 
 
 def _points(instance: Any) -> np.ndarray:
-    """[17, 3] x y score of an instance; 1 for points that a person has set."""
+    """[K, 3] x y score of an instance; 1 for points that a person has set."""
     points = instance.numpy()
     scores = instance.points["score"] if "score" in instance.points.dtype.names else np.ones(len(points))
     return np.concatenate([points[:, :2], np.asarray(scores, np.float64)[:, None]], axis=1)

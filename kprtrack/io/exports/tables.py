@@ -12,9 +12,10 @@ import numpy as np
 
 from kprtrack.core.atomic_file import commit, reason
 from kprtrack.core.errors import InputError, OutputError, UserError
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, Skeleton
+from kprtrack.core.skeletons import LARGEST_FIRST
 from kprtrack.io.columns import PeopleFile, people_columns
-from kprtrack.io.header import COCO_SKELETON, RunHeader, Skeleton, TrackFile
+from kprtrack.io.header import RunHeader, TrackFile
 from kprtrack.io.output_file import validate_target
 from kprtrack.selection import EVERYONE, PeopleSelection
 
@@ -65,7 +66,7 @@ class PoseTable:
     numbers: np.ndarray  # [F] int64, frame numbers, from the first to the last at a constant step
     times: np.ndarray  # [F] float64, seconds; NaN if unknown
     ids: np.ndarray  # [I] int64, track IDs, increasing
-    keypoints: np.ndarray  # [F, I, 17, 3] float32, x y score, pixels, y down
+    keypoints: np.ndarray  # [F, I, K, 3] float32, x y score, pixels, y down
     scores: np.ndarray  # [F, I] float32
 
     @property
@@ -114,14 +115,14 @@ def pose_table(
     known = np.array([tracks.frame_number for tracks in file.frames], np.int64)
     step = 1 if from_zero else frame_step(file)
     count = int(known[-1] - (0 if from_zero else known[0])) // step + 1
-    if count * len(ids) * 3 * len(KEYPOINTS) > most:
+    if count * len(ids) * 3 * len(file.header.skeleton) > most:
         raise UserError(
             f"{options.source} has {len(ids)} people in {count} frames: too many for one file of {format}."
             " Choose people with --only, such as --only 1,3."
         )
     numbers = (0 if from_zero else known[0]) + step * np.arange(count, dtype=np.int64)
     times = np.full(count, np.nan)
-    keypoints = np.full((count, len(ids), len(KEYPOINTS), 3), np.nan, np.float32)
+    keypoints = np.full((count, len(ids), len(file.header.skeleton), 3), np.nan, np.float32)
     scores = np.full((count, len(ids)), np.nan, np.float32)
     for tracks in file.frames:
         row = int(tracks.frame_number - numbers[0]) // step
@@ -205,12 +206,12 @@ def people_of_poses(
         path: The file, for messages.
         frames: [N] frame numbers from 0.
         ids: [N] track IDs.
-        keypoints: [N, 17, 3] x y score; NaN if unknown. People without any keypoint are left out.
+        keypoints: [N, K, 3] x y score; NaN if unknown. People without any keypoint are left out.
         scores: [N]; None: unknown.
         header: The header of the file.
         times: Seconds of frames.
     """
-    known = np.isfinite(keypoints[..., :2]).all(axis=-1)  # [N, 17]
+    known = np.isfinite(keypoints[..., :2]).all(axis=-1)  # [N, K]
     rows = np.flatnonzero(known.any(axis=1))
     rows = rows[np.argsort(np.asarray(frames, np.int64)[rows], kind="stable")]
     points = np.where(known[..., None], keypoints, np.nan)[rows]
@@ -251,17 +252,17 @@ def ids_of_names(names: Sequence[str]) -> list[int]:
 
 
 def keypoint_rows(
-    names: Sequence[str], skeletons: Sequence[Skeleton], path: Path
+    names: Sequence[str], path: Path, skeletons: Sequence[Skeleton] = tuple(LARGEST_FIRST)
 ) -> tuple[Skeleton, list[int]]:
-    """Find the keypoints of a known skeleton among those of a file, in any order and spelling.
+    """Find the keypoints of a known set among those of a file, in any order and spelling.
 
     Args:
         names: Names of the file's keypoints.
-        skeletons: The known skeletons; the first that fits is taken.
         path: The file, for messages.
+        skeletons: The known sets; the first that fits is taken.
 
     Returns:
-        The skeleton, and for each of its keypoints the place in the file.
+        The set, and for each of its keypoints the place in the file.
 
     Raises:
         InputError: Keypoints are missing; names the first.

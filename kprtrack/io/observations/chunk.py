@@ -10,7 +10,7 @@ import numpy as np
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Observation, Poses
 from kprtrack.core.files.numbers import LARGEST, LAST_FRAME
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeleton import Skeleton
 from kprtrack.io.columns import MOST_PARTS
 
 MOST_BYTES = 256 << 20  # of one chunk; written are 32 MiB and the last frame
@@ -23,7 +23,7 @@ _ARRAYS: dict[str, tuple[type, tuple[int | None, ...]]] = {
     "count": (np.int64, ()),
     "boxes": (np.float32, (4,)),
     "scores": (np.float32, ()),
-    "keypoints": (np.float32, (len(KEYPOINTS), 3)),
+    "keypoints": (np.float32, (None, 3)),
     "features": (np.float32, (None, None)),
     "visible": (np.bool_, (None,)),
     "prompted": (np.bool_, ()),
@@ -66,11 +66,13 @@ class Decoder:
     """Validates the chunks of a file, one after another.
 
     Args:
+        skeleton: The set of keypoints, by the header of the file.
         last_frame: Number of the last frame so far.
         embedding: Parts and dimensions of the embeddings so far; None: no person yet.
         frames: Number of frames so far.
     """
 
+    skeleton: Skeleton
     last_frame: int = -1
     embedding: tuple[int, ...] | None = None
     frames: int = 0
@@ -88,6 +90,7 @@ class Decoder:
         arrays = {
             name: _array(name, read(member)) for name, member in zip(NAMES, member_names(index), strict=True)
         }
+        arrays["keypoints"] = self._keypoints(arrays["keypoints"])
         self._validate(arrays)
         ends = np.cumsum(arrays["count"])
         for row, (start, end) in enumerate(zip(ends - arrays["count"], ends, strict=True)):
@@ -98,9 +101,19 @@ class Decoder:
                 int(arrays["frame"][row]),
                 float(arrays["time"][row]),
                 Detections(boxes, scores),
-                Poses(keypoints),
+                Poses(keypoints, self.skeleton),
                 Appearance(features, visible, prompted),
             )
+
+    def _keypoints(self, keypoints: np.ndarray) -> np.ndarray:
+        known, found = len(self.skeleton), keypoints.shape[1]
+        if not len(keypoints):  # a chunk without people need not have the shape of the others
+            return np.zeros((0, known, 3), np.float32)
+        if found != known:
+            raise ValueError(
+                f"there are {found} keypoints of each person, but {self.skeleton.name} has {known}"
+            )
+        return keypoints
 
     def _validate(self, arrays: dict[str, np.ndarray]) -> None:
         frame, count, boxes = arrays["frame"], arrays["count"], arrays["boxes"]

@@ -50,7 +50,7 @@ class ObservationFile:
 
     def __iter__(self) -> Iterator[Observation]:
         """Yield the observations in order of time. Raises: InputError naming the chunk that is damaged."""
-        decoder = Decoder()
+        decoder = Decoder(self.header.skeleton)
         with _open_zip(self.path) as archive:
             for index in range(self.chunks):
                 try:

@@ -10,7 +10,8 @@ from typing import Any
 from kprtrack.core.atomic_file import part_path
 from kprtrack.core.datatypes import Observation
 from kprtrack.core.errors import UserError
-from kprtrack.io.header import RunHeader, header_to_json
+from kprtrack.core.skeleton import COCO_SKELETON, Skeleton
+from kprtrack.io.header import RunHeader, header_from_json, header_to_json
 from kprtrack.io.observations.chunk import Decoder, member_names
 from kprtrack.io.observations.reader import HEADER, is_incomplete, parse_header
 from kprtrack.io.observations.zip_file import Member, scan
@@ -34,6 +35,7 @@ class Unfinished:
 
     header: dict[str, Any] | None
     header_member: Member | None
+    skeleton: Skeleton
     chunks: tuple[StoredChunk, ...]
 
     @property
@@ -48,7 +50,7 @@ class Unfinished:
 
     def read(self, file: Path, start: int, end: int) -> Iterator[Observation]:
         """Yield the observations from one number of frames to another."""
-        done, decoder = 0, Decoder()
+        done, decoder = 0, Decoder(self.skeleton)
         with FileIO(file) as handle:
             for index, chunk in enumerate(self.chunks):
                 if done >= end:
@@ -83,18 +85,19 @@ def find_whole_chunks(handle: FileIO, path: Path) -> Unfinished:
     members = scan(handle)
     first = next(members, None)
     if first is None or first.name != HEADER:
-        return Unfinished(None, None, ())
+        return Unfinished(None, None, COCO_SKELETON, ())
     header = parse_header(_content(handle, first), path)
     chunks: list[StoredChunk] = []
-    decoder = Decoder()
+    skeleton = header_from_json(header, path).skeleton
+    decoder = Decoder(skeleton)
     while True:
         group = tuple(_next(members, member_names(len(chunks))))
         if len(group) < len(member_names(0)):
-            return Unfinished(header, first, tuple(chunks))
+            return Unfinished(header, first, skeleton, tuple(chunks))
         try:
             observations = list(_decode(handle, group, decoder, len(chunks)))
         except ValueError:
-            return Unfinished(header, first, tuple(chunks))
+            return Unfinished(header, first, skeleton, tuple(chunks))
         people = sum(len(observation) for observation in observations)
         size = sum(observation.embeddings.features.nbytes for observation in observations)
         chunks.append(StoredChunk(group, len(observations), people, decoder.last_frame, size))
@@ -106,9 +109,10 @@ def validate_same_run(stored: dict[str, Any], header: RunHeader, path: Path) -> 
     Raises:
         UserError: Video, models or settings differ; the message names the first difference.
     """
-    now = json.loads(json.dumps(header_to_json(header)))
+    now = json.loads(json.dumps(header_to_json(header))) | {"skeleton": header.skeleton.name}
+    then = {**stored, "skeleton": header_from_json(stored, path).skeleton.name}
     for key in ("video", "models", "config", "skeleton"):
-        for name, old, new in _differences(stored.get(key), now.get(key), key):
+        for name, old, new in _differences(then.get(key), now.get(key), key):
             raise UserError(
                 f"{path} cannot be resumed: {name} was {_short(old)}, now it is {_short(new)}. Use the same"
                 f" settings, or run without --resume."

@@ -9,6 +9,7 @@ from pathlib import Path
 from kprtrack.core.atomic_file import part_path, reason
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Observation
 from kprtrack.core.errors import InputError, OutputError
+from kprtrack.core.skeleton import COCO_SKELETON
 from kprtrack.io.header import FrameWriter, RunHeader, header_to_json
 from kprtrack.io.observations.chunk import encode
 from kprtrack.io.observations.reader import ENDING, HEADER, KIND
@@ -47,9 +48,10 @@ class ObservationWriter(FrameWriter[Observation]):
             reopen(path)
         self._file = OutputFile(path, existing=resume)
         self._closed = False
-        self._unfinished = Unfinished(None, None, ())
+        self._unfinished = Unfinished(None, None, COCO_SKELETON, ())
         if resume:
             self._find_earlier(header)
+        self._skeleton = self._unfinished.skeleton if header is None else header.skeleton
         self.resumed = self._unfinished.frames // multiple_of * multiple_of  # frames of the earlier run
         # Those of its last batch, if that was not whole: kept unless this run comes so far.
         self._rest = list(self._unfinished.read(part_path(path), self.resumed, self._unfinished.frames))
@@ -68,6 +70,11 @@ class ObservationWriter(FrameWriter[Observation]):
             raise ValueError(f"frame {frame.frame_number} comes after frame {self._last_number}")
         if self._closed:
             raise ValueError(f"{self.path} is closed")
+        if len(frame) and len(self._skeleton) != frame.poses.keypoints.shape[1]:
+            raise ValueError(
+                f"frame {frame.frame_number} has the keypoints of {frame.poses.skeleton.name}, and the header"
+                f" names those of {self._skeleton.name}: give RunHeader the skeleton of the poses"
+            )
         self._add(frame)
         if self._group_bytes >= CHUNK_BYTES or len(self._group) >= CHUNK_FRAMES:
             self._write_group()

@@ -10,7 +10,8 @@ import torch
 from torch.utils.data import Dataset
 
 from kprtrack.core.errors import UserError
-from kprtrack.io.posetrack import EARS, from_posetrack, to_posetrack
+from kprtrack.core.skeleton import POSETRACK_SKELETON
+from kprtrack.io.posetrack import EARS, to_posetrack
 from kprtrack.poses.crops import cut_crops
 from kprtrack.poses.topdown import Skeleton, TopDown
 from kprtrack.training.annotations import LabelledImage, read_annotations
@@ -161,7 +162,7 @@ def _people(image: LabelledImage, skeleton: Skeleton, labels: PoseLabels) -> lis
     weights = np.where(known, scores, -np.sign(scores))
     keypoints = np.dstack((image.keypoints[..., :2], weights)).astype(np.float32)
     if skeleton == "coco" and image.skeleton == "posetrack":
-        keypoints = from_posetrack(keypoints)
+        keypoints = POSETRACK_SKELETON.to_coco(keypoints)
     if skeleton == "posetrack18":
         if image.skeleton == "coco":
             keypoints = to_posetrack(np.maximum(keypoints, (-np.inf, -np.inf, 0)).astype(np.float32))

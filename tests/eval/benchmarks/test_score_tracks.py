@@ -8,7 +8,8 @@ import pytest
 from eval.benchmarks.score_tracks import score_tracks
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
-from kprtrack.io import COCO_SKELETON, POSETRACK_SKELETON, RunHeader, Skeleton, open_writer
+from kprtrack.core.skeleton import COCO_SKELETON, POSETRACK_SKELETON, Skeleton
+from kprtrack.io import RunHeader, open_writer
 
 BOXES = {1: (10, 10, 40, 90), 2: (60, 10, 100, 95)}  # two people who stand still
 VIDEO = {"width": 640, "height": 480, "frames": 3, "sha256": "a" * 64}

@@ -9,9 +9,9 @@ from support import paths
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import OutputError, UserError
-from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
-from kprtrack.io import POSETRACK_SKELETON, RunHeader, open_writer, read_people, read_tracks
-from kprtrack.io.posetrack import from_posetrack, to_posetrack
+from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS, POSETRACK_SKELETON
+from kprtrack.io import RunHeader, open_writer, read_people, read_tracks
+from kprtrack.io.posetrack import to_posetrack
 
 SHARED = paths.SHARED
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the shared fixtures are not here")
@@ -112,7 +112,7 @@ def test_head_joints_of_unknown_keypoints_are_unknown(unknown: list[str], lost: 
 
 def test_read_back_the_eyes_are_unknown_and_the_body_is_the_same() -> None:
     coco = standing_person()
-    back = from_posetrack(to_posetrack(coco))
+    back = POSETRACK_SKELETON.to_coco(to_posetrack(coco))
     assert not back[0, 1:5].any()
     np.testing.assert_array_equal(back[0, 5:], coco[0, 5:])
     np.testing.assert_array_equal(back[0, 0], coco[0, 0])

@@ -7,6 +7,7 @@ from support.onnx_files import write_heatmap_network, write_simcc_network
 
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.skeletons import BY_COUNT
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.poses.rtmpose import RtmPose, RtmPoseConfig, decode_simcc
 
@@ -44,10 +45,12 @@ def test_keypoints_are_where_the_spot_is_with_any_batch_size_of_the_file(tmp_pat
 
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize("keypoints", [26, 133])
-def test_the_first_17_keypoints_of_larger_sets_are_used(tmp_path, keypoints, declared):
+def test_larger_sets_keep_all_their_keypoints(tmp_path, keypoints, declared):
     path = write_simcc_network(tmp_path, keypoints=keypoints, declared=declared)
-    (poses,) = RtmPose(PLAIN, path, COMPUTE)(frames_of([spot(50, 100)]), [people(2)])
-    assert poses.keypoints.shape == (2, 17, 3)
+    estimate = RtmPose(PLAIN, path, COMPUTE)
+    (poses,) = estimate(frames_of([spot(50, 100)]), [people(2)])
+    assert estimate.skeleton == poses.skeleton == BY_COUNT[keypoints]
+    assert poses.keypoints.shape == (2, keypoints, 3)
     assert np.abs(poses.keypoints[..., :2] - (50, 100)).max() < 1
 
 

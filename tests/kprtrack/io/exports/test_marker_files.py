@@ -21,8 +21,8 @@ from support.export_cases import (
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError, UserError
-from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.io import POSETRACK_SKELETON, ConvertOptions
+from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_SKELETON
+from kprtrack.io import ConvertOptions
 from kprtrack.selection import PeopleSelection
 
 # As the marker sets of Pose2Sim for COCO's 17 keypoints call them.

@@ -25,8 +25,8 @@ from support.export_cases import (
 )
 
 from kprtrack.core.errors import InputError, OutputError, UserError
-from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.io import EXPORTS, POSETRACK_SKELETON, ConvertOptions, TrackFile, convert, read_tracks
+from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_SKELETON
+from kprtrack.io import EXPORTS, ConvertOptions, TrackFile, convert, read_tracks
 from kprtrack.selection import PeopleSelection
 
 # Compiled extensions may be older than the numpy that is installed.
