@@ -15,6 +15,8 @@ from kprtrack.selection import PeopleSelection, select_people
 
 _HEAD_GROWTH, _BODY_GROWTH = 4.0, 1.5  # sides of the box a second, in frames without a box
 _SAME_PERSON_IOU = 0.5  # of a detection and the box of a track
+_PART_SCORE = 0.3  # of a detection, from which on it is a person by itself
+_INSIDE_SHARE = 0.8  # of a detection's area
 _CONTINUES_IOU = 0.3  # of the last box of a track and the first of another that may be the same person
 _BODY_MARGIN = 0.08  # of the box: hands and feet reach beyond it
 
@@ -25,7 +27,8 @@ class BlurPlan:
     Chosen people are blurred in every frame with a box, in gaps of their track and shortly before and after
     it, where the box grows with the time. Detections without a track are of unknown identity: they are
     blurred where all but some excluded people are, in frames before the first and after the last tracked one,
-    and where a blurred person is missing. A track that begins where that of a blurred person ends, or ends
+    and where a blurred person is missing; but not those of low score that lie inside the box of an excluded
+    person, which are parts of this one. A track that begins where that of a blurred person ends, or ends
     where it begins, may be the same person and is blurred, too.
 
     Args:
@@ -70,12 +73,14 @@ class BlurPlan:
         self._first = min((tracks.frame_number for tracks in frames), default=0)
         self._last = max((tracks.frame_number for tracks in frames), default=-1)
 
-    def regions(self, number: int, detections: Detections) -> list[np.ndarray]:
-        """Return the boxes [4] to blur in a frame, x1 y1 x2 y2 in pixels."""
-        regions = [box for each in self._regions.values() if (box := each.around(number)) is not None]
+    def regions(self, number: int) -> list[np.ndarray]:
+        """Return the boxes [4] of tracked people to blur in a frame, x1 y1 x2 y2 in pixels."""
+        return [box for each in self._regions.values() if (box := each.around(number)) is not None]
+
+    def unknown_regions(self, number: int, detections: Detections) -> list[np.ndarray]:
+        """Return the boxes [4] of detections of unknown identity to blur, x1 y1 x2 y2 in pixels."""
         unknown = self._unknown(number, detections)
-        found = upper_parts(unknown) if self._kind == "face" else unknown.astype(np.float64)
-        return [*regions, *found]
+        return list(upper_parts(unknown) if self._kind == "face" else unknown.astype(np.float64))
 
     def _unknown(self, number: int, detections: Detections) -> np.ndarray:
         """Boxes [U, 4] of detections that may be a person to be blurred and belong to no track."""
@@ -89,6 +94,9 @@ class BlurPlan:
         tracked = np.array(list(expected.values()), np.float32).reshape(-1, 4)
         pairs = assign(1 - iou(boxes, tracked), 1 - _SAME_PERSON_IOU)
         rows = np.setdiff1d(np.arange(len(boxes)), pairs.rows)
+        excluded = [box for track_id, box in expected.items() if track_id not in self._regions]
+        parts = _inside(boxes[rows], excluded) & (detections.scores[rows] < _PART_SCORE)
+        rows = rows[~parts]
         if self._all_unknown or not self._first <= number <= self._last:
             return boxes[rows]
         missing = [
@@ -98,6 +106,16 @@ class BlurPlan:
         ]
         near = iou(boxes[rows], np.array(missing, np.float32).reshape(-1, 4)).max(axis=1, initial=0) > 0
         return boxes[rows][near]
+
+
+def _inside(boxes: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+    """Which of the boxes [N, 4] lie almost completely inside one of the others, [N] bool."""
+    inside = np.zeros(len(boxes), bool)
+    areas = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
+    for other in others:
+        low, high = np.maximum(boxes[:, :2], other[:2]), np.minimum(boxes[:, 2:], other[2:])
+        inside |= np.maximum(high - low, 0).prod(axis=1) >= _INSIDE_SHARE * areas
+    return inside
 
 
 def _region(person: Person, kind: Blur, names: Sequence[str]) -> np.ndarray:

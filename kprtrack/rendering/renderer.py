@@ -1,6 +1,8 @@
 """Make the images of a video from its frames and tracks: annotated, blurred, cropped or as a mosaic."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -17,11 +19,12 @@ from kprtrack.rendering.people import people_of
 from kprtrack.selection import EVERYONE, PeopleSelection, select_people
 from kprtrack.video.inputs import VideoInfo
 
+_UNKNOWN_S, _MOST_FRAMES = 0.2, 8  # how far before and after its frame an unknown person is blurred
 View = Callable[[np.ndarray, int], np.ndarray]  # of an image and the number of its frame
 
 
 class Renderer:
-    """Makes one image for each frame; call it in the order of the frames.
+    """Makes one image for each frame.
 
     Args:
         tracks: The result.
@@ -40,7 +43,8 @@ class Renderer:
         self._tracks = tracks
         self._info = info
         self._blur: BlurPlan | None = None
-        self._faces, self._detect = options.blur == "face", detect
+        self._detect = detect
+        self._obscure = blur_faces if options.blur == "face" else blur_bodies
         people = options.people
         if options.blur is not None:
             names = tracks.header.skeleton.names
@@ -62,16 +66,50 @@ class Renderer:
         ids = ", ".join(map(str, self._blur.also))
         return (f"blurred as well, for they may be the same people: {ids}",)
 
-    def __call__(self, frame: Frame) -> np.ndarray:
-        """Return the image of a frame, [H, W, 3] uint8 RGB of `size`."""
-        image = frame.image
-        if self._blur is not None:
-            assert self._detect is not None
-            (detections,) = self._detect([frame])
-            regions = self._blur.regions(frame.number, detections)
-            image = image.copy()
-            (blur_faces if self._faces else blur_bodies)(image, regions)
-        return self._view(image, frame.number)
+    def render(self, frames: Iterable[Frame]) -> Iterator[tuple[float, np.ndarray]]:
+        """Yield time and image, [H, W, 3] uint8 RGB of `size`, of each frame.
+
+        Raises:
+            Exception: Whatever the frames raise; the images of all frames before are yielded first.
+        """
+        for frame, unknown in self._with_unknown(frames):
+            image = frame.image
+            if self._blur is not None:
+                image = image.copy()
+                self._obscure(image, [*self._blur.regions(frame.number), *unknown])
+            yield frame.time_s, self._view(image, frame.number)
+
+    def _with_unknown(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[np.ndarray]]]:
+        """The frames, each with the unknown people of itself and of those shortly before and after.
+
+        A detector misses people in single frames.
+        """
+        reach = min(round(_UNKNOWN_S * self._info.fps), _MOST_FRAMES) if self._blur is not None else 0
+        near: deque[list[np.ndarray]] = deque(maxlen=2 * reach + 1)
+        held: deque[Frame] = deque()
+        failure: BaseException | None = None
+        try:
+            for frame in frames:
+                held.append(frame)
+                near.append(self._unknown(frame))
+                if len(held) > reach:
+                    yield held.popleft(), list(chain.from_iterable(near))
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # what was read before is good
+            failure = error
+        while held:
+            yield held.popleft(), list(chain.from_iterable(near))
+            if len(near) > reach + 1:
+                near.popleft()
+        if failure is not None:
+            raise failure
+
+    def _unknown(self, frame: Frame) -> list[np.ndarray]:
+        if self._blur is None or self._detect is None:
+            return []
+        (detections,) = self._detect([frame])
+        return self._blur.unknown_regions(frame.number, detections)
 
     def _overlay(self, people: PeopleSelection) -> View:
         frames = select_people(self._tracks.frames, people, fps=self._info.fps)

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from kprtrack.build import build_detector
-from kprtrack.config import TrackConfig
+from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.files.paths import expanded
 from kprtrack.core.progress import Progress
 from kprtrack.hub.store import sha256_of
@@ -18,6 +18,8 @@ from kprtrack.rendering.renderer import Renderer
 from kprtrack.video.clip import Clip
 from kprtrack.video.inputs import VideoInfo
 from kprtrack.video.writer import VideoWriter
+
+LEAST_SCORE = 0.05  # of a detection without a track that is blurred
 
 
 def draw_video(
@@ -58,11 +60,12 @@ def draw_video(
         info = video.info
         notes = _notes_on_video(tracks, info, clip)
         if options.blur is not None and detect is None:
-            detect = build_detector(TrackConfig().detector, ComputeConfig())
-        render = Renderer(tracks, info, options, detect)
+            small = ComponentConfig(TrackConfig().detector.name, options={"min_score": LEAST_SCORE})
+            detect = build_detector(small, ComputeConfig())
+        renderer = Renderer(tracks, info, options, detect)
         writer = VideoWriter(
             Path(out),
-            *render.size,
+            *renderer.size,
             info.fps / clip.stride,
             sample_aspect_ratio=info.sample_aspect_ratio,
             sound=video.sound,
@@ -72,15 +75,15 @@ def draw_video(
         progress = stack.enter_context(Progress(video.expected_frames, info.name, quiet))
         interrupts = stack.enter_context(deferred_interrupts(summary))
         with early_end(summary):
-            for frame in interrupts.allow(video):
-                writer.write(render(frame), frame.time_s)
+            for time_s, image in renderer.render(interrupts.allow(video)):
+                writer.write(image, time_s)
                 summary.frames += 1
                 progress.advance()
         summary.losses = video.losses
         writer.close(summary.stopped is None)
         summary.set_out(writer.saved)
         sound = [video.sound_problem] if video.sound_problem else []
-        summary.notes = (*notes, *render.notes, *writer.notes, *sound)
+        summary.notes = (*notes, *renderer.notes, *writer.notes, *sound)
     return summary
 
 
