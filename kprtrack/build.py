@@ -23,6 +23,7 @@ _CPU_BATCH = 8
 DEFAULT_WEIGHTS: dict[str, dict[str, str]] = {
     "detector": {
         "small": "small-detector",
+        "rtmo": "rtmo-s-body7",
         "yolox-onnx": "yolox-tiny-coco-onnx",
         **{f"yolox-{size}": f"yolox-{size}-coco" for size in ("nano", "tiny", "s", "m", "l", "x")},
     },
@@ -57,6 +58,12 @@ def takes_prompts(reid_encoder: str) -> bool:
     from kprtrack.reid_encoders import REID_ENCODERS
 
     return reid_encoder in REID_ENCODERS and REID_ENCODERS[reid_encoder][0].takes_prompts
+
+
+def poses_from_detector(pose: str) -> bool:
+    """Whether the pose estimator of that name is made with the detector in place of weights."""
+    known = network_table("pose")
+    return pose in known and known[pose][0].weights_from == "detector"
 
 
 def build_tracker(component: ComponentConfig | str, fps: float) -> BaseTracker:
@@ -110,7 +117,7 @@ def build_networks(config: TrackConfig) -> Networks:
     guard = enough_memory(config, compute)
     with guard:
         detect = build_detector(config.detector, compute)
-        estimate_poses = build_pose_estimator(config.pose, compute)
+        estimate_poses = build_pose_estimator(config.pose, compute, detect)
         embed = build_reid_encoder(config.reid, compute)
     built: dict[str, Network] = {"detector": detect, "pose": estimate_poses, "reid": embed}
     metadata = {
@@ -150,12 +157,15 @@ def build_detector(component: ComponentConfig | str, compute: ComputeConfig) -> 
     return detector(configure(config, options), path, compute)
 
 
-def build_pose_estimator(component: ComponentConfig | str, compute: ComputeConfig) -> PoseEstimator:
+def build_pose_estimator(
+    component: ComponentConfig | str, compute: ComputeConfig, detector: Detector | None = None
+) -> PoseEstimator:
     """Load a pose estimator.
 
     Args:
         component: Name, weights and options; a name alone takes the defaults.
         compute: Device, precision, batch size, threads and backend.
+        detector: That of the run, for estimators that take their poses from it (`rtmo`).
 
     Returns:
         The pose estimator.
@@ -177,7 +187,8 @@ def build_pose_estimator(component: ComponentConfig | str, compute: ComputeConfi
 
     component, path, options = _resolved("pose", component)
     estimator, config = POSES[component.name]
-    return estimator(configure(config, options), path, compute)
+    weights = detector if poses_from_detector(component.name) else path
+    return estimator(configure(config, options), weights, compute)
 
 
 def build_reid_encoder(component: ComponentConfig | str, compute: ComputeConfig) -> ReidEncoder:
@@ -238,7 +249,9 @@ def weights_of(role: str, component: ComponentConfig) -> ModelFile | None:
     """
     check_name(role, component)
     network, _ = network_table(role)[component.name]
-    if network.weights_from == "none":
+    if network.weights_from == "detector" and component.weights:
+        raise UserError(f"--pose {component.name} has the weights of the detector: leave --pose-weights out.")
+    if network.weights_from in ("none", "detector"):
         return None
     name = weights_name(role, component)
     if name is None:

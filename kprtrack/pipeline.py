@@ -6,7 +6,7 @@ network.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -21,8 +21,8 @@ class Network(Protocol):
     """What detectors, pose estimators and ReID encoders have in common."""
 
     # Where weights come from: "store": a file, or a name of the model store; "path": any file, not hashed;
-    # "none": the class is made with `weights` None.
-    weights_from: ClassVar[Literal["store", "path", "none"]] = "store"
+    # "none": the class is made with `weights` None; "detector": a pose estimator is made with the detector.
+    weights_from: ClassVar[Literal["store", "path", "none", "detector"]] = "store"
     backend: str | None = None  # what executes the network, where there is a choice
 
     def __init__(self, config: Any, weights: Any, compute: Any) -> None:
@@ -66,8 +66,6 @@ class Detector(Network, Protocol):
 class PoseEstimator(Network, Protocol):
     """Estimates the keypoints of every detected person; an entry of POSES.
 
-    `skeleton` is the set of keypoints of all its poses, COCO's 17 by default.
-
     Examples:
         >>> class NoPose(PoseEstimator):
         ...     weights_from = "none"
@@ -81,7 +79,7 @@ class PoseEstimator(Network, Protocol):
         []
     """
 
-    skeleton: Skeleton = COCO_SKELETON
+    skeleton: Skeleton = COCO_SKELETON  # the set of keypoints of all its poses
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
         """Estimate the pose in each box.
@@ -276,9 +274,7 @@ def _observe_wanted(
             if shape is None and not rows.any():
                 rows = np.arange(len(found)) == 0  # only to know the shape
             if rows.any():
-                people = replace(
-                    poses, keypoints=np.concatenate([poses.keypoints[rows], poses.keypoints[~rows]])
-                )
+                people = Poses(np.concatenate([poses.keypoints[rows], poses.keypoints[~rows]]), skeleton)
                 (embedded,) = networks.embed([frame], [_rows(found, rows)], [people])
                 shape = embedded.features.shape[1], embedded.features.shape[2]
             embeddings = empty_appearance(len(found), *(shape or (0, 0)))
@@ -292,18 +288,14 @@ def _rows(detections: Detections, rows: np.ndarray) -> Detections:
     return Detections(detections.boxes[rows], detections.scores[rows])
 
 
-def _validate_skeleton(frame: Frame, poses: Poses, skeleton: Skeleton | None) -> None:
-    if skeleton is not None and poses.skeleton != skeleton:
-        raise UserError(
-            f"The pose estimator gave the keypoints of {poses.skeleton.name} for frame {frame.number}, but"
-            f" the networks are declared for {skeleton.name}. Set Networks.skeleton to the set that it gives."
-        )
-
-
 def _observation(
     frame: Frame, found: Detections, poses: Poses, embeddings: Appearance, skeleton: Skeleton | None
 ) -> Observation:
-    _validate_skeleton(frame, poses, skeleton)
+    if skeleton is not None and poses.skeleton != skeleton:
+        raise UserError(
+            f"The poses of frame {frame.number} have the keypoints of {poses.skeleton.name}, not of"
+            f" {skeleton.name}. Set Networks.skeleton to the set that the pose estimator gives."
+        )
     if not ((found.scores >= 0) & (found.scores <= 1)).all():
         raise UserError(
             f"The detector gave scores outside 0 to 1 for frame {frame.number}. Scale them, or use other"

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from kprtrack.detectors.file import FileConfig, FileDetector
+from kprtrack.detectors.rtmo import RtmoConfig, RtmoDetector
 from kprtrack.detectors.ultralytics import UltralyticsConfig, UltralyticsDetector
 from kprtrack.detectors.yolox import YoloxConfig, YoloxDetector
 from kprtrack.detectors.yolox_onnx import YoloxOnnxConfig, YoloxOnnxDetector
@@ -20,6 +21,7 @@ DETECTORS: dict[str, tuple[type[Detector], Any]] = {
     "yolox-l": (YoloxDetector, partial(YoloxConfig, size="l")),
     "yolox-x": (YoloxDetector, partial(YoloxConfig, size="x")),
     "yolox-onnx": (YoloxOnnxDetector, YoloxOnnxConfig),
+    "rtmo": (RtmoDetector, RtmoConfig),
     "ultralytics": (UltralyticsDetector, UltralyticsConfig),
     "file": (FileDetector, FileConfig),
 }

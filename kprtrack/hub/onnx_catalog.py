@@ -1,12 +1,16 @@
 """The part of the catalogue that lists ONNX files, which run without torch.
 
-Source: docs/reference/detector_and_pose.md 1.12, 3.2. Most sha256 were never published; those given here are
-from projects that use the files, where several agree. For the others, the first download is recorded.
+Source: docs/reference/detector_and_pose.md 1.12, 3.2 to 3.4. Most sha256 were never published; those
+given here are from projects that use the files. For the others, the first download is recorded.
 """
 
 from kprtrack.hub.entry import ModelEntry
 
 _OPENMMLAB = "https://download.openmmlab.com/mmpose/v1/projects/rtmposev1/onnx_sdk"
+_RTMO = "https://download.openmmlab.com/mmpose/v1/projects/rtmo/onnx_sdk"
+_RTMO_PAGE = "https://github.com/open-mmlab/mmpose/tree/main/projects/rtmo"
+_TINYPOSE_HUB = "https://huggingface.co/chenmohan/web-sdk-pp-tinypose"
+_TINYPOSE_REVISION = "8aa6bd0a3f1aeb401b1c45744f0d88c95fb07158"
 _RTMPOSE_PAGE = "https://github.com/open-mmlab/mmpose/tree/main/projects/rtmpose"
 _RTMLIB_PAGE = "https://github.com/Tau-J/rtmlib"
 _MEGVII = "https://github.com/Megvii-BaseDetection/YOLOX/releases"
@@ -57,7 +61,7 @@ def _humanart(
 def _rtmpose(
     size: str, slug: str, score: str, size_bytes: int | None = None, sha256: str | None = None
 ) -> ModelEntry:
-    """RTMPose for crops of 256 x 192, trained on seven data sets; of Halpe26's keypoints 17 are used."""
+    """RTMPose for crops of 256 x 192, trained on seven data sets; with COCO's 17 or Halpe's 26 keypoints."""
     keypoints = "halpe26" if "halpe26" in slug else "body7"
     return ModelEntry(
         name=f"rtmpose-{size}-{keypoints}",
@@ -68,6 +72,24 @@ def _rtmpose(
         licence=_APACHE,
         score=score,
         url=f"{_OPENMMLAB}/rtmpose-{size}_{slug}.zip",
+        size_bytes=size_bytes,
+        sha256=sha256,
+        sha256_from="third party",
+        member="end2end.onnx",
+    )
+
+
+def _rtmo(size: str, slug: str, score: str, size_bytes: int | None, sha256: str | None) -> ModelEntry:
+    """RTMO trained on seven data sets: boxes and poses of one network."""
+    return ModelEntry(
+        name=f"rtmo-{size}-body7",
+        kind="detector",
+        architecture="rtmo",
+        file_name=f"rtmo-{size}_{slug}.onnx",
+        page=_RTMO_PAGE,
+        licence=_APACHE,
+        score=score,
+        url=f"{_RTMO}/rtmo-{size}_{slug}.zip",
         size_bytes=size_bytes,
         sha256=sha256,
         sha256_from="third party",
@@ -132,6 +154,34 @@ ONNX_ENTRIES = (
         "PCK@0.1 94.8 on eight data sets",
         55_685_444,
         "26f3a19e61304a600dfb82d1001d41d24343b89fc70a33ffc84657e0b0bf2ecf",
+    ),
+    _rtmo(
+        "t",
+        "8xb32-600e_body7-416x416-f48f75cb_20231219",
+        "COCO val AP 57.4, of poses",
+        None,
+        "20aad6e2e42359cac1c5b4a0b2da00e29bfe91a72a782fdcf287d273a04c1b24",
+    ),
+    _rtmo(
+        "s",
+        "8xb32-600e_body7-640x640-dac2bf74_20231211",
+        "COCO val AP 68.6, of poses",
+        39_617_685,
+        "d0703d40d19f3921da51ae725402d5fdae4d2478c7442072d3101bd396f370d8",
+    ),
+    _rtmo("m", "16xb16-600e_body7-640x640-39e78cc4_20231211", "COCO val AP 72.6, of poses", None, None),
+    ModelEntry(
+        name="tinypose-256x192",
+        kind="pose",
+        architecture="heatmap",
+        file_name="tinypose-256x192-fp32.onnx",
+        page=_TINYPOSE_HUB,  # PaddleDetection's release, converted by Paddle2ONNX
+        licence=_APACHE,
+        score="COCO val AP 68.3, in annotated boxes",
+        url=f"{_TINYPOSE_HUB}/resolve/{_TINYPOSE_REVISION}/tinypose-256x192/0.1.0/tinypose-256x192-fp32.onnx",
+        size_bytes=5_685_847,
+        sha256="7614d17acbe957200a8505e11a4fb8445103f9e44a7087115d8a1ea85f88b1b9",
+        sha256_from="mirror",
     ),
     ModelEntry(
         name="osnet-x0-25-msmt17",

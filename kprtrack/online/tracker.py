@@ -1,7 +1,7 @@
 """Track people frame by frame with a detector of your own."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -15,6 +15,7 @@ from kprtrack.build import (
     build_tracker,
     compute_config,
     enough_memory,
+    poses_from_detector,
 )
 from kprtrack.config import TrackConfig
 from kprtrack.core.appearance import Appearance, empty_appearance
@@ -29,7 +30,11 @@ from kprtrack.online.live_tracks import LiveTracks
 from kprtrack.online.validation import number_of, same_embedding_shape, valid_image
 from kprtrack.pipeline import Networks, observe
 
-_BUILDERS = {"detector": build_detector, "pose": build_pose_estimator, "reid": build_reid_encoder}
+_BUILDERS: dict[str, Callable[..., Any]] = {
+    "detector": build_detector,
+    "pose": build_pose_estimator,
+    "reid": build_reid_encoder,
+}
 _NO_IMAGE = np.zeros((1, 1, 3), np.uint8)
 
 
@@ -77,6 +82,7 @@ class Tracker:
         self._poses, self._bgr = poses, bgr
         self._tracker = build_tracker(self._config.tracker, fps)
         self._networks: dict[str, Any] = {}  # role -> the network, once it was needed
+        self._detector: Any = None  # the detector itself, once it was needed
         self._observations: Iterator[Observation] | None = None
         self._skeleton = COCO_SKELETON  # of the last keypoints that were given
         self._frame: Frame | None = None
@@ -247,7 +253,14 @@ class Tracker:
         """The network of a role, loaded at its first use."""
         if role not in self._networks:
             compute = compute_config(self._config)
-            network: Any = _BUILDERS[role](getattr(self._config, role), compute)
+            component = getattr(self._config, role)
+            if role == "pose" and poses_from_detector(component.name):
+                self._network("detector")
+                network: Any = build_pose_estimator(component, compute, self._detector)
+            else:
+                network = _BUILDERS[role](component, compute)
+            if role == "detector":
+                self._detector = network
             self._networks[role] = enough_memory(self._config, compute)(network)
         return self._networks[role]
 

@@ -8,6 +8,7 @@ from kprtrack.poses.file import FileConfig, FilePose
 from kprtrack.poses.heatmap import HeatmapConfig, HeatmapPose
 from kprtrack.poses.hrnet import HrnetConfig, HrnetPose
 from kprtrack.poses.mmpose import MmposeConfig, MmposePose
+from kprtrack.poses.rtmo import RtmoPose, RtmoPoseConfig
 from kprtrack.poses.rtmpose import RtmPose, RtmPoseConfig
 from kprtrack.poses.small import SmallPoseConfig, SmallPoseEstimator
 
@@ -20,6 +21,7 @@ POSES: dict[str, tuple[type[PoseEstimator], Any]] = {
     "hrnet-w32": (HrnetPose, partial(HrnetConfig, width=32)),
     "hrnet-w48": (HrnetPose, partial(HrnetConfig, width=48)),
     "heatmap": (HeatmapPose, HeatmapConfig),
+    "rtmo": (RtmoPose, RtmoPoseConfig),  # of --detector rtmo
     "rtmpose": (RtmPose, RtmPoseConfig),
     "mmpose": (MmposePose, MmposeConfig),
     "file": (FilePose, FileConfig),

@@ -6,16 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from kprtrack.core.assignment import assign
-from kprtrack.core.datatypes import Detections, Frame, Poses, empty_poses
+from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import InputError
-from kprtrack.core.geometry import iou
 from kprtrack.detectors.file import FileConfig, best_first, checked_people, read_file, validate_frame_sizes
 from kprtrack.io.columns import PeopleFile
 from kprtrack.pipeline import PoseEstimator
-
-MIN_IOU = 0.5
-_MAX_COST = 1 - MIN_IOU + 1e-6  # assign() needs costs below its limit; an IoU of exactly 0.5 is accepted
+from kprtrack.poses.overlap import poses_of_boxes
 
 
 class FilePose(PoseEstimator):
@@ -63,10 +59,7 @@ class FilePose(PoseEstimator):
         # Boxes from the same file are matched by row, because two people may have equal boxes.
         if np.array_equal(own, boxes):
             return Poses(self.keypoints[start:end], self.skeleton)
-        poses = empty_poses(len(boxes), self.skeleton)
-        pairing = assign(1 - iou(boxes, own), _MAX_COST)
-        poses.keypoints[pairing.rows] = self.keypoints[start:end][pairing.columns]
-        return poses
+        return poses_of_boxes(boxes, Poses(self.keypoints[start:end], self.skeleton), own)
 
 
 def _with_boxes(file: PeopleFile) -> PeopleFile:

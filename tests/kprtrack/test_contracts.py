@@ -274,7 +274,7 @@ NETWORKS = [
     (role, name)
     for role, table in (("detector", DETECTORS), ("pose", POSES), ("reid", REID_ENCODERS))
     for name, (network, _) in table.items()
-    if network.weights_from != "none"
+    if network.weights_from not in ("none", "detector")
 ]
 
 

@@ -223,3 +223,57 @@ def write_embedding_network(path: Path, shape: Sequence[int | str], *, flat: boo
     graph = helper.make_graph(nodes, "toy", [helper.make_tensor_value_info("images", kind, shape)], [output])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
     return path
+
+
+def write_rtmo_network(
+    folder: Path, *, keypoints: int = 17, batch: int | str = "N", boxes_first: bool = True
+) -> Path:
+    """Write a network with the outputs of OpenMMLab's RTMO, for canvases of 96 x 96.
+
+    dets [N, 4, 5] has the boxes 8 8 24 40, 32 16 64 80, 40 8 56 40 and 0 0 0 0 with 0.8, 0.9, 0.1 and 0 times
+    the maximum of the last channel as score, where 255 is 1; keypoint j of box i is at 10 i + j, 20 i + j
+    with the score (j + 1) / (K + 1).
+
+    Args:
+        folder: Where `rtmo.onnx` is written.
+        keypoints: K of the output keypoints [N, 4, K, 3].
+        batch: Fixed batch size, or a name for any size.
+        boxes_first: False exchanges the outputs.
+    """
+    pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    boxes = np.array([[8, 8, 24, 40], [32, 16, 64, 80], [40, 8, 56, 40], [0, 0, 0, 0]], np.float32)
+    i, j = np.mgrid[:4, :keypoints]
+    points = np.stack([10 * i + j, 20 * i + j, (j + 1) / (keypoints + 1)], axis=2)
+    constants = {
+        "boxes": np.concatenate([boxes, np.zeros((4, 1), np.float32)], axis=1)[None],
+        "shares": (np.array([[0, 0, 0, 0, share] for share in (0.8, 0.9, 0.1, 0)], np.float32) / 255)[None],
+        "points": points.astype(np.float32)[None],
+        "last": np.array([2], np.int64),
+        "axis": np.array([3], np.int64),
+        "nothing": np.zeros((1, 1, 1), np.float32),
+    }
+    nodes = [
+        helper.make_node("GlobalMaxPool", ["input"], ["maxima"]),
+        helper.make_node("Gather", ["maxima", "last"], ["maximum"], axis=1),
+        helper.make_node("Squeeze", ["maximum", "axis"], ["row"]),  # [N, 1, 1]
+        helper.make_node("Mul", ["row", "shares"], ["scores"]),
+        helper.make_node("Add", ["scores", "boxes"], ["dets"]),
+        helper.make_node("Mul", ["maximum", "nothing"], ["zero"]),  # [N, 1, 1, 1]
+        helper.make_node("Add", ["zero", "points"], ["keypoints"]),
+    ]
+    kind = TensorProto.FLOAT
+    outputs = [
+        helper.make_tensor_value_info("dets", kind, [batch, "M", 5]),
+        helper.make_tensor_value_info("keypoints", kind, [batch, "M", keypoints, 3]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "rtmo",
+        [helper.make_tensor_value_info("input", kind, [batch, 3, 96, 96])],
+        outputs if boxes_first else outputs[::-1],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return _saved(model, folder / "rtmo.onnx")

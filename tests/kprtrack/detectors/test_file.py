@@ -9,7 +9,7 @@ from support import paths
 
 from kprtrack.core.datatypes import Detections, Frame
 from kprtrack.core.errors import InputError
-from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS
+from kprtrack.core.skeleton import KEYPOINTS, POSETRACK_KEYPOINTS, POSETRACK_SKELETON
 from kprtrack.detectors.file import FileConfig, FileDetector
 from kprtrack.poses.file import FilePose
 
@@ -125,10 +125,13 @@ def test_poses_without_boxes_get_the_extent_of_their_keypoints(tmp_path: Path) -
     np.testing.assert_allclose(stored.boxes, [[5, 50, 21, 66]])
 
 
-def test_head_joints_of_posetracks_skeleton_are_not_read_as_eyes(tmp_path: Path) -> None:
+def test_head_joints_of_posetracks_skeleton_are_kept_and_are_no_eyes(tmp_path: Path) -> None:
     stored = poses_in(json_file(tmp_path, person(5), names=POSETRACK_KEYPOINTS))
-    assert not stored.keypoints[0, 1:3].any()
-    assert stored.keypoints[0, 3:].all()
+    assert stored.skeleton == POSETRACK_SKELETON
+    assert stored.keypoints[0].all()
+    in_coco = stored.skeleton.to_coco(stored.keypoints)
+    assert not in_coco[0, 1:3].any()
+    assert in_coco[0, 3:].all()
 
 
 def test_another_number_of_keypoints_is_an_error(tmp_path: Path) -> None:

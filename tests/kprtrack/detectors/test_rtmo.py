@@ -112,7 +112,9 @@ def test_poses_without_their_detector_are_one_line(tmp_path: Path) -> None:
         build_pose_estimator("rtmo", COMPUTE)
     assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="add --detector rtmo"):
-        build_networks(replace(config(tmp_path), detector="small"))
+        build_networks(replace(config(tmp_path), detector=ComponentConfig("small")))
+    with pytest.raises(UserError, match="leave --pose-weights out"):
+        build_networks(replace(config(tmp_path), pose=ComponentConfig("rtmo", weights="a.onnx")))
 
 
 @pytest.mark.parametrize("keypoints", [21, 16])
