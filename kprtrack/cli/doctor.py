@@ -38,6 +38,7 @@ EXTRAS = {
     "torch": _TORCH,
     "train": {"accelerate": "1.2", **_METRICS, **_TORCH},
     "eval": {**_METRICS, "trackeval": "1.3.0"},
+    "kinematics": {"matplotlib": "3.8", "scipy": "1.13"},
     "openvino": {"openvino": "2025.0"},
     "parquet": {"pyarrow": "17"},
     "c3d": {"ezc3d": "1.5"},

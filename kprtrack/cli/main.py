@@ -18,6 +18,7 @@ from kprtrack.cli.draw import convert_parser, draw_parser, run_convert, run_draw
 from kprtrack.cli.evaluation.bench import bench_parser, run_bench, run_tune, tune_parser
 from kprtrack.cli.evaluation.compare import compare_parser, run_compare
 from kprtrack.cli.evaluation.eval import eval_parser, run_eval
+from kprtrack.cli.kinematics import kinematics_parser, run_kinematics
 from kprtrack.cli.models import models_parser, run_models
 from kprtrack.cli.options import Parser
 from kprtrack.cli.output import INTERRUPTED, log
@@ -46,21 +47,22 @@ Track every person's pose through video and keep identities through occlusion.
   kprtrack VIDEO --out tracks.json --video annotated.mp4    also write an annotated video
 
 subcommands:
-  demo      track and score a clip that is part of the package
-  track     track the people of videos (`kprtrack track --help` lists all options)
-  observe   run the networks only: VIDEO --out obs.npz
-  follow    run the tracker only: obs.npz --out tracks.json
-  draw      write an annotated video from a result file
-  convert   convert a result file to another format
-  recover   finish the file that a killed run has left: FILE.part
-  models    model weights: list, get NAME, import FILE, export NAME, check, where
-  doctor    check the installation and whether prompts can help
-  eval      score tracks (posetrack21, mot, tracks) or a ReID encoder (reid)
-  bench     track a whole benchmark, score it, compare ablations
-  tune      search tracker settings on stored observations
-  train     train a ReID encoder, a detector or a pose estimator
-  data      ReID datasets: check, build, keypoints, part-labels, features, paste
-  compare   plot how similar the ReID encoder finds a few person crops
+  demo        track and score a clip that is part of the package
+  track       track the people of videos (`kprtrack track --help` lists all options)
+  observe     run the networks only: VIDEO --out obs.npz
+  follow      run the tracker only: obs.npz --out tracks.json
+  draw        write an annotated video from a result file
+  convert     convert a result file to another format
+  kinematics  joint angles, velocities and metres of tracked people
+  recover     finish the file that a killed run has left: FILE.part
+  models      model weights: list, get NAME, import FILE, export NAME, check, where
+  doctor      check the installation and whether prompts can help
+  eval        score tracks (posetrack21, mot, tracks) or a ReID encoder (reid)
+  bench       track a whole benchmark, score it, compare ablations
+  tune        search tracker settings on stored observations
+  train       train a ReID encoder, a detector or a pose estimator
+  data        ReID datasets: check, build, keypoints, part-labels, features, paste
+  compare     plot how similar the ReID encoder finds a few person crops
 
 exit codes:
   0 success   1 bug   2 wrong option or value   3 unreadable or damaged input
@@ -74,6 +76,7 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "follow": (follow_parser, run_follow),
     "draw": (draw_parser, run_draw),
     "convert": (convert_parser, run_convert),
+    "kinematics": (kinematics_parser, run_kinematics),
     "recover": (recover_parser, run_recover),
     "models": (models_parser, run_models),
     "doctor": (doctor_parser, run_doctor),
@@ -87,7 +90,14 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
 }
 DEFAULT_SUBCOMMAND = "track"
 # Subcommands that need an extra, beside that of the package that is found missing first.
-EXTRA_OF_SUBCOMMAND = {"bench": "eval", "compare": "eval", "eval": "eval", "train": "train", "tune": "eval"}
+EXTRA_OF_SUBCOMMAND = {
+    "bench": "eval",
+    "compare": "eval",
+    "eval": "eval",
+    "kinematics": "kinematics",
+    "train": "train",
+    "tune": "eval",
+}
 # argparse cannot mix options and positional arguments of parsers that have actions.
 WITH_ACTIONS = ("models", "eval", "bench", "data")
 

@@ -10,7 +10,7 @@ from kprtrack.core.errors import UserError
 EXTRA_OF = {
     "accelerate": "train",
     "ezc3d": "c3d",
-    "matplotlib": "eval",
+    "matplotlib": "kinematics",
     "mmcv": "mmpose",
     "mmengine": "mmpose",
     "mmpose": "mmpose",
@@ -22,7 +22,7 @@ EXTRA_OF = {
     "openvino": "openvino",
     "pyarrow": "parquet",
     "pynwb": "nwb",
-    "scipy": "eval",
+    "scipy": "kinematics",
     "shapely": "eval",
     "sleap_io": "sleap",
     "timm": "torch",
@@ -31,7 +31,8 @@ EXTRA_OF = {
     "trackeval": "eval",
     "ultralytics": "ultralytics",
 }
-_IN_TRAIN = ("eval", "torch")  # extras whose packages the extra `train` has, but for trackeval
+# Extra -> extras whose packages it has, too, but for trackeval in `train`.
+_CONTAINS = {"eval": ("kinematics",), "train": ("eval", "kinematics", "torch")}
 
 
 def missing_extra(what: str, modules: Collection[str], also: str | None = None) -> UserError:
@@ -51,7 +52,7 @@ def missing_extra(what: str, modules: Collection[str], also: str | None = None) 
     """
     extras = {EXTRA_OF[name] for name in modules} | {also or ""}
     names = sorted({name.replace("_", "-") for name in modules})  # as pip calls them
-    extras -= {"", *(_IN_TRAIN if "train" in extras else ())}
+    extras -= {"", *(inner for extra in extras for inner in _CONTAINS.get(extra, ()))}
     install = f'"kprtrack[{",".join(sorted(extras))}]"' if extras else " ".join(names)
     are = "is" if len(names) == 1 else "are"
     listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

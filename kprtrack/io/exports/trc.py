@@ -1,5 +1,6 @@
 """TRC, the text format of markers of OpenSim, as Pose2Sim and Sports2D write it: one file for each person."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,16 @@ def write_trc(file: TrackFile, path: Path, options: ConvertOptions) -> list[Path
         UserError: The frame rate is not known.
         OutputError: A file cannot be written.
     """
+    return write_trajectories(list(trajectories(file, options, "TRC")), path)
+
+
+def write_trajectories(people: Sequence[Trajectories], path: Path) -> list[Path]:
+    """Write the markers of people to one file each and return their paths.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
     validate_target(path)
-    people = list(trajectories(file, options, "TRC"))
     paths = person_paths(path, [markers.person for markers in people])
     for markers, target in zip(people, paths, strict=True):
         write_file(target, _document(markers, target.name).encode())

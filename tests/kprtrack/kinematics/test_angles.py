@@ -1,0 +1,158 @@
+"""Angles of poses whose angles are known: by construction, by hand and by forward kinematics."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from support.kinematics_cases import Walker
+
+from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.io import POSETRACK_SKELETON
+from kprtrack.kinematics import angles_of, measure_angles
+from kprtrack.kinematics.angles import find_facing, keypoint
+
+RIGHT, FRONT, LEFT = 1, 0, -1
+TIMES = np.arange(100) / 50
+# x to the right, y up. A person who faces to the right: the right leg lifted and bent at right angles, the
+# left arm forward, the right elbow bent, toes of the left foot 45 degrees up.
+POSE = {
+    "left_hip": (0, 1.0),
+    "right_hip": (0, 1.0),
+    "left_shoulder": (0, 1.5),
+    "right_shoulder": (0, 1.5),
+    "left_knee": (0, 0.5),
+    "left_ankle": (0, 0),
+    "left_heel": (-0.1, -0.1),
+    "left_big_toe": (0.1, 0.1),
+    "right_knee": (0.5, 1.0),
+    "right_ankle": (0.5, 0.5),
+    "right_heel": (0.5, 0.5),
+    "right_big_toe": (0.7, 0.5),
+    "left_elbow": (0.3, 1.5),
+    "left_wrist": (0.6, 1.5),
+    "right_elbow": (0, 1.2),
+    "right_wrist": (0.3, 1.2),
+}
+ANGLES = {
+    "left_ankle": 45,
+    "right_ankle": 0,
+    "left_knee": 0,
+    "right_knee": 90,
+    "left_hip": 0,
+    "right_hip": 90,
+    "left_shoulder": 90,
+    "right_shoulder": 0,
+    "left_elbow": 0,
+    "right_elbow": 90,
+    "left_foot": 45,
+    "right_foot": 0,
+    "left_shank": -90,
+    "right_shank": -90,
+    "left_thigh": -90,
+    "right_thigh": 0,
+    "left_arm": 0,
+    "right_arm": -90,
+    "left_forearm": 0,
+    "right_forearm": 0,
+    "trunk": 90,
+}
+
+
+def measured(pose: dict[str, tuple[float, float]], facing: int) -> dict[str, float]:
+    names = list(pose)
+    values = measure_angles(np.array([list(pose.values())], float), names, np.array([facing]))[0]
+    return dict(zip([angle.name for angle in angles_of(names)], values.tolist(), strict=True))
+
+
+def test_a_pose_drawn_by_hand_has_its_angles() -> None:
+    found = measured(POSE, RIGHT)
+    for name, degrees in ANGLES.items():
+        assert found[name] == pytest.approx(degrees, abs=1e-9), name
+    assert np.isnan(found["pelvis"])  # both hips in one point have no direction
+
+
+def test_the_mirror_image_has_the_same_angles_if_the_person_looks_to_the_left() -> None:
+    mirrored = {name: (-x, y) for name, (x, y) in POSE.items()}
+    found = measured(mirrored, LEFT)
+    for name, degrees in ANGLES.items():
+        assert found[name] == pytest.approx(degrees, abs=1e-9), name
+
+
+def test_a_person_bent_backwards_has_negative_angles() -> None:
+    names = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
+    trunk = {name: POSE[name] for name in names}
+    back = trunk | {"left_knee": (-0.5, 0.5), "left_ankle": (-0.2, 0.0)}  # thigh behind, knee overstretched
+    found = measured(back, RIGHT)
+    assert found["left_hip"] == pytest.approx(-45)
+    assert found["left_knee"] == pytest.approx(np.degrees(np.arctan2(5, 3)) - 135, abs=1e-9)
+
+
+def test_in_a_front_view_joints_have_their_size_alone() -> None:
+    back = POSE | {"right_knee": (-0.5, 1.0), "right_ankle": (-0.5, 0.5)}
+    assert measured(back, RIGHT)["right_hip"] == pytest.approx(-90)
+    assert measured(back, FRONT)["right_hip"] == pytest.approx(90)
+    assert measured(back, FRONT)["right_knee"] == pytest.approx(90)
+
+
+def test_pelvis_and_shoulders_have_no_direction() -> None:
+    names = ["left_hip", "right_hip", "left_shoulder", "right_shoulder"]
+    for left, right in (((1, 1), (0, 0)), ((0, 0), (1, 1))):
+        points = np.array([[left, right, right, left]], float)
+        found = measure_angles(points, names, np.array([FRONT]))[0]
+        assert_allclose(found[:2], [45, 45], atol=1e-9)
+
+
+def test_a_skeleton_has_the_angles_of_its_keypoints() -> None:
+    coco = [angle.name for angle in angles_of(KEYPOINTS)]
+    posetrack = [angle.name for angle in angles_of(POSETRACK_SKELETON.names)]
+    assert not {"left_ankle", "left_foot", "head"} & set(coco)
+    assert set(posetrack) - set(coco) == {"head"}
+    assert angles_of(["nose"]) == []
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_walker_has_the_angles_that_it_was_made_with(direction: int) -> None:
+    walker = Walker(direction=direction)
+    found = measure_angles(
+        walker.points(TIMES) * np.array([1, -1]), KEYPOINTS, np.full(len(TIMES), direction)
+    )
+    names = [angle.name for angle in angles_of(KEYPOINTS)]
+    for name, degrees in walker.angles(TIMES).items():
+        assert_allclose(found[:, names.index(name)], degrees, atol=1e-6, err_msg=name)
+
+
+def test_an_unknown_keypoint_makes_its_angles_unknown() -> None:
+    points = Walker().points(TIMES)
+    points[7, KEYPOINTS.index("left_ankle")] = np.nan
+    found = measure_angles(points, KEYPOINTS, np.ones(len(TIMES)))
+    names = [angle.name for angle in angles_of(KEYPOINTS)]
+    unknown = {name for name, column in zip(names, found.T, strict=True) if np.isnan(column).any()}
+    assert unknown == {"left_knee", "left_shank"}
+    assert np.isnan(found[:, names.index("left_knee")]).sum() == 1
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_the_nose_before_the_ears_shows_where_a_person_looks(direction: int) -> None:
+    points = Walker(direction=direction).points(TIMES)
+    assert (find_facing(points, KEYPOINTS, TIMES, 130.0) == direction).all()
+    points[:, [KEYPOINTS.index(f"{side}_ear") for side in ("left", "right")]] = (
+        np.nan
+    )  # by the shoulders then
+    assert (find_facing(points, KEYPOINTS, TIMES, 130.0) == direction).all()
+
+
+def test_a_head_seen_from_the_front_or_never_has_no_side() -> None:
+    points = Walker().points(TIMES)
+    points[:, 0] = keypoint(points, KEYPOINTS, "neck") - np.array([0.0, 50.0])
+    for side, offset in (("left", 20.0), ("right", -20.0)):
+        points[:, KEYPOINTS.index(f"{side}_ear")] = points[:, 0] + np.array([offset, 0.0])
+    assert (find_facing(points, KEYPOINTS, TIMES, 130.0) == FRONT).all()
+    points[:, :5] = np.nan
+    assert (find_facing(points, KEYPOINTS, TIMES, 130.0) == FRONT).all()
+
+
+def test_a_turn_is_found_where_it_happens_and_gaps_take_the_nearest_side() -> None:
+    points = np.concatenate([Walker().points(TIMES), Walker(direction=-1).points(TIMES)])
+    times = np.arange(200) / 50
+    points[:20, :5] = np.nan
+    facing = find_facing(points, KEYPOINTS, times, 130.0)
+    assert (facing[:90] == RIGHT).all() and (facing[110:] == LEFT).all()
