@@ -72,21 +72,29 @@ def _of_both_sides(
     ]
 
 
+# Of one name, the keypoints that different skeletons have for it.
 ANGLES = (
     *_of_both_sides("ankle", "heel-big_toe", "knee-ankle", offset=90),
+    *_of_both_sides("ankle", "heel-foot_index", "knee-ankle", offset=90),  # BlazePose
     *_of_both_sides("knee", "knee-ankle", "hip-knee", sign=-1),
     *_of_both_sides("hip", "hip-knee", "trunk"),
     *_of_both_sides("shoulder", "shoulder-elbow", "trunk"),
     *_of_both_sides("elbow", "elbow-wrist", "shoulder-elbow"),
+    *_of_both_sides("wrist", "wrist-index", "elbow-wrist"),  # BlazePose
+    *_of_both_sides("wrist", "wrist-forefinger1", "elbow-wrist"),  # COCO-WholeBody
     *_of_both_sides("foot", "heel-big_toe"),
+    *_of_both_sides("foot", "heel-foot_index"),
     *_of_both_sides("shank", "knee-ankle"),
     *_of_both_sides("thigh", "hip-knee"),
     *_of_both_sides("arm", "shoulder-elbow"),
     *_of_both_sides("forearm", "elbow-wrist"),
+    *_of_both_sides("hand", "wrist-index"),
+    *_of_both_sides("hand", "wrist-forefinger1"),
     Angle("pelvis", ("right_hip", "left_hip")),
     Angle("shoulders", ("right_shoulder", "left_shoulder")),
     Angle("trunk", ("hips", "neck")),
-    Angle("head", ("head_bottom", "head_top")),
+    Angle("head", ("head_bottom", "head_top")),  # PoseTrack
+    Angle("head", ("neck", "head")),  # Halpe
 )
 
 

@@ -9,11 +9,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Joints whose labels are exchanged together.
+# Joints by which an exchange is found.
 CHAINS: dict[str, tuple[str, ...]] = {
-    "legs": ("knee", "ankle", "heel", "big_toe", "small_toe"),
+    "legs": ("knee", "ankle"),
     "arms": ("elbow", "wrist"),
     "trunk": ("shoulder", "hip"),
+}
+# Starts of the names of what is exchanged with them.
+_ENDS = {
+    "legs": ("heel", "big_toe", "small_toe", "foot_index"),
+    "arms": ("hand_root", "thumb", "index", "pinky", "forefinger", "middle_finger", "ring_finger"),
+    "trunk": (),
 }
 # Accelerations are counted in standard deviations of noise, which the sum of left and right shows: it is the
 # same whatever the labels are.
@@ -24,11 +30,18 @@ _PER_FRAME = 2.0  # of an exchanged frame: exchanges of more than about 100 fram
 _LONGEST_GAP_S = 0.5  # after it, labels are compared anew
 
 
-def chain_rows(names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the rows [2, J] of left and right joints of each chain that the skeleton has."""
+def chain_rows(names: Sequence[str], *, ends: bool = False) -> dict[str, np.ndarray]:
+    """Return the rows [2, J] of left and right joints of each chain that the skeleton has.
+
+    Args:
+        names: [K] names of the keypoints.
+        ends: With hands and feet.
+    """
+    both = [name[len("left_") :] for name in names if name.startswith("left_")]
     found = {}
     for chain, joints in CHAINS.items():
-        there = [joint for joint in joints if f"left_{joint}" in names and f"right_{joint}" in names]
+        there = [joint for joint in joints if joint in both and f"right_{joint}" in names]
+        there += [joint for joint in both if ends and joint.startswith(_ENDS[chain])]
         rows = [[names.index(f"{side}_{joint}") for joint in there] for side in ("left", "right")]
         if there:
             found[chain] = np.array(rows)
@@ -59,7 +72,7 @@ def find_swaps(
 def exchange(points: np.ndarray, names: Sequence[str], swapped: dict[str, np.ndarray]) -> np.ndarray:
     """Return a copy of [T, K, ...] in which left and right are exchanged where a chain is swapped."""
     fixed = points.copy()
-    for chain, (left, right) in chain_rows(names).items():
+    for chain, (left, right) in chain_rows(names, ends=True).items():
         frames = np.flatnonzero(swapped[chain])[:, None]
         fixed[frames, left], fixed[frames, right] = points[frames, right], points[frames, left]
     return fixed

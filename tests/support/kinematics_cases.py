@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.datatypes import Tracks
-from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, Skeleton
 from kprtrack.io import RunHeader, TrackFile, open_writer
 
 WIDTH, HEIGHT = 1920, 1080
@@ -122,19 +122,32 @@ class Errors:
         return keypoints
 
 
-def track_file(people: Mapping[int, np.ndarray], times: np.ndarray, *, fps: float | None = 50.0) -> TrackFile:
-    """A result file of people's [T, 17, 3] keypoints; a person is absent where all of them are 0."""
+def track_file(
+    people: Mapping[int, np.ndarray],
+    times: np.ndarray,
+    *,
+    fps: float | None = 50.0,
+    skeleton: Skeleton = COCO_SKELETON,
+) -> TrackFile:
+    """A result file of people's [T, K, 3] keypoints; a person is absent where all of them are 0."""
     frames = []
     for row, time_s in enumerate(times):
         ids = [person for person, keypoints in people.items() if keypoints[row].any()]
-        poses = np.array([people[person][row] for person in ids], np.float32).reshape(len(ids), 17, 3)
+        poses = np.array([people[person][row] for person in ids], np.float32).reshape(
+            len(ids), len(skeleton), 3
+        )
         boxes = [[pose[:, 0].min(), pose[:, 1].min(), pose[:, 0].max(), pose[:, 1].max()] for pose in poses]
-        frames.append(_tracks(row, float(time_s), ids, np.array(boxes, np.float32).reshape(-1, 4), poses))
+        frames.append(
+            _tracks(row, float(time_s), ids, np.array(boxes, np.float32).reshape(-1, 4), poses, skeleton)
+        )
     video = {"path": "walk.mp4", "width": WIDTH, "height": HEIGHT, "frames": len(times)}
-    return TrackFile(RunHeader(video=video | ({} if fps is None else {"fps": fps})), frames, True)
+    header = RunHeader(video=video | ({} if fps is None else {"fps": fps}), skeleton=skeleton)
+    return TrackFile(header, frames, True)
 
 
-def _tracks(row: int, time_s: float, ids: list[int], boxes: np.ndarray, poses: np.ndarray) -> Tracks:
+def _tracks(
+    row: int, time_s: float, ids: list[int], boxes: np.ndarray, poses: np.ndarray, skeleton: Skeleton
+) -> Tracks:
     count = len(ids)
     unknown = np.full(count, np.nan, np.float32)
     return Tracks(
@@ -148,6 +161,7 @@ def _tracks(row: int, time_s: float, ids: list[int], boxes: np.ndarray, poses: n
         unknown,
         np.zeros((count, 0), bool),
         np.zeros(count, bool),
+        skeleton=skeleton,
     )
 
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from support.kinematics_cases import Walker
 
 from kprtrack.core.skeleton import KEYPOINTS
-from kprtrack.io import POSETRACK_SKELETON
+from kprtrack.core.skeletons import SKELETONS
 from kprtrack.kinematics import angles_of, measure_angles
 from kprtrack.kinematics.angles import find_facing, keypoint
 
@@ -102,10 +102,17 @@ def test_pelvis_and_shoulders_have_no_direction() -> None:
 
 
 def test_a_skeleton_has_the_angles_of_its_keypoints() -> None:
-    coco = [angle.name for angle in angles_of(KEYPOINTS)]
-    posetrack = [angle.name for angle in angles_of(POSETRACK_SKELETON.names)]
-    assert not {"left_ankle", "left_foot", "head"} & set(coco)
-    assert set(posetrack) - set(coco) == {"head"}
+    names = {
+        skeleton: [angle.name for angle in angles_of(SKELETONS[skeleton].names)] for skeleton in SKELETONS
+    }
+    coco = set(names["coco17"])
+    feet = {f"{side}_{part}" for side in ("left", "right") for part in ("ankle", "foot")}
+    hands = {f"{side}_{part}" for side in ("left", "right") for part in ("wrist", "hand")}
+    assert len(coco) == 19
+    assert set(names["posetrack17"]) == coco | {"head"}
+    assert set(names["halpe26"]) == coco | feet | {"head"}
+    assert set(names["blazepose33"]) == set(names["wholebody133"]) == coco | feet | hands
+    assert all(len(found) == len(set(found)) for found in names.values())
     assert angles_of(["nose"]) == []
 
 

@@ -3,14 +3,18 @@
 The measured figures are in docs/reference/kinematics.md.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from support.kinematics_cases import Errors, Walker, track_file, walk
+from support.kinematics_cases import Errors, Walker, track_file, walk, write_tracks
 
 pytest.importorskip("scipy")
 
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.skeletons import SKELETONS
+from kprtrack.io import read_tracks
 from kprtrack.kinematics import KinematicsConfig, PersonKinematics, compute_kinematics
 from kprtrack.selection import PeopleSelection
 
@@ -118,6 +122,32 @@ def test_frames_that_are_missing_in_the_file_are_gaps() -> None:
     assert person.numbers.tolist() == list(range(200))
     assert person.clean.filled[60:64].all()
     assert error_deg(person, Walker(), "left_knee") < 0.4
+
+
+def test_feet_of_halpe_have_an_ankle_angle_and_are_exchanged_with_the_legs(tmp_path: Path) -> None:
+    halpe = SKELETONS["halpe26"]
+    times = np.arange(100) / 50
+    points = np.concatenate([Walker().points(times), np.zeros((100, 9, 2))], axis=1)
+    wanted = {}
+    for side, size in (("left", 8.0), ("right", -5.0)):
+        wanted[side] = size * np.sin(7 * times)  # dorsiflexion
+        knee, ankle = (points[:, halpe.names.index(f"{side}_{name}")] for name in ("knee", "ankle"))
+        shank = np.arctan2(knee[:, 1] - ankle[:, 1], ankle[:, 0] - knee[:, 0])  # y up
+        foot = shank + np.radians(90 + wanted[side])
+        toes = 40 * np.stack([np.cos(foot), -np.sin(foot)], axis=1)
+        points[:, halpe.names.index(f"{side}_heel")] = ankle - 0.3 * toes
+        points[:, halpe.names.index(f"{side}_big_toe")] = ankle + 0.7 * toes
+    keypoints = np.concatenate([points, np.full((100, 26, 1), 0.9)], axis=2)
+    for frame in range(30, 36):
+        for part in ("knee", "ankle", "heel", "big_toe"):
+            rows = [halpe.names.index(f"{side}_{part}") for side in ("left", "right")]
+            keypoints[frame, rows] = keypoints[frame, rows[::-1]]
+    keypoints[:, [17, 18, 19, 22, 23]] = 0  # head, neck, hip and small toes are not found
+    file = read_tracks(write_tracks(tmp_path, track_file({1: keypoints}, times, skeleton=halpe)))
+    person = compute_kinematics(file, KinematicsConfig(filter="none"))[0]
+    assert np.flatnonzero(person.clean.swapped["legs"]).tolist() == list(range(30, 36))
+    for side, degrees in wanted.items():
+        np.testing.assert_allclose(person.column(f"{side}_ankle"), degrees, atol=0.05)
 
 
 def test_chosen_people_alone_and_those_of_few_frames_left_out() -> None:
