@@ -62,7 +62,17 @@ _RENAMES = (
     ),
 )
 _NOT_POSSIBLE = (ValueError, KeyError, IndexError, OverflowError, TypeError, RecursionError)
-_HEAVY = ("torch", "torchvision", "av", "cv2", "onnx", "onnxruntime", "pyarrow.parquet", "safetensors.torch")
+_HEAVY = (
+    "torch",
+    "torchvision",
+    "accelerate",
+    "av",
+    "cv2",
+    "onnx",
+    "onnxruntime",
+    "pyarrow.parquet",
+    "safetensors.torch",
+)
 
 
 class Fuzzer:

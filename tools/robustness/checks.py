@@ -61,8 +61,10 @@ def stopped_training_faults(run: Path, code: int) -> list[str]:
 
     from kprtrack.training.run_folder import STATE
 
+    if code in (0, *REJECTED):  # it ended by itself before it saw the signal
+        return []
     if code != INTERRUPTED:
-        return [f"stopped training: exit code {code}"] if code not in REJECTED else []
+        return [f"stopped training: exit code {code}"]
     try:
         with safe_open(run / STATE, framework="np") as file:
             position = json.loads(file.metadata()["kpr_training"])["position"]

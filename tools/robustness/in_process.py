@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -23,21 +24,23 @@ def signature(error: BaseException) -> str:
 def stopped_if_long(words: Sequence[str]):  # type: ignore[no-untyped-def]
     """Send SIGTERM to a training after some seconds of processor time; the list is then not empty."""
     stopped: list[int] = []
+    end_s = time.process_time() + _LONG_TRAINING_S
 
-    def stop(number: int, frame: object) -> None:
-        stopped.append(number)
-        signal.raise_signal(signal.SIGTERM)
+    def look(number: int, frame: object) -> None:
+        if time.process_time() > end_s and not stopped:
+            stopped.append(number)
+            signal.raise_signal(signal.SIGTERM)
 
     if words[:1] != ["train"]:
         yield stopped
         return
-    former = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, _LONG_TRAINING_S)
+    former = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 1.0, 1.0)
     try:
         yield stopped
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, former)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
 
 
 @contextmanager
