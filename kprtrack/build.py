@@ -318,7 +318,7 @@ def compute_config(config: TrackConfig) -> ComputeConfig:
             raise UserError(f"{name} must be at least 1, not {value}.")
     threads = config.threads or usable_cores()
     names: Any = config.precision, config.backend  # of the known ones, see above
-    device = usable_device(config.device)
+    device = usable_device(config.device, names[1])
     batch = config.batch or (_CPU_BATCH if device == "cpu" else ComputeConfig.batch)
     return ComputeConfig(device, names[0], batch, threads, names[1], trust_code=config.trust_code)
 

@@ -150,13 +150,21 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
         " that you made or trust",
     )
     group = parser.add_argument_group("computing")
-    group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:1, mps")
-    group.add_argument("--precision", metavar="NAME", help="fp32 (default), fp16, bf16")
+    group.add_argument(
+        "--device",
+        metavar="NAME",
+        help="auto (default), cpu, cuda, cuda:1, mps; with --backend onnxruntime also tensorrt, directml",
+    )
+    group.add_argument(
+        "--precision",
+        metavar="NAME",
+        help="fp32 (default), fp16, bf16; on a CPU with --backend openvino: fp32 or bf16",
+    )
     group.add_argument(
         "--backend",
         metavar="NAME",
-        help="inference backend on a CPU; all give the same results: auto (default, the fastest installed),"
-        " torch, onnxruntime, openvino",
+        help="inference backend; all give the same results: auto (default; on a CPU the fastest installed,"
+        " else torch), torch, onnxruntime, openvino",
     )
     group.add_argument("--batch", type=int, metavar="N", help="largest batch (8 on a CPU, else 16)")
     group.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all cores)")

@@ -14,15 +14,10 @@ import numpy as np
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.extras import require
 from kprtrack.core.files.folders import is_file
-from kprtrack.inference.devices import BackendName, ComputeConfig, Precision
+from kprtrack.inference.devices import PROVIDERS, BackendName, ComputeConfig, Precision
 from kprtrack.inference.onnx_file import validate_onnx
 
 _log = logging.getLogger(__name__)
-_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "mps": "CoreMLExecutionProvider",
-}
 _OPENVINO_PRECISION: dict[Precision, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 _ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 # A batch is split into at most this many parts, each computed in a thread of its own. The backends spread a
@@ -73,12 +68,12 @@ def open_network_file(weights: Path, compute: ComputeConfig) -> NetworkFile:
 
 
 def run_exported(model: bytes, name: BackendName, compute: ComputeConfig) -> _Run:
-    """Load an ONNX model whose batch size is free, to be computed on the CPU.
+    """Load an ONNX model whose batch size is free.
 
     Args:
         model: Content of an .onnx file.
         name: "onnxruntime" or "openvino", which must be installed.
-        compute: Threads and precision.
+        compute: Device, threads and precision; OpenVINO computes on the CPU.
 
     Returns:
         A function from the inputs of the model to its outputs.
@@ -86,7 +81,7 @@ def run_exported(model: bytes, name: BackendName, compute: ComputeConfig) -> _Ru
     Raises:
         Exception: Any error of the backend about a model that it cannot execute.
     """
-    parts = _parts(compute)
+    parts = _parts(compute) if compute.device == "cpu" else 1
     if name == "openvino":
         import openvino
 
@@ -165,6 +160,8 @@ def _onnx_session(onnxruntime: Any, model: Path | bytes, compute: ComputeConfig,
         options.intra_op_num_threads = compute.threads - parts + 1
     # Threads that spin while they wait take CPU time from torch and OpenCV.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if compute.device.startswith("directml"):  # as its documentation demands
+        options.enable_mem_pattern = False
     providers = _providers(compute.device, onnxruntime.get_available_providers())
     try:
         return onnxruntime.InferenceSession(model, options, providers=providers)
@@ -195,15 +192,20 @@ def _in_parts(runs: list[_Run]) -> _Run:
 
 def _providers(device: str, available: list[str]) -> list[str | tuple[str, dict[str, int]]]:
     kind, _, number = device.partition(":")
-    provider = _PROVIDERS.get(kind)
+    provider = PROVIDERS.get(kind)
     if provider is None or provider not in available:
         raise UserError(
             f"The installed onnxruntime does not support '{device}' (it supports {', '.join(available)}). "
             "For CUDA install onnxruntime-gpu instead of onnxruntime, or choose --device cpu."
         )
-    if kind == "cuda":
-        return [(provider, {"device_id": int(number or 0)}), _PROVIDERS["cpu"]]
-    return [provider, _PROVIDERS["cpu"]] if kind != "cpu" else [provider]
+    if kind == "cpu":
+        return [provider]
+    if kind == "mps":
+        return [provider, PROVIDERS["cpu"]]
+    # What TensorRT cannot compute, CUDA does.
+    chain = [provider, PROVIDERS["cuda"]] if kind == "tensorrt" else [provider]
+    place = {"device_id": int(number or 0)}
+    return [*((one, place) for one in chain if one in available), PROVIDERS["cpu"]]
 
 
 def _open_openvino(weights: Path, compute: ComputeConfig) -> NetworkFile:

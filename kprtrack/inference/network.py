@@ -88,12 +88,17 @@ def _candidates(source: NetworkSource, compute: ComputeConfig) -> list[BackendNa
     """List the backends to try before torch. Raises: UserError if the chosen one cannot be used here."""
     if compute.backend == "torch" or (compute.backend == "auto" and source.architecture is None):
         return []
-    supported = compute.device == "cpu" and compute.precision == "fp32"
+    on_cpu, precise = compute.device == "cpu", compute.precision == "fp32"
     if compute.backend == "auto":
-        return [name for name in FASTEST if not missing_modules([name])] if supported else []
-    if not supported:
+        return [name for name in FASTEST if not missing_modules([name])] if on_cpu and precise else []
+    if compute.backend == "onnxruntime" and not precise:
         raise UserError(
-            f"--backend {compute.backend} computes on the CPU in fp32, not on '{compute.device}' in"
+            f"--backend onnxruntime computes in fp32, not in {compute.precision}. Add --precision fp32, or"
+            " leave --backend out."
+        )
+    if compute.backend == "openvino" and not (on_cpu and compute.precision != "fp16"):
+        raise UserError(
+            f"--backend openvino computes on the CPU in fp32 or bf16, not on '{compute.device}' in"
             f" {compute.precision}. Add --device cpu --precision fp32, or leave --backend out."
         )
     require(f"--backend {compute.backend}", compute.backend)

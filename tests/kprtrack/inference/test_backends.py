@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kprtrack.inference.backends import NetworkFile, open_network_file
-from kprtrack.inference.devices import ComputeConfig
+from kprtrack.core.errors import UserError
+from kprtrack.inference.backends import NetworkFile, open_network_file, run_exported
+from kprtrack.inference.devices import PROVIDERS, ComputeConfig, usable_device
 
 onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
 
 SUFFIXES = pytest.mark.parametrize("suffix", [".onnx", ".xml"])
 
@@ -102,3 +104,72 @@ except KeyboardInterrupt:
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600)
     assert run.stdout == "interrupted\n", run.stderr
+
+
+@pytest.mark.parametrize(
+    ("device", "available", "providers"),
+    [
+        ("cpu", ["cpu"], ["CPUExecutionProvider"]),
+        ("cuda:1", ["cuda", "cpu"], [("CUDAExecutionProvider", {"device_id": 1}), "CPUExecutionProvider"]),
+        (
+            "tensorrt",
+            ["tensorrt", "cuda", "cpu"],
+            [
+                ("TensorrtExecutionProvider", {"device_id": 0}),
+                ("CUDAExecutionProvider", {"device_id": 0}),
+                "CPUExecutionProvider",
+            ],
+        ),
+        (
+            "directml",
+            ["directml", "cpu"],
+            [("DmlExecutionProvider", {"device_id": 0}), "CPUExecutionProvider"],
+        ),
+        ("mps", ["mps", "cpu"], ["CoreMLExecutionProvider", "CPUExecutionProvider"]),
+    ],
+)
+def test_execution_providers_of_a_device(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    available: list[str],
+    providers: list[object],
+) -> None:
+    """The session itself is one of the CPU: only the provider of the CPU is at hand."""
+    asked = []
+    create = onnxruntime.InferenceSession
+
+    def session(model: bytes, options: object, providers: list[object]) -> object:
+        asked.append(providers)
+        return create(model, options, providers=["CPUExecutionProvider"])
+
+    network_file(tmp_path, ".onnx")
+    names = [PROVIDERS[kind] for kind in available]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    assert usable_device(device, "onnxruntime") == device
+    run_exported(
+        (tmp_path / "toy.onnx").read_bytes(), "onnxruntime", ComputeConfig(device, backend="onnxruntime")
+    )
+    assert asked == [providers]
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("cuda", "the installed onnxruntime does not support it"),
+        ("cuda:x", "write --device cuda:0"),
+        ("cpu:1", "write --device cpu"),
+        ("tpu", "Unknown device 'tpu'"),
+    ],
+)
+def test_a_device_that_onnxruntime_lacks_is_an_error(device: str, message: str) -> None:
+    if PROVIDERS.get(device) in onnxruntime.get_available_providers():
+        pytest.skip(f"onnxruntime has {device}")
+    with pytest.raises(UserError, match=message):
+        usable_device(device, "onnxruntime")
+
+
+def test_a_device_of_onnxruntime_alone_needs_that_backend() -> None:
+    with pytest.raises(UserError, match="Add --backend onnxruntime"):
+        usable_device("directml")

@@ -208,11 +208,18 @@ def test_an_absent_backend_is_an_error_that_says_how_to_install_it(monkeypatch, 
     assert f"--backend {backend}" in str(error.value)
 
 
-@pytest.mark.parametrize("option", [{"device": "cuda"}, {"precision": "bf16"}])
-def test_a_backend_chosen_for_another_device_or_precision_is_an_error(option):
+@pytest.mark.parametrize(
+    ("backend", "option"),
+    [
+        ("onnxruntime", {"precision": "bf16"}),
+        ("openvino", {"precision": "fp16"}),
+        ("openvino", {"device": "cuda"}),
+    ],
+)
+def test_a_backend_chosen_for_another_device_or_precision_is_an_error(backend, option):
     network, example = random_network("mini_cnn")
-    with pytest.raises(UserError, match="computes on the CPU in fp32"):
-        open_network(source_of(network, example), ComputeConfig(backend="onnxruntime", **option))
+    with pytest.raises(UserError, match=f"--backend {backend} computes"):
+        open_network(source_of(network, example), ComputeConfig(backend=backend, **option))
 
 
 @pytest.mark.parametrize(
