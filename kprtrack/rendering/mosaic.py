@@ -26,12 +26,14 @@ class Mosaic:
         size: Width and height of the grid in pixels.
 
     Raises:
-        UserError: There are more people than tiles.
+        UserError: There are more people than tiles, or none.
     """
 
     def __init__(
         self, people: dict[int, Person], fps: float, image_size: tuple[int, int], size: tuple[int, int]
     ) -> None:
+        if not people:
+            raise UserError("--mosaic: the result has no people to show.")
         self._size = size
         self._columns, rows = _grid(len(people), size)
         self._tile = size[0] // self._columns - _LINE, size[1] // rows - _LINE
@@ -70,8 +72,8 @@ def _grid(count: int, size: tuple[int, int]) -> tuple[int, int]:
         rows = -(-count // columns)
         return min(size[0] / columns / _ASPECT, size[1] / rows)
 
-    columns = max(range(1, max(count, 1) + 1), key=shown)
-    return columns, max(-(-count // columns), 1)
+    columns = max(range(1, count + 1), key=shown)
+    return columns, -(-count // columns)
 
 
 def _labelled(tile: np.ndarray, track_id: int) -> np.ndarray:

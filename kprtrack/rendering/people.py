@@ -23,7 +23,7 @@ def people_of(frames: Sequence[Tracks]) -> dict[int, Person]:
     Args:
         frames: The tracks of all frames, in order.
     """
-    if not frames:
+    if not any(len(tracks) for tracks in frames):
         return {}
     ids = np.concatenate([tracks.ids for tracks in frames])
     order = np.argsort(ids, kind="stable")

@@ -43,7 +43,7 @@ class Renderer:
         self._tracks = tracks
         self._info = info
         self._blur: BlurPlan | None = None
-        self._detect = detect
+        self._detect, self._absence = detect, ""
         self._obscure = blur_faces if options.blur == "face" else blur_bodies
         people = options.people
         if options.blur is not None:
@@ -60,11 +60,12 @@ class Renderer:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was decided by uncertain identities."""
-        if self._blur is None or not self._blur.also:
-            return ()
-        ids = ", ".join(map(str, self._blur.also))
-        return (f"blurred as well, for they may be the same people: {ids}",)
+        """What was decided by uncertain identities, and when the followed person is absent."""
+        notes = [self._absence] if self._absence else []
+        if self._blur is not None and self._blur.also:
+            ids = ", ".join(map(str, self._blur.also))
+            notes.append(f"blurred as well, for they may be the same people: {ids}")
+        return tuple(notes)
 
     def render(self, frames: Iterable[Frame]) -> Iterator[tuple[float, np.ndarray]]:
         """Yield time and image, [H, W, 3] uint8 RGB of `size`, of each frame.
@@ -128,7 +129,12 @@ class Renderer:
     def _followed(self, track_id: int, size: tuple[int, int] | None) -> View:
         only = PeopleSelection(only=(track_id,))
         person = people_of(select_people(self._tracks.frames, only))[track_id]
-        image_size = self.size
+        absent, image_size = len(self._tracks.frames) - len(person.numbers), self.size
+        if absent:
+            self._absence = (
+                f"person {track_id} is absent in {absent} of {len(self._tracks.frames)} tracked frames; the"
+                " crop stays where the person was, or moves to where the person comes back"
+            )
         size = size or natural_size(person, image_size)
         path = CropPath(person, self._info.fps, image_size, size[0] / size[1])
         self.size = size

@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import fake_run
 
@@ -14,6 +15,7 @@ from kprtrack.core.errors import InputError
 from kprtrack.io import read_tracks
 from kprtrack.outputs import Summary
 from kprtrack.video.clip import Clip
+from kprtrack.video.source import open_source
 
 FRAMES = 6
 
@@ -313,3 +315,101 @@ def test_doctor_assesses_stored_keypoints(capsys: pytest.CaptureFixture[str]) ->
     assert main(["doctor", "o.npz", *FILE]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert "rompts" in last and "PromptQuality(" not in last
+
+
+def ids_in(path: Path) -> list[int]:
+    return sorted({track_id for tracks in read_tracks(path).frames for track_id in tracks.ids.tolist()})
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["--only", "2"], [2]),
+        (["--except", "2"], [1]),
+        (["--at", "0.2s@40,20"], [2]),
+        (["--main", "1"], [1]),
+        (["--roi", "0,0,30,48"], [1]),
+        (["--min-height", "30"], [1, 2]),
+        (["--max-people", "1"], [1]),
+    ],
+)
+def test_people_are_chosen_alike_by_all_subcommands(folder: Path, words: list[str], kept: list[int]) -> None:
+    assert run("a.mp4", "--out", "all.json", "-q") == 0
+    assert run("a.mp4", "--out", "some.json", "--video", "some.mp4", *words, "-q") == 0
+    assert run("observe", "a.mp4", "--out", "o.npz", "-q") == 0
+    assert main(["follow", "o.npz", "--out", "followed.json", *words, "-q"]) == 0
+    assert main(["convert", "all.json", "converted.json", *words]) == 0
+    for name in ("some", "followed", "converted"):
+        file = read_tracks(folder / f"{name}.json")
+        assert (ids_in(folder / f"{name}.json"), len(file.frames), file.complete) == (kept, FRAMES, True)
+    assert main(["draw", "all.json", "a.mp4", "--out", "drawn.mp4", *words, "-q"]) == 0
+    with open_source(folder / "drawn.mp4") as drawn, open_source(folder / "some.mp4") as some:
+        for one, other in zip(drawn, some, strict=True):  # a result file has rounded coordinates
+            assert np.abs(one.image.astype(int) - other.image).mean() < 1
+
+
+def test_the_header_of_a_result_says_who_was_chosen(folder: Path) -> None:
+    assert run("a.mp4", "--out", "t.json", "--main", "1", "-q") == 0
+    assert read_tracks(folder / "t.json").header.config["people"] == {"main": 1}
+
+
+def test_a_choice_that_is_not_possible_loses_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("a.mp4", "--out", "t.json", "--only", "7", "-q") == 2
+    assert ids_in(folder / "t.json") == [1, 2]
+    message = "There is no person 7 in the video. Its IDs are: 1, 2. t.json holds all people.\n"
+    assert capsys.readouterr().err == f"kprtrack: {message}"
+
+
+def test_a_choice_and_a_video_need_a_source_that_can_be_read_twice(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Clip, "repeatable", False)
+    assert run("a.mp4", "--out", "t.json", "--video", "d.mp4", "--main", "1") == 2
+    assert "reads the video twice, which a camera or stream does not allow" in capsys.readouterr().err
+    assert not (folder / "t.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--only", "1,x"], "--only 1,x: name track IDs, such as --only 1,3."),
+        (["--at", "640,310"], "--at 640,310: give time and point, such as --at 12.4s@640,310."),
+        (["--roi", "1,2,3"], "--roi 1,2,3: give left, upper, right and lower edge in pixels"),
+        (["--follow", "9"], "There is no person 9 in the result. Its IDs are: 1, 2."),
+        (["--follow", "1", "--size", "big"], "--size big: give width and height in pixels"),
+        (["--size", "64x64"], "--size is for --follow and --mosaic."),
+    ],
+)
+def test_wrong_choices_are_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    run("a.mp4", "--out", "t.json", "-q")
+    capsys.readouterr()
+    assert main(["draw", "t.json", "a.mp4", "--out", "d.mp4", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (folder / "d.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--follow", "1"],
+        ["--mosaic", "--size", "128x96"],
+        ["--blur", "face"],
+        ["--blur", "body", "--of", "1"],
+    ],
+)
+def test_draw_makes_videos_of_every_frame(folder: Path, words: list[str]) -> None:
+    run("a.mp4", "--out", "t.json", "-q")
+    assert main(["draw", "t.json", "a.mp4", "--out", "d.mp4", *words, "-q"]) == 0
+    with open_source(folder / "d.mp4") as video:
+        assert len(list(video)) == FRAMES
+    assert (
+        main(["draw", "t.json", "a.mp4", "--out", "p.mp4", "--start", "0.2", "--end", "0.4", *words, "-q"])
+        == 0
+    )
+    with open_source(folder / "p.mp4") as video:
+        assert len(list(video)) == 2

@@ -6,25 +6,13 @@ from itertools import combinations
 import cv2
 import numpy as np
 import pytest
+from support import tracks_cases
 
-from kprtrack.core.datatypes import Tracks
 from kprtrack.rendering.draw import Trails, colour_of, draw_tracks
 
 
-def tracks_of(boxes, ids, *, time_s=0.0, keypoints=None):
-    count = len(ids)
-    return Tracks(
-        frame_number=0,
-        time_s=time_s,
-        ids=np.array(ids, np.int64),
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        scores=np.ones(count, np.float32),
-        keypoints=np.zeros((count, 17, 3), np.float32) if keypoints is None else keypoints,
-        distances=np.full(count, np.nan, np.float32),
-        margins=np.full(count, np.nan, np.float32),
-        visible=np.ones((count, 8), bool),
-        prompted=np.ones(count, bool),
-    )
+def tracks_of(boxes, ids, **values):
+    return tracks_cases.tracks_of(dict(zip(ids, boxes, strict=True)), **values)
 
 
 def black(width=320, height=240):
