@@ -5,12 +5,14 @@ Numbers of the fields: onnx.proto of ONNX 1.23. The file is mapped, not read; a 
 
 import math
 import mmap
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from kprtrack.core.errors import WeightsError
+from kprtrack.inference.onnx_calls import Body, Name, called_operators, operator_name
 from kprtrack.inference.protobuf import Field, WireError, fields, signed, varints
 
 # Domains of operators that the backends implement themselves. Others are loaded from libraries or Python.
@@ -19,7 +21,10 @@ _DOMAINS = frozenset(
 )
 _CODE = frozenset(("ATen", "EPContext", "PyCustomOp", "PyOp", "PythonOp", "PythonOpGrad"))  # run other code
 _MAX_ELEMENTS = 2**28  # of a tensor that is not in the file: 1 GB in float32
+# Tensors in other files may claim so many times the size of these files, and any so many bytes.
+_MOST_SHARED, _SMALL_BYTES = 2, 64 << 20
 _MAX_NODES = 1_000_000
+_MAX_CALLED = 50_000  # operators in place of calls of functions
 _MAX_DEPTH = 16  # of graphs within nodes
 # Operators whose output has the size that an input gives -> the number of that input.
 _SIZED_BY = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1, "Pad": 1}
@@ -79,7 +84,10 @@ class _Checker:
         self.metadata: dict[str, str] = {}
         self._path, self._folder = path, path.resolve().parent
         self._nodes_left = _MAX_NODES
-        self._domains: set[str] = set(_DOMAINS)
+        self._functions: dict[Name, Body] = {}  # that the file itself defines
+        self._calls: Counter[Name] = Counter()  # of functions in the graph that is being checked
+        self._external_files: dict[Path, int] = {}  # its size
+        self._external_bytes = 0  # that all tensors claim
 
     def model(self, message: memoryview) -> None:
         """ModelProto: metadata (14), functions (25), then the graph (7)."""
@@ -95,11 +103,17 @@ class _Checker:
                     functions.append(value)
         if len(graphs) != 1:
             raise WireError("it has no graph")
-        for function in functions:  # operators that the file itself defines
-            self._domains |= {_text(value) for number, value in fields(function) if number == 10}
+        self._functions = {_function_name(function): Body() for function in functions}
         for function in functions:
-            self._graph(function, node=7)
-        self._graph(graphs[0])
+            self._functions[_function_name(function)].add(self._body(function, node=7))
+        if called_operators(self._body(graphs[0]), self._functions, _MAX_CALLED) is None:
+            raise self._error(f"functions that call each other, more than {_MAX_CALLED:,} operators in all")
+
+    def _body(self, message: memoryview, node: int = 1) -> Body:
+        """Check a graph or a function; what it holds."""
+        left, self._calls = self._nodes_left, Counter()
+        self._graph(message, node=node)
+        return Body(left - self._nodes_left, self._calls)
 
     def _entry(self, message: memoryview) -> tuple[str, str]:
         found = {number: _text(value) for number, value in fields(message)}
@@ -149,7 +163,10 @@ class _Checker:
 
     def _operator(self, operator: str, domain: str, shapes: list[list[int]]) -> None:
         """Check what an operator runs, and the size of its output if `shapes`, its inputs, give one."""
-        if domain not in self._domains or operator in _CODE:
+        name = operator_name(domain, operator)
+        if name in self._functions:
+            self._calls[name] += 1
+        elif domain not in _DOMAINS or operator in _CODE:
             raise self._error(
                 f"the operator {operator[:60]!r} of {domain[:60]!r}, which runs code that is not in the file"
             )
@@ -163,7 +180,11 @@ class _Checker:
         """AttributeProto: integers (8), tensors (5, 10), graphs (6, 11), sparse tensors (22, 23)."""
         constants = []
         integers: list[int] = []
+        seen: set[int] = set()
         for number, value in fields(message):
+            if number in (5, 6, 22) and number in seen:  # a library would merge them
+                raise self._error("an attribute with two values")
+            seen.add(number)
             if number == 8 and len(integers) < _MAX_SHAPE:
                 integers += _numbers(value)[:_MAX_SHAPE]
             if not isinstance(value, memoryview):
@@ -179,7 +200,11 @@ class _Checker:
     def _sparse(self, message: memoryview) -> None:
         """SparseTensorProto: values (1), indices (2), dense size (3)."""
         dims: list[int] = []
+        seen: set[int] = set()
         for number, value in fields(message):
+            if number in (1, 2) and number in seen:
+                raise self._error("a sparse tensor with two values")
+            seen.add(number)
             if number == 3:
                 dims += _numbers(value)
             elif number in (1, 2) and isinstance(value, memoryview):
@@ -214,6 +239,8 @@ class _Checker:
         if min(tensor.dims, default=0) < 0:
             raise self._error(f"the tensor {tensor.name[:60]!r} of the size {tensor.dims[:8]}")
         bits = _BITS.get(tensor.data_type, 0)
+        if tensor.is_external and count > _MAX_ELEMENTS:
+            raise self._error(f"the tensor {tensor.name[:60]!r} of {count:.1e} elements")
         if tensor.is_external:
             self._external(tensor, -(-count * bits // 8))
             return tensor
@@ -266,10 +293,20 @@ class _Checker:
             raise self._error(f"{name} at a place that is no number") from None
         if offset < 0 or length not in (0, size) or offset + size > file.stat().st_size:
             raise self._error(f"{name}, which claims {size} bytes that {location[:60]!r} does not have")
+        self._external_files[file.resolve()] = file.stat().st_size
+        self._external_bytes += size
+        if self._external_bytes > max(_MOST_SHARED * sum(self._external_files.values()), _SMALL_BYTES):
+            raise self._error(f"tensors that claim the bytes of {location[:60]!r} again and again")
 
     def _error(self, what: str) -> WeightsError:
         shown = "".join(letter if letter.isprintable() else "?" for letter in what)
         return WeightsError(f"{self._path} is not opened: it has {shown}. Export the network again.")
+
+
+def _function_name(function: memoryview) -> Name:
+    """FunctionProto: name (1), domain (10)."""
+    found = {number: _text(value) for number, value in fields(function) if number in (1, 10)}
+    return operator_name(found.get(10, ""), found.get(1, ""))
 
 
 def _text(value: Field) -> str:

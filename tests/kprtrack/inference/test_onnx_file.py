@@ -17,7 +17,7 @@ from kprtrack.detectors.ultralytics import UltralyticsConfig, UltralyticsDetecto
 from kprtrack.inference.backends import open_network_file
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.onnx_file import validate_onnx
-from kprtrack.inference.protobuf import fields
+from kprtrack.inference.protobuf import fields, written_field
 from kprtrack.poses.heatmap import HeatmapConfig, HeatmapPose
 from kprtrack.reid_encoders.onnx import OnnxConfig, OnnxEncoder
 
@@ -118,6 +118,55 @@ def sparse(model: "onnx.ModelProto", folder: Path) -> None:
     model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [10**5, 10**5]))
 
 
+def function(name: str, *called: str, operators: int = 0) -> "onnx.FunctionProto":
+    """A function of the domain "mine" that calls others, one after another."""
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
+    steps = [("mine", each) for each in called] + [("", "Abs")] * operators
+    names = ["a", *(f"t{number}" for number in range(len(steps) - 1)), "b"]
+    body = [
+        helper.make_node(operator, [names[row]], [names[row + 1]], domain=domain)
+        for row, (domain, operator) in enumerate(steps)
+    ]
+    return helper.make_function("mine", name, ["a"], ["b"], body, opsets)
+
+
+def functions(*defined: "onnx.FunctionProto") -> Change:
+    """Define functions, and call the first."""
+
+    def change(model: "onnx.ModelProto", folder: Path) -> None:
+        model.functions.extend(defined)
+        model.opset_import.append(helper.make_opsetid("mine", 1))
+        model.graph.node.append(helper.make_node(defined[0].name, ["images"], ["x"], domain="mine"))
+
+    return change
+
+
+def doubling(levels: int) -> Change:
+    """Each function calls the next one twice: few bytes become 2^levels operators."""
+    calls = [function(f"F{level}", f"F{level + 1}", f"F{level + 1}") for level in range(levels)]
+    return functions(*calls, function(f"F{levels}", operators=1))
+
+
+def claimed_again(model: "onnx.ModelProto", folder: Path) -> None:
+    (folder / "network.data").write_bytes(bytes(1 << 20))
+    for number in range(200):
+        tensor = model.graph.initializer.add(name=f"w{number}", data_type=FLOAT, dims=[1 << 18])
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="network.data")
+
+
+def huge_outside(model: "onnx.ModelProto", folder: Path) -> None:
+    with (folder / "sparse.data").open("wb") as file:
+        file.truncate(4 * 10**9)  # nothing is written: the file takes no space
+    external("sparse.data", "0", str(4 * 10**9))(model, folder)
+    model.graph.initializer[0].dims[:] = [10**9]
+
+
+def undefined_operator(model: "onnx.ModelProto", folder: Path) -> None:
+    functions(function("F", operators=1))(model, folder)
+    model.graph.node.append(helper.make_node("G", ["images"], ["y"], domain="mine"))
+
+
 def with_link(model: "onnx.ModelProto", folder: Path) -> None:
     (folder.parent / "secret").write_bytes(bytes(100))
     (folder / "link").symlink_to(folder.parent / "secret")
@@ -166,6 +215,15 @@ BAD: dict[str, tuple[Change, str]] = {
     ),
     "in a branch": (in_a_branch, "'PyOp'"),
     "in a function": (in_a_function, "'Anything' of 'elsewhere'"),
+    "of a function's domain": (
+        undefined_operator,
+        "'G' of 'mine', which runs code that is not in the file",
+    ),
+    "2^60 operators": (doubling(60), "functions that call each other, more than 50,000 operators"),
+    "a function of itself": (functions(function("F", "F")), "functions that call each other"),
+    "functions in a circle": (functions(function("F", "G"), function("G", "F")), "functions that call each"),
+    "bytes claimed again": (claimed_again, "claim the bytes of 'network.data' again and again"),
+    "10^9 elements outside": (huge_outside, r"the tensor 'constant' of 1\.0e\+09 elements"),
 }
 
 
@@ -189,6 +247,25 @@ def test_a_file_that_claims_too_much_is_not_opened(
     with pytest.raises(WeightsError, match=message) as caught:
         open_network_file(path, ComputeConfig())
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_an_attribute_with_two_values_which_libraries_merge_is_rejected(tmp_path: Path) -> None:
+    tensor = onnx.numpy_helper.from_array(np.zeros(1000, np.float32)).SerializeToString()
+    attribute = written_field(1, b"value") + written_field(20, 4) + 2 * written_field(5, tensor)
+    node = written_field(2, b"c") + written_field(4, b"Constant") + written_field(5, attribute)
+    content = written_field(1, 9) + written_field(7, written_field(1, node))
+    merged = onnx.load_from_string(content).graph.node[0].attribute[0].t
+    assert list(merged.dims) == [1000, 1000]  # of 4000 bytes
+    (tmp_path / "a.onnx").write_bytes(content)
+    with pytest.raises(WeightsError, match="an attribute with two values"):
+        validate_onnx(tmp_path / "a.onnx")
+
+
+def test_functions_that_are_called_often_but_stay_small_are_fine(tmp_path: Path) -> None:
+    path = network(tmp_path, doubling(8))
+    assert validate_onnx(path) == {}
+    images = np.zeros((1, 3, 8, 4), np.float32)
+    assert open_network_file(path, ComputeConfig()).run(images)[0][0, :, 0, 0].tolist() == [1, 2, 3]
 
 
 def test_an_input_larger_than_any_image_is_not_opened(tmp_path: Path, nothing_is_opened: None) -> None:
