@@ -257,7 +257,10 @@ def _shared_core(openvino: ModuleType) -> Any:
 
     OpenVINO 2026.4 gives the main thread a signal stack and frees it with the last Core; the next Ctrl-C
     would then end the process with a segmentation fault.
+
+    The first array that it converts must not come from two threads at once: they would wait for each other.
     """
+    openvino.Tensor(np.zeros(1, np.float32))
     return openvino.Core()
 
 
