@@ -138,17 +138,19 @@ def _pipeline(options: argparse.Namespace) -> None:
 
     with open_source(options.video) as video:
         clip = [frame for _, frame in zip(range(options.frames), video, strict=False)]
-    print("\n| backend | detector | pose | reid | tracker | whole, a frame | times torch | people a frame |")
+    print(
+        "\n| backend | detector | pose | reid | tracker | a frame | times torch | boxes, poses, embeddings |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     base = 0.0
     for backend in _installed():
         settings = ["device=cpu", f"threads={options.threads}", f"backend={backend}", *options.set]
         networks = build_networks(override(TrackConfig(), settings))
-        totals, people = stages(networks, clip, video.info.fps)
+        totals, boxes = stages(networks, clip, video.info.fps)
         costs = {name: 1e3 * total.cpu_s / len(clip) for name, total in totals.items()}
         base = base or costs["whole"]
         cells = [f"{cost:.1f} ms" for cost in costs.values()]
-        cells += [f"{base / costs['whole']:.2f}", f"{people / len(clip):.1f}"]
+        cells += [f"{base / costs['whole']:.2f}", ", ".join(f"{count / len(clip):.1f}" for count in boxes)]
         print(f"| {backend} | {' | '.join(cells)} |", flush=True)
     spent = Timing(*timed(lambda: _decode(options.video, len(clip))))
     print(f"\nDecoding takes another {1e3 * spent.cpu_s / len(clip):.1f} ms a frame.")

@@ -1,7 +1,9 @@
 """Measure the networks and the whole pipeline, with random weights unless real ones are available."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -121,17 +123,28 @@ def backends(shared: Path, threads: int, rounds: int) -> dict[str, dict[str, Tim
 def pipeline(shared: Path | None, frames: int) -> tuple[dict[str, Timing], int, int]:
     """Return the total time of each stage over `frames` 720p frames, and the numbers of frames and people."""
     networks, clip, fps = _real(shared, frames) if shared else _made_up(frames)
-    totals, people = stages(networks, clip, fps)
-    return totals, len(clip), people
+    totals, boxes = stages(networks, clip, fps)
+    return totals, len(clip), boxes.found
 
 
-def stages(networks: Networks, clip: list[Frame], fps: float) -> tuple[dict[str, Timing], int]:
-    """Return the total times of all stages and of the whole over a clip, and the number of detections."""
+class Boxes(NamedTuple):
+    """Numbers of detections, and of those with a pose and with an embedding."""
+
+    found: int
+    posed: int
+    embedded: int
+
+
+def stages(networks: Networks, clip: list[Frame], fps: float) -> tuple[dict[str, Timing], Boxes]:
+    """Return the total times of all stages and of the whole over a clip, and the numbers of boxes."""
     times: Times = {}
+    counts: Counter[str] = Counter()
 
     def measured(name: str, call: Callable[..., object]) -> Callable[..., object]:
-        def run(*arguments: object) -> object:
+        def run(*arguments: Any) -> object:
             results: list[object] = []
+            if len(arguments) > 1:
+                counts[name] += sum(map(len, arguments[1]))
             times.setdefault(name, []).append(timed(lambda: results.append(call(*arguments))))
             return results[0]
 
@@ -143,19 +156,19 @@ def stages(networks: Networks, clip: list[Frame], fps: float) -> tuple[dict[str,
         measured("pose", networks.estimate_poses),
         measured("reid", networks.embed),
     )
-    update, people = measured("tracker", build_tracker(ComponentConfig("kpr"), fps).update), 0
+    tracker = build_tracker(ComponentConfig("kpr"), fps)
+    update = measured("tracker", tracker.update)
 
     def run_all() -> None:
-        nonlocal people
-        for observation in observe(clip, measured_networks, _FRAMES_AT_ONCE):
-            people += len(observation)
+        for observation in observe(clip, measured_networks, _FRAMES_AT_ONCE, tracker):
+            counts["found"] += len(observation)
             update(observation)
 
     whole = timed(run_all)
     totals = {
         name: Timing(sum(w for w, _ in spent), sum(c for _, c in spent)) for name, spent in times.items()
     }
-    return {**totals, **medians({"whole": [whole]})}, people
+    return {**totals, **medians({"whole": [whole]})}, Boxes(counts["found"], counts["pose"], counts["reid"])
 
 
 def _made_up(frames: int) -> tuple[Networks, list[Frame], float]:
