@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from kprtrack.rendering.draw import draw_tracks as draw_tracks
     from kprtrack.rendering.options import RenderOptions as RenderOptions
     from kprtrack.rendering.video import draw_video as draw_video
+    from kprtrack.rendering.viewer import view_video as view_video
     from kprtrack.run import observe_video as observe_video
     from kprtrack.run import track_observations as track_observations
     from kprtrack.run import track_video as track_video
@@ -135,6 +136,7 @@ _MODULES = {
     "track": "kprtrack.pipeline",
     "track_observations": "kprtrack.run",
     "track_video": "kprtrack.run",
+    "view_video": "kprtrack.rendering.viewer",
     "write_observations": "kprtrack.io",
 }
 

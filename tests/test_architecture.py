@@ -37,6 +37,7 @@ OPTIONAL |= {
     "pandas",
     "polars",
     "pynwb",
+    "rerun",
     "sleap_io",
     "supervision",
 }

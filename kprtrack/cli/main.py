@@ -32,6 +32,7 @@ from kprtrack.cli.track import (
     track_parser,
 )
 from kprtrack.cli.train import run_train, train_parser
+from kprtrack.cli.view import run_view, view_parser
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.extras import EXTRA_OF, missing_extra
 from kprtrack.core.files.paths import expanded
@@ -52,6 +53,7 @@ subcommands:
   observe     run the networks only: VIDEO --out obs.npz
   follow      run the tracker only: obs.npz --out tracks.json
   draw        write an annotated video from a result file
+  view        show a result with its video in the viewer Rerun
   convert     convert a result file to another format
   kinematics  joint angles, velocities and metres of tracked people
   recover     finish the file that a killed run has left: FILE.part
@@ -75,6 +77,7 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "observe": (observe_parser, run_observe),
     "follow": (follow_parser, run_follow),
     "draw": (draw_parser, run_draw),
+    "view": (view_parser, run_view),
     "convert": (convert_parser, run_convert),
     "kinematics": (kinematics_parser, run_kinematics),
     "recover": (recover_parser, run_recover),

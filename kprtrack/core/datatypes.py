@@ -11,6 +11,7 @@ import numpy as np
 
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.skeleton import COCO_SKELETON, Skeleton
+from kprtrack.core.tables.rerun_archetypes import to_rerun
 from kprtrack.core.tables.track_table import Library, to_dataframe, to_supervision
 
 
@@ -228,6 +229,25 @@ class Tracks:
             UserError: supervision is not installed.
         """
         return to_supervision(self)
+
+    def to_rerun(self, entity: str = "people") -> dict[str, Any]:
+        """Make archetypes of the viewer Rerun, to be logged in a loop of your own.
+
+        Each person is a class with its label, its colour in annotated videos and its skeleton, so
+        `rr.log` of every item shows the people of the frame. Keypoints below a confidence of 0.3 are left
+        out, as in annotated videos. `kprtrack view` shows a whole result with its video.
+
+        Args:
+            entity: Path of the parent entity.
+
+        Returns:
+            Entity path -> archetype: the `AnnotationContext` at `entity`, `Boxes2D` at `entity/boxes` and
+            `Points2D` at `entity/skeletons`.
+
+        Raises:
+            UserError: Rerun is not installed.
+        """
+        return to_rerun(self, entity)
 
 
 def empty_detections() -> Detections:

@@ -22,6 +22,7 @@ EXTRA_OF = {
     "openvino": "openvino",
     "pyarrow": "parquet",
     "pynwb": "nwb",
+    "rerun": "rerun",
     "scipy": "kinematics",
     "shapely": "eval",
     "sleap_io": "sleap",

@@ -1,22 +1,15 @@
 """Draw tracked people: box, skeleton, label with the track ID, and the trail of the feet."""
 
 from collections import deque
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.skeleton import Skeleton
+from kprtrack.core.tables.drawing import MIN_CONFIDENCE, Colour, colour_of
 
-Colour = tuple[int, int, int]  # RGB, 0-255
-
-MIN_CONFIDENCE = 0.3  # keypoints below are unreliable, mostly occluded
 MIN_JOINT_WIDTH = 1.2  # pixels; thinner skeletons would be hidden by the dots of their joints
-_GOLDEN = 0.618034  # steps of the golden ratio keep any number of hues distinct
-# CIELAB lightness in turn, so that similar hues differ, also for colour-blind viewers.
-_LIGHTNESS = (66.0, 78.0, 54.0)
-_CHROMAS = range(75, 20, -3)  # strongest first
 _DARK: Colour = (16, 16, 16)
 _LIGHT: Colour = (255, 255, 255)
 _FADE_STEPS = 12
@@ -51,11 +44,6 @@ class Trails:
         return np.array(self._paths.get(track_id, ()), np.float64).reshape(-1, 3)
 
 
-def colour_of(track_id: int) -> Colour:
-    """Return the colour of a track ID: the same in every video, distinct from those of neighbouring IDs."""
-    return _colour(track_id)
-
-
 def draw_tracks(image: np.ndarray, tracks: Tracks, trails: Trails | None = None) -> np.ndarray:
     """Draw boxes, skeletons and IDs on a copy of an image, the nearest person on top.
 
@@ -86,20 +74,6 @@ def draw_tracks(image: np.ndarray, tracks: Tracks, trails: Trails | None = None)
     for row in reversed(nearest_last):  # the nearest person gets the best place
         _draw_label(canvas, tracks.boxes[row], int(tracks.ids[row]), widths[row], labels)
     return canvas
-
-
-@lru_cache(maxsize=1024)
-def _colour(track_id: int) -> Colour:
-    angle = 2 * np.pi * (track_id * _GOLDEN % 1)
-    lightness = _LIGHTNESS[track_id % len(_LIGHTNESS)]
-    for chroma in _CHROMAS:
-        lab = np.array([[[lightness, chroma * np.cos(angle), chroma * np.sin(angle)]]], np.float32)
-        rgb = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB)
-        # A colour outside sRGB is changed by the conversion; a paler one keeps its lightness.
-        if np.abs(cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab) - lab).max() < 1:
-            break
-    red, green, blue = (np.clip(rgb[0, 0], 0, 1) * 255).round().astype(int).tolist()
-    return red, green, blue
 
 
 def _line_width(image: np.ndarray, box: np.ndarray) -> float:
