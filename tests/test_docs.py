@@ -57,7 +57,7 @@ NEEDS_DATA = re.compile(
 )
 ANNOTATIONS = {"keypoints": "external_annotation", "part-labels": "masks"}  # folders of a data set
 # Libraries of extras that write files of these suffixes.
-LIBRARIES = {".c3d": "ezc3d", ".nwb": "pynwb", ".slp": "sleap_io", ".xlsx": "openpyxl"}
+LIBRARIES = {".c3d": "ezc3d", ".nwb": "pynwb", ".rrd": "rerun", ".slp": "sleap_io", ".xlsx": "openpyxl"}
 FAST = ("convert", "draw", "follow", "models")
 
 
