@@ -82,7 +82,8 @@ class Summary:
             NAME.partial if there was an older file.
         frames: Number of frames.
         sightings: Number of detections in all frames.
-        prompted: Number of detections whose own keypoints prompted the encoder.
+        embedded: Number of detections with an embedding.
+        prompted: Number of those whose own keypoints prompted the encoder.
         ids: IDs of all tracks.
         seconds: Duration of the run.
         stopped: What ended the run before the video did: KeyboardInterrupt or InputError.
@@ -101,6 +102,7 @@ class Summary:
     out: Path
     frames: int = 0
     sightings: int = 0
+    embedded: int = 0
     prompted: int = 0
     ids: set[int] = field(default_factory=set)
     seconds: float = 0.0
@@ -134,6 +136,7 @@ class Summary:
         """Add one frame."""
         self.frames += 1
         self.sightings += len(observation)
+        self.embedded += int(observation.embeddings.visible.any(1).sum())
         self.prompted += int(observation.embeddings.prompted.sum())
         self.footage.count(observation.detections)
 
@@ -143,6 +146,7 @@ def finished_summary(path: Path, file: TrackFile) -> Summary:
     summary = Summary(path, frames=len(file.frames), resumed=len(file.frames))
     for tracks in file.frames:
         summary.sightings += len(tracks)
+        summary.embedded += int(tracks.visible.any(1).sum())
         summary.prompted += int(tracks.prompted.sum())
         summary.ids.update(tracks.ids.tolist())
     return summary

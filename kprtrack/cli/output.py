@@ -131,10 +131,10 @@ def ranges_text(numbers: Sequence[int], most: int = 8) -> str:
 def _prompts(summary: "Summary", config: TrackConfig) -> list[str]:
     from kprtrack.build import takes_prompts
 
-    if not summary.sightings or not takes_prompts(config.reid.name):
+    if not summary.embedded or not takes_prompts(config.reid.name):
         return []
-    share = summary.prompted / summary.sightings
-    return [f"{share:.0%} of {summary.sightings} detections were prompted by their keypoints"]
+    share = summary.prompted / summary.embedded
+    return [f"{share:.0%} of {_count(summary.embedded, 'embedding')} prompted by keypoints"]
 
 
 def _beyond_default(summary: "Summary", config: TrackConfig) -> list[str]:
