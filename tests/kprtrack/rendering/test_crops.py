@@ -14,7 +14,7 @@ from kprtrack.rendering.renderer import Renderer
 from kprtrack.selection import PeopleSelection
 
 COUNT = 40
-NOBODY = empty_detections()
+NO_ONE = empty_detections()
 
 
 def images(found, options, count=COUNT):
@@ -155,7 +155,7 @@ def test_a_blurred_person_can_be_followed():
         TrackFile(RunHeader(), found, True),
         INFO,
         RenderOptions(PeopleSelection(only=(1,)), blur="body", follow=1),
-        lambda batch: [NOBODY for _ in batch],
+        lambda batch: [NO_ONE for _ in batch],
     )
     (image, *_) = [image for _, image in renderer.render(frames(5))]
     clear = images(found, RenderOptions(follow=1), 5)[0]
