@@ -398,8 +398,8 @@ def test_wrong_choices_are_one_line(
     [
         ["--follow", "1"],
         ["--mosaic", "--size", "128x96"],
-        ["--blur", "face"],
-        ["--blur", "body", "--of", "1"],
+        pytest.param(["--blur", "face"], marks=pytest.mark.slow),  # loads the detector
+        pytest.param(["--blur", "body", "--of", "1"], marks=pytest.mark.slow),
     ],
 )
 def test_draw_makes_videos_of_every_frame(folder: Path, words: list[str]) -> None:
