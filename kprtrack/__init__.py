@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from kprtrack.pipeline import ReidEncoder as ReidEncoder
     from kprtrack.pipeline import observe as observe
     from kprtrack.pipeline import track as track
+    from kprtrack.rendering.draw import Trails as Trails
     from kprtrack.rendering.draw import draw_tracks as draw_tracks
     from kprtrack.rendering.options import RenderOptions as RenderOptions
     from kprtrack.rendering.video import draw_video as draw_video
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from kprtrack.trackers.kpr_config import KprTrackerConfig as KprTrackerConfig
     from kprtrack.video.clip import Clip as Clip
     from kprtrack.video.source import open_source as open_source
+    from kprtrack.video.writer import VideoWriter as VideoWriter
 
 # Imported at first use, so that `import kprtrack` loads neither numpy nor torch.
 _MODULES = {
@@ -111,7 +113,9 @@ _MODULES = {
     "TrackFile": "kprtrack.io",
     "Tracker": "kprtrack.online.tracker",
     "Tracks": "kprtrack.core.datatypes",
+    "Trails": "kprtrack.rendering.draw",
     "UserError": "kprtrack.core.errors",
+    "VideoWriter": "kprtrack.video.writer",
     "WeightsError": "kprtrack.core.errors",
     "build_detector": "kprtrack.build",
     "build_networks": "kprtrack.build",

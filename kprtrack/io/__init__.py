@@ -111,8 +111,8 @@ SUFFIXES = {
 
 
 def open_writer(
-    path: Path,
-    header: RunHeader,
+    path: str | Path,
+    header: RunHeader | None = None,
     format: str | None = None,
     *,
     images: Sequence[Mapping[str, object]] | None = None,
@@ -121,7 +121,7 @@ def open_writer(
 
     Args:
         path: The file.
-        header: Video, skeleton, models and config to store.
+        header: Video, skeleton, models and config to store; None: of an unknown video, with COCO's keypoints.
         format: A name of FORMATS; None: by the suffix of the path.
         images: The images of a PoseTrack21 ground truth file; the result gets their IDs and order.
 
@@ -133,12 +133,12 @@ def open_writer(
         OutputError: The file cannot be written.
 
     Examples:
-        >>> from pathlib import Path
         >>> file = read_tracks("tracks.json")
-        >>> with open_writer(Path("copy.csv"), file.header) as writer:
+        >>> with open_writer("copy.csv", file.header) as writer:
         ...     for tracks in file.frames:
         ...         writer.write(tracks)
     """
+    path, header = Path(path), header or RunHeader()
     name = _format(path, format)
     if name in EXPORTS:
         raise _only_converted(name, path)

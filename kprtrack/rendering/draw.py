@@ -23,6 +23,13 @@ class Trails:
 
     Args:
         length_s: Duration of a trail in seconds.
+
+    Examples:
+        >>> trails = Trails()
+        >>> for tracks in read_tracks("tracks.json").frames:
+        ...     trails.add(tracks)
+        >>> trails.path(1).shape
+        (12, 3)
     """
 
     def __init__(self, length_s: float = 2.0) -> None:

@@ -59,6 +59,12 @@ class VideoWriter:
     Raises:
         UserError: The suffix is not one of the formats.
         OutputError: The file cannot be written.
+
+    Examples:
+        >>> import numpy as np
+        >>> with VideoWriter("grey.mp4", width=64, height=48, fps=25) as writer:
+        ...     for number in range(3):
+        ...         writer.write(np.full((48, 64, 3), 128, np.uint8), number / 25)
     """
 
     def __init__(
