@@ -49,8 +49,10 @@ def read_yaml(text: str) -> Any:
         raise ConfigContentError(f"it is no valid YAML ({str(error).partition(chr(10))[0]})") from error
     except RecursionError as error:
         raise too_deep() from error
+    except ConfigContentError:
+        raise
     except (ValueError, OverflowError) as error:
-        raise ConfigContentError(f"it has a value that is none ({error})") from error
+        raise ConfigContentError(f"it has a value that cannot be read ({error})") from error
 
 
 class _Nodes:
