@@ -1,5 +1,6 @@
 """CVAT for video 1.1, the XML of the annotation tool CVAT: one track of boxes for each person."""
 
+from itertools import chain, count
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
@@ -98,7 +99,7 @@ def people_from_cvat(path: Path, select: Selection) -> PeopleFile:
     """Read the boxes of all tracks of people that are not outside.
 
     The identity is the attribute `track_id` (or person_id, id) of a box, else the group of its track, else
-    the track's own number, from 1 on.
+    the track's own number, from 1 on, or the lowest that no other track has.
 
     Args:
         path: The file.
@@ -116,12 +117,11 @@ def people_from_cvat(path: Path, select: Selection) -> PeopleFile:
         )
     labels = sorted({track.get("label", "") for track in tracks})
     wanted = set(select.people({name: name for name in labels}, path)) if labels else set()
+    places = [place for place, track in enumerate(tracks) if track.get("label", "") in wanted]
+    fallbacks = _fallbacks([tracks[place] for place in places], places)
     rows: list[tuple[int, int, np.ndarray, str]] = []
-    for place, track in enumerate(tracks):
-        if track.get("label", "") not in wanted:
-            continue
-        group = _whole(track.get("group_id"))
-        fallback = group if group else place + 1
+    for place, fallback in zip(places, fallbacks, strict=True):
+        track = tracks[place]
         name = f"track {track.get('id', place)}"
         for box in track.iter("box"):
             if box.get("outside") != "1":
@@ -137,6 +137,19 @@ def people_from_cvat(path: Path, select: Selection) -> PeopleFile:
     numbers = np.unique(frames)
     unknown = np.full(len(numbers), np.nan)
     return PeopleFile(path, _header(root), people, numbers, unknown, lambda row: rows[row][3], False, None)
+
+
+def _fallbacks(tracks: list[ElementTree.Element], places: list[int]) -> list[int]:
+    """The identity of each track for its boxes without an attribute of their own."""
+    groups = [_whole(track.get("group_id")) or 0 for track in tracks]
+    taken = {_identity(box, 0) for track in tracks for box in track.iter("box")} | set(groups)
+    found = []
+    for place, group in zip(places, groups, strict=True):
+        free = chain([place + 1], count(1))
+        number = group or next(each for each in free if each not in taken)
+        taken.add(number)
+        found.append(number)
+    return found
 
 
 def _root(path: Path) -> ElementTree.Element:

@@ -9,6 +9,7 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.core.geometry import iou
 from kprtrack.core.skeleton import Skeleton
 from kprtrack.io.header import TrackFile
+from kprtrack.selection.people import rows_of
 
 MIN_IOU = 0.5  # of a box and the box of its pose, as for `--pose file`
 
@@ -18,6 +19,7 @@ def with_poses(file: TrackFile, poses: TrackFile) -> TrackFile:
 
     A box gets those of the box in the same frame that it overlaps most, by an IoU of at least MIN_IOU; the
     keypoints of others are unknown. So identities corrected in an annotation tool keep the poses of the run.
+    Frames that only the other file has, as annotation tools leave out those without people, stay without.
 
     Args:
         file: Tracks, whose boxes and IDs are kept.
@@ -26,6 +28,10 @@ def with_poses(file: TrackFile, poses: TrackFile) -> TrackFile:
     by_frame = {each.frame_number: each for each in poses.frames}
     skeleton = poses.header.skeleton
     frames = [_with_keypoints(each, by_frame.get(each.frame_number), skeleton) for each in file.frames]
+    known = {each.frame_number for each in frames}
+    none = np.zeros(0, np.int64)
+    frames += [rows_of(each, none) for each in poses.frames if each.frame_number not in known]
+    frames.sort(key=lambda each: each.frame_number)
     header = replace(poses.header, video={**poses.header.video, **file.header.video})
     return replace(file, header=header, frames=frames)
 

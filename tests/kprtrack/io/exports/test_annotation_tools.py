@@ -1,6 +1,7 @@
 """CVAT, Label Studio, subtitles and Excel: documents by the rules of the tools, read with other libraries."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -50,6 +51,81 @@ def test_a_corrected_identity_keeps_its_poses(tmp_path: Path, format: str) -> No
         for row, track_id in enumerate(tracks.ids.tolist()):
             truth = keypoints_of(7 if track_id == 5 else 2, tracks.frame_number)
             np.testing.assert_allclose(tracks.keypoints[row], truth, atol=0.006)
+
+
+def edited_cvat(text: str) -> str:
+    """Frame 6 of person 7 becomes person 9, the boxes of person 2 move, and a new track has no ID."""
+    root = ElementTree.fromstring(text)
+    for box in root.iter("box"):
+        attribute = box.find("attribute")
+        assert attribute is not None
+        if (attribute.text, box.get("frame")) == ("7", "6"):
+            attribute.text = "9"
+        elif attribute.text == "2":
+            shift = 300 if box.get("frame") == "4" else 10
+            for side in ("xtl", "xbr"):
+                box.set(side, str(float(box.get(side, "")) + shift))
+    new = '<track id="2" label="person" source="manual"><box frame="4" keyframe="1" outside="0" occluded="0"'
+    new += ' xtl="1" ytl="2" xbr="30" ybr="40"><attribute name="track_id"></attribute></box></track>'
+    root.insert(2, ElementTree.fromstring(new))  # the second track
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def edited_label_studio(text: str) -> str:
+    """The same."""
+    (task,) = json.loads(text)
+    first, second = task["annotations"][0]["result"]
+    for keyframe in first["value"]["sequence"]:
+        keyframe["x"] += (300 if keyframe["frame"] == 5 else 10) / WIDTH * 100
+    sequence = second["value"]["sequence"]
+    value = {**second["value"], "sequence": sequence[-1:]}
+    merged = {**second, "id": "a1", "value": value, "meta": {"text": ["9"]}}
+    second["value"]["sequence"] = sequence[:-1]
+    box = {"x": 100 / WIDTH, "y": 200 / HEIGHT, "width": 2900 / WIDTH, "height": 3800 / HEIGHT}
+    added = {**box, "frame": 5, "enabled": False, "rotation": 0, "time": 0.16}
+    new = {**second, "id": "b2", "value": {**second["value"], "sequence": [added]}, "meta": {}}
+    task["annotations"][0]["result"] += [merged, new]
+    return json.dumps([task])
+
+
+@pytest.mark.parametrize(("format", "edit"), [("cvat", edited_cvat), ("label-studio", edited_label_studio)])
+def test_edits_come_back_with_poses_and_frames_without_people(
+    tmp_path: Path, format: str, edit: Callable[[str], str]
+) -> None:
+    (path,) = export(tmp_path, NAMES[format], format)
+    path.write_text(edit(path.read_text()))
+    convert(path, tmp_path / "c.json", options=ConvertOptions(poses=tmp_path / "tracks.json"))
+    frames = {tracks.frame_number: tracks for tracks in read_tracks(tmp_path / "c.json").frames}
+    people = {number: sorted(tracks.ids.tolist()) for number, tracks in frames.items()}
+    assert people == {0: [2, 7], 1: [2, 7], 2: [2, 7], 3: [], 4: [1, 2], 6: [2, 9]}
+    for number, tracks in frames.items():
+        assert tracks.time_s == pytest.approx(number / FPS)
+        for row, track_id in enumerate(tracks.ids.tolist()):
+            source = {1: None, 9: 7}.get(track_id, track_id)
+            if source is None or (track_id == 2 and number == 4):  # moved away from its pose
+                assert not tracks.keypoints[row].any()
+                continue
+            np.testing.assert_allclose(tracks.keypoints[row], keypoints_of(source, number), atol=0.006)
+            moved = [10, 0, 10, 0] if track_id == 2 else [0, 0, 0, 0]
+            np.testing.assert_allclose(tracks.boxes[row], box_of(source, number) + moved, atol=0.02)
+
+
+@pytest.mark.parametrize(("format", "edit"), [("cvat", '">7<'), ("label-studio", '["7"]')])
+def test_merged_people_who_are_in_one_frame_are_an_error_that_names_it(
+    tmp_path: Path, format: str, edit: str
+) -> None:
+    (path,) = export(tmp_path, NAMES[format], format)
+    path.write_text(path.read_text().replace(edit, edit.replace("7", "2")))
+    with pytest.raises(InputError, match="track id 2 occurs twice in frame 0"):
+        read_tracks(path)
+
+
+@pytest.mark.parametrize("format", NAMES)
+def test_a_result_without_people_is_written_and_read(tmp_path: Path, format: str) -> None:
+    (path,) = export(tmp_path, NAMES[format], format, frames=[tracks_of(number, ()) for number in range(3)])
+    assert read_tracks(path, format).frames == []
+    convert(path, tmp_path / "c.json", format, options=ConvertOptions(poses=tmp_path / "tracks.json"))
+    assert [len(tracks) for tracks in read_tracks(tmp_path / "c.json").frames] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("format", NAMES)
