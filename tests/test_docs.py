@@ -51,9 +51,11 @@ ONLY_PARSED = {
     r"weights runs/(detector|pose)/": "needs the weights of a long training",
     r"--start 1:30": "needs a longer video",
     r"--pose mmpose": "needs mmpose",
+    r"^adapt \w+\.mp4": "needs footage of a dozen people",
 }
 NEEDS_DATA = re.compile(
-    r"^(train|data|tune|bench|eval (mot|posetrack21|reid))\b|my_\w+\.|--config best|kpr\.saf|weights runs/"
+    r"^(train|adapt|data|tune|bench|eval (mot|posetrack21|reid))\b|my_\w+\.|--config best|kpr\.saf"
+    r"|weights (runs|adapted)/"
 )
 ANNOTATIONS = {"keypoints": "external_annotation", "part-labels": "masks"}  # folders of a data set
 # Libraries of extras that write files of these suffixes.
@@ -305,7 +307,7 @@ def test_commands_run_and_write_what_they_name(
         annotations = folder / words[words.index("--root") + 1] / ANNOTATIONS[words[1]]
         shutil.rmtree(annotations)
         made.append(annotations)
-    if words[:2] == ["data", "paste"]:
+    if made and (words[:2] == ["data", "paste"] or words[0] == "adapt"):
         shutil.rmtree(made[0])  # the input of another command
     if words[0] == "demo":
         shorten_demo(folder / "short", 25, monkeypatch)

@@ -12,10 +12,12 @@ from kprtrack.cli.options import (
     add_action,
     add_actions,
     add_computing,
+    add_crops,
     add_dataset,
     add_encoder,
     add_networks,
     add_settings,
+    clean_track_config,
     config_from,
     new_parser,
     required,
@@ -36,6 +38,16 @@ def data_parser() -> Parser:
     check = add_action(actions, "check", "List what a dataset holds and lacks, and which files are damaged.")
     check.add_argument("--quick", action="store_true", help="only check whether the files exist")
     build = add_action(actions, "build", "Cut the crops of a dataset out of its videos (occluded_posetrack).")
+    crops = add_action(
+        actions,
+        "crops",
+        "Cut the people of a tracked video out, a folder for each, with keypoints: the crops of each track "
+        "whose identity is reliable.",
+    )
+    crops.add_argument("tracks", metavar="TRACKS", help="a result file of any format")
+    crops.add_argument("source", metavar="VIDEO", help="the video the tracks were made from")
+    crops.add_argument("--out", "-o", metavar="DIR", help="folder of the people; several videos can share it")
+    add_crops(crops)
     keypoints = add_action(actions, "keypoints", "Estimate keypoints for crops that have none.")
     labels = add_action(actions, "part-labels", "Make body part labels from keypoints for crops without any.")
     features = add_action(
@@ -77,6 +89,8 @@ def data_parser() -> Parser:
 
 def run_data(options: argparse.Namespace) -> int:
     """Run one action and return the exit code."""
+    if options.action == "crops":
+        return _crops(options)
     root = expanded(required(options.root, f"folder of the dataset {options.dataset}", "--root DIR"))
     return _ACTIONS[options.action](options, root)
 
@@ -100,6 +114,22 @@ def _build(options: argparse.Namespace, root: Path) -> int:
     if options.option:
         raise UserError("`data build` takes no --option.")
     build_occluded_posetrack(root, on_crop=_Bar(options, "cutting").reach)
+    return 0
+
+
+def _crops(options: argparse.Namespace) -> int:
+    from kprtrack.adaptation.track_crops import write_track_crops
+    from kprtrack.io import read_tracks
+
+    out = expanded(required(options.out, "folder of the people", "--out DIR"))
+    tracks = read_tracks(expanded(options.tracks))
+    config = clean_track_config(options)
+    chosen = write_track_crops(tracks, options.source, out, config, quiet=options.quiet)
+    if not options.quiet:
+        images = sum(map(len, chosen.frames.values()))
+        print_line(f"{images} crops of {len(chosen.frames)} people; tracks left out: {len(chosen.left_out)}")
+        for track_id, reason in chosen.left_out.items():
+            print_line(f"  {track_id}: {reason}")
     return 0
 
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from kprtrack import __version__
+from kprtrack.cli.adapt import adapt_parser, run_adapt
 from kprtrack.cli.data import data_parser, run_data
 from kprtrack.cli.demo import demo_parser, run_demo
 from kprtrack.cli.doctor import doctor_parser, run_doctor
@@ -63,7 +64,8 @@ subcommands:
   bench       track a whole benchmark, score it, compare ablations
   tune        search tracker settings on stored observations
   train       train a ReID encoder, a detector or a pose estimator
-  data        ReID datasets: check, build, keypoints, part-labels, features, paste
+  adapt       train the ReID encoder in the package on own footage
+  data        ReID datasets: check, build, crops, keypoints, part-labels, features, paste
   compare     plot how similar the ReID encoder finds a few person crops
 
 exit codes:
@@ -90,10 +92,12 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "data": (data_parser, run_data),
     "demo": (demo_parser, run_demo),
     "train": (train_parser, run_train),
+    "adapt": (adapt_parser, run_adapt),
 }
 DEFAULT_SUBCOMMAND = "track"
 # Subcommands that need an extra, beside that of the package that is found missing first.
 EXTRA_OF_SUBCOMMAND = {
+    "adapt": "train",
     "bench": "eval",
     "compare": "eval",
     "eval": "eval",

@@ -10,6 +10,7 @@ from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.core.renamed import OPTIONS
 
 if TYPE_CHECKING:
+    from kprtrack.adaptation.clean_tracks import CleanTrackConfig
     from kprtrack.core.files.selection import Selection
 
 Actions = argparse._SubParsersAction  # of `eval`, `bench`, `data` and `models`
@@ -211,6 +212,31 @@ def add_computing(parser: argparse.ArgumentParser, *, reads_crops: bool) -> None
             metavar="N",
             help="extra processes that read crops (0)",
         )
+
+
+def add_crops(parser: argparse.ArgumentParser) -> None:
+    """Add --images and --min-height, for crops of tracked people."""
+    group = parser.add_argument_group("crops")
+    group.add_argument(
+        "--images", type=int, default=32, metavar="N", help="at most so many of each person (default 32)"
+    )
+    group.add_argument(
+        "--min-height",
+        type=int,
+        default=64,
+        metavar="PIXELS",
+        help="of a person in a video; lower boxes are not used (default 64)",
+    )
+
+
+def clean_track_config(options: argparse.Namespace) -> "CleanTrackConfig":
+    """Return which crops --images and --min-height select. Raises: UserError."""
+    from kprtrack.adaptation.clean_tracks import CleanTrackConfig
+
+    validate_minimum(options.images, "--images", 2)
+    validate_minimum(options.min_height, "--min-height")
+    least = min(CleanTrackConfig.min_crops, options.images)
+    return CleanTrackConfig(options.min_height, options.images, least)
 
 
 def add_tracker(parser: argparse.ArgumentParser) -> None:

@@ -24,6 +24,7 @@ from support import bench_cases, detector_cases, onnx_files, paths, pose_cases
 HEIGHT, WIDTH = 64, 32
 TRAIN_IDENTITIES = 3  # of six in CROPS
 CROPS = [f"{person:04}_{number:02}.jpg" for person in range(6) for number in (0, 5)]
+PEOPLE = [f"{person:04}/{person:04}_{number}.jpg" for person in range(6) for number in range(3)]
 MARKET = [
     *(f"bounding_box_train/{person:04}_c{camera}s1_000001_00.jpg" for person in (1, 2) for camera in (1, 2)),
     *(f"query/{person:04}_c1s1_000001_00.jpg" for person in (3, 4)),
@@ -58,6 +59,7 @@ SHORTER = {
     r"^train (configs/)?pose/small": _SMALL_POSE,
     r"^train pose/posetrack21_hrnet": ["hrnet.input_height=64", "hrnet.input_width=64", "batch=24"],
     r"^(data [\w-]+|eval reid) cuhk03": ["--option", f"train_identities={TRAIN_IDENTITIES}"],
+    r"^adapt people": ["--epochs", "1", "--device", "cpu", "--threads", "1"],
     r"^eval reid folder": ["--option", "train_share=0.5"],
     r"^bench synthetic": ["--frames", "3", "--width", "160", "--height", "120"],
     r"^bench synthetic(?!.*--sequences)": ["--sequences", "1"],
@@ -74,6 +76,7 @@ def write_data(folder: Path) -> None:
     _write_crops(folder / "cuhk03", CROPS, "cuhk03", {"train_identities": TRAIN_IDENTITIES})
     for name in ("PEOPLE", "cuhk03_pasted"):
         shutil.copytree(folder / "cuhk03", folder / name)
+    _write_crops(folder / "people", PEOPLE, "folder", {})
     for name in ("Market-1501", "Market-1501-v15.09.15"):
         _write_crops(folder / name, MARKET, "market1501", {})
     _write_features(folder)
@@ -108,7 +111,9 @@ def _write_weights(folder: Path) -> None:
         path = folder / "runs" / f"{name}.safetensors"
         path.parent.mkdir(parents=True)
         weights.save(path, model)
-    shutil.copy(path, folder / "kpr.safetensors")
+    (folder / "adapted").mkdir()
+    for name in ("kpr.safetensors", "adapted/weights.safetensors"):
+        shutil.copy(path, folder / name)
     for name in ("osnet", "osnet_x0_25_msmt17", "my_osnet"):
         onnx_files.write_embedding_network(folder / f"{name}.onnx", ("N", 3, HEIGHT, WIDTH))
     onnx_files.write_heatmap_network(folder).rename(folder / "my_pose.onnx")

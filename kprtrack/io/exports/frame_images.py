@@ -1,8 +1,10 @@
 """Write the images that a COCO file names, for tools that take annotations and images together."""
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from kprtrack.core.atomic_file import write_file
+from kprtrack.core.datatypes import Frame
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.progress import Progress
 from kprtrack.io.coco import image_name
@@ -39,21 +41,43 @@ def write_frame_images(
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"Cannot write {folder}: it is not a folder. Choose another name.")
     wanted = {each.frame_number for each in tracks.frames}
-    written = 0
-    with Clip(str(source)).open() as opened, Progress(len(wanted), "images", quiet) as progress:
+    for frame in tracked_frames(tracks, wanted, str(source), label="images", quiet=quiet):
+        encoded = cv2.imencode(".png", frame.image[..., ::-1])[1]
+        write_file(folder / image_name(frame.number), encoded.tobytes())
+    return len(wanted)
+
+
+def tracked_frames(
+    tracks: TrackFile, numbers: Collection[int], video: str | Path, *, label: str, quiet: bool
+) -> Iterator[Frame]:
+    """Yield some frames of the video that a result was made from.
+
+    Args:
+        tracks: The result.
+        numbers: Of the frames.
+        video: Its video.
+        label: Of the progress, such as "images".
+        quiet: Show no progress.
+
+    Yields:
+        The frames in the order of the video.
+
+    Raises:
+        InputError: The video cannot be read, has another size, or ends before the last of the frames.
+    """
+    wanted, found = set(numbers), 0
+    with Clip(str(video)).open() as opened, Progress(len(wanted), label, quiet) as progress:
         size = opened.info.width, opened.info.height
         validate_size(tracks.header.video, "the tracks", size, f"'{opened.info.name}'")
         for frame in opened:
             if frame.number in wanted:
-                encoded = cv2.imencode(".png", frame.image[..., ::-1])[1]
-                write_file(folder / image_name(frame.number), encoded.tobytes())
-                written += 1
+                yield frame
+                found += 1
                 progress.advance()
-            if written == len(wanted):
+            if found == len(wanted):
                 break
-    if written < len(wanted):
+    if found < len(wanted):
         raise InputError(
-            f"'{opened.info.name}' has {written} of the {len(wanted)} frames of the result. Name its video:"
-            " --video FILE."
+            f"'{opened.info.name}' has {found} of the {len(wanted)} frames of the result. Name the video"
+            " that it was made from."
         )
-    return written

@@ -1,0 +1,1 @@
+"""Adapt the ReID encoder in the package to own footage: `kprtrack adapt`."""
