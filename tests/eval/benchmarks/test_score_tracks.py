@@ -1,5 +1,6 @@
 """Our own result files scored against each other."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from eval.benchmarks.score_tracks import score_tracks
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.core.skeleton import COCO_SKELETON, POSETRACK_SKELETON, Skeleton
+from kprtrack.core.skeletons import SKELETONS
 from kprtrack.io import RunHeader, open_writer
 
 BOXES = {1: (10, 10, 40, 90), 2: (60, 10, 100, 95)}  # two people who stand still
@@ -72,6 +74,22 @@ def test_a_file_against_itself_is_perfect_in_boxes_and_poses(tmp_path: Path) -> 
         assert scored.measures[f"{what}_identity"].combined["IDF1"] == 1
     assert scored.timelines["a"].track_ids.tolist() == [[1, 1, 1], [2, 2, 2]]
     assert scored.notes == ()
+
+
+@pytest.mark.parametrize("name", ["halpe26", "blazepose33", "wholebody133"])
+def test_tracks_of_a_larger_set_of_keypoints_are_scored_by_cocos(tmp_path: Path, name: str) -> None:
+    skeleton = SKELETONS[name]
+    ground_truth = file(tmp_path / "gt.json", *three())
+    larger = []
+    for one in three():
+        points = np.full((len(one), len(skeleton), 3), 5, np.float32)  # others than COCO's are far away
+        points[:, list(skeleton.coco_rows)] = one.keypoints
+        larger.append(replace(one, keypoints=points, skeleton=skeleton))
+    tracks = file(tmp_path / "tracks.json", *larger, skeleton=skeleton)
+    for a, b in ((ground_truth, tracks), (tracks, ground_truth), (tracks, tracks)):
+        scored = score_tracks(a, b)
+        assert np.mean(scored.measures["oks_hota"].combined["HOTA"]) == pytest.approx(1)
+        assert scored.measures["oks_identity"].combined["IDF1"] == 1
 
 
 def test_swapped_ids_are_switches_in_boxes_and_poses(tmp_path: Path) -> None:

@@ -5,10 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.fake_run import make_video
 from support.frames import frames_of
 from support.onnx_files import write_heatmap_network, write_rtmo_network, write_suppressing_network
 
-from kprtrack import ComponentConfig, TrackConfig, Tracker, build_networks, build_pose_estimator
+from kprtrack import (
+    ComponentConfig,
+    TrackConfig,
+    Tracker,
+    build_networks,
+    build_pose_estimator,
+    observe_video,
+    read_observations,
+    read_tracks,
+    track_observations,
+    track_video,
+)
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeletons import BY_COUNT
@@ -98,6 +110,21 @@ def test_a_run_has_both_from_one_file(tmp_path: Path) -> None:
     assert observation.poses.keypoints[..., 2].any()
     assert networks.metadata["detector"]["file"] == "rtmo.onnx"
     assert networks.metadata["pose"] == {"name": "rtmo"}
+
+
+def test_a_run_names_the_set_of_keypoints_of_its_network(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "video.mp4")
+    weights = str(write_rtmo_network(tmp_path, keypoints=26))
+    detector = ComponentConfig("rtmo", weights=weights, options={"min_score": 0.01})
+    found = TrackConfig(detector=detector, pose="rtmo", reid="none", tracker="bytetrack", device="cpu")
+    observe_video(video, tmp_path / "o.npz", found)
+    track_video(video, tmp_path / "t.json", found)
+    track_observations(read_observations(tmp_path / "o.npz"), tmp_path / "again.json", found)
+    for path in (tmp_path / "t.json", tmp_path / "again.json"):
+        file = read_tracks(path)
+        assert file.header.skeleton == BY_COUNT[26]
+        assert all(tracks.keypoints.shape[1:] == (26, 3) for tracks in file.frames)
+    assert read_observations(tmp_path / "o.npz").header.skeleton == BY_COUNT[26]
 
 
 def test_the_online_tracker_runs_it_for_whole_images_and_for_boxes(tmp_path: Path) -> None:

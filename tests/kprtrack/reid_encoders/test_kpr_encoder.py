@@ -10,6 +10,7 @@ from support.frames import frames_of
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Frame, Poses, empty_detections, empty_poses
 from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.skeletons import SKELETONS
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.reid_encoders.kpr import KprEncoder, KprEncoderConfig
 from reid.model.config import KprConfig
@@ -59,6 +60,19 @@ def test_rows_are_the_boxes_of_each_frame() -> None:
     assert [one.visible.shape for one in found] == [(3, 6), (0, 6), (2, 6)]
     assert all(one.prompted.all() and one.visible[:, 0].all() for one in found)
     assert all(one.features.dtype == np.float32 for one in found)
+
+
+@pytest.mark.parametrize("name", ["halpe26", "blazepose33", "wholebody133"])
+def test_prompts_are_cocos_keypoints_of_a_larger_set(name: str) -> None:
+    skeleton, (frames, people, poses) = SKELETONS[name], scene()
+    larger = []
+    for one in poses:
+        points = np.full((len(one), len(skeleton), 3), 1, np.float32)  # others would draw other prompts
+        points[:, list(skeleton.coco_rows)] = one.keypoints
+        larger.append(Poses(points, skeleton))
+    encoder = KprEncoder(KprEncoderConfig(), model(), ComputeConfig(batch=16))
+    for found, wanted in zip(encoder(frames, people, larger), embeddings(), strict=True):
+        np.testing.assert_array_equal(found.features, wanted.features)
 
 
 def test_features_have_unit_length() -> None:
