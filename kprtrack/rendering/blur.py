@@ -7,13 +7,14 @@ import numpy as np
 
 CELLS = 4  # mean colours per side of what is blurred, at most
 LEAST_CELL_PX = 6
+_ELLIPSE = 1.15  # its axes in sides of the box: a head is no rectangle, but the box may be a little off
 
 
 def blur_faces(image: np.ndarray, boxes: Iterable[np.ndarray]) -> None:
-    """Blur the ellipses around boxes [4], x1 y1 x2 y2 in pixels, in the image [H, W, 3] itself."""
+    """Blur an ellipse in each of the boxes [4], x1 y1 x2 y2 in pixels, in the image [H, W, 3] itself."""
     for box in boxes:
         middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
-        half = half * np.sqrt(2)  # the ellipse contains the corners of the box
+        half = _ELLIPSE * half
         _blur(image, np.concatenate([middle - half, middle + half]), CELLS, ellipse=True)
 
 

@@ -13,7 +13,7 @@ from kprtrack.rendering.options import Blur
 from kprtrack.rendering.people import Person, people_of
 from kprtrack.selection import PeopleSelection, select_people
 
-_HEAD_GROWTH, _BODY_GROWTH = 4.0, 1.5  # sides of the box a second, in frames without a box
+_HEAD_GROWTH, _BODY_GROWTH = 3.0, 1.0  # sides of the box a second, in frames without a box
 _SAME_PERSON_IOU = 0.5  # of a detection and the box of a track
 _PART_SCORE = 0.3  # of a detection, from which on it is a person by itself
 _INSIDE_SHARE = 0.8  # of a detection's area

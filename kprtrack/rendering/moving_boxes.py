@@ -7,7 +7,7 @@ import numpy as np
 LONGEST_GAP_S = 2.0  # between two boxes of a track that are joined by interpolation
 REACH_S = 0.5  # before the first and after the last box, and at both ends of a longer gap
 _NEIGHBOUR_S = 0.2  # boxes this near to one another are joined, so that one wrong box uncovers no person
-_MOST_GROWTH = 2.0  # sides of the box
+_GAP_SHARE = 0.25  # of the growth, between two known boxes, where the way is known
 
 
 class MovingBoxes:
@@ -17,7 +17,8 @@ class MovingBoxes:
         numbers: [K] frame numbers, rising.
         boxes: [K, 4] x1 y1 x2 y2 in pixels.
         fps: Frames per second.
-        growth: How much each edge moves outwards a second without a box, in sides of the box.
+        growth: How much each edge moves outwards a second without a box, in sides of the box; a quarter of
+            it between two known boxes.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class MovingBoxes:
         if has_both and self._times[after] - self._times[before] <= LONGEST_GAP_S:
             share = (time_s - self._times[before]) / (self._times[after] - self._times[before])
             box = (1 - share) * self._boxes[before] + share * self._boxes[after]
-            return self._grown(box, min(time_s - self._times[before], self._times[after] - time_s))
+            away_s = min(time_s - self._times[before], self._times[after] - time_s)
+            return self._grown(box, _GAP_SHARE * away_s)
         if before >= 0 and time_s - self._times[before] <= REACH_S:
             return self._grown(self._boxes[before], time_s - self._times[before])
         if after < len(self._times) and self._times[after] - time_s <= REACH_S:
@@ -82,5 +84,5 @@ class MovingBoxes:
 
     def _grown(self, box: np.ndarray, away_s: float) -> np.ndarray:
         side = float(np.mean(box[2:] - box[:2]))
-        extra = side * min(self._growth * away_s, _MOST_GROWTH)
+        extra = side * self._growth * away_s
         return box + np.array([-extra, -extra, extra, extra])
