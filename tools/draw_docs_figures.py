@@ -1,4 +1,4 @@
-"""Draw the figures of docs/concepts/ from the demo clip, its ground truth and the small networks.
+"""Draw the figures of docs/ from the demo clip, its ground truth and the small networks.
 
 python tools/draw_docs_figures.py                    # writes docs/figures/*.png; two minutes on a CPU
 python tools/draw_docs_figures.py prompts track_states --out FOLDER
@@ -17,6 +17,7 @@ matplotlib.use("Agg")
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
+from joint_angles import joint_angles
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from track_states import track_states
@@ -288,6 +289,7 @@ FIGURES: dict[str, Callable[[Clip], Figure]] = {
     "track_states": lambda clip: track_states(),
     "timeline": timeline,
     "reidentification": reidentification,
+    "joint_angles": lambda clip: joint_angles(),
 }
 
 

@@ -13,6 +13,7 @@ RIGHT, FRONT, LEFT = 1, 0, -1  # directions that a person faces; front: towards 
 FACING_NAMES = {RIGHT: "right", FRONT: "front", LEFT: "left"}
 _WINDOW_S = 0.5  # before and after a frame, for the median
 _SIDEWAYS = 0.08  # of the trunk's length: nose before or behind the ears; smaller: front
+_FRONTAL = 0.5  # of the trunk's length: horizontal distance of the shoulders; larger: front
 _MIDPOINTS = {"neck": ("left_shoulder", "right_shoulder"), "hips": ("left_hip", "right_hip")}
 
 
@@ -155,10 +156,11 @@ def keypoint(points: np.ndarray, names: Sequence[str], name: str) -> np.ndarray:
 
 
 def find_facing(points: np.ndarray, names: Sequence[str], times: np.ndarray, body_px: float) -> np.ndarray:
-    """Find the direction that a person faces, from the nose and the ears or eyes.
+    """Find the direction that a person faces, from the nose and the ears, and from the shoulders.
 
-    The nose is before the ears in that direction. The median of a second is compared
-    with 8 % of the trunk's length; where neither is known, the nearest frame decides.
+    The nose is before the ears in that direction. People whose shoulders are further apart in the image than
+    half of the trunk's length, or whose nose is less than 8 % of it before or behind the ears, are seen from
+    the front or from behind. Medians of a second are compared; where none is known, the nearest frame counts.
 
     Args:
         points: [T, K, 2] pixels, NaN where unknown.
@@ -169,19 +171,24 @@ def find_facing(points: np.ndarray, names: Sequence[str], times: np.ndarray, bod
     Returns:
         [T] RIGHT, LEFT or FRONT; all FRONT where the head is never known.
     """
-    before = _nose_before_ears(points, names) / body_px
-    known = np.isfinite(before)
+    before = _median_of_a_second(_nose_before_ears(points, names) / body_px, times)
+    left, right = (points[:, names.index(name), 0] for name in _MIDPOINTS["neck"])
+    width = _median_of_a_second(np.abs(left - right) / body_px, times)
+    front = ~(np.abs(before) >= _SIDEWAYS) | (width > _FRONTAL)
+    return np.where(front, FRONT, np.sign(np.nan_to_num(before))).astype(int)
+
+
+def _median_of_a_second(values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """[T] medians around each frame, of the nearest frame where none is known; NaN if all are unknown."""
+    known = np.isfinite(values)
     if not known.any():
-        return np.full(len(points), FRONT)
-    at, values = times[known], before[known]
+        return values
+    at, there = times[known], values[known]
     first, last = np.searchsorted(at, times - _WINDOW_S), np.searchsorted(at, times + _WINDOW_S, side="right")
-    medians = np.array(
-        [np.median(values[i:j]) if j > i else np.nan for i, j in zip(first, last, strict=True)]
-    )
-    there = np.flatnonzero(np.isfinite(medians))
-    middles = (times[there][1:] + times[there][:-1]) / 2
-    medians = medians[there[np.searchsorted(middles, times)]]
-    return np.where(np.abs(medians) < _SIDEWAYS, FRONT, np.sign(medians)).astype(int)
+    medians = [np.median(there[i:j]) if j > i else np.nan for i, j in zip(first, last, strict=True)]
+    rows = np.flatnonzero(np.isfinite(medians))
+    middles = (times[rows][1:] + times[rows][:-1]) / 2
+    return np.array(medians)[rows[np.searchsorted(middles, times)]]
 
 
 def _nose_before_ears(points: np.ndarray, names: Sequence[str]) -> np.ndarray:

@@ -104,8 +104,14 @@ def _draw_series(
     axes: "Axes", person: PersonKinematics, raw: np.ndarray, clean: np.ndarray, side: str
 ) -> None:
     colour = _COLOURS[side]
+    turns = np.flatnonzero(np.diff(person.clean.facing)) + 1  # where signs change, no line is drawn
     axes.plot(person.times, raw, ".", color=colour, markersize=2.5, alpha=0.45)
-    axes.plot(person.times, clean, color=colour, linewidth=1.4, label=side or None)
+    axes.plot(
+        np.insert(person.times, turns, person.times[turns]),
+        np.insert(clean, turns, np.nan),
+        color=colour,
+        linewidth=1.4,
+    )
 
 
 def _new_figure(person: PersonKinematics, count: int, title: str) -> tuple["Figure", "list[Axes]"]:

@@ -55,6 +55,50 @@ ANGLES = {
     "right_forearm": 0,
     "trunk": 90,
 }
+# Halpe's 26 keypoints anywhere, in pixels (y down), and the angles that Pose2Sim 0.10.49 (`fixed_angles`, of
+# which Sports2D makes use) finds for a person who faces to the right, and to the left; its Hip and Neck are
+# the middles of hips and shoulders.
+HALPE_POSE = [
+    *([472, 312], [342, 448], [289, 387], [416, 112], [27, 150], [142, 436], [456, 2], [249, 410], [65, 398]),
+    *(
+        [59, 233],
+        [408, 151],
+        [170, 139],
+        [359, 127],
+        [495, 222],
+        [239, 252],
+        [291, 276],
+        [254, 497],
+        [403, 396],
+    ),
+    *([350, 311], [170, 494], [233, 107], [422, 80], [428, 306], [57, 21], [222, 17], [70, 257]),
+]
+POSE2SIM = {
+    "left_ankle": (-7.8582, -172.1418),
+    "right_ankle": (23.1916, 156.8084),
+    "left_knee": (150.8473, -150.8473),
+    "right_knee": (-47.3344, 47.3344),
+    "left_hip": (-126.1851, 126.1851),
+    "right_hip": (114.3103, -114.3103),
+    "left_shoulder": (-98.2012, 98.2012),
+    "right_shoulder": (113.5052, -113.5052),
+    "left_elbow": (123.3711, -123.3711),
+    "right_elbow": (170.3943, -170.3943),
+    "left_foot": (-83.0317, -96.9683),
+    "right_foot": (26.6951, 153.3049),
+    "left_shank": (-165.1735, -14.8265),
+    "right_shank": (-86.4965, -93.5035),
+    "left_thigh": (-14.3262, -165.6738),
+    "right_thigh": (-133.8309, -46.1691),
+    "left_arm": (13.6576, 166.3424),
+    "right_arm": (-134.6360, -45.3640),
+    "left_forearm": (137.0287, 42.9713),
+    "right_forearm": (35.7583, 144.2417),
+    "pelvis": (3.6330, -3.6330),
+    "shoulders": (54.1142, -54.1142),
+    "trunk": (-68.1412, -111.8588),
+    "head": (-59.5628, -120.4372),
+}
 
 
 def measured(pose: dict[str, tuple[float, float]], facing: int) -> dict[str, float]:
@@ -68,6 +112,14 @@ def test_a_pose_drawn_by_hand_has_its_angles() -> None:
     for name, degrees in ANGLES.items():
         assert found[name] == pytest.approx(degrees, abs=1e-9), name
     assert np.isnan(found["pelvis"])  # both hips in one point have no direction
+
+
+def test_names_and_signs_are_those_of_sports2d() -> None:
+    names = SKELETONS["halpe26"].names
+    points = np.array([HALPE_POSE, HALPE_POSE]) * np.array([1.0, -1.0])
+    found = measure_angles(points, names, np.array([RIGHT, LEFT]))
+    assert [angle.name for angle in angles_of(names)] == list(POSE2SIM)
+    assert_allclose(found.T, list(POSE2SIM.values()), atol=1e-4)
 
 
 def test_the_mirror_image_has_the_same_angles_if_the_person_looks_to_the_left() -> None:
@@ -154,6 +206,13 @@ def test_a_head_seen_from_the_front_or_never_has_no_side() -> None:
         points[:, KEYPOINTS.index(f"{side}_ear")] = points[:, 0] + np.array([offset, 0.0])
     assert (find_facing(points, KEYPOINTS, TIMES, 130.0) == FRONT).all()
     points[:, :5] = np.nan
+    assert (find_facing(points, KEYPOINTS, TIMES, 130.0) == FRONT).all()
+
+
+def test_people_seen_from_behind_have_no_side_whatever_the_head_shows() -> None:
+    points = Walker().points(TIMES)
+    for side, offset in (("left", -45.0), ("right", 45.0)):
+        points[:, KEYPOINTS.index(f"{side}_shoulder"), 0] += offset
     assert (find_facing(points, KEYPOINTS, TIMES, 130.0) == FRONT).all()
 
 
