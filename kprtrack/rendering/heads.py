@@ -18,7 +18,7 @@ def head_boxes(keypoints: np.ndarray, boxes: np.ndarray, names: Sequence[str]) -
     """Return a box around each person's head, rather too large than too small.
 
     Args:
-        keypoints: [M, 17, 3] x y confidence in pixels.
+        keypoints: [M, K, 3] x y confidence in pixels.
         boxes: [M, 4] x1 y1 x2 y2 in pixels, the whole person.
         names: Names of the keypoints.
 

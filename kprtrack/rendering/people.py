@@ -14,7 +14,7 @@ class Person:
 
     numbers: np.ndarray  # [K] int64, frame numbers, rising
     boxes: np.ndarray  # [K, 4] float64, x1 y1 x2 y2, pixels
-    keypoints: np.ndarray  # [K, 17, 3] float32
+    keypoints: np.ndarray  # [K, J, 3] float32
 
 
 def people_of(frames: Sequence[Tracks]) -> dict[int, Person]:
