@@ -8,6 +8,7 @@ from kprtrack.hub.entry import ModelEntry
 
 _OPENMMLAB = "https://download.openmmlab.com/mmpose/v1/projects/rtmposev1/onnx_sdk"
 _RTMO = "https://download.openmmlab.com/mmpose/v1/projects/rtmo/onnx_sdk"
+_RTMW = "https://download.openmmlab.com/mmpose/v1/projects/rtmw/onnx_sdk"
 _RTMO_PAGE = "https://github.com/open-mmlab/mmpose/tree/main/projects/rtmo"
 _TINYPOSE_HUB = "https://huggingface.co/chenmohan/web-sdk-pp-tinypose"
 _TINYPOSE_REVISION = "8aa6bd0a3f1aeb401b1c45744f0d88c95fb07158"
@@ -154,6 +155,18 @@ ONNX_ENTRIES = (
         "PCK@0.1 94.8 on eight data sets",
         55_685_444,
         "26f3a19e61304a600dfb82d1001d41d24343b89fc70a33ffc84657e0b0bf2ecf",
+    ),
+    ModelEntry(
+        name="rtmw-m-wholebody",
+        kind="pose",
+        architecture="rtmpose",
+        file_name="rtmw-m_simcc-cocktail14_270e-256x192_20231122.onnx",
+        page=_RTMPOSE_PAGE,
+        licence=_APACHE,
+        score="COCO-WholeBody val AP 58.2",
+        url=f"{_RTMW}/rtmw-dw-l-m_simcc-cocktail14_270e-256x192_20231122.zip",
+        sha256_from="third party",
+        member="end2end.onnx",
     ),
     _rtmo(
         "t",

@@ -523,8 +523,8 @@ def test_damaged_weights_of_the_package_are_an_error(package: Path) -> None:
 
 
 def test_names_and_files_of_the_catalogue_are_unique() -> None:
-    assert len(CATALOGUE) == 74
-    assert len({entry.file_name for entry in CATALOGUE.values()}) == 74
+    assert len(CATALOGUE) == 75
+    assert len({entry.file_name for entry in CATALOGUE.values()}) == 75
 
 
 @pytest.mark.parametrize(
