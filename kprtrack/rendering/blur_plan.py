@@ -1,6 +1,7 @@
 """Which parts of each frame are blurred: by identity, and where it is uncertain rather too much."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,13 @@ _CONTINUES_IOU = 0.3  # of the last box of a track and the first of another that
 _BODY_MARGIN = 0.08  # of the box: hands and feet reach beyond it
 
 
+class UnknownRegion(NamedTuple):
+    """A region of a person of unknown identity."""
+
+    box: np.ndarray  # [4] x1 y1 x2 y2, pixels
+    likely: bool  # the score of the detection is that of a person, not of a part or a group of people
+
+
 class BlurPlan:
     """The parts of each frame to be blurred.
 
@@ -28,8 +36,9 @@ class BlurPlan:
     it, where the box grows with the time. Detections without a track are of unknown identity: they are
     blurred where all but some excluded people are, in frames before the first and after the last tracked one,
     and where a blurred person is missing; but not those of low score that lie inside the box of an excluded
-    person, which are parts of this one. A track that begins where that of a blurred person ends, or ends
-    where it begins, may be the same person and is blurred, too.
+    person, which are parts of this one; nor do those of low score hide the head of an excluded person.
+    A track that begins where that of a blurred person ends, or ends where it begins, may be the same person
+    and is blurred, too.
 
     Args:
         frames: The tracks of all frames, in order.
@@ -70,6 +79,11 @@ class BlurPlan:
             )
             for track_id in sorted({*chosen, *self.also})
         }
+        self._clear = [
+            _certain_heads(person, names, fps)
+            for track_id, person in everyone.items()
+            if track_id not in self._regions
+        ]
         self._first = min((tracks.frame_number for tracks in frames), default=0)
         self._last = max((tracks.frame_number for tracks in frames), default=-1)
 
@@ -77,13 +91,20 @@ class BlurPlan:
         """Return the boxes [4] of tracked people to blur in a frame, x1 y1 x2 y2 in pixels."""
         return [box for each in self._regions.values() if (box := each.around(number)) is not None]
 
-    def unknown_regions(self, number: int, detections: Detections) -> list[np.ndarray]:
-        """Return the boxes [4] of detections of unknown identity to blur, x1 y1 x2 y2 in pixels."""
-        unknown = self._unknown(number, detections)
-        return list(upper_parts(unknown) if self._kind == "face" else unknown.astype(np.float64))
+    def clear_heads(self, number: int) -> list[np.ndarray]:
+        """Return the boxes [4] of heads that stay clear of detections of low score, x1 y1 x2 y2 in pixels."""
+        return [box for each in self._clear if each.known(number) and (box := each.at(number)) is not None]
+
+    def unknown_regions(self, number: int, detections: Detections) -> list[UnknownRegion]:
+        """Return what is blurred of detections of unknown identity."""
+        rows = self._unknown(number, detections)
+        boxes = detections.boxes[rows]
+        regions = upper_parts(boxes) if self._kind == "face" else boxes.astype(np.float64)
+        likely = detections.scores[rows] >= _PART_SCORE
+        return [UnknownRegion(box, bool(each)) for box, each in zip(regions, likely, strict=True)]
 
     def _unknown(self, number: int, detections: Detections) -> np.ndarray:
-        """Boxes [U, 4] of detections that may be a person to be blurred and belong to no track."""
+        """The rows [U] of detections that may be a person to be blurred and belong to no track."""
         expected: dict[int, np.ndarray] = {}
         for track_id, body in self._bodies.items():
             # A detection shortly after the last box of an excluded person may be another person.
@@ -98,14 +119,14 @@ class BlurPlan:
         parts = _inside(boxes[rows], excluded) & (detections.scores[rows] < _PART_SCORE)
         rows = rows[~parts]
         if self._all_unknown or not self._first <= number <= self._last:
-            return boxes[rows]
+            return rows
         missing = [
             box
             for track_id, box in expected.items()
             if track_id in self._regions and not self._bodies[track_id].known(number)
         ]
         near = iou(boxes[rows], np.array(missing, np.float32).reshape(-1, 4)).max(axis=1, initial=0) > 0
-        return boxes[rows][near]
+        return rows[near]
 
 
 def _inside(boxes: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
@@ -121,9 +142,14 @@ def _inside(boxes: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
 def _region(person: Person, kind: Blur, names: Sequence[str]) -> np.ndarray:
     """What is blurred of a person, [K, 4]."""
     if kind == "face":
-        return head_boxes(person.keypoints, person.boxes, names)
+        return head_boxes(person.keypoints, person.boxes, names)[0]
     margin = _BODY_MARGIN * (person.boxes[:, 2:] - person.boxes[:, :2])
     return np.concatenate([person.boxes[:, :2] - margin, person.boxes[:, 2:] + margin], axis=1)
+
+
+def _certain_heads(person: Person, names: Sequence[str], fps: float) -> MovingBoxes:
+    heads, certain = head_boxes(person.keypoints, person.boxes, names)
+    return MovingBoxes(person.numbers[certain], heads[certain], fps, 0)
 
 
 def _may_be_the_same(people: dict[int, Person], chosen: set[int], fps: float) -> tuple[int, ...]:

@@ -14,8 +14,10 @@ _OF_HEIGHT = 0.09  # a standing person is 7 to 8 heads high
 _LEAST_UPPER_PART = 1 / 3  # of the height of a box, where only it is known
 
 
-def head_boxes(keypoints: np.ndarray, boxes: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Return a box around each person's head, rather too large than too small.
+def head_boxes(
+    keypoints: np.ndarray, boxes: np.ndarray, names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a box around each person's head, rather too large than too small, and whether it is certain.
 
     Args:
         keypoints: [M, K, 3] x y confidence in pixels.
@@ -23,8 +25,8 @@ def head_boxes(keypoints: np.ndarray, boxes: np.ndarray, names: Sequence[str]) -
         names: Names of the keypoints.
 
     Returns:
-        [M, 4] float64. Where fewer than two keypoints of the head are certain, or they lie outside the box,
-        it contains the upper part of the box.
+        Boxes [M, 4] float64, and [M] bool. Where fewer than two keypoints of the head are certain, or they
+        lie outside the box, it contains the upper part of the box.
     """
     boxes = boxes.astype(np.float64)
     face = [row for row, name in enumerate(names) if name in _FACE]
@@ -50,8 +52,8 @@ def head_boxes(keypoints: np.ndarray, boxes: np.ndarray, names: Sequence[str]) -
         [np.minimum(by_points[:, :2], upper[:, :2]), np.maximum(by_points[:, 2:], upper[:, 2:])], axis=1
     )
     uncertain = np.where((known & inside)[:, None], both, upper)
-    heads: np.ndarray = np.where(((count >= 2) & inside)[:, None], by_points, uncertain)
-    return heads
+    certain_heads = (count >= 2) & inside
+    return np.where(certain_heads[:, None], by_points, uncertain), certain_heads
 
 
 def upper_parts(boxes: np.ndarray) -> np.ndarray:

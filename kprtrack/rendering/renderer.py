@@ -9,8 +9,8 @@ import numpy as np
 from kprtrack.core.datatypes import Frame
 from kprtrack.io.header import TrackFile
 from kprtrack.pipeline import Detector
-from kprtrack.rendering.blur import blur_bodies, blur_faces
-from kprtrack.rendering.blur_plan import BlurPlan
+from kprtrack.rendering.blur import blur_bodies, blur_faces, uncover_faces
+from kprtrack.rendering.blur_plan import BlurPlan, UnknownRegion
 from kprtrack.rendering.crops import CropPath, cut, natural_size
 from kprtrack.rendering.draw import Trails, draw_tracks
 from kprtrack.rendering.mosaic import Mosaic
@@ -77,16 +77,19 @@ class Renderer:
             image = frame.image
             if self._blur is not None:
                 image = image.copy()
-                self._obscure(image, [*self._blur.regions(frame.number), *unknown])
+                self._obscure(image, [each.box for each in unknown if not each.likely])
+                uncover_faces(image, frame.image, self._blur.clear_heads(frame.number))
+                likely = [each.box for each in unknown if each.likely]
+                self._obscure(image, [*self._blur.regions(frame.number), *likely])
             yield frame.time_s, self._view(image, frame.number)
 
-    def _with_unknown(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[np.ndarray]]]:
+    def _with_unknown(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[UnknownRegion]]]:
         """The frames, each with the unknown people of itself and of those shortly before and after.
 
         A detector misses people in single frames.
         """
         reach = min(round(_UNKNOWN_S * self._info.fps), _MOST_FRAMES) if self._blur is not None else 0
-        near: deque[list[np.ndarray]] = deque(maxlen=2 * reach + 1)
+        near: deque[list[UnknownRegion]] = deque(maxlen=2 * reach + 1)
         held: deque[Frame] = deque()
         failure: BaseException | None = None
         try:
@@ -106,7 +109,7 @@ class Renderer:
         if failure is not None:
             raise failure
 
-    def _unknown(self, frame: Frame) -> list[np.ndarray]:
+    def _unknown(self, frame: Frame) -> list[UnknownRegion]:
         if self._blur is None or self._detect is None:
             return []
         (detections,) = self._detect([frame])

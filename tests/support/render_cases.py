@@ -8,6 +8,7 @@ import numpy as np
 from kprtrack.core.datatypes import Detections, Frame, Tracks
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.io import RunHeader, TrackFile
+from kprtrack.pipeline import Detector
 from kprtrack.rendering.options import RenderOptions
 from kprtrack.rendering.renderer import Renderer
 from kprtrack.video.inputs import VideoInfo
@@ -94,11 +95,16 @@ def detector(figures: Sequence[Figure], score: float = 0.5) -> Callable[[list[Fr
 
 
 def changed(
-    found: Sequence[Tracks], options: RenderOptions, count: int, detected: Sequence[Figure] = ()
+    found: Sequence[Tracks],
+    options: RenderOptions,
+    count: int,
+    detected: Sequence[Figure] = (),
+    *,
+    detect: Detector | None = None,
 ) -> list[np.ndarray]:
-    """Which pixels the rendering changes in each frame, [H, W] bool."""
-    given = frames(count)
-    renderer = Renderer(TrackFile(RunHeader(), list(found), True), INFO, options, detector(detected))
+    """Which pixels the rendering changes in each frame, [H, W] bool; with a detector, or its figures."""
+    given, detect = frames(count), detect or detector(detected)
+    renderer = Renderer(TrackFile(RunHeader(), list(found), True), INFO, options, detect)
     made = [image for _, image in renderer.render(given)]
     assert len(made) == count
     return [(image != frame.image).any(axis=2) for image, frame in zip(made, given, strict=True)]

@@ -185,3 +185,18 @@ def test_boxes_outside_and_of_any_size_do_no_harm(box):
     blur_faces(image, [np.array(box, np.float64)])
     blur_bodies(image, [np.array(box, np.float64)])
     assert (image == 7).all()
+
+
+@pytest.mark.parametrize(("score", "clear"), [(0.2, True), (0.5, False)])
+def test_a_group_of_low_score_does_not_hide_the_head_of_an_excluded_person(score, clear):
+    """A detection that covers the excluded person and the one beside is no third person."""
+
+    def detect(batch):
+        box = np.array([[100, 50, 210, 185]], np.float32)
+        return [Detections(box, np.array([score], np.float32)) for _ in batch]
+
+    found = tracks({1: LEFT, 2: MIDDLE}, COUNT)
+    options = blur(exclude=(2,))
+    for number, mask in enumerate(changed(found, options, COUNT, detect=detect)):
+        assert is_untouched(mask, MIDDLE, number) == clear
+        assert mask[60:84, 104:120].mean() > 0.9  # beside the head it is blurred
