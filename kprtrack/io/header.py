@@ -181,7 +181,8 @@ def header_from_json(data: object, path: Path, ending: object = None) -> RunHead
     skeleton = data.get("skeleton")
     if not isinstance(skeleton, dict):
         skeleton = {}
-    names = skeleton.get("names", KEYPOINTS)
+    named = SKELETONS.get(str(skeleton.get("name")), COCO_SKELETON)
+    names = skeleton.get("names", named.names)
     models, config = _mapping(data, "models", path), _mapping(data, "config", path)
     if version == 1:
         models, config = _renamed(models, METADATA), _renamed(config, SETTINGS)

@@ -164,6 +164,14 @@ def test_a_file_without_the_name_or_without_a_skeleton_has_cocos_keypoints(tmp_p
         assert read_tracks(path).header.skeleton == COCO_SKELETON
 
 
+def test_a_file_with_the_name_of_a_set_alone_has_its_keypoints(tmp_path: Path) -> None:
+    path = written(tmp_path, SKELETONS["halpe26"])
+    data = json.loads(path.read_text())
+    data["skeleton"] = {"name": "halpe26"}
+    path.write_text(json.dumps(data))
+    assert read_tracks(path).header.skeleton == SKELETONS["halpe26"]
+
+
 def test_wrong_numbers_of_keypoints_are_one_line_that_names_the_set(tmp_path: Path) -> None:
     path = written(tmp_path, SKELETONS["halpe26"])
     data = json.loads(path.read_text())
