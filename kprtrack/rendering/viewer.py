@@ -22,7 +22,7 @@ from kprtrack.core.tables.rerun_archetypes import (
     class_ids,
 )
 from kprtrack.io import ObservationFile, TrackFile
-from kprtrack.io.exports.tables import new_file
+from kprtrack.io.exports.tables import frame_step, new_file
 from kprtrack.io.same_video import validate_size
 from kprtrack.rendering.embedding_distances import EmbeddingDistances, embedding_distances
 from kprtrack.video.clip import Clip
@@ -180,7 +180,8 @@ class _Scene:
         self._by_frame = {each.frame_number: each for each in tracks.frames}
         self._present: set[int] = set()
         self._known: set[int] = set()  # identities whose labels and colours are logged
-        self._last = -1
+        self._last = self._last_tracked = -1
+        self._step = frame_step(tracks)
         self.frames = 0
         self.classes = class_ids(
             sorted({track_id for each in tracks.frames for track_id in each.ids.tolist()})
@@ -202,16 +203,20 @@ class _Scene:
         options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         jpeg = cv2.imencode(".jpg", frame.image[..., ::-1], options)[1].tobytes()
         self._log(f"{VIDEO}/image", rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
+        self.frames += 1
+        before, self._last = self._last_tracked, frame.number
         tracks = self._by_frame.get(frame.number)
+        if tracks is None and before >= 0 and frame.number < before + self._step:
+            return  # a frame that the run has left out by its stride
         self._log_presence(set() if tracks is None else set(tracks.ids.tolist()))
         if tracks is not None:
+            self._last_tracked = frame.number
             for path, archetype in boxes_and_skeletons(tracks, self.classes, PEOPLE).items():
                 self._log(path, archetype)
             self._log_distances(tracks)
-        elif self._last in self._by_frame:  # the people of the frame before stay shown otherwise
+        elif before >= 0:  # the people of that frame stay shown otherwise
             self._log(PEOPLE, rr.Clear(recursive=True))
-        self._last = frame.number
-        self.frames += 1
+            self._last_tracked = -1
 
     def notes(self, name: str) -> tuple[str, ...]:
         """Frames that the video lacks."""

@@ -143,6 +143,19 @@ def test_people_have_labels_colours_and_skeletons_and_leave_when_they_are_away(
     assert blueprint.application_id == "kprtrack"
 
 
+@pytest.mark.slow
+def test_people_of_a_run_with_a_stride_stay_between_its_frames(rerun: Any, folder: Path) -> None:
+    frames = [tracks_of(number, ids) for number, ids in ((0, (2,)), (2, (2, 7)), (4, (7,)))]
+    write_source(folder, frames, header=kprtrack.RunHeader())
+    recording = saved()
+    assert len(recording.rows("/video/image", "EncodedImage:blob")) == COUNT
+    assert [frame for frame, _, _ in recording.rows("/video/people/boxes", "Boxes2D:centers")] == [0, 2, 4]
+    rows = {person: recording.rows(f"/identities/{person}", "StateChange:state") for person in (2, 7)}
+    states = {person: [(frame, state[0]) for frame, _, state in row] for person, row in rows.items()}
+    assert states == {2: [(0, "2"), (4, "")], 7: [(2, "7"), (6, "")]}
+    assert [frame for frame, _, _ in recording.rows("/video/people", "Clear:is_recursive")] == [6]
+
+
 def embedding(track_id: int, frame: int) -> np.ndarray:
     """[2, 4] of unit length; part 1 of person 7 is invisible in frame 1."""
     random = np.random.default_rng(100 * track_id + frame)
