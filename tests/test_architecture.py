@@ -185,6 +185,7 @@ def test_folders_stay_small(folder: Path) -> None:
         ("import kprtrack.build, kprtrack.run, kprtrack.hub.export", NOT_IN_CORE),
         ("import kprtrack.detectors, kprtrack.poses, kprtrack.reid_encoders", NOT_IN_CORE),
         ("import kprtrack.core.appearance, kprtrack.core.skeleton, kprtrack.core.errors", HEAVY),
+        ("import kprtrack.kinematics", (*HEAVY, "matplotlib", "scipy")),
         ("from kprtrack import build_tracker, read_tracks, Tracks", HEAVY),
     ],
 )

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 BONE, MARK, ANGLE = "#3d4c66", "#8a94a6", "#0a8f4d"
 DEGREES = {"hip": 50.0, "knee": 65.0, "ankle": 12.0, "shoulder": 55.0, "elbow": 60.0}
-SHIFTS = {"hip": (-0.14, 0.04), "knee": (0.02, 0), "ankle": (0.02, 0), "elbow": (0.02, 0)}  # of their names
-SHIFTS |= {"shoulder": (-0.16, 0.05)}
+SHIFTS = {"hip": (-0.11, 0.04), "knee": (0.02, 0), "ankle": (0.02, 0), "elbow": (0.02, 0)}  # of their names
+SHIFTS |= {"shoulder": (-0.12, 0.06)}
 TRUNK = 84.0  # against the horizontal
 
 

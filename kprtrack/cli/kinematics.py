@@ -83,6 +83,8 @@ def run_kinematics(options: argparse.Namespace) -> int:
     from kprtrack.kinematics import compute_kinematics, draw_plots, write_csv, write_trc
 
     source = Path(options.tracks)
+    if source.exists() and out.exists() and source.samefile(out):
+        raise UserError(f"--out {out} is the result file itself. Choose another name.")
     config, calibration = _config(options), _calibration(options)
     found = compute_kinematics(
         read_tracks(source), config, calibration, people=people_from(options), fps=options.fps, source=source

@@ -126,6 +126,14 @@ def test_too_few_frames_and_files_without_poses_are_one_line(
     assert "has no keypoints, which kinematics needs" in error and error.count("\n") == 1
 
 
+def test_the_result_file_itself_is_never_written_over(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", "tracks.json", "tracks.csv"]) == 0
+    before = Path("tracks.csv").read_bytes()
+    assert main(["kinematics", "tracks.csv", "--out", "./tracks.csv", "--fps", "50"]) == 2
+    assert "is the result file itself" in capsys.readouterr().err
+    assert Path("tracks.csv").read_bytes() == before
+
+
 def test_a_missing_package_is_named_with_its_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,6 +94,14 @@ def test_one_euro_follows_a_ramp_closer_the_more_speed_counts() -> None:
         assert weight == pytest.approx(1 / (1 + FPS / (2 * np.pi * cutoff)), rel=1e-3)
 
 
+def test_one_euro_gives_the_numbers_of_its_authors_program() -> None:
+    """Computed by the package OneEuroFilter 0.2.1: 1.5 Hz at rest, beta 0.02, uneven steps."""
+    times = np.array([0.00, 0.04, 0.06, 0.10, 0.15, 0.16, 0.20, 0.24])
+    values = np.array([10.0, 11.0, 30.0, 28.0, 29.0, 35.0, 60.0, 61.0])
+    wanted = [10.0, 10.28685, 16.64649, 22.65332, 26.324257, 28.467988, 49.20379, 56.944008]
+    assert_allclose(one_euro(values[:, None], times, 1.5, 0.02)[:, 0], wanted, atol=1e-6)
+
+
 def test_savitzky_golay_is_scipys() -> None:
     assert_allclose(
         savitzky_golay(noisy(), TIMES, 0.3, 3), signal.savgol_filter(noisy(), 15, 3, axis=0), atol=1e-9
