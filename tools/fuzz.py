@@ -207,10 +207,8 @@ class Fuzzer:
             faults += stopped_training_faults(work / words[words.index("--out") + 1], code)
         if code not in (0, 1, -1, *REJECTED) and not stopped:
             faults.append(f"exit code {code}")
-        last = text.rstrip().split("\n")[-1]
-        if debug:
-            last = text
-        return Outcome(number, kind, faults, f"{details} -> {code}: {last[:400] if not debug else last}")
+        shown = text if debug or faults else text.rstrip().split("\n")[-1][:400]
+        return Outcome(number, kind, faults, f"{details} -> {code}: {shown[:20_000]}")
 
     def _why(self, words: list[str], work: Path) -> str:
         """Run again with --debug; returns the error and where it was raised."""

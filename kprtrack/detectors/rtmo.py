@@ -14,9 +14,10 @@ import numpy as np
 
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, WeightsError
+from kprtrack.core.files.numbers import LARGEST
 from kprtrack.core.skeletons import BY_COUNT, counts_text
 from kprtrack.detectors.letterbox import PIXELS, letterbox, letterbox_ratio
-from kprtrack.detectors.validation import check_image
+from kprtrack.detectors.validation import check_image, possible
 from kprtrack.inference.backends import Shape, shape_text
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.image_network import ImageNetwork
@@ -111,14 +112,18 @@ class RtmoDetector(Detector):
         return found
 
     def _in_frame(self, dets: np.ndarray, keypoints: np.ndarray, ratio: np.float32) -> People:
+        dets, keypoints = dets[usable := possible(dets[:, :4])], keypoints[usable]
         boxes, scores = dets[:, :4] / ratio, dets[:, 4]
-        kept = (scores >= self._min_score) & (scores > 0) & np.isfinite(boxes).all(axis=1)
+        kept = (scores >= self._min_score) & (scores > 0)
         kept &= (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         rows = np.flatnonzero(kept)
         rows = rows[np.argsort(-scores[rows], kind="stable")]
         points = keypoints[rows].astype(np.float32)
-        if not np.isfinite(points).all():
-            raise UserError("RTMO gave keypoints that are not finite. Try precision fp32, or other weights.")
+        if not (np.abs(points) < LARGEST).all():
+            raise UserError(
+                "RTMO gave keypoints that are not finite, or far outside of any image. Try precision fp32, or"
+                " other weights."
+            )
         points[..., :2] /= ratio
         points[..., 2] = np.clip(points[..., 2], 0, 1)
         detections = Detections(boxes[rows].astype(np.float32), scores[rows].clip(0, 1).astype(np.float32))

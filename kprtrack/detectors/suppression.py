@@ -6,6 +6,7 @@ Source: `docs/reference/detector_and_pose.md 1.4-1.6`.
 import numpy as np
 
 from kprtrack.core.geometry import iou
+from kprtrack.detectors.validation import possible
 from kprtrack.detectors.yolox_shapes import STRIDES
 
 
@@ -29,7 +30,7 @@ def decode_boxes(raw: np.ndarray, height: int, width: int) -> np.ndarray:
         level[..., 1] += np.repeat(np.arange(rows, dtype=np.float32), columns)
         with np.errstate(over="ignore"):
             np.exp(level[..., 2:4], out=level[..., 2:4])
-        level[..., :4] *= stride
+            level[..., :4] *= stride
         first += rows * columns
     return decoded
 
@@ -53,13 +54,13 @@ def suppress(
             Gidaris and Komodakis, ICCV 2015); None: keep the best box as it is.
 
     Returns:
-        [K, 7] float32 x1 y1 x2 y2 objectness class-probability class, best score first. Boxes with numbers
-        that are not finite are left out.
+        [K, 7] float32 x1 y1 x2 y2 objectness class-probability class, best score first. Impossible boxes are
+        left out: with numbers that are not finite, or 10^9 or more.
     """
     category = decoded[:, 5:].argmax(axis=1)
     probability = decoded[np.arange(len(decoded)), 5 + category]
     kept = decoded[:, 4] * probability >= min_score
-    kept &= np.isfinite(decoded[:, :4]).all(axis=1)
+    kept &= possible(decoded[:, :4])
     half = decoded[kept, 2:4] / 2
     corners = np.concatenate((decoded[kept, :2] - half, decoded[kept, :2] + half), axis=1)
     rows = np.column_stack((corners, decoded[kept, 4], probability[kept], category[kept])).astype(np.float32)

@@ -4,6 +4,7 @@ import numpy as np
 
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import UserError
+from kprtrack.core.files.numbers import LARGEST
 
 
 def check_image(image: np.ndarray) -> None:
@@ -14,7 +15,19 @@ def check_image(image: np.ndarray) -> None:
         )
 
 
+def possible(boxes: np.ndarray) -> np.ndarray:
+    """Say of boxes whether they can be in an image, as damaged weights give any number.
+
+    Args:
+        boxes: [N, 4] pixels.
+
+    Returns:
+        [N] bool; False where a number is not finite, or 10^9 or more.
+    """
+    return np.asarray((np.abs(boxes) < LARGEST).all(axis=1))
+
+
 def valid_detections(boxes: np.ndarray, scores: np.ndarray) -> Detections:
-    """Keep the boxes [N, 4] that are finite and have an area, in the same order."""
-    valid = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    """Keep the boxes [N, 4] that are possible and have an area, in the same order."""
+    valid = possible(boxes) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     return Detections(boxes[valid].astype(np.float32), scores[valid].astype(np.float32))

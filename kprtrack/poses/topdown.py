@@ -132,7 +132,8 @@ def _averaged(crops: np.ndarray, heatmaps: Heatmaps, layout: TopDown, flip: tupl
     found = heatmaps(crops)
     if layout.flip_test:
         mirrored = heatmaps(np.ascontiguousarray(crops[:, :, ::-1]))
-        found = (found + unmirror(mirrored, flip, layout.decode)) * np.float32(0.5)
+        with np.errstate(over="ignore"):  # infinite then
+            found = (found + unmirror(mirrored, flip, layout.decode)) * np.float32(0.5)
     if not np.isfinite(found).all():
         raise UserError(
             "The pose network gave numbers that are not finite. Try precision fp32, or other weights."
