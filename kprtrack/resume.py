@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kprtrack.core.datatypes import Frame, Observation
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.files.paths import real_path
 from kprtrack.io import (
     ObservationFile,
     RunHeader,
@@ -39,7 +40,7 @@ class StoredRun:
     """
 
     def __init__(self, out: Path, header: RunHeader, batch_size: int) -> None:
-        real = out.resolve()
+        real = real_path(out)
         self.path = real.with_name(real.name + _SUFFIX)
         self._writer = open_observations_writer(self.path, header, resume=True, multiple_of=batch_size)
         self.frames = self._writer.resumed  # observed by the earlier run

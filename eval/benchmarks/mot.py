@@ -12,6 +12,7 @@ from eval.datatypes import People, Sequence
 from eval.metrics.similarity import box_similarities, matched_pairs
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.folders import visible
+from kprtrack.core.files.paths import real_path
 from kprtrack.io.mot import MotRows
 
 PEDESTRIAN = 1
@@ -126,7 +127,7 @@ def _gt_files(ground_truth: Path) -> dict[str, Path]:
     if not ground_truth.is_dir():
         raise InputError(f"There is no file or folder {ground_truth}.")
     if (ground_truth / "gt" / "gt.txt").is_file():
-        return {ground_truth.resolve().name: ground_truth / "gt" / "gt.txt"}
+        return {real_path(ground_truth).name: ground_truth / "gt" / "gt.txt"}
     found = {file.parents[1].name: file for file in visible(ground_truth, "*/gt/gt.txt")}
     found = found or by_stem(visible(ground_truth, "*.txt"))
     if not found:
@@ -138,7 +139,7 @@ def _gt_files(ground_truth: Path) -> dict[str, Path]:
 
 def _name_of(file: Path) -> str:
     is_gt = (file.parent.name, file.name) == ("gt", "gt.txt")
-    return file.resolve().parents[1].name if is_gt else file.stem
+    return real_path(file).parents[1].name if is_gt else file.stem
 
 
 def _sequence(name: str, frame_count: int, ground_truth: People, tracks: People) -> Sequence:

@@ -25,7 +25,7 @@ from kprtrack.cli.options import (
 )
 from kprtrack.cli.output import print_config, print_line, print_text, validate_reports
 from kprtrack.core.errors import InputError, UserError, unknown_name
-from kprtrack.core.files.paths import expanded
+from kprtrack.core.files.paths import expanded, real_path
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -192,7 +192,7 @@ def _paste(options: argparse.Namespace, root: Path) -> int:
     from reid.datasets.pasted import PastedSets, write_pasted
 
     out = expanded(required(options.out, "folder of the new dataset", "--out DIR"))
-    if out.resolve().is_relative_to(root.resolve()):
+    if real_path(out).is_relative_to(real_path(root)):
         raise UserError(f"--out {out} lies in the dataset itself. Choose a folder elsewhere.")
     if options.into not in get_args(PastedSets):
         raise unknown_name("value of --into", options.into, get_args(PastedSets))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kprtrack.config import DEFAULT_PRESET, PRESETS, TrackConfig
 from kprtrack.core.errors import InputError, UserError, printable
+from kprtrack.core.files.paths import real_path
 
 if TYPE_CHECKING:
     from kprtrack.outputs import Summary
@@ -185,19 +186,19 @@ def validate_reports(
     """
     from eval.report.output import validate_file, validate_folder
 
-    taken = {path.resolve(): "is an input" for path in inputs}
+    taken = {real_path(path): "is an input" for path in inputs}
     for out in outputs:
         validate_file(out, "--out")
-        taken[out.resolve()] = "is also the file of --out"
+        taken[real_path(out)] = "is also the file of --out"
     for option in ("json", "html"):
         value = getattr(options, option, None)
         if not value or (option == "json" and value == STANDARD_OUTPUT):
             continue
         path = Path(value)
         validate_file(path, f"--{option}")
-        if path.resolve() in taken:
-            raise UserError(f"--{option} {path} {taken[path.resolve()]}. Choose another file.")
-        taken[path.resolve()] = f"is also the file of --{option}"
+        if real_path(path) in taken:
+            raise UserError(f"--{option} {path} {taken[real_path(path)]}. Choose another file.")
+        taken[real_path(path)] = f"is also the file of --{option}"
     if getattr(options, "plots", None):
         validate_folder(Path(options.plots), "--plots")
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from kprtrack.core.errors import OutputError, UserError
+from kprtrack.core.files.paths import real_path
 
 PART_SUFFIX = ".part"  # of a file that is still being written
 OLD_SUFFIX = ".old" + PART_SUFFIX  # of the part file that a killed process left, once another run has started
@@ -42,7 +43,7 @@ def write_file(path: Path, data: bytes, *, concurrent: bool = False) -> None:
             with FileIO(path, "w") as stream:
                 write_all(stream, data)
             return
-        path.resolve().parent.mkdir(parents=True, exist_ok=True)
+        real_path(path).parent.mkdir(parents=True, exist_ok=True)
         with PartFile(path, concurrent=concurrent) as part:
             write_all(part.handle, data)
             part.commit()
@@ -52,14 +53,20 @@ def write_file(path: Path, data: bytes, *, concurrent: bool = False) -> None:
 
 def part_path(path: Path, *, concurrent: bool = False) -> Path:
     """Return the name of the file while it is being written, in the folder of the final file."""
-    real = path.resolve()
+    real = real_path(path)
     own = f".{os.getpid()}" if concurrent else ""
     return real.with_name(f"{real.name}{own}{PART_SUFFIX}")
 
 
+def validate_no_loop(path: Path) -> None:
+    """Raise OutputError if a path is a link that leads to itself; it would be replaced by the file."""
+    if real_path(path).is_symlink():
+        raise OutputError(f"Cannot write {path}: it is a link that leads to itself. Remove it.")
+
+
 def old_part_path(path: Path) -> Path:
     """Return the name under which the part file of a killed run is kept while a new run writes the file."""
-    real = path.resolve()
+    real = real_path(path)
     return real.with_name(f"{real.name}{OLD_SUFFIX}")
 
 
@@ -82,6 +89,7 @@ class PartFile:
     def __init__(
         self, path: Path, *, concurrent: bool = False, keep_old: bool = False, existing: bool = False
     ) -> None:
+        validate_no_loop(path)
         self.path = path
         self.part = part_path(path, concurrent=concurrent)
         self._old = old_part_path(path) if keep_old else None
@@ -265,7 +273,7 @@ def commit(part: Path, path: Path) -> None:
 
 def rename(part: Path, path: Path) -> None:
     """Give a flushed file its final name, lastingly. Raises: OSError."""
-    real = path.resolve()
+    real = real_path(path)
     part.replace(real)
     if os.name != "nt":  # Windows cannot flush folders
         folder = os.open(real.parent, os.O_RDONLY)

@@ -29,5 +29,7 @@ def possible(boxes: np.ndarray) -> np.ndarray:
 
 def valid_detections(boxes: np.ndarray, scores: np.ndarray) -> Detections:
     """Keep the boxes [N, 4] that are possible and have an area, in the same order."""
-    valid = possible(boxes) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    return Detections(boxes[valid].astype(np.float32), scores[valid].astype(np.float32))
+    usable = possible(boxes)
+    boxes, scores = boxes[usable].astype(np.float32), scores[usable].astype(np.float32)
+    valid = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return Detections(boxes[valid], scores[valid])

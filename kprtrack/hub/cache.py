@@ -12,7 +12,7 @@ import platformdirs
 from kprtrack.core.abandoned_parts import remove_abandoned_parts
 from kprtrack.core.atomic_file import commit, exclusive, write_file
 from kprtrack.core.errors import OutputError, WeightsError
-from kprtrack.core.files.paths import expanded
+from kprtrack.core.files.paths import expanded, real_path
 
 HASHES = "hashes.json"
 PACKAGE_WEIGHTS = Path(__file__).parents[1] / "weights"  # small weights in the package
@@ -65,7 +65,7 @@ def sha256_of(path: Path, *, reread: bool = False, cache: bool = True) -> str:
         64 hex digits.
     """
     stat = path.stat()
-    key = str(path.resolve())
+    key = str(real_path(path))
     state = [stat.st_size, stat.st_mtime_ns]
     known = _read_json(store_folder() / HASHES).get(key)
     if not reread and isinstance(known, list) and len(known) == 3 and known[:2] == state:
@@ -85,7 +85,7 @@ def store_file(temporary: Path, target: Path, name: str, sha256: str) -> None:
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
     stat = target.stat()
-    _cache_hash(str(target.resolve()), [stat.st_size, stat.st_mtime_ns, sha256])
+    _cache_hash(str(real_path(target)), [stat.st_size, stat.st_mtime_ns, sha256])
 
 
 def validate_unchanged(path: Path, name: str, sha256: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kprtrack.core.errors import WeightsError
+from kprtrack.core.files.paths import real_path
 from kprtrack.inference.onnx_calls import Body, Name, called_operators, operator_name
 from kprtrack.inference.protobuf import Field, WireError, fields, signed, varints
 
@@ -82,7 +83,7 @@ class _Checker:
 
     def __init__(self, path: Path) -> None:
         self.metadata: dict[str, str] = {}
-        self._path, self._folder = path, path.resolve().parent
+        self._path, self._folder = path, real_path(path).parent
         self._nodes_left = _MAX_NODES
         self._functions: dict[Name, Body] = {}  # that the file itself defines
         self._calls: Counter[Name] = Counter()  # of functions in the graph that is being checked
@@ -283,7 +284,7 @@ class _Checker:
         location = tensor.external.get("location", "")
         file = self._folder / location
         name = f"the tensor {tensor.name[:60]!r}"
-        if not location or not file.resolve().is_relative_to(self._folder):
+        if not location or not real_path(file).is_relative_to(self._folder):
             raise self._error(f"{name} in the file {location[:60]!r}, which is outside its folder")
         if not file.is_file():
             raise self._error(f"{name} in the file {location[:60]!r}, which is not there")
@@ -293,7 +294,7 @@ class _Checker:
             raise self._error(f"{name} at a place that is no number") from None
         if offset < 0 or length not in (0, size) or offset + size > file.stat().st_size:
             raise self._error(f"{name}, which claims {size} bytes that {location[:60]!r} does not have")
-        self._external_files[file.resolve()] = file.stat().st_size
+        self._external_files[real_path(file)] = file.stat().st_size
         self._external_bytes += size
         if self._external_bytes > max(_MOST_SHARED * sum(self._external_files.values()), _SMALL_BYTES):
             raise self._error(f"tensors that claim the bytes of {location[:60]!r} again and again")

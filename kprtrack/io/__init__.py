@@ -8,6 +8,7 @@ from pathlib import Path
 from kprtrack.core.atomic_file import PART_SUFFIX
 from kprtrack.core.errors import InputError, UserError, unknown_name
 from kprtrack.core.files.json_file import load_json
+from kprtrack.core.files.paths import real_path
 from kprtrack.core.files.selection import ONLY, Selection
 from kprtrack.io.annotations import people_from_annotations
 from kprtrack.io.coco import open_coco
@@ -278,7 +279,7 @@ def convert(
     """
     if _is_loop(source):
         raise InputError(f"{source} is a link that leads to itself.")
-    if source.resolve() == target.resolve():
+    if real_path(source) == real_path(target):
         raise UserError(f"Source and target are the same file, {source}. Choose another target.")
     name, options = _format(target, target_format), replace(options, source=source)
     tracks = read_tracks(source, source_format, select=select)

@@ -6,8 +6,18 @@ import stat
 from io import FileIO
 from pathlib import Path
 
-from kprtrack.core.atomic_file import PartFile, create_locked, in_use, open_part, part_path, reason, try_lock
+from kprtrack.core.atomic_file import (
+    PartFile,
+    create_locked,
+    in_use,
+    open_part,
+    part_path,
+    reason,
+    try_lock,
+    validate_no_loop,
+)
 from kprtrack.core.errors import OutputError
+from kprtrack.core.files.paths import real_path
 
 PARTIAL_SUFFIX = ".partial"  # of an incomplete result whose name belongs to an older result
 _ZEROS = 1 << 20  # bytes reserved in one write
@@ -120,11 +130,12 @@ class OutputFile:
             self.handle.seek(here)
 
     def _create_in_place(self) -> FileIO:
+        validate_no_loop(self.path)
         part = open_part(part_path(self.path), self.path)  # another run may write it under that name
         if part is not None:
             part.close()
         try:
-            handle = create_locked(self.path.resolve(), self.path)
+            handle = create_locked(real_path(self.path), self.path)
         except FileExistsError as error:
             raise in_use(self.path) from error
         if handle is None:
@@ -134,7 +145,7 @@ class OutputFile:
 
 def partial_path(path: Path) -> Path:
     """Return the name of an incomplete result that must not replace the file at `path`."""
-    real = path.resolve()
+    real = real_path(path)
     return real.with_name(real.name + PARTIAL_SUFFIX)
 
 

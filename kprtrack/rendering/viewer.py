@@ -13,6 +13,7 @@ import numpy as np
 from kprtrack.core.datatypes import Frame, Tracks
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.core.extras import require
+from kprtrack.core.files.paths import real_path
 from kprtrack.core.progress import Progress
 from kprtrack.core.tables.drawing import colour_of
 from kprtrack.core.tables.rerun_archetypes import (
@@ -139,7 +140,7 @@ def _flush(recording: Any, save: str | Path | None) -> None:
         with _rerun_errors("The viewer does not take the frames"):
             recording.flush(timeout_sec=FLUSH_S)
         return
-    if shutil.disk_usage(Path(save).resolve().parent).free < _MIN_FREE_BYTES:
+    if shutil.disk_usage(real_path(save).parent).free < _MIN_FREE_BYTES:
         raise OutputError(f"Cannot write {save}: less than {_MIN_FREE_BYTES >> 20} MB are free on its disk.")
     with _rerun_errors(f"Cannot write {save}"):
         recording.flush(timeout_sec=FLUSH_S)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.files.folders import is_hidden, visible
-from kprtrack.core.files.paths import expanded
+from kprtrack.core.files.paths import expanded, real_path
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset(
@@ -151,7 +151,7 @@ def short_name(source: str | int | Path) -> str:
     path = expanded(source)
     if glob.has_magic(path.name) and not path.exists():
         path = path.parent
-    return path.resolve().name if path.is_dir() else path.stem
+    return real_path(path).name if path.is_dir() else path.stem
 
 
 def not_found(path: Path) -> InputError:

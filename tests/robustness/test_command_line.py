@@ -1,5 +1,6 @@
 """What the command line prints about damaged inputs: one line, and nothing of other libraries."""
 
+import json
 import struct
 import warnings
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support import fake_run
 
 from kprtrack.cli.main import main
 
@@ -59,6 +61,58 @@ def test_a_name_that_begins_with_a_tilde_may_name_no_user(
     monkeypatch.chdir(tmp_path)
     assert main(words.split()) in (2, 3, 4)
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+LOOPS = {  # of links that lead to themselves
+    "track": "v.mp4 BOXES --out loop.json",
+    "jsonl": "v.mp4 BOXES --out loop.jsonl",
+    "annotated video": "v.mp4 BOXES --video loop.mp4",
+    "resume": "v.mp4 BOXES --out loop.json --resume",
+    "observe": "observe v.mp4 BOXES --out loop.npz",
+    "input": "loop.mp4 BOXES --out o.json",
+    "boxes": "v.mp4 --detector file --detector-weights loop.json --reid none --out o.json",
+    "config": "v.mp4 BOXES --config loop.json --out o.json",
+    "convert": "convert b.json loop.csv",
+    "convert from": "convert loop.csv o.json",
+    "exports": "convert b.json loop.xlsx",
+    "scores": "eval tracks b.json b.json --json loop.json",
+    "truth": "eval mot --ground-truth loop.txt --results loop.txt",
+    "tune": "tune loop.npz --ground-truth b.json --trials 1 --out loop.json",
+    "weights": "v.mp4 --detector yolox-nano --detector-weights loop.pth --reid none --out o.json",
+    "onnx": "v.mp4 --detector yolox-onnx --detector-weights loop.onnx --reid none --out o.json",
+    "train": "train pose/small data.train=b.json out=loop",
+    "data": "data paste folder --root loop --out loop",
+    "recover": "recover loop.json.part",
+    "import": "models import loop.pth --name mine",
+}
+
+
+@pytest.mark.parametrize("words", LOOPS.values(), ids=LOOPS)
+def test_links_that_lead_to_themselves_are_rejected_and_stay(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KPRTRACK_HOME", str(tmp_path / "home"))
+    fake_run.make_video(tmp_path / "v.mp4", 2)
+    document = {
+        "images": [{"id": 1, "file_name": "1.png", "width": 64, "height": 48}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "track_id": 1, "bbox": [2, 4, 12, 30]}],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (tmp_path / "b.json").write_text(json.dumps(document))
+    kinds = ("", ".json", ".jsonl", ".mp4", ".npz", ".csv", ".xlsx", ".txt", ".pth", ".onnx", ".json.part")
+    loops = [tmp_path / f"loop{kind}" for kind in kinds]
+    for loop in loops:
+        loop.symlink_to(loop)
+    boxes = "--detector file --detector-weights b.json --pose file --pose-weights b.json --reid none"
+    assert main([*words.replace("BOXES", boxes).split(), *(["--quiet"] if "BOXES" in words else [])]) in (
+        2,
+        3,
+        4,
+        5,
+    )
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert all(loop.is_symlink() for loop in loops)
 
 
 def test_a_tiff_page_without_a_width_is_rejected_in_one_line(

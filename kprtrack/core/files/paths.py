@@ -1,5 +1,6 @@
 """Paths as users type them."""
 
+import os
 from pathlib import Path
 
 
@@ -21,3 +22,19 @@ def expanded(path: str | Path) -> Path:
         return path if str(path).startswith("~") and path.exists() else path.expanduser()
     except (RuntimeError, OSError):
         return path
+
+
+def real_path(path: str | Path) -> Path:
+    """Follow all links of a path, as Path.resolve does, but without an exception.
+
+    Args:
+        path: Any path.
+
+    Returns:
+        The absolute path. A link that leads to itself stays a link, so that opening the path fails.
+
+    Examples:
+        >>> real_path("a/../b.json") == Path.cwd() / "b.json"
+        True
+    """
+    return Path(os.path.realpath(path))

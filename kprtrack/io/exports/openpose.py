@@ -12,6 +12,7 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.files.json_file import load_json
 from kprtrack.core.files.numbers import LAST_FRAME
+from kprtrack.core.files.paths import real_path
 from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, POSETRACK_SKELETON, Skeleton
 from kprtrack.io.columns import NO_ID, PeopleFile
 from kprtrack.io.exports.tables import ConvertOptions, people_of_poses
@@ -50,7 +51,7 @@ def write_openpose(file: TrackFile, path: Path, options: ConvertOptions) -> list
         )
     if path.exists():
         raise OutputError(f"Cannot write {path}: it exists. Remove it, or choose another folder.")
-    parent = path.resolve().parent
+    parent = real_path(path).parent
     if not parent.is_dir():
         raise OutputError(f"Cannot write {path}: there is no folder {parent}. Create it, or choose another.")
     part = Path(tempfile.mkdtemp(dir=parent, prefix=".export"))

@@ -12,6 +12,7 @@ import numpy as np
 
 from kprtrack.core.atomic_file import commit, reason
 from kprtrack.core.errors import InputError, OutputError, UserError
+from kprtrack.core.files.paths import real_path
 from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, Skeleton
 from kprtrack.core.skeletons import LARGEST_FIRST
 from kprtrack.io.columns import PeopleFile, people_columns
@@ -292,7 +293,7 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     validate_target(path)
     try:
-        with tempfile.TemporaryDirectory(dir=path.resolve().parent, prefix=".export") as folder:
+        with tempfile.TemporaryDirectory(dir=real_path(path).parent, prefix=".export") as folder:
             part = Path(folder) / path.name
             yield part
             commit(part, path)

@@ -132,8 +132,8 @@ class Decoder:
                 raise ValueError(f"there are {name} that are not finite or out of range")
         if not ((arrays["scores"] >= 0) & (arrays["scores"] <= 1)).all():
             raise ValueError("there are scores outside 0 to 1")
-        if (boxes[:, 2:] < boxes[:, :2]).any():
-            raise ValueError("there are boxes of negative size")
+        if (boxes[:, 2:] <= boxes[:, :2]).any():
+            raise ValueError("there are boxes without an area")
         embedding = arrays["features"].shape[1:]
         if people and self.embedding not in (None, embedding):
             raise ValueError(f"embeddings of shape {embedding}, those before have {self.embedding}")

@@ -10,6 +10,7 @@ from typing import Any
 from kprtrack.core.atomic_file import part_path
 from kprtrack.core.datatypes import Observation
 from kprtrack.core.errors import UserError
+from kprtrack.core.files.paths import real_path
 from kprtrack.core.skeleton import COCO_SKELETON, Skeleton
 from kprtrack.io.header import RunHeader, header_from_json, header_to_json
 from kprtrack.io.observations.chunk import Decoder, member_names
@@ -66,7 +67,7 @@ def reopen(path: Path) -> None:
     part = part_path(path)
     if part.exists():
         return
-    for file in (path.resolve(), partial_path(path)):
+    for file in (real_path(path), partial_path(path)):
         if file.is_file() and is_incomplete(file):
             file.replace(part)
             return

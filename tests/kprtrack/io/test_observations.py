@@ -231,6 +231,7 @@ HOSTILE = {
         npy(np.full((2, 6), 2, np.uint8)).replace(b"|u1", b"|b1"),
     ),
     "an undefined time": changed("time", np.array([np.nan])),
+    "boxes without an area": changed("boxes", BOXES * np.float32([1, 1, 1, 0])),
     "a negative frame": changed("frame", np.array([-5])),
     "a frame as a fraction": changed("frame", np.array([0.5])),
     "a negative count": changed("count", np.array([-1])),
