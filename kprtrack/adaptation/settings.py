@@ -7,9 +7,9 @@ from kprtrack.adaptation.clean_tracks import CleanTrackConfig
 from kprtrack.config import TrackConfig
 from kprtrack.core.errors import UserError
 
-# Seconds of one core: measured on a busy machine with AVX-512, rounded up.
+# Seconds of one core with AVX-512, rounded up: 1,396 crops of CUHK03, and docs/benchmarks.md for tracking.
 _TRACK_FRAME_S = 0.1
-_KEYPOINTS_S, _LABELS_S, _SCORE_S, _TRAIN_S = 0.04, 0.004, 0.025, 0.035  # of a crop
+_KEYPOINTS_S, _LABELS_S, _SCORE_S, _TRAIN_S = 0.04, 0.004, 0.02, 0.03  # of a crop
 
 
 @dataclass(frozen=True)
