@@ -1,7 +1,6 @@
 """`kprtrack view --save`: the recording, read back with Rerun's own reader."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from support import fake_run
-from support.export_cases import FRAMES, PRESENT, UNKNOWN, box_of, keypoints_of, tracks_of, write_source
+from support.embedding_cases import expected, observations
+from support.export_cases import PRESENT, UNKNOWN, box_of, keypoints_of, tracks_of, write_source
 
 import kprtrack
 from kprtrack.cli.main import main
@@ -154,51 +154,6 @@ def test_people_of_a_run_with_a_stride_stay_between_its_frames(rerun: Any, folde
     states = {person: [(frame, state[0]) for frame, _, state in row] for person, row in rows.items()}
     assert states == {2: [(0, "2"), (4, "")], 7: [(2, "7"), (6, "")]}
     assert [frame for frame, _, _ in recording.rows("/video/people", "Clear:is_recursive")] == [6]
-
-
-def embedding(track_id: int, frame: int) -> np.ndarray:
-    """[2, 4] of unit length; part 1 of person 7 is invisible in frame 1."""
-    random = np.random.default_rng(100 * track_id + frame)
-    values = np.eye(2, 4, track_id % 3) + random.normal(0, 0.2, (2, 4))
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
-
-
-def visible(track_id: int, frame: int) -> np.ndarray:
-    return np.array([True, (track_id, frame) != (7, 1)])
-
-
-def observations() -> Iterator[kprtrack.Observation]:
-    for tracks in FRAMES:
-        ids = tracks.ids.tolist()[::-1]  # in another order than the tracks
-        features = [embedding(track_id, tracks.frame_number) for track_id in ids]
-        seen = [visible(track_id, tracks.frame_number) for track_id in ids]
-        yield kprtrack.Observation(
-            tracks.frame_number,
-            tracks.time_s,
-            kprtrack.Detections(tracks.boxes[::-1], tracks.scores[::-1]),
-            kprtrack.Poses(tracks.keypoints[::-1]),
-            kprtrack.Appearance(
-                np.array(features, np.float32).reshape(-1, 2, 4),
-                np.array(seen, bool).reshape(-1, 2),
-                np.zeros(len(ids), bool),
-            ),
-        )
-
-
-def expected(track_id: int, frame: int, other: bool) -> float:
-    """The mean of 1 - cosine over the parts, to the mean of all other frames of a person, computed anew."""
-    who = {2: 7, 7: 2}[track_id] if other else track_id
-    parts = []
-    for part in range(2):
-        others = [
-            embedding(who, each)[part]
-            for each, ids in PRESENT.items()
-            if who in ids and visible(who, each)[part] and (other or each != frame)
-        ]
-        mean = np.mean(others, axis=0)
-        if visible(track_id, frame)[part]:
-            parts.append(1 - embedding(track_id, frame)[part] @ mean / np.linalg.norm(mean))
-    return float(np.mean(parts))
 
 
 @pytest.mark.slow
