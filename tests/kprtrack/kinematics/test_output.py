@@ -139,6 +139,7 @@ def test_a_stride_is_in_the_rate_of_trc(tmp_path: Path) -> None:
     assert_allclose(times, np.arange(50) / 25, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_plots_are_images_of_each_person(people, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     files = draw_plots(people[:1], tmp_path / "new" / "plots")
@@ -156,7 +157,14 @@ def test_a_folder_that_does_not_exist_is_one_line(write, people, tmp_path: Path)
         write(people, tmp_path / "missing" / ("k.csv" if write is write_csv else "k.trc"))
 
 
-@pytest.mark.parametrize("name", [name for name in kinematics.__all__ if callable(getattr(kinematics, name))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "draw_plots" else ())
+        for name in kinematics.__all__
+        if callable(getattr(kinematics, name))
+    ],
+)
 def test_examples_of_public_names_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
