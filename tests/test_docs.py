@@ -213,7 +213,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_results(networks)
     for copy in ("a.mp4", "b.mp4"):
         shutil.copy(folder / "video.mp4", folder / copy)
-    for copy in ("ground_truth.json", "shot.json", "corrected.json"):
+    for copy in ("ground_truth.json", "shot.json", "scene.json", "corrected.json"):
         shutil.copy(folder / "tracks.json", folder / copy)
     assert main(["convert", str(folder / "tracks.json"), str(folder / "boxes.txt"), "--quiet"]) == 0
     assert main(["convert", str(folder / "tracks.json"), str(folder / "coco.json"), "--to", "coco"]) == 0
