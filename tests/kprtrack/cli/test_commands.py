@@ -413,3 +413,13 @@ def test_draw_makes_videos_of_every_frame(folder: Path, words: list[str]) -> Non
     )
     with open_source(folder / "p.mp4") as video:
         assert len(list(video)) == 2
+
+
+def test_a_video_of_chosen_people_needs_no_result_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("a.mp4", "--video", "d.mp4", "--main", "1") == 0
+    assert "d.mp4: 6 frames, 1 person" in capsys.readouterr().err
+    assert not list(folder.glob("*.json.part")) and not (folder / "a.tracks.json").exists()
+    with open_source(folder / "d.mp4") as video:
+        assert len(list(video)) == FRAMES
