@@ -4,6 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
+from kprtrack.cli.edit import add_edits, edited
 from kprtrack.cli.options import Parser, add_out, add_selection, new_parser, required, selection
 from kprtrack.cli.output import completed, log, log_summary
 from kprtrack.cli.people import add_people, people_from
@@ -34,6 +35,7 @@ def draw_parser() -> Parser:
         help="size of the crop (default 3:4, by the person) or of the mosaic (default: as the video)",
     )
     add_people(parser, "--of")
+    add_edits(parser)
     return parser
 
 
@@ -50,7 +52,7 @@ def run_draw(options: argparse.Namespace) -> int:
     )
     start_s = parse_time(options.start) if options.start else None
     clip = Clip(options.source, start_s, parse_time(options.end) if options.end else None)
-    tracks = read_tracks(Path(options.tracks))
+    tracks = edited(read_tracks(Path(options.tracks)), options)
     summary, _ = completed(lambda: draw_video(tracks, clip, out, options=shown, quiet=options.quiet))
     return log_summary(summary, "", *(f"note: {note}" for note in summary.notes), quiet=options.quiet)
 
@@ -97,6 +99,7 @@ def convert_parser() -> Parser:
     images.add_argument("--images", metavar="DIR", help="write the frames that OUT names into this folder")
     images.add_argument("--video", metavar="FILE", help="their video (default: the one that IN names)")
     add_people(parser)
+    add_edits(parser)
     add_selection(parser)
     return parser
 
@@ -121,6 +124,7 @@ def run_convert(options: argparse.Namespace) -> int:
             poses=Path(options.poses) if options.poses else None,
             fps=options.fps,
             metres_per_pixel=options.metres_per_pixel,
+            edit=lambda tracks: edited(tracks, options),
         ),
     )
     if written != [target] and not options.quiet:

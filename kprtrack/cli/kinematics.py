@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kprtrack.cli.edit import add_edits, edited
 from kprtrack.cli.evaluation.eval_reid import assignments
 from kprtrack.cli.options import Parser, add_out, new_parser, required
 from kprtrack.cli.output import log
@@ -65,6 +66,7 @@ def kinematics_parser() -> Parser:
         help="four or more points of the floor, x,y,x,y,...=X,Y,X,Y,...: places on it and heights above it",
     )
     add_people(parser, "--person")
+    add_edits(parser)
     return parser
 
 
@@ -86,8 +88,9 @@ def run_kinematics(options: argparse.Namespace) -> int:
     if source.exists() and out.exists() and source.samefile(out):
         raise UserError(f"--out {out} is the result file itself. Choose another name.")
     config, calibration = _config(options), _calibration(options)
+    tracks = edited(read_tracks(source), options)
     found = compute_kinematics(
-        read_tracks(source), config, calibration, people=people_from(options), fps=options.fps, source=source
+        tracks, config, calibration, people=people_from(options), fps=options.fps, source=source
     )
     write_csv(found, out)
     files = [] if trc is None else write_trc(found, trc)

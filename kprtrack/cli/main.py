@@ -16,6 +16,7 @@ from kprtrack.cli.data import data_parser, run_data
 from kprtrack.cli.demo import demo_parser, run_demo
 from kprtrack.cli.doctor import doctor_parser, run_doctor
 from kprtrack.cli.draw import convert_parser, draw_parser, run_convert, run_draw
+from kprtrack.cli.edit import edit_parser, run_edit
 from kprtrack.cli.evaluation.bench import bench_parser, run_bench, run_tune, tune_parser
 from kprtrack.cli.evaluation.compare import compare_parser, run_compare
 from kprtrack.cli.evaluation.eval import eval_parser, run_eval
@@ -55,6 +56,7 @@ subcommands:
   follow      run the tracker only: obs.npz --out tracks.json
   draw        write an annotated video from a result file
   view        show a result with its video in the viewer Rerun
+  edit        correct tracks: merge, swap, split, delete, name people; undo
   convert     convert a result file to another format
   kinematics  joint angles, velocities and metres of tracked people
   recover     finish the file that a killed run has left: FILE.part
@@ -80,6 +82,7 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "follow": (follow_parser, run_follow),
     "draw": (draw_parser, run_draw),
     "view": (view_parser, run_view),
+    "edit": (edit_parser, run_edit),
     "convert": (convert_parser, run_convert),
     "kinematics": (kinematics_parser, run_kinematics),
     "recover": (recover_parser, run_recover),

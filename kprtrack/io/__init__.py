@@ -16,13 +16,7 @@ from kprtrack.io.columns import PeopleFile, to_track_file
 from kprtrack.io.csv_table import open_csv, people_from_csv
 from kprtrack.io.exports import EXPORT_SUFFIXES, EXPORTS, UNCHANGED, ConvertOptions, detect_export
 from kprtrack.io.exports.other_poses import with_poses
-from kprtrack.io.header import (
-    FORMAT,
-    FrameWriter,
-    RunHeader,
-    TrackFile,
-    TracksWriter,
-)
+from kprtrack.io.header import FORMAT, FrameWriter, RunHeader, TrackFile, TracksWriter
 from kprtrack.io.jsonl import open_jsonl, people_from_jsonl
 from kprtrack.io.kprtrack_json import open_json, people_from_json
 from kprtrack.io.mot import open_mot, people_from_mot
@@ -56,6 +50,7 @@ __all__ = [
     "validate_observations_output",
     "validate_output",
     "write_observations",
+    "write_tracks",
 ]
 
 
@@ -283,10 +278,39 @@ def convert(
         raise UserError(f"Source and target are the same file, {source}. Choose another target.")
     name, options = _format(target, target_format), replace(options, source=source)
     tracks = read_tracks(source, source_format, select=select)
+    if options.edit is not None:
+        tracks = options.edit(tracks)
     fps = options.fps or tracks.header.fps
     tracks = replace(tracks, frames=select_people(tracks.frames, options.people, fps=fps, source=source))
     if options.poses is not None:
         tracks = with_poses(tracks, read_tracks(options.poses))
+    return write_tracks(tracks, target, name, options=options)
+
+
+def write_tracks(
+    tracks: TrackFile, target: Path, format: str | None = None, *, options: ConvertOptions = UNCHANGED
+) -> list[Path]:
+    """Write tracks in any format.
+
+    Args:
+        tracks: Header and frames; if they are incomplete, the target is marked so, if its format stores that.
+        target: The file to write.
+        format: A name of FORMATS or EXPORTS; None: by suffix.
+        options: Frame rate and scale.
+
+    Returns:
+        The files that were written: the target, or one for each person where the format has one person.
+
+    Raises:
+        InputError: The tracks lack what the format needs.
+        OutputError: The target cannot be written.
+        UserError: Unknown format or suffix.
+
+    Examples:
+        >>> write_tracks(read_tracks("tracks.json"), Path("copy.csv"))
+        [PosixPath('copy.csv')]
+    """
+    name = _format(target, format)
     if name in EXPORTS:
         return EXPORTS[name].write(tracks, target, options)
     with open_writer(target, tracks.header, name) as writer:

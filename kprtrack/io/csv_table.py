@@ -13,6 +13,7 @@ from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, POSETRACK_SKELETON, Skeleton
 from kprtrack.core.skeletons import skeleton_among
+from kprtrack.core.tables.names import is_name
 from kprtrack.core.tables.track_table import BOX_COLUMNS, column_names, columns_of
 from kprtrack.io.columns import MOST_PARTS, NO_ID, People, PeopleFile
 from kprtrack.io.csv_dialects import rows_of, with_our_names
@@ -25,8 +26,12 @@ NEEDED_COLUMNS = ("frame", *BOX_COLUMNS)
 
 def open_csv(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.csv`; unknown numbers are empty cells."""
-    head = ",".join(column_names(header.skeleton.names)).encode() + b"\n"
-    return TextWriter(path, Layout(head, _csv_lines, no_footer, header.skeleton))
+    head = ",".join(column_names(header.skeleton.names, with_name=bool(header.names))).encode() + b"\n"
+
+    def lines(tracks: Tracks, log: FrameLog) -> bytes:
+        return _csv_lines(tracks, header.names)
+
+    return TextWriter(path, Layout(head, lines, no_footer, header.skeleton))
 
 
 def people_from_csv(path: Path) -> PeopleFile:
@@ -51,9 +56,7 @@ def people_from_csv(path: Path) -> PeopleFile:
             )
     cells_of = zip(*rows, strict=True) if rows else [()] * len(names)
     columns = with_our_names({name.strip(): cells for name, cells in zip(names, cells_of, strict=True)})
-    return people_from_columns(
-        columns, path, RunHeader(skeleton=skeleton_of(columns)), complete=None, first_line=2
-    )
+    return people_from_columns(columns, path, header_of(columns), complete=None, first_line=2)
 
 
 def people_from_columns(
@@ -161,8 +164,24 @@ def skeleton_of(columns: Mapping[str, Sequence[object]]) -> Skeleton:
     return found or (POSETRACK_SKELETON if "head_top_x" in columns else COCO_SKELETON)
 
 
-def _csv_lines(tracks: Tracks, log: FrameLog) -> bytes:
-    columns = [column if isinstance(column, list) else column.tolist() for column in columns_of(tracks)]
+def header_of(columns: Mapping[str, Sequence[object]]) -> RunHeader:
+    """Return the header of a table that has none: its skeleton, and the names of its people.
+
+    A column "name" that gives a track ID several names, or one that is no name, is another program's.
+    """
+    names: dict[int, str] = {}
+    for track_id, name in set(zip(columns.get("track_id", ()), columns.get("name", ()), strict=False)):
+        number = str(track_id).removesuffix(".0")
+        if name in ("", None):
+            continue
+        if not (number.isascii() and number.isdecimal() and is_name(name)) or int(number) in names:
+            return RunHeader(skeleton=skeleton_of(columns))
+        names[int(number)] = str(name)
+    return RunHeader(skeleton=skeleton_of(columns), names=dict(sorted(names.items())))
+
+
+def _csv_lines(tracks: Tracks, names: Mapping[int, str]) -> bytes:
+    columns = [c if isinstance(c, list) else c.tolist() for c in columns_of(tracks, names)]
     text = io.StringIO()
     rows = ([_cell(value) for value in row] for row in zip(*columns, strict=True))
     csv.writer(text, lineterminator="\n").writerows(rows)

@@ -16,6 +16,7 @@ from kprtrack.core.files.numbers import LARGEST
 from kprtrack.core.renamed import METADATA, SETTINGS
 from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, Skeleton
 from kprtrack.core.skeletons import BY_COUNT, SKELETONS, counts_text
+from kprtrack.core.tables.names import NAME_RULE, is_name
 from kprtrack.core.tables.track_table import Library, to_dataframe
 
 FORMAT = "kprtrack"
@@ -34,6 +35,7 @@ class RunHeader:
         config: All settings of the run.
         skeleton: The set of keypoints.
         losses: Damaged and dropped frames.
+        names: Names of people by track ID (kprtrack.edits).
 
     Examples:
         >>> RunHeader(video={"path": "video.mp4"}).skeleton.names[0]
@@ -46,6 +48,7 @@ class RunHeader:
     config: Mapping[str, object] = field(default_factory=dict)  # all settings of the run
     skeleton: Skeleton = COCO_SKELETON
     losses: FrameLosses = NO_LOSSES
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def fps(self) -> float | None:
@@ -87,7 +90,7 @@ class TrackFile:
         Raises:
             UserError: The library is unknown or not installed.
         """
-        return to_dataframe(self.frames, library, self.header.skeleton.names)
+        return to_dataframe(self.frames, library, self.header.skeleton.names, self.header.names)
 
 
 Item = TypeVar("Item", contravariant=True)
@@ -159,6 +162,7 @@ def header_to_json(header: RunHeader) -> dict[str, object]:
         "models": plain(header.models),
         "config": plain(header.config),
         **header.losses.to_json(),
+        **({"names": plain(header.names)} if header.names else {}),
     }
 
 
@@ -192,6 +196,7 @@ def header_from_json(data: object, path: Path, ending: object = None) -> RunHead
         config=config,
         skeleton=skeleton_from_names(names, path),
         losses=_losses(data | ending if isinstance(ending, dict) else data, path),
+        names=_names(data, path),
     )
 
 
@@ -217,6 +222,17 @@ def skeleton_from_names(names: object, path: Path) -> Skeleton:
         f"{path}: keypoint {row} is called {names[row]!r}, but in {whose} it is '{wanted.names[row]}'. "
         f"Reorder the keypoints to: {', '.join(wanted.names)}."
     )
+
+
+def _names(data: dict[str, object], path: Path) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for key, name in _mapping(data, "names", path).items():
+        if not (
+            key.isascii() and key.isdecimal() and len(key) <= 16 and isinstance(name, str) and is_name(name)
+        ):
+            raise InputError(f'{path}: "names" has {key:.20}: {name!r:.60}, but {NAME_RULE}')
+        names[int(key)] = name
+    return names
 
 
 def _losses(data: dict[str, object], path: Path) -> FrameLosses:

@@ -15,7 +15,11 @@ from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter
 def open_jsonl(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.jsonl`; every frame can be read as soon as it is written."""
     head = compact_json(header_to_json(header)) + b"\n"
-    return TextWriter(path, Layout(head, _line, jsonl_footer), streams=True)
+
+    def line(tracks: Tracks, log: FrameLog) -> bytes:
+        return compact_json(frame_to_json(tracks, header.names)) + b"\n"
+
+    return TextWriter(path, Layout(head, line, jsonl_footer), streams=True)
 
 
 def people_from_jsonl(path: Path) -> PeopleFile:
@@ -49,10 +53,6 @@ def _lines(path: Path) -> Iterator[object]:
                     raise InputError(f"{path}, line {number}: this is not valid JSON ({error}).") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"Cannot read {path}: {error}.") from error
-
-
-def _line(tracks: Tracks, log: FrameLog) -> bytes:
-    return compact_json(frame_to_json(tracks)) + b"\n"
 
 
 def jsonl_footer(log: FrameLog, ending: Footer) -> bytes:

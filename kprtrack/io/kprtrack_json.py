@@ -1,7 +1,7 @@
 """The format `kprtrack`: all data of a run in one JSON document, one frame per line (docs/formats.md)."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
@@ -32,14 +32,21 @@ from kprtrack.io.text_writer import (
 def open_json(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.json`. Memory: about 24 bytes per frame and 8 bytes per person in a frame."""
     head = compact_json(header_to_json(header))[:-1] + b',"frames":[\n'
-    return TextWriter(path, Layout(head, _array_frame, json_footer, header.skeleton))
+
+    def frame(tracks: Tracks, log: FrameLog) -> bytes:
+        return (b",\n" if len(log) else b"") + compact_json(frame_to_json(tracks, header.names))
+
+    return TextWriter(path, Layout(head, frame, json_footer, header.skeleton))
 
 
-def frame_to_json(tracks: Tracks, *, exact: bool = False) -> dict[str, object]:
+def frame_to_json(
+    tracks: Tracks, names: Mapping[int, str] | None = None, *, exact: bool = False
+) -> dict[str, object]:
     """Convert one frame to JSON values; NaN and infinity become null.
 
     Args:
         tracks: The frame.
+        names: Names by track ID; people without one have no "name".
         exact: Keep all digits; else pixels are rounded to 0.01, scores and distances to 0.0001.
     """
     keypoints = tracks.keypoints.astype(np.float64)
@@ -62,9 +69,11 @@ def frame_to_json(tracks: Tracks, *, exact: bool = False) -> dict[str, object]:
         tracks.prompted.tolist(),
         strict=True,
     )
+    names = names or {}
     people = [
         {
             "track_id": track_id,
+            **({"name": names[track_id]} if track_id in names else {}),
             "bbox": box,
             "score": score,
             "keypoints": points,
@@ -252,10 +261,6 @@ def _is_int(value: object) -> TypeGuard[int]:
 def _or_null(values: np.ndarray) -> list[float | None]:
     """Null for NaN (nothing compared) and infinity (no common visible part)."""
     return [value if math.isfinite(value) else None for value in values.tolist()]
-
-
-def _array_frame(tracks: Tracks, log: FrameLog) -> bytes:
-    return (b",\n" if len(log) else b"") + compact_json(frame_to_json(tracks))
 
 
 def json_footer(log: FrameLog, ending: Footer) -> bytes:

@@ -14,9 +14,9 @@ from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import InputError, OutputError
 from kprtrack.core.extras import missing_extra
 from kprtrack.core.skeletons import SKELETONS
-from kprtrack.core.tables.track_table import column_names, columns_of
+from kprtrack.core.tables.track_table import TEXT_COLUMNS, column_names, columns_of
 from kprtrack.io.columns import MOST_PARTS, PeopleFile
-from kprtrack.io.csv_table import people_from_columns, skeleton_of
+from kprtrack.io.csv_table import header_of, people_from_columns
 from kprtrack.io.header import (
     RunHeader,
     TracksWriter,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 GROUP_FRAMES = 2000
-_TEXT = "visible_parts"  # the only column that is no number
+_TEXT = "visible_parts"  # the only column that is read and is no number; names are in the header, too
 _LONGEST_TEXT = 5 * MOST_PARTS  # characters of a cell
 # A file may unpack to so many times its size, and any file to so many bytes; tracks unpack to 3 times.
 _MOST_RATIO, _SMALL_BYTES = 100, 256 << 20
@@ -53,7 +53,8 @@ class _ParquetWriter(TracksWriter):
 
     def __init__(self, path: Path, header: RunHeader) -> None:
         self._pyarrow, parquet = _import_pyarrow()
-        self._names = column_names(header.skeleton.names)
+        self._names = column_names(header.skeleton.names, with_name=bool(header.names))
+        self._people = header.names
         self._header = header_to_json(header)
         self._group: list[Tracks] = []
         self._file = OutputFile(path)
@@ -106,13 +107,14 @@ class _ParquetWriter(TracksWriter):
 
     def _schema(self) -> "pyarrow.Schema":
         whole, text = self._pyarrow.int64(), self._pyarrow.string()
-        known = {"frame": whole, "track_id": whole, "parts": whole, "visible_parts": text, "prompted": whole}
+        known = {"frame": whole, "track_id": whole, "parts": whole, "prompted": whole}
+        known |= dict.fromkeys(TEXT_COLUMNS, text)
         known["time"] = self._pyarrow.float64()
         number = self._pyarrow.float32()
         return self._pyarrow.schema([(name, known.get(name, number)) for name in self._names])
 
     def _table(self, frames: list[Tracks]) -> "pyarrow.Table":
-        parts = list(zip(*(columns_of(tracks) for tracks in frames), strict=True))
+        parts = list(zip(*(columns_of(tracks, self._people) for tracks in frames), strict=True))
         columns = [
             list(chain.from_iterable(column)) if isinstance(column[0], list) else np.concatenate(column)
             for column in parts
@@ -142,7 +144,7 @@ def people_from_parquet(path: Path) -> PeopleFile:
     except (OSError, KeyError, IndexError, UnicodeDecodeError, pyarrow.ArrowException) as error:
         raise InputError(f"Cannot read {path}: {' '.join(str(error).split()):.200}") from error
     if stored is None:
-        header, complete = RunHeader(skeleton=skeleton_of(columns)), None
+        header, complete = header_of(columns), None
     else:
         try:
             data = json.loads(stored)

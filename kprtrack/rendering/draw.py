@@ -1,6 +1,7 @@
 """Draw tracked people: box, skeleton, label with the track ID, and the trail of the feet."""
 
 from collections import deque
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.skeleton import Skeleton
 from kprtrack.core.tables.drawing import MIN_CONFIDENCE, Colour, colour_of
+from kprtrack.core.tables.names import drawn_label
 
 MIN_JOINT_WIDTH = 1.2  # pixels; thinner skeletons would be hidden by the dots of their joints
 _DARK: Colour = (16, 16, 16)
@@ -51,13 +53,19 @@ class Trails:
         return np.array(self._paths.get(track_id, ()), np.float64).reshape(-1, 3)
 
 
-def draw_tracks(image: np.ndarray, tracks: Tracks, trails: Trails | None = None) -> np.ndarray:
-    """Draw boxes, skeletons and IDs on a copy of an image, the nearest person on top.
+def draw_tracks(
+    image: np.ndarray,
+    tracks: Tracks,
+    trails: Trails | None = None,
+    names: Mapping[int, str] | None = None,
+) -> np.ndarray:
+    """Draw boxes, skeletons and IDs, or names, on a copy of an image, the nearest person on top.
 
     Args:
         image: [H, W, 3] uint8, RGB.
         tracks: The tracks of the frame.
         trails: Earlier positions to draw as fading lines.
+        names: Names by track ID, drawn instead of the ID; accents are left out.
 
     Returns:
         [H, W, 3] uint8, RGB. Line widths follow the sizes of image and person; labels stay inside the image.
@@ -79,7 +87,9 @@ def draw_tracks(image: np.ndarray, tracks: Tracks, trails: Trails | None = None)
         _draw_skeleton(canvas, tracks.keypoints[row], tracks.skeleton, colour, widths[row])
     labels: list[tuple[int, int, int, int]] = []
     for row in reversed(nearest_last):  # the nearest person gets the best place
-        _draw_label(canvas, tracks.boxes[row], int(tracks.ids[row]), widths[row], labels)
+        track_id = int(tracks.ids[row])
+        label = drawn_label(track_id, names or {}), colour_of(track_id)
+        _draw_label(canvas, tracks.boxes[row], label, widths[row], labels)
     return canvas
 
 
@@ -150,10 +160,14 @@ def _draw_skeleton(
 
 
 def _draw_label(
-    image: np.ndarray, box: np.ndarray, track_id: int, width: float, labels: list[tuple[int, int, int, int]]
+    image: np.ndarray,
+    box: np.ndarray,
+    label: tuple[str, Colour],
+    width: float,
+    labels: list[tuple[int, int, int, int]],
 ) -> None:
-    """Draw the ID in a filled box, above the person if possible; appends its x1 y1 x2 y2 to the labels."""
-    colour, text = colour_of(track_id), str(track_id)
+    """Draw text in a filled box, above the person if possible; appends its x1 y1 x2 y2 to the labels."""
+    text, colour = label
     scale = max(0.4, 0.3 * width)
     thickness = max(1, round(0.5 * width))
     (text_width, text_height), _ = cv2.getTextSize(text, _FONT, scale, thickness)

@@ -1,11 +1,14 @@
 """A grid of tiles, each of which follows one person."""
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 
 from kprtrack.core.errors import UserError
+from kprtrack.core.tables.drawing import Colour, colour_of
+from kprtrack.core.tables.names import drawn_label
 from kprtrack.rendering.crops import CropPath, cut
-from kprtrack.rendering.draw import colour_of
 from kprtrack.rendering.moving_boxes import MovingBoxes
 from kprtrack.rendering.people import Person
 
@@ -21,6 +24,7 @@ class Mosaic:
 
     Args:
         people: By track ID, in the order of the tiles.
+        names: Names by track ID, written on the tiles instead of the ID.
         fps: Frames per second.
         image_size: Width and height of the image in pixels.
         size: Width and height of the grid in pixels.
@@ -30,8 +34,14 @@ class Mosaic:
     """
 
     def __init__(
-        self, people: dict[int, Person], fps: float, image_size: tuple[int, int], size: tuple[int, int]
+        self,
+        people: dict[int, Person],
+        names: Mapping[int, str],
+        fps: float,
+        image_size: tuple[int, int],
+        size: tuple[int, int],
     ) -> None:
+        self._labels = {track_id: drawn_label(track_id, names) for track_id in people}
         if not people:
             raise UserError("--mosaic: the result has no people to show.")
         self._size = size
@@ -61,7 +71,8 @@ class Mosaic:
                 if present
                 else np.full_like(grid[:height, :width], _ABSENT)
             )
-            grid[y : y + height, x : x + width] = _labelled(tile, track_id)
+            label = self._labels[track_id], colour_of(track_id)
+            grid[y : y + height, x : x + width] = _labelled(tile, *label)
         return grid
 
 
@@ -76,11 +87,11 @@ def _grid(count: int, size: tuple[int, int]) -> tuple[int, int]:
     return columns, -(-count // columns)
 
 
-def _labelled(tile: np.ndarray, track_id: int) -> np.ndarray:
+def _labelled(tile: np.ndarray, text: str, ink: Colour) -> np.ndarray:
     labelled = np.ascontiguousarray(tile)
     scale = max(0.4, tile.shape[0] / 500)
-    (_, text_height), _ = cv2.getTextSize(str(track_id), _FONT, scale, 1)
+    (_, text_height), _ = cv2.getTextSize(text, _FONT, scale, 1)
     place = (max(3, text_height // 3), text_height + max(3, text_height // 3))
-    for colour, thickness in (((0, 0, 0), 3), (colour_of(track_id), 1)):
-        cv2.putText(labelled, str(track_id), place, _FONT, scale, colour, thickness, cv2.LINE_AA)
+    for colour, thickness in (((0, 0, 0), 3), (ink, 1)):
+        cv2.putText(labelled, text, place, _FONT, scale, colour, thickness, cv2.LINE_AA)
     return labelled

@@ -49,7 +49,7 @@ def track_at(frames: Sequence[Tracks], click: Click, fps: float | None, source: 
     Raises:
         UserError: There are no times, the time is outside the tracks, or no box is there.
     """
-    times = _times(frames, fps)
+    times = frame_times(frames, fps)
     if times is None:
         raise UserError(f"--at {click}: {source} has no times and no frame rate. Name track IDs: --only 1,3.")
     if not len(times) or not times[0] - REACH_S <= click.time_s <= times[-1] + REACH_S:
@@ -63,8 +63,16 @@ def track_at(frames: Sequence[Tracks], click: Click, fps: float | None, source: 
     raise UserError(f"--at {click}: no person is at this point. {_nearest(frames, times, click)}")
 
 
-def _times(frames: Sequence[Tracks], fps: float | None) -> np.ndarray | None:
-    """Seconds of the frames, [F]; from the frame rate where they are unknown, and None without one."""
+def frame_times(frames: Sequence[Tracks], fps: float | None) -> np.ndarray | None:
+    """Return the times of frames in seconds, from the frame rate where the tracks have none.
+
+    Args:
+        frames: The tracks of all frames.
+        fps: Frame rate; None: unknown.
+
+    Returns:
+        [F] float64; None: there are neither times nor a frame rate.
+    """
     times = np.array([tracks.time_s for tracks in frames], np.float64)
     if not np.isnan(times).any():
         return times

@@ -1,6 +1,6 @@
 """Tracks as a table, the columns of CSV, Parquet, Excel and data frames, and as supervision's detections."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from kprtrack.core.geometry import left_top_size
 from kprtrack.core.skeleton import KEYPOINTS
 
 Library = Literal["pandas", "polars"]
+TEXT_COLUMNS = ("name", "visible_parts")  # all others are numbers
 BOX_COLUMNS = ("x", "y", "width", "height")
 
 
@@ -39,15 +40,21 @@ class TracksLike(Protocol):
     def __len__(self) -> int: ...
 
 
-def column_names(keypoints: Sequence[str] = KEYPOINTS) -> list[str]:
-    """Return the names of all columns in order."""
+def column_names(keypoints: Sequence[str] = KEYPOINTS, *, with_name: bool = False) -> list[str]:
+    """Return the names of all columns in order; with_name: people have names."""
     points = [f"{name}_{part}" for name in keypoints for part in ("x", "y", "score")]
-    start = ["frame", "time", "track_id", *BOX_COLUMNS, "score", "keypoint_score"]
+    name = ["name"] if with_name else []
+    start = ["frame", "time", "track_id", *name, *BOX_COLUMNS, "score", "keypoint_score"]
     return [*start, *points, "distance", "margin", "parts", "visible_parts", "prompted"]
 
 
-def columns_of(tracks: TracksLike) -> list[np.ndarray | list[str]]:
-    """Return the values of every column for one frame: pixels to 0.01, scores and distances to 0.0001."""
+def columns_of(tracks: TracksLike, names: Mapping[int, str] | None = None) -> list[np.ndarray | list[str]]:
+    """Return the values of every column for one frame: pixels to 0.01, scores and distances to 0.0001.
+
+    Args:
+        tracks: The frame.
+        names: Names by track ID, for the column "name"; without any there is no such column.
+    """
     count = len(tracks)
     points = tracks.keypoints.astype(np.float64)
     points[..., :2] = np.round(points[..., :2], 2)
@@ -57,6 +64,7 @@ def columns_of(tracks: TracksLike) -> list[np.ndarray | list[str]]:
         np.full(count, tracks.frame_number, np.int64),
         np.full(count, np.round(tracks.time_s, 6), np.float64),
         tracks.ids,
+        *([[names.get(track_id, "") for track_id in tracks.ids.tolist()]] if names else []),
         *left_top_size(tracks.boxes).T,
         np.round(tracks.scores.astype(np.float64), 4),
         np.round(points[..., 2].mean(axis=1), 4),
@@ -70,7 +78,10 @@ def columns_of(tracks: TracksLike) -> list[np.ndarray | list[str]]:
 
 
 def to_dataframe(
-    frames: Iterable[TracksLike], library: Library = "pandas", keypoints: Sequence[str] = KEYPOINTS
+    frames: Iterable[TracksLike],
+    library: Library = "pandas",
+    keypoints: Sequence[str] = KEYPOINTS,
+    people: Mapping[int, str] | None = None,
 ) -> Any:
     """Make a data frame with one row per person and frame, and the columns of the CSV format.
 
@@ -78,6 +89,7 @@ def to_dataframe(
         frames: The tracks.
         library: "pandas" or "polars".
         keypoints: Names of the keypoints.
+        people: Names of people by track ID, for a column "name".
 
     Returns:
         The data frame; what is unknown is NaN.
@@ -85,12 +97,12 @@ def to_dataframe(
     Raises:
         UserError: The library is unknown or not installed.
     """
-    parts = [columns_of(tracks) for tracks in frames]
-    names = column_names(keypoints)
+    parts = [columns_of(tracks, people) for tracks in frames]
+    names = column_names(keypoints, with_name=bool(people))
     columns: dict[str, Any] = {}
     for index, name in enumerate(names):
         values = [part[index] for part in parts]
-        texts = name == "visible_parts"
+        texts = name in TEXT_COLUMNS
         columns[name] = [each for value in values for each in value] if texts else _joined(values)
     if library == "pandas":
         return _imported("pandas").DataFrame(columns)

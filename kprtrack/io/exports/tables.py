@@ -3,7 +3,7 @@
 import math
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ class ConvertOptions:
             annotation tool; None: the keypoints of the source.
         fps: Frames per second of the video; None: as the file says.
         metres_per_pixel: Scale of TRC and C3D; None: they are in pixels.
+        edit: Changes the tracks before people are chosen, such as the edits of `kprtrack.edits`.
         source: The file that is converted, for messages.
 
     Raises:
@@ -49,6 +50,7 @@ class ConvertOptions:
     poses: Path | None = None
     fps: float | None = None
     metres_per_pixel: float | None = None
+    edit: Callable[[TrackFile], TrackFile] | None = None
     source: Path = Path("the source")
 
     def __post_init__(self) -> None:

@@ -10,9 +10,9 @@ from kprtrack.core.errors import InputError, OutputError
 from kprtrack.core.extras import missing_extra
 from kprtrack.core.tables.track_table import column_names, columns_of
 from kprtrack.io.columns import PeopleFile
-from kprtrack.io.csv_table import people_from_columns, skeleton_of
+from kprtrack.io.csv_table import header_of, people_from_columns
 from kprtrack.io.exports.tables import ConvertOptions, new_file
-from kprtrack.io.header import RunHeader, TrackFile
+from kprtrack.io.header import TrackFile
 from kprtrack.io.text_writer import FrameLog
 
 TRACKS, PEOPLE = "tracks", "people"  # names of the sheets
@@ -38,7 +38,7 @@ def write_xlsx(file: TrackFile, path: Path, options: ConvertOptions) -> list[Pat
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet(TRACKS)
     sheet.freeze_panes = "A2"
-    sheet.append(column_names(file.header.skeleton.names))
+    sheet.append(column_names(file.header.skeleton.names, with_name=bool(file.header.names)))
     for row in _rows(file):
         sheet.append(row)
     people = book.create_sheet(PEOPLE)
@@ -53,7 +53,8 @@ def write_xlsx(file: TrackFile, path: Path, options: ConvertOptions) -> list[Pat
 
 def _rows(file: TrackFile) -> Iterator[list[object]]:
     for tracks in file.frames:
-        columns = [each.tolist() if isinstance(each, np.ndarray) else each for each in columns_of(tracks)]
+        values = columns_of(tracks, file.header.names)
+        columns = [each.tolist() if isinstance(each, np.ndarray) else each for each in values]
         for row in zip(*columns, strict=True):
             yield [None if value != value else value for value in row]  # NaN alone differs from itself
 
@@ -82,8 +83,7 @@ def people_from_xlsx(path: Path) -> PeopleFile:
         for place, name in enumerate(names)
         if name is not None
     }
-    header = RunHeader(skeleton=skeleton_of(columns))
-    return people_from_columns(columns, path, header, complete=None, first_line=2)
+    return people_from_columns(columns, path, header_of(columns), complete=None, first_line=2)
 
 
 def _import_openpyxl() -> Any:

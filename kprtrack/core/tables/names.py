@@ -1,0 +1,32 @@
+"""The names of people: by track ID, short and printable, each for one person."""
+
+import unicodedata
+from collections.abc import Mapping
+
+LONGEST_NAME = 100  # characters
+_LONGEST_LABEL = 24  # characters that are drawn
+NAME_RULE = f"a name has 1 to {LONGEST_NAME} printable characters, without spaces at its ends."
+
+
+def is_name(text: object) -> bool:
+    """Whether a value is a name that a person may have."""
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_NAME:
+        return False
+    return text.isprintable() and text == text.strip()
+
+
+def drawn_label(track_id: int, names: Mapping[int, str]) -> str:
+    """Return what is drawn on a person: the name, or the ID of a person without one.
+
+    The font of annotated videos has ASCII alone: accents are left out, and a name in another script is
+    replaced by the ID.
+
+    Examples:
+        >>> drawn_label(3, {3: "Zoë"}), drawn_label(4, {3: "Zoë"})
+        ('Zoe', '4')
+    """
+    name = unicodedata.normalize("NFKD", names.get(track_id, str(track_id)))
+    plain = "".join(letter for letter in name if not unicodedata.combining(letter))
+    if not plain.isascii():
+        return str(track_id)
+    return plain if len(plain) <= _LONGEST_LABEL else f"{plain[: _LONGEST_LABEL - 2]}.."
