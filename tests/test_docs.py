@@ -60,7 +60,7 @@ NEEDS_DATA = re.compile(
 ANNOTATIONS = {"keypoints": "external_annotation", "part-labels": "masks"}  # folders of a data set
 # Libraries of extras that write files of these suffixes.
 LIBRARIES = {".c3d": "ezc3d", ".nwb": "pynwb", ".rrd": "rerun", ".slp": "sleap_io", ".xlsx": "openpyxl"}
-FAST = ("convert", "draw", "follow", "models")
+FAST = ("convert", "draw", "edit", "follow", "models")
 
 
 def relative(page: Path) -> str:
@@ -215,6 +215,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(folder / "video.mp4", folder / copy)
     for copy in ("ground_truth.json", "shot.json", "scene.json", "corrected.json"):
         shutil.copy(folder / "tracks.json", folder / copy)
+    assert main(["edit", str(folder / "tracks.json"), "name 1 Anna", "--quiet"]) == 0
     assert main(["convert", str(folder / "tracks.json"), str(folder / "boxes.txt"), "--quiet"]) == 0
     assert main(["convert", str(folder / "tracks.json"), str(folder / "coco.json"), "--to", "coco"]) == 0
     assert main(["convert", str(folder / "tracks.json"), str(folder / "to_correct.xml")]) == 0

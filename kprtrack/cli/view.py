@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from kprtrack.cli.edit import add_edits, edited
 from kprtrack.cli.options import Parser, new_parser
 from kprtrack.cli.output import log
 from kprtrack.cli.people import add_people, people_from
@@ -29,6 +30,7 @@ def view_parser() -> Parser:
         " person and from the nearest other person",
     )
     add_people(parser)
+    add_edits(parser)
     return parser
 
 
@@ -40,7 +42,7 @@ def run_view(options: argparse.Namespace) -> int:
     from kprtrack.rendering.viewer import view_video
     from kprtrack.selection import select_people
 
-    tracks = read_tracks(Path(options.tracks))
+    tracks = edited(read_tracks(Path(options.tracks)), options)
     frames = select_people(tracks.frames, people_from(options), fps=tracks.header.fps, source=options.tracks)
     observations = read_observations(options.observations) if options.observations else None
     viewed = view_video(

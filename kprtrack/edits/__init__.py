@@ -10,7 +10,7 @@ Examples:
     >>> for result in edits.apply(tracks).report:
     ...     print(result)
     1  name 1 Anna: applied, track 1 is Anna
-    2  delete 2: applied, 12 boxes (0:00 to 0:00.44) of track 2 are deleted
+    2  delete 2: applied, 12 boxes (0:00 to 0:01.1) of track 2 are deleted
 """
 
 from kprtrack.edits.edits import EditedTracks, Edits, new_records
