@@ -30,7 +30,12 @@ def kinematics_parser() -> Parser:
     add_out(parser, "output file, .csv: a row for each person and frame")
     parser.add_argument("--trc", metavar="FILE", help="also write the trajectories as TRC, a file per person")
     parser.add_argument("--plots", metavar="DIR", help="also draw angles and positions of each person as PNG")
-    parser.add_argument("--fps", type=float, metavar="N", help="frames per second, if TRACKS does not say it")
+    parser.add_argument(
+        "--fps",
+        type=float,
+        metavar="N",
+        help="frames per second, as of slow motion (default: times of TRACKS)",
+    )
     group = parser.add_argument_group("cleaning")
     group.add_argument("--filter", metavar="NAME", help=f"{', '.join(FILTERS)} (default: butterworth)")
     group.add_argument("--cutoff", type=float, metavar="HZ", help="cut-off of the filter (default 6)")
