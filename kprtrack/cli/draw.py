@@ -14,7 +14,9 @@ from kprtrack.video.inputs import parse_time
 
 def draw_parser() -> Parser:
     """Make the parser of `draw`."""
-    parser = new_parser("draw", "Write an annotated, blurred or cropped video from a result file and its video.")
+    parser = new_parser(
+        "draw", "Write an annotated, blurred or cropped video from a result file and its video."
+    )
     parser.add_argument("tracks", metavar="TRACKS", help="a result file of any format")
     parser.add_argument("source", metavar="VIDEO", help="the video the tracks were made from")
     add_out(parser, "output file: .mp4 .mov .mkv .webm .avi; the sound of the video stays")

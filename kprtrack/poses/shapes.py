@@ -116,6 +116,11 @@ def _shape(kind: type[PoseShape], stored: dict[str, Any], weights: Path) -> Pose
     if unknown := sorted(set(stored) - {field.name for field in fields(kind)}):
         raise WeightsError(f"{weights} was written by a newer version: unknown {unknown}.")
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
+    for key, value in values.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            if not isinstance(one, int) or isinstance(one, bool):
+                problem = f"describes a network that is not possible: {key} is {one!r:.40}."
+                raise WeightsError(f"{weights} {problem}")
     try:
         return kind(**values)
     except (TypeError, UserError) as error:

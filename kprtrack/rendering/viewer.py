@@ -26,6 +26,7 @@ from kprtrack.io import ObservationFile, TrackFile
 from kprtrack.io.exports.tables import frame_step, new_file
 from kprtrack.io.same_video import validate_size
 from kprtrack.rendering.embedding_distances import EmbeddingDistances, embedding_distances
+from kprtrack.rendering.viewer_process import start_viewer
 from kprtrack.video.clip import Clip
 
 SUFFIX = ".rrd"
@@ -117,12 +118,7 @@ def _recording(save: str | Path | None, name: str) -> Iterator[Any]:
     recording.send_recording_name(name)
     if save is None:
         with _rerun_errors("Cannot open the viewer"):
-            beside = Path(sys.executable).with_name("rerun")  # not in PATH if its environment is not active
-            rr.spawn(
-                executable_path=str(beside) if beside.is_file() else None,
-                default_blueprint=_blueprint(),
-                recording=recording,
-            )
+            recording.connect_grpc(start_viewer(), default_blueprint=_blueprint())
         yield recording
         _flush(recording, save)
         return
