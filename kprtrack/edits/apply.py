@@ -8,7 +8,7 @@ import numpy as np
 from kprtrack.core.errors import UserError
 from kprtrack.edits.anchors import Found, find_track
 from kprtrack.edits.grammar import Kind
-from kprtrack.edits.model import Edit, EditResult
+from kprtrack.edits.model import PARTS, Edit, EditResult
 from kprtrack.edits.state import DELETED, EditState
 
 # A deleted track of another result may be longer, for it holds another person, too: at least this share of
@@ -50,13 +50,7 @@ def _merge(state: EditState, edit: Edit, found: Mapping[str, Found]) -> tuple[Ed
         raise _AlreadySoError(f"it is one track, {part}")
     first, last = _range(state, edit)
     rows = _rows(state, part, first, last)
-    shared = np.intersect1d(state.frame[rows], state.frame[state.rows(target)])
-    if len(shared):
-        moment = state.clock.moment(int(shared[0]))
-        raise _DoesNotApplyError(
-            f"tracks {part} and {target} are both seen at {moment} (frame {moment.frame}) and in"
-            f" {len(shared)} frames in all, so they are two people"
-        )
+    _validate_apart(state, rows, state.rows(target), (part, target))
     names, edited = state.names, state.with_ids((rows, target))
     if part in names and part not in edited.names:  # no box is left of it
         if names.get(target, names[part]) != names[part]:
@@ -68,27 +62,30 @@ def _merge(state: EditState, edit: Edit, found: Mapping[str, Found]) -> tuple[Ed
 
 
 def _swap(state: EditState, edit: Edit, found: Mapping[str, Found]) -> tuple[EditState, str]:
+    """Each person continues the track that the other one had before, which may have ended in this result."""
     first, last = _range(state, edit)
-    ids = {role: _track(edit, found, role) for role in found}
-
-    def pairs_equal(*pairs: tuple[str, str]) -> bool:
-        return all(ids[a] == ids[b] for a, b in pairs if a in ids and b in ids)
-
-    own = (("first_before", "first_after"), ("second_before", "second_after"))
-    crossed = (("first_before", "second_after"), ("second_before", "first_after"))
-    one, two = ids.get("first_before", ids.get("first_after")), ids.get("second_before")
-    two = ids.get("second_after") if two is None else two
-    apart = (("first_before", "second_before"), ("first_after", "second_after"))
-    if any(a in ids and pairs_equal((a, b)) and b in ids for a, b in apart):
-        raise _DoesNotApplyError(f"its two people are one track here, {one}")
-    if pairs_equal(*own) and one is not None and two is not None and one != two:
-        rows = [state.rows(track_id, first, last) for track_id in (one, two)]
-        edited = state.with_ids((rows[0], two), (rows[1], one))
-        return edited, f"tracks {one} and {two} are exchanged in {_span(state, np.concatenate(rows))}"
-    if pairs_equal(*crossed):
-        raise _AlreadySoError(f"tracks {' and '.join(map(str, sorted(set(ids.values()))))} are right there")
-    listed = ", ".join(map(str, sorted(set(ids.values()))))
-    raise _DoesNotApplyError(f"its two people have other tracks here before and after it: {listed}")
+    before, after = (
+        [_track(edit, found, role) if role in found else None for role in PARTS[edit.kind] if time in role]
+        for time in ("before", "after")
+    )
+    for one, two in (before, after):
+        if one is not None and one == two:
+            raise _DoesNotApplyError(f"its two people are one track here, {one}")
+    moves = []
+    for person, other in ((0, 1), (1, 0)):
+        source, target = after[person], before[other]
+        if target is None:  # the other one was not there: any track but that of this person will do
+            target = after[other] if after[other] != before[person] else source
+        if source is not None and target is not None and source != target:
+            moves.append((state.rows(source, first, last), source, target))
+    if not any(len(rows) for rows, _, _ in moves):
+        raise _AlreadySoError("its two people have the right tracks")
+    moved = np.concatenate([rows for rows, _, _ in moves])
+    for rows, source, target in moves:
+        _validate_apart(state, rows, np.setdiff1d(state.rows(target, first, last), moved), (source, target))
+    edited = state.with_ids(*((rows, target) for rows, _, target in moves))
+    changes = " and ".join(f"{source} becomes {target}" for _, source, target in moves)
+    return edited, f"track {changes} in {_span(state, moved)}"
 
 
 def _split(state: EditState, edit: Edit, found: Mapping[str, Found]) -> tuple[EditState, str]:
@@ -143,6 +140,17 @@ _KINDS: dict[Kind, _Apply] = {
     "delete": _delete,
     "name": _name,
 }
+
+
+def _validate_apart(state: EditState, rows: np.ndarray, others: np.ndarray, ids: tuple[int, int]) -> None:
+    """Raise _DoesNotApplyError if two people who are to be one are in the same frame."""
+    shared = np.intersect1d(state.frame[rows], state.frame[others])
+    if len(shared):
+        moment = state.clock.moment(int(shared[0]))
+        raise _DoesNotApplyError(
+            f"tracks {ids[0]} and {ids[1]} are both seen at {moment} (frame {moment.frame}) and in"
+            f" {len(shared)} frames in all, so they are two people"
+        )
 
 
 def _track(edit: Edit, found: Mapping[str, Found], role: str) -> int:

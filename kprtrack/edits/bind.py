@@ -9,6 +9,7 @@ from kprtrack.edits.grammar import Command, Moment
 from kprtrack.edits.model import PARTS, Edit, EditResult
 from kprtrack.edits.state import DELETED, Clock, EditState
 
+NEAR_S = 2.0  # of a track before and after the frame at which it is merged, exchanged or split
 _SHOWN = 20  # track IDs in a message
 
 
@@ -32,11 +33,12 @@ def bind(state: EditState, command: Command, number: int, written: str) -> tuple
         first, last = state.clock.range(command.start, command.end)
     except UserError as error:
         raise UserError(f"'{command.text}': {error}") from error
-    parts = {}
-    for role, place in PARTS[command.kind].items():
-        track_id = command.ids[place]
-        rows = _part_rows(state, command, role, track_id, (first, last))
-        parts[role] = choose_anchors(state, track_id, rows)
+    roles = {role: command.ids[place] for role, place in PARTS[command.kind].items()}
+    rows = {
+        role: _part_rows(state, command, role, track_id, (first, last)) for role, track_id in roles.items()
+    }
+    near = _near_change(state, command, rows, first)
+    parts = {role: choose_anchors(state, track_id, near[role]) for role, track_id in roles.items()}
     _validate_parts(command, {role: len(part.anchors) for role, part in parts.items()})
     edit = Edit(
         number,
@@ -63,6 +65,34 @@ def _part_rows(
     if role == "target":
         return state.rows(track_id)
     return state.rows(track_id, first, last)
+
+
+def _near_change(
+    state: EditState, command: Command, rows: dict[str, np.ndarray], first: int
+) -> dict[str, np.ndarray]:
+    """The rows of each part that are near the change; of a track that is named or deleted, all.
+
+    Another tracker may continue a track differently long before or after the frames that the edit is about.
+    """
+    if command.kind in ("swap", "split"):
+        return {role: _nearest(state, own, np.array([first])) for role, own in rows.items()}
+    if command.kind == "merge":
+        part, target = (state.frame[rows[role]] for role in ("part", "target"))
+        return {
+            "part": _nearest(state, rows["part"], target),
+            "target": _nearest(state, rows["target"], part),
+        }
+    return rows
+
+
+def _nearest(state: EditState, rows: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """The rows up to NEAR_S farther from the nearest of some frames, [K] rising indices, than the first."""
+    if not len(rows) or not len(frames):
+        return rows
+    at = state.frame[rows]
+    after = np.searchsorted(frames, at).clip(0, len(frames) - 1)
+    away = np.minimum(np.abs(frames[after] - at), np.abs(frames[(after - 1).clip(0)] - at))
+    return rows[away <= away.min() + state.clock.frames_in(NEAR_S)]
 
 
 def _both(clock: Clock, moment: Moment, index: int) -> Moment:

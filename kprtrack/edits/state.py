@@ -67,6 +67,10 @@ class Clock:
         index = int(away.argmin())
         return index if away[index] <= 1.5 * interval + _SAME_TIME_S else None
 
+    def frames_in(self, seconds: float) -> int:
+        """Return how many frames are in some seconds; at 25 frames a second where times are unknown."""
+        return max(round(seconds / (self._time_interval or 0.04)), 1)
+
     def _index(self, moment: Moment, side: Side) -> int:
         slack = _SAME_TIME_S if side == "right" else -_SAME_TIME_S
         if self.times is not None and moment.time_s is not None:

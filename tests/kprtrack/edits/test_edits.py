@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.edit_cases import FALSE_LANE, FRAMES, ids_in_lane, result, tracked
+from support.edit_cases import FALSE_LANE, FPS, FRAMES, box_in_lane, ids_in_lane, result, tracked
 from support.tracks_cases import tracks_of
 
 from kprtrack.core.errors import UserError
@@ -190,6 +190,25 @@ def test_nine_of_ten_edits_survive_tracking_with_other_settings(tmp_path: Path) 
     assert ids_in_lane(tracks, 7, early) == ids_in_lane(tracks, 6, late)
     assert len(ids_in_lane(tracks, 5)) == 2
     assert after.names == {ids_in_lane(tracks, 3)[0]: "Anna", ids_in_lane(tracks, 6, early)[0]: "Ben"}
+
+
+@pytest.mark.parametrize("second", [2, 3])
+def test_people_are_exchanged_where_another_tracker_starts_a_new_track(second: int) -> None:
+    """In the other result person 2 has track 5 at first, and then `second`."""
+    file = result([[1, 2]] * 20)
+    frames = [
+        tracks_of(
+            {7: box_in_lane(1, number), 5 if number < 12 else second: box_in_lane(2, number)},
+            number=number,
+            time_s=number / FPS,
+        )
+        for number in range(20)
+    ]
+    edits = Edits(NOWHERE).preview(file, "swap 1 2 at 0:01.2")
+    after = edits.apply(TrackFile(file.header, frames, True)).tracks
+    early, late = range(12), range(12, 20)
+    assert ids_in_lane(after, 1, early) == ids_in_lane(after, 2, late) == [7]
+    assert ids_in_lane(after, 2, early) == ids_in_lane(after, 1, late) == [5]
 
 
 def test_a_deleted_duplicate_does_not_delete_the_person_whose_duplicate_it_was() -> None:
