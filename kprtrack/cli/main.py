@@ -54,7 +54,7 @@ subcommands:
   track       track the people of videos (`kprtrack track --help` lists all options)
   observe     run the networks only: VIDEO --out obs.npz
   follow      run the tracker only: obs.npz --out tracks.json
-  draw        write an annotated video from a result file
+  draw        write an annotated, blurred or cropped video from a result file
   view        show a result with its video in the viewer Rerun
   edit        correct tracks: merge, swap, split, delete, name people; undo
   convert     convert a result file to another format

@@ -10,6 +10,7 @@ from typing import Protocol
 import av
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.packet import Packet
 
@@ -165,14 +166,19 @@ class _Copied:
     def __init__(self, container: OutputContainer, stream: AudioStream) -> None:
         self._container = container
         self._stream = container.add_stream_from_template(stream)
+        self._filter: BitStreamFilterContext | None = None
+        if stream.codec_context.name == "aac" and not stream.codec_context.extradata:
+            # MPEG-TS repeats the settings of the codec in each packet, other containers store them once.
+            self._filter = BitStreamFilterContext("aac_adtstoasc", stream)
 
     def write(self, packet: Packet, shift_s: float) -> None:
         shift = round(shift_s / packet.time_base)
         assert packet.pts is not None
         packet.pts -= shift
         packet.dts = packet.pts if packet.dts is None else packet.dts - shift
-        packet.stream = self._stream
-        self._container.mux(packet)
+        for copied in self._filter.filter(packet) if self._filter else [packet]:
+            copied.stream = self._stream
+            self._container.mux(copied)
 
     def finish(self) -> None:
         pass

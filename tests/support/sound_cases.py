@@ -30,12 +30,13 @@ def make_video(
         video = container.add_stream(video_codec, rate=fps)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         audio = [container.add_stream(codec, rate=RATE, layout="stereo") for _ in range(sounds)]
-        video.codec_context.time_base = Fraction(1, 1000)
+        tick = Fraction(1, fps) if path.suffix == ".avi" else Fraction(1, 1000)  # AVI has a constant rate
+        video.codec_context.time_base = tick
         for number in range(round(seconds * fps)):
             image = np.full((height, width, 3), 200 if loud(number / fps) else 40, np.uint8)
             image[:, : width // 2] = np.linspace(0, 255, height, dtype=np.uint8)[:, None, None]
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = round(1000 * (first_s + number / fps)), Fraction(1, 1000)
+            frame.pts, frame.time_base = round((first_s + number / fps) / tick), tick
             container.mux(video.encode(frame))
         times = np.arange(round(RATE * (seconds + first_s))) / RATE
         wave = np.where(loud(times - first_s), 0.5 * np.sin(2 * np.pi * 440 * times), 0).astype(np.float32)

@@ -43,6 +43,7 @@ def assert_in_step(path, count):
         ("pcm_s24le", ".mkv", ".mkv"),
         ("libopus", ".mkv", ".webm"),
         ("flac", ".mkv", ".mp4"),
+        ("libmp3lame", ".avi", ".mp4"),
     ],
 )
 def test_the_packets_are_copied(tmp_path, codec, source, out):
@@ -51,6 +52,16 @@ def test_the_packets_are_copied(tmp_path, codec, source, out):
     assert copy(made, path) == ()
     stored, given = sound_cases.packets(path), sound_cases.packets(made)
     assert stored == given or (codec == "pcm_s16le" and b"".join(stored) == b"".join(given))
+    assert_in_step(path, 2)
+
+
+@pytest.mark.parametrize("out", [".mp4", ".mkv"])
+def test_packets_of_mpeg_ts_lose_only_their_headers(tmp_path, out):
+    """In MPEG-TS every packet of AAC begins with 7 bytes of settings (ADTS)."""
+    made = sound_cases.make_video(tmp_path / "in.ts")
+    path = tmp_path / f"out{out}"
+    assert copy(made, path) == ()
+    assert sound_cases.packets(path) == [packet[7:] for packet in sound_cases.packets(made)]
     assert_in_step(path, 2)
 
 
