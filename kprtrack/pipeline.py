@@ -14,6 +14,7 @@ import numpy as np
 from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks, empty_poses
 from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.files.numbers import LARGEST
 from kprtrack.core.skeleton import COCO_SKELETON, Skeleton
 
 
@@ -295,6 +296,12 @@ def _observation(
         raise UserError(
             f"The poses of frame {frame.number} have the keypoints of {poses.skeleton.name}, not of"
             f" {skeleton.name}. Set Networks.skeleton to the set that the pose estimator gives."
+        )
+    sizes = found.boxes[:, 2:] - found.boxes[:, :2]
+    if not ((np.abs(found.boxes) < LARGEST).all() and (sizes > 0).all()):
+        raise UserError(
+            f"The detector gave boxes without an area, or far outside of any image, for frame {frame.number}."
+            " Leave them out."
         )
     if not ((found.scores >= 0) & (found.scores <= 1)).all():
         raise UserError(

@@ -1,13 +1,30 @@
 """Networks of images from ONNX and OpenVINO files: pixels in, the network's own outputs out."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from kprtrack.core.errors import WeightsError
-from kprtrack.inference.backends import open_network_file, shape_text
+from kprtrack.inference.backends import Shape, open_network_file, shape_text
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.pixels import PixelFormat
+
+MOST_NUMBERS = 1 << 28  # in an input: 32 images of 1,670 x 1,670 pixels, 1 GiB
+
+
+def takes_images(shape: Shape) -> bool:
+    """Say whether an input is [N, 3, height, width] of a possible size.
+
+    Args:
+        shape: As a file declares it; None: any size.
+
+    Returns:
+        False for other numbers of axes or channels, sizes below 1, and more than MOST_NUMBERS numbers.
+    """
+    known = [size for size in shape if size is not None]
+    channels = shape[1:2] in ((3,), (None,))
+    return len(shape) == 4 and channels and min(known, default=1) >= 1 and math.prod(known) <= MOST_NUMBERS
 
 
 class ImageNetwork:
@@ -26,10 +43,10 @@ class ImageNetwork:
             UserError: The library that runs it is not installed.
         """
         network = open_network_file(weights, compute)
-        if len(network.input_shape) != 4 or network.input_shape[1] != 3:
+        if not takes_images(network.input_shape) or network.input_shape[1] is None:
             raise WeightsError(
                 f"{weights} takes an input {shape_text(network.input_shape)}; expected images [N, 3, height,"
-                " width]."
+                f" width] of at most {MOST_NUMBERS:,} numbers."
             )
         self._fixed_batch, _, self.height, self.width = network.input_shape  # None: any
         self.output_shapes = network.output_shapes  # as the file declares them; None: it does not

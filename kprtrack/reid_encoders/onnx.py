@@ -8,8 +8,9 @@ import numpy as np
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.inference.backends import open_network_file
+from kprtrack.inference.backends import open_network_file, shape_text
 from kprtrack.inference.devices import ComputeConfig
+from kprtrack.inference.image_network import MOST_NUMBERS, takes_images
 from kprtrack.pipeline import ReidEncoder
 from reid.model.prompts import IMAGENET_MEAN, IMAGENET_STD, PromptConfig, cut_crops, whole_pixel_boxes
 
@@ -107,8 +108,11 @@ def _no_embedding(weights: Path, shape: tuple[int | None, ...]) -> WeightsError:
 
 def _crop_size(config: OnnxConfig, weights: Path, shape: tuple[int | None, ...]) -> tuple[int, int]:
     """Height and width of the crops in pixels, by the file or else by the options."""
-    if len(shape) != 4 or shape[1] not in (3, None):
-        raise WeightsError(f"{weights} has the input {shape}, not images [N, 3, height, width].")
+    if not takes_images(shape):
+        raise WeightsError(
+            f"{weights} has the input {shape_text(shape)}, not images [N, 3, height, width] of at most"
+            f" {MOST_NUMBERS:,} numbers."
+        )
     size = []
     for name, asked, fixed in zip(("height", "width"), (config.height, config.width), shape[2:], strict=True):
         if asked and fixed and asked != fixed:

@@ -88,6 +88,18 @@ def test_an_encoder_output_that_is_not_finite_is_an_error(value: float) -> None:
         list(observe(fake_run.frames(3), replace(fake_run.NETWORKS, embed=embed)))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "wrong", [[5, 5, 5, 5], [5, 5, 9, 5], [9, 5, 5, 9], [0, 0, np.inf, 9], [0, 0, 1e30, 1e30]]
+)
+def test_a_detector_with_impossible_boxes_is_an_error(wrong: list[float]) -> None:
+    def detect(batch: list[Frame]) -> list[Detections]:
+        return [replace(found, boxes=np.float32([[1, 1, 5, 9], wrong])) for found in fake_run.detect(batch)]
+
+    with pytest.raises(UserError, match=r"detector gave boxes without an area, .* for frame 0\."):
+        list(observe(fake_run.frames(3), replace(fake_run.NETWORKS, detect=detect)))
+
+
 @pytest.mark.parametrize("score", [37.2, -0.1, np.nan])
 def test_a_detector_with_scores_outside_their_range_is_an_error(score: float) -> None:
     def detect(batch: list[Frame]) -> list[Detections]:

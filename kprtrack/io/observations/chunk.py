@@ -130,16 +130,23 @@ class Decoder:
         for name, limit in _LIMITS.items():
             if not (np.abs(arrays[name]) < limit).all():  # False for NaN, too
                 raise ValueError(f"there are {name} that are not finite or out of range")
-        if not ((arrays["scores"] >= 0) & (arrays["scores"] <= 1)).all():
-            raise ValueError("there are scores outside 0 to 1")
-        if (boxes[:, 2:] <= boxes[:, :2]).any():
-            raise ValueError("there are boxes without an area")
+        _validate_people(boxes, arrays["scores"], arrays["keypoints"])
         embedding = arrays["features"].shape[1:]
         if people and self.embedding not in (None, embedding):
             raise ValueError(f"embeddings of shape {embedding}, those before have {self.embedding}")
         self.embedding = embedding if people else self.embedding
         self.frames += len(frame)
         self.last_frame = int(numbers[-1])
+
+
+def _validate_people(boxes: np.ndarray, scores: np.ndarray, keypoints: np.ndarray) -> None:
+    """Raises: ValueError for what no detector and no pose estimator gives."""
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise ValueError("there are scores outside 0 to 1")
+    if (keypoints[..., 2] < 0).any():
+        raise ValueError("there are keypoints with a negative score")
+    if (boxes[:, 2:] <= boxes[:, :2]).any():
+        raise ValueError("there are boxes without an area")
 
 
 def _npy(array: np.ndarray) -> bytes:

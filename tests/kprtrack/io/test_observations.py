@@ -222,6 +222,7 @@ HOSTILE = {
     "scores above 1": changed("scores", np.float32([0.5, 1.5])),
     "undefined scores": changed("scores", np.float32([0.5, NAN])),
     "infinite keypoints": changed("keypoints", np.full((2, 17, 3), np.inf, np.float32)),
+    "negative scores of keypoints": changed("keypoints", np.full((2, 17, 3), -0.1, np.float32)),
     "another number of keypoints": changed("keypoints", np.ones((2, 18, 3), np.float32)),
     "huge features": changed("features", np.full((2, 6, 8), HUGE)),
     "features of another shape": changed("features", np.ones((2, 6), np.float32)),
