@@ -20,7 +20,7 @@ def write_srt(file: TrackFile, path: Path, options: ConvertOptions) -> list[Path
     validate_target(path)
     lines = []
     for number, (start, end, ids) in enumerate(_spans(file, options), 1):
-        people = ", ".join(f"Person {track_id}" for track_id in ids)
+        people = ", ".join(file.header.names.get(track_id, f"Person {track_id}") for track_id in ids)
         lines.append(f"{number}\n{_time(start)} --> {_time(end)}\n{people}\n")
     write_file(path, "\n".join(lines).encode())
     return [path]

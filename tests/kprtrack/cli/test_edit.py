@@ -116,6 +116,12 @@ def test_names_are_in_every_format_that_has_a_place_for_them(suffix: str) -> Non
     assert [tracks.ids.tolist() for tracks in copy.frames] == [tracks.ids.tolist() for tracks in file.frames]
 
 
+def test_subtitles_have_names() -> None:
+    with_names()
+    convert(Path("named.json"), Path("t.srt"))
+    assert "Zoë, the keeper, Person 3\n" in Path("t.srt").read_text("utf-8")
+
+
 def test_tables_have_names_only_where_there_are_some() -> None:
     pytest.importorskip("pandas")
     assert "name" not in read_tracks("tracks.json").to_dataframe().columns

@@ -9,11 +9,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import paths
 from support.edit_cases import result
 
 from kprtrack.core.errors import InputError, OutputError
 from kprtrack.edits import Edits, edits_path
+from kprtrack.edits.records import read_records, record_to_line
 
 PEOPLE = [[1, 2, 3, 4, 5, 6, 7, 8]] * 3
 
@@ -117,6 +120,33 @@ def test_a_wrong_line_is_named(path: Path, old: bytes, new: bytes, message: str)
     with pytest.raises(InputError) as caught:
         Edits.read(path)
     assert f"{path}, {message}" in str(caught.value)
+
+
+DAMAGE = [b"", b"1", b"-1", b"1e999", b"null", b"{}", b"[]", b'"', b"\n", b"\xff", b"[" * 9999]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damaged_files_are_read_or_are_an_error_of_one_line(data: st.DataObject) -> None:
+    file = result(PEOPLE)
+    edits = Edits(Path("t.edits.jsonl")).preview(
+        file, "swap 1 2 at frame 1", "name 3 Zoë", "undo", "delete 4"
+    )
+    text = bytearray(b"".join(map(record_to_line, edits.records)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(text) - 1))
+        length = data.draw(st.sampled_from([0, 1, 1, 1, 9, 200]))
+        text[start : start + length] = data.draw(
+            st.sampled_from(
+                [b"", b"1", b"-1", b"1e999", b"null", b"{}", b"[]", b'"', b"\n", b"\xff", b"[" * 9999]
+            )
+        )
+    try:
+        records, _ = read_records(bytes(text), Path("t.edits.jsonl"))
+    except InputError as error:
+        assert "\n" not in str(error) and "t.edits.jsonl, line" in str(error)
+    else:
+        Edits(Path("t.edits.jsonl"), tuple(records)).apply(file)
 
 
 def test_a_missing_file_and_a_missing_folder_are_errors(tmp_path: Path) -> None:
