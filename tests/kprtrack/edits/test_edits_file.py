@@ -125,7 +125,7 @@ def test_a_wrong_line_is_named(path: Path, old: bytes, new: bytes, message: str)
 DAMAGE = [b"", b"1", b"-1", b"1e999", b"null", b"{}", b"[]", b'"', b"\n", b"\xff", b"[" * 9999]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_damaged_files_are_read_or_are_an_error_of_one_line(data: st.DataObject) -> None:
     file = result(PEOPLE)
