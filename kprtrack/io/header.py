@@ -15,7 +15,7 @@ from kprtrack.core.errors import InputError
 from kprtrack.core.files.numbers import LARGEST
 from kprtrack.core.renamed import METADATA, SETTINGS
 from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, Skeleton
-from kprtrack.core.skeletons import BY_COUNT, SKELETONS, counts_text
+from kprtrack.core.skeletons import BY_COUNT, SKELETONS, counts_text, skeleton_among
 from kprtrack.core.tables.names import NAME_RULE, is_name
 from kprtrack.core.tables.track_table import Library, to_dataframe
 
@@ -207,8 +207,9 @@ def skeleton_from_names(names: object, path: Path) -> Skeleton:
         InputError: There is none; names the first keypoint that differs from the set of so many keypoints.
     """
     names = names if isinstance(names, (list, tuple)) else ()
-    for skeleton in SKELETONS.values():
-        if tuple(names) == skeleton.names:
+    unnamed = skeleton_among([name for name in names if isinstance(name, str)])
+    for skeleton in (*SKELETONS.values(), unnamed):
+        if skeleton is not None and tuple(names) == skeleton.names:
             return skeleton
     wanted = BY_COUNT.get(len(names))
     if wanted is None:

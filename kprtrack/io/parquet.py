@@ -13,7 +13,7 @@ from kprtrack.core.atomic_file import reason
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import InputError, OutputError
 from kprtrack.core.extras import missing_extra
-from kprtrack.core.skeletons import SKELETONS
+from kprtrack.core.skeletons import SKELETONS, skeleton_among
 from kprtrack.core.tables.track_table import TEXT_COLUMNS, column_names, columns_of
 from kprtrack.io.columns import MOST_PARTS, PeopleFile
 from kprtrack.io.csv_table import header_of, people_from_columns
@@ -158,7 +158,9 @@ def people_from_parquet(path: Path) -> PeopleFile:
 def _read_columns(file: Any, path: Path) -> dict[str, Sequence[object]]:
     """Read the columns that we know, once it is certain that they fit into memory."""
     schema, rows = file.schema_arrow, file.metadata.num_rows
-    known = {name for skeleton in SKELETONS.values() for name in column_names(skeleton.names)}
+    unnamed = skeleton_among([name.removesuffix("_x") for name in schema.names if name.endswith("_x")])
+    sets = [*SKELETONS.values(), *([unnamed] if unnamed else [])]
+    known = {name for skeleton in sets for name in column_names(skeleton.names)}
     names = [name for name in schema.names if name in known]
     if len(set(names)) < len(names):
         raise InputError(f"{path} has two columns of one name. Make or copy it again.")

@@ -11,7 +11,7 @@ import numpy as np
 from kprtrack.core.datatypes import empty_poses
 from kprtrack.core.errors import UserError
 from kprtrack.core.files.numbers import LARGEST
-from kprtrack.core.skeletons import BY_COUNT, counts_text
+from kprtrack.core.skeletons import MOST_KEYPOINTS, is_count
 
 PERSON = "person"
 ACCEPTED = "arrays, supervision.Detections, supervision.KeyPoints or a result of ultralytics"
@@ -141,10 +141,10 @@ def _points(keypoints: Any) -> np.ndarray:
         values = _numpy(keypoints, "keypoints")
     if values.size == 0:
         return empty_poses().keypoints
-    if values.ndim != 3 or values.shape[1] not in BY_COUNT or values.shape[2] not in (2, 3):
+    if values.ndim != 3 or not is_count(values.shape[1]) or values.shape[2] not in (2, 3):
         raise UserError(
-            f"keypoints must have the shape [N, K, 3], x y confidence, with K of {counts_text()}, not"
-            f" {list(values.shape)}. Of a model with others, give those that COCO has, in COCO's order."
+            f"keypoints must have the shape [N, K, 3], x y confidence, K up to {MOST_KEYPOINTS}, not"
+            f" {list(values.shape)}."
         )
     if values.shape[2] == 2:
         known = (values != 0).any(axis=2, keepdims=True)

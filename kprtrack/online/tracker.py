@@ -24,7 +24,7 @@ from kprtrack.core.errors import UserError
 from kprtrack.core.files.numbers import LARGEST
 from kprtrack.core.geometry import iou
 from kprtrack.core.skeleton import COCO_SKELETON
-from kprtrack.core.skeletons import BY_COUNT
+from kprtrack.core.skeletons import skeleton_of_count
 from kprtrack.online.inputs import GivenPeople, given_people
 from kprtrack.online.live_tracks import LiveTracks
 from kprtrack.online.validation import number_of, same_embedding_shape, valid_image
@@ -207,7 +207,7 @@ class Tracker:
     def _estimate_poses(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
         if self._given is not None and self._given.keypoints is not None:
             keypoints = self._given.keypoints[self._rows_given(detections[0])]
-            self._skeleton = BY_COUNT[keypoints.shape[1]]
+            self._skeleton = skeleton_of_count(keypoints.shape[1])
             return [Poses(keypoints, self._skeleton)]
         if not self._poses:
             return [empty_poses(len(detections[0]), self._skeleton)]

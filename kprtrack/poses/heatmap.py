@@ -8,7 +8,7 @@ import numpy as np
 
 from kprtrack.core.datatypes import Detections, Frame, Poses
 from kprtrack.core.errors import WeightsError
-from kprtrack.core.skeletons import BY_COUNT, counts_text
+from kprtrack.core.skeletons import MOST_KEYPOINTS, is_count, skeleton_of_count
 from kprtrack.inference.backends import Shape, shape_text
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.image_network import ImageNetwork
@@ -16,6 +16,8 @@ from kprtrack.inference.pixels import IMAGENET_PIXELS, Channels, Triple, pixel_f
 from kprtrack.pipeline import PoseEstimator
 from kprtrack.poses.decode import Decode
 from kprtrack.poses.topdown import Skeleton, TopDown, estimate_poses
+
+_COARSEST = 8  # pixels of the input for each row of heatmaps, at most
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,14 @@ class HeatmapPose(PoseEstimator):
             compute: Device, precision and batch size.
 
         Raises:
-            WeightsError: The file is missing, damaged or gives no heatmaps of a known set of keypoints.
+            WeightsError: The file is missing, damaged or gives no heatmaps.
             UserError: The library that runs it is not installed.
         """
         self._network = ImageNetwork(weights, compute, pixel_format(config.mean, config.std, config.channels))
         self._output, count = _heatmap_output(self._network, weights)
         self._layout = config.layout(*self._network.input_size)
         own = self._layout.keypoints
-        self.skeleton = own if count == len(own) else BY_COUNT[count]
+        self.skeleton = own if count == len(own) else skeleton_of_count(count)
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
         """Estimate the pose in each box.
@@ -89,21 +91,27 @@ class HeatmapPose(PoseEstimator):
 def _heatmap_output(network: ImageNetwork, weights: Path) -> tuple[int, int]:
     """Which of the outputs holds the heatmaps, and their number."""
     declared = network.output_shapes
-    if not any(shape is None or _is_heatmaps(shape) for shape in declared):  # before anything is computed
+    height = network.height  # declared shapes are checked before anything is computed
+    if not any(
+        shape is None or _is_heatmaps(shape, height) for shape in declared
+    ):  # before anything is computed
         raise _no_heatmaps(weights, [shape for shape in declared if shape is not None])
     shapes = network.shapes()
-    fitting = [row for row, shape in enumerate(shapes) if _is_heatmaps(shape)]
+    fitting = [row for row, shape in enumerate(shapes) if _is_heatmaps(shape, height)]
     if len(fitting) != 1:
         raise _no_heatmaps(weights, shapes)
     return fitting[0], int(shapes[fitting[0]][1] or 0)
 
 
-def _is_heatmaps(shape: Shape) -> bool:
-    return len(shape) == 4 and (shape[1] is None or shape[1] in BY_COUNT)
+def _is_heatmaps(shape: Shape, input_height: int | None) -> bool:
+    """Whether they may be heatmaps [N, K, h, w]; features of other networks are coarser."""
+    if len(shape) != 4 or not is_count(shape[1]):
+        return False
+    return shape[2] is None or input_height is None or _COARSEST * shape[2] >= input_height
 
 
 def _no_heatmaps(weights: Path, shapes: Sequence[Shape]) -> WeightsError:
     found = ", ".join(map(shape_text, shapes))
     return WeightsError(
-        f"{weights} gives {found}; expected one output [N, K, h, w] of heatmaps, with K of {counts_text()}."
+        f"{weights} gives {found}; expected one output [N, K, h, w] of heatmaps, at most {MOST_KEYPOINTS}."
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from kprtrack.core.datatypes import Detections, Frame, Poses, empty_poses
 from kprtrack.core.errors import UserError, WeightsError
-from kprtrack.core.skeletons import BY_COUNT, counts_text
+from kprtrack.core.skeletons import MOST_KEYPOINTS, is_count, skeleton_of_count
 from kprtrack.inference.backends import Shape, shape_text
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.inference.image_network import ImageNetwork
@@ -47,7 +47,7 @@ class RtmPose(PoseEstimator):
         Args:
             config: Size and normalisation of the crops.
             weights: A file whose two outputs are simcc_x [N, K, columns] and simcc_y [N, K, rows]; K is the
-                number of keypoints of a set in SKELETONS, of two sets with 17 COCO's.
+                number of keypoints, see skeleton_of_count.
             compute: Device, precision and batch size.
 
         Raises:
@@ -56,7 +56,7 @@ class RtmPose(PoseEstimator):
         """
         self._network = ImageNetwork(weights, compute, pixel_format(config.mean, config.std, config.channels))
         self._padding = config.box_padding
-        self.skeleton = BY_COUNT[_validated_count(self._network, weights)]
+        self.skeleton = skeleton_of_count(_validated_count(self._network, weights))
 
     def __call__(self, frames: list[Frame], detections: list[Detections]) -> list[Poses]:
         """Estimate the pose in each box; the people of all frames share batches.
@@ -146,7 +146,7 @@ def _are_simcc(shapes: Sequence[Shape | None], network: ImageNetwork) -> bool:
     (_, keypoints, columns), (_, same, rows) = known
     width, height = network.input_size
     return (
-        all(number is None or number in BY_COUNT for number in (keypoints, same))
+        all(is_count(number) for number in (keypoints, same))
         and (keypoints == same or None in (keypoints, same))
         and (columns is None or columns % width == 0)
         and (rows is None or rows % height == 0)
@@ -157,5 +157,5 @@ def _no_simcc(weights: Path, shapes: Sequence[Shape], network: ImageNetwork) -> 
     found = " and ".join(map(shape_text, shapes))
     return WeightsError(
         f"{weights} gives {found}; expected simcc_x [N, K, {network.width} x 2] and simcc_y [N, K,"
-        f" {network.height} x 2] with K of {counts_text()}. For heatmaps: --pose heatmap."
+        f" {network.height} x 2] with K up to {MOST_KEYPOINTS}. For heatmaps: --pose heatmap."
     )

@@ -18,11 +18,13 @@ _POLL_S = 0.1
 _CLOSED = f"http://{HOST}:9"
 _OFFLINE = {"CI": "1", "HTTP_PROXY": _CLOSED, "HTTPS_PROXY": _CLOSED, "ALL_PROXY": _CLOSED, "NO_PROXY": HOST}
 _APP_ONLY = {"RERUN_APP_ONLY": "true"}  # as Rerun's own `spawn` sets it
-_viewers: list[subprocess.Popen[bytes]] = []  # they go on; an object that is collected before would warn
+_viewers: list[
+    subprocess.Popen[bytes]
+] = []  # of this process; one that is collected while it runs would warn
 
 
 def start_viewer(executable: str | None = None) -> str:
-    """Start the viewer in a process of its own, which goes on when this one ends.
+    """Start the viewer in a process of its own, which outlives this one.
 
     Args:
         executable: The program; None: `rerun` beside Python, else in PATH.

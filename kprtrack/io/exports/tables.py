@@ -14,7 +14,7 @@ from kprtrack.core.atomic_file import commit, reason
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.files.paths import real_path
 from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, Skeleton
-from kprtrack.core.skeletons import LARGEST_FIRST
+from kprtrack.core.skeletons import LARGEST_FIRST, skeleton_among
 from kprtrack.io.columns import PeopleFile, people_columns
 from kprtrack.io.header import RunHeader, TrackFile
 from kprtrack.io.output_file import validate_target
@@ -271,7 +271,8 @@ def keypoint_rows(
         InputError: Keypoints are missing; names the first.
     """
     places = {_plain(name): row for row, name in enumerate(names)}
-    for skeleton in skeletons:
+    unnamed = skeleton_among(names)
+    for skeleton in (*skeletons, *([unnamed] if unnamed else [])):
         if all(_plain(name) in places for name in skeleton.names):
             return skeleton, [places[_plain(name)] for name in skeleton.names]
     missing = next(name for name in COCO_SKELETON.names if _plain(name) not in places)

@@ -13,7 +13,7 @@ from kprtrack.core.appearance import empty_appearance
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.skeleton import COCO_SKELETON, Skeleton
-from kprtrack.core.skeletons import SKELETONS
+from kprtrack.core.skeletons import SKELETONS, skeleton_of_count
 from kprtrack.io import ConvertOptions, RunHeader, convert, open_writer, write_observations
 from kprtrack.io.posetrack import to_posetrack
 from kprtrack.pipeline import observe
@@ -21,7 +21,9 @@ from kprtrack.rendering.draw import colour_of, draw_tracks
 from kprtrack.trackers.kpr import KprTracker
 
 LARGER = [skeleton for skeleton in SKELETONS.values() if len(skeleton) > 17]
-ALL = pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda skeleton: skeleton.name)
+ALL = pytest.mark.parametrize(
+    "skeleton", [*SKELETONS.values(), skeleton_of_count(21)], ids=lambda skeleton: skeleton.name
+)
 EACH_LARGER = pytest.mark.parametrize("skeleton", LARGER, ids=lambda skeleton: skeleton.name)
 WHOLE = {"kprtrack": "o.json", "jsonl": "o.jsonl", "csv": "o.csv", "parquet": "o.parquet", "dlc": "o.csv"}
 LIBRARY = {
@@ -41,7 +43,7 @@ def points_of(skeleton: Skeleton, people: int, frame: int = 0) -> np.ndarray:
     rows = np.arange(len(skeleton))
     points = np.stack([100 + rows + frame, 50 + 2.0 * rows, 0.4 + rows / 300], axis=1)
     points = points + 150 * np.arange(people)[:, None, None] * np.array([1, 0, 0])
-    points[:, skeleton.names.index("left_wrist")] = 0
+    points[:, skeleton.names.index("left_wrist") if "left_wrist" in skeleton.names else 9] = 0
     return points.astype(np.float32)
 
 

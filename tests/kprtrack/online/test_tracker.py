@@ -336,8 +336,8 @@ def test_keypoints_without_confidence_are_certain_unless_they_are_zero() -> None
         ({"boxes": [[1, 2, 3, 9]], "scores": [0.5, 0.5]}, "There are 1 boxes, but 2 scores"),
         ({"boxes": [[1, 2, 3, 9]], "scores": [1.5]}, "Score 0 is 1.5: scores are between 0 and 1"),
         (
-            {"boxes": [[1, 2, 3, 9]], "keypoints": np.zeros((1, 13, 3))},
-            r"the shape \[N, K, 3\], x y confidence, with K of 17 \(coco17\), 26",
+            {"boxes": [[1, 2, 3, 9]], "keypoints": np.zeros((1, 13, 4))},
+            r"the shape \[N, K, 3\], x y confidence, K up to 1000",
         ),
         ({"boxes": [[1, 2, 3, 9]], "keypoints": np.zeros((2, 17, 3))}, "but 2 keypoints"),
         ({"boxes": [[1, 2, 3, 9]], "embeddings": np.zeros((2, 8))}, r"\[1, D\] or \[1, P, D\]"),

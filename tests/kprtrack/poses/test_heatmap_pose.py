@@ -14,7 +14,7 @@ from support.onnx_files import write_heatmap_network
 from kprtrack.core.datatypes import Detections
 from kprtrack.core.errors import UserError, WeightsError
 from kprtrack.core.skeleton import FLIP
-from kprtrack.core.skeletons import SKELETONS
+from kprtrack.core.skeletons import skeleton_of_count
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.poses.crops import cut_crops, pose_windows, standard_matrices
 from kprtrack.poses.decode import decode_msra, unmirror
@@ -80,22 +80,24 @@ def test_both_backends_agree(tmp_path):
 
 @SUFFIXES
 @pytest.mark.parametrize(
-    ("options", "words"), [({"channels": 16}, r"\[any, 16, 64, 48\]"), ({"rank": 2}, "52224")]
+    ("options", "words"), [({"channels": 1001}, r"\[any, 1001, 64, 48\]"), ({"rank": 2}, "52224")]
 )
-def test_a_network_without_17_heatmaps_is_an_error(tmp_path, suffix, options, words):
+def test_a_network_without_heatmaps_is_an_error(tmp_path, suffix, options, words):
     with pytest.raises(WeightsError, match=words):
         HeatmapPose(PLAIN, write_heatmap_network(tmp_path, suffix, **options), ComputeConfig(threads=1))
 
 
 @pytest.mark.parametrize(
-    ("channels", "set_name"), [(26, "halpe26"), (33, "blazepose33"), (133, "wholebody133")]
+    ("channels", "set_name"),
+    [(26, "halpe26"), (33, "blazepose33"), (133, "wholebody133"), (21, "points21")],
 )
 def test_the_number_of_heatmaps_determines_the_set_of_keypoints(tmp_path, channels, set_name):
     config = HeatmapConfig(mean=PLAIN.mean, std=PLAIN.std, flip_test=True)
     path = write_heatmap_network(tmp_path, channels=channels)
     estimate = HeatmapPose(config, path, ComputeConfig(threads=1))
     (poses,) = estimate(frames_of([spot(50, 100)]), [people(2)])
-    assert estimate.skeleton == poses.skeleton == SKELETONS[set_name]
+    assert estimate.skeleton == poses.skeleton == skeleton_of_count(channels)
+    assert poses.skeleton.name == set_name
     assert np.abs(poses.keypoints[..., :2] - (50, 100)).max() < 2.5
 
 

@@ -75,12 +75,12 @@ def test_the_confidence_is_the_lower_of_both_maxima_within_0_and_1():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"keypoints": 21}, r"\[any, 21, 384\]"),
-        ({"keypoints": 21, "declared": False}, r", 21, 384\]"),
+        ({"keypoints": 1001}, r"\[any, 1001, 384\]"),
+        ({"keypoints": 1001, "declared": False}, r", 1001, 384\]"),
         ({"columns_first": False}, r"\[any, 17, 512\] and"),
     ],
 )
-def test_a_network_with_other_keypoints_or_exchanged_outputs_is_an_error(tmp_path, options, words):
+def test_a_network_with_too_many_keypoints_or_exchanged_outputs_is_an_error(tmp_path, options, words):
     with pytest.raises(WeightsError, match=words) as caught:
         RtmPose(PLAIN, write_simcc_network(tmp_path, **options), COMPUTE)
     assert "\n" not in str(caught.value)
