@@ -14,8 +14,8 @@ import numpy as np
 from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Tracks, empty_poses
 from kprtrack.core.errors import InputError, UserError
-from kprtrack.core.files.numbers import LARGEST
 from kprtrack.core.skeleton import COCO_SKELETON, Skeleton
+from kprtrack.inference.validation import validate_outputs
 
 
 class Network(Protocol):
@@ -297,27 +297,7 @@ def _observation(
             f"The poses of frame {frame.number} have the keypoints of {poses.skeleton.name}, not of"
             f" {skeleton.name}. Set Networks.skeleton to the set that the pose estimator gives."
         )
-    sizes = found.boxes[:, 2:] - found.boxes[:, :2]
-    if not ((np.abs(found.boxes) < LARGEST).all() and (sizes > 0).all()):
-        raise UserError(
-            f"The detector gave boxes without an area, or far outside of any image, for frame {frame.number}."
-            " Leave them out."
-        )
-    if not ((found.scores >= 0) & (found.scores <= 1)).all():
-        raise UserError(
-            f"The detector gave scores outside 0 to 1 for frame {frame.number}. Scale them, or use other"
-            " weights."
-        )
-    if not (np.isfinite(poses.keypoints).all() and (poses.keypoints[..., 2] >= 0).all()):
-        raise UserError(
-            f"The pose network gave numbers that are not finite, or negative confidences, for frame"
-            f" {frame.number}. Try precision fp32, or other weights."
-        )
-    if not np.isfinite(embeddings.features).all():
-        raise UserError(
-            f"The ReID encoder gave numbers that are not finite for frame {frame.number}. "
-            "Try precision fp32, or other weights."
-        )
+    validate_outputs(frame.number, found, poses, embeddings)
     return Observation(frame.number, frame.time_s, found, poses, embeddings)
 
 

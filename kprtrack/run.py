@@ -10,8 +10,7 @@ from kprtrack import __version__
 from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
 from kprtrack.core.datatypes import Observation, Tracks
-from kprtrack.core.errors import InputError, UserError
-from kprtrack.core.files.numbers import LAST_FRAME
+from kprtrack.core.errors import UserError
 from kprtrack.core.files.paths import expanded
 from kprtrack.core.progress import Progress
 from kprtrack.core.skeleton import COCO_SKELETON
@@ -48,8 +47,6 @@ from kprtrack.selection import EVERYONE, PeopleSelection
 from kprtrack.video.clip import Clip
 from kprtrack.video.inputs import VideoInfo
 from kprtrack.video.source import Source
-
-_MOST_FPS = 1e6
 
 
 # One argument for each option of the command line.
@@ -226,7 +223,7 @@ def track_observations(
         {1, 2}
     """
     config, header = config or TrackConfig(), observations.header
-    tracker, summary = build_tracker(config.tracker, _stored_fps(observations)), Summary(Path(out))
+    tracker, summary = build_tracker(config.tracker, observations.per_second), Summary(Path(out))
     settings = {**header.config, "tracker": asdict(config.tracker)}
     if people.selective:
         settings["people"] = people.to_json()
@@ -272,16 +269,6 @@ def run_header(
 def _sha256(clip: Clip) -> str | None:
     file = expanded(str(clip.source))
     return sha256_of(file, cache=False) if file.is_file() else None
-
-
-def _stored_fps(observations: ObservationFile) -> float:
-    """Observations per second of video. Raises: InputError if the header has no valid number."""
-    fps, stride = observations.header.video.get("fps", 0.0), observations.header.config.get("stride", 1)
-    if not isinstance(fps, int | float) or not 0 <= fps < _MOST_FPS:
-        raise InputError(f"{observations.path} has {fps!r:.40} frames per second. Make the file again.")
-    if not isinstance(stride, int | float) or not 1 <= stride < LAST_FRAME:
-        raise InputError(f"{observations.path} has the stride {stride!r:.40}. Make the file again.")
-    return fps / stride
 
 
 def _with_progress(observations: Iterable[Observation], video: Source, quiet: bool) -> Iterator[Observation]:

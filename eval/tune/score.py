@@ -134,9 +134,7 @@ class SettingsScorer:
 
 def tracks_of(observations: ObservationFile, tracker: ComponentConfig) -> People:
     """Return the tracks of a new tracker on stored observations."""
-    fps = float(str(observations.header.video.get("fps", 0.0)))
-    stride = float(str(observations.header.config.get("stride", 1)))
-    return people_from_tracks(track(observations, build_tracker(tracker, fps / stride)))
+    return people_from_tracks(track(observations, build_tracker(tracker, observations.per_second)))
 
 
 def read_gt(video: Video, *, joints: bool) -> Sequence:

@@ -11,11 +11,13 @@ from typing import Any
 from kprtrack.core.atomic_file import PART_SUFFIX
 from kprtrack.core.datatypes import Observation
 from kprtrack.core.errors import InputError
+from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.io.header import RunHeader, header_from_json
 from kprtrack.io.observations.chunk import MOST_BYTES, Decoder, chunk_name, member_names
 
 KIND = "kprtrack observations"
 HEADER, ENDING = "header.json", "ending.json"
+_MOST_FPS = 1e6
 _MOST_JSON_BYTES = 16 << 20
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What zipfile and zlib raise for damaged files; RuntimeError for one with a password.
@@ -44,6 +46,16 @@ class ObservationFile:
     complete: bool
     frames: int
     chunks: int
+
+    @property
+    def per_second(self) -> float:
+        """Observations per second of video, 0 if unknown. Raises: InputError if the header has no number."""
+        fps, stride = self.header.video.get("fps", 0.0), self.header.config.get("stride", 1)
+        if not isinstance(fps, int | float) or not 0 <= fps < _MOST_FPS:
+            raise InputError(f"{self.path} has {fps!r:.40} frames per second. Make the file again.")
+        if not isinstance(stride, int | float) or not 1 <= stride < LAST_FRAME:
+            raise InputError(f"{self.path} has the stride {stride!r:.40}. Make the file again.")
+        return fps / stride
 
     def __len__(self) -> int:
         return self.frames

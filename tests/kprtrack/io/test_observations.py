@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import fake_run
 
+from eval.tune.score import tracks_of
+from kprtrack.config import ComponentConfig
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Observation, Poses
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.io import RunHeader, open_observations_writer, read_observations, write_observations
+from kprtrack.pipeline import observe
 from kprtrack.recover import recover
 
 HEADER = RunHeader(video={"path": "clip.mp4"}, models={"reid": {"name": "kpr"}})
@@ -318,3 +322,21 @@ def test_a_large_archive_is_one_for_other_programs(tmp_path: Path, monkeypatch: 
         assert archive.testzip() is None
         assert len(archive.namelist()) == 2 + 9 * 4
     assert [seen.frame_number for seen in read_observations(path)] == list(range(100))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(RunHeader(video={"fps": wrong}) for wrong in ({"a": 1}, "25", -1.0, 1e9, None, [25])),
+        *(RunHeader(video={"fps": 25.0}, config={"stride": wrong}) for wrong in ({"a": 1}, "2", 0, 0.5)),
+    ],
+)
+def test_a_header_without_a_valid_frame_rate_is_an_error_where_that_is_needed(
+    tmp_path: Path, header: RunHeader
+) -> None:
+    path = tmp_path / "o.npz"
+    with open_observations_writer(path, header) as writer:
+        for observation in observe(fake_run.frames(2), fake_run.NETWORKS):
+            writer.write(observation)
+    with pytest.raises(InputError, match=r"frames per second\. Make|has the stride"):
+        tracks_of(read_observations(path), ComponentConfig("kpr"))
