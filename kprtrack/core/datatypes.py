@@ -31,6 +31,7 @@ class Frame:
         number: 0-based, counted in the source (a stride leaves gaps).
         time_s: Seconds, by the time stamps of the container.
         image: [H, W, 3] uint8, RGB.
+        deep: The decoded frame (av.VideoFrame), where it has 10 bits or more; for writers that keep them.
 
     Raises:
         ValueError: The image has another shape.
@@ -44,6 +45,7 @@ class Frame:
     number: int
     time_s: float
     image: np.ndarray
+    deep: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_shape("Frame.image", self.image, (None, None, 3))

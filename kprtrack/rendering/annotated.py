@@ -34,6 +34,7 @@ class AnnotatedVideoWriter:
             sample_aspect_ratio=info.sample_aspect_ratio,
             sound=video.sound,
             colour=video.colour,
+            deep=video.deep,
         )
         self._trails = Trails()
         self._kept: deque[Frame] = deque()
@@ -69,4 +70,4 @@ class AnnotatedVideoWriter:
         """Draw the tracks on the oldest frame kept, to which they belong, and append it."""
         frame = self._kept.popleft()
         self._trails.add(tracks)
-        self._writer.write(draw_tracks(frame.image, tracks, self._trails), frame.time_s)
+        self._writer.write(draw_tracks(frame.image, tracks, self._trails), frame.time_s, frame)

@@ -67,8 +67,8 @@ class Renderer:
             notes.append(f"blurred as well, for they may be the same people: {ids}")
         return tuple(notes)
 
-    def render(self, frames: Iterable[Frame]) -> Iterator[tuple[float, np.ndarray]]:
-        """Yield time and image, [H, W, 3] uint8 RGB of `size`, of each frame.
+    def render(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
+        """Yield each frame with its image, [H, W, 3] uint8 RGB of `size`.
 
         Raises:
             Exception: Whatever the frames raise; the images of all frames before are yielded first.
@@ -81,7 +81,7 @@ class Renderer:
                 uncover_faces(image, frame.image, self._blur.clear_heads(frame.number))
                 likely = [each.box for each in unknown if each.likely]
                 self._obscure(image, [*self._blur.regions(frame.number), *likely])
-            yield frame.time_s, self._view(image, frame.number)
+            yield frame, self._view(image, frame.number)
 
     def _with_unknown(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[UnknownRegion]]]:
         """The frames, each with the unknown people of itself and of those shortly before and after.

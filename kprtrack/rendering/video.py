@@ -70,13 +70,14 @@ def draw_video(
             sample_aspect_ratio=info.sample_aspect_ratio,
             sound=video.sound,
             colour=video.colour,
+            deep=video.deep and renderer.size == (info.width, info.height),
         )
         stack.enter_context(writer)
         progress = stack.enter_context(Progress(video.expected_frames, info.name, quiet))
         interrupts = stack.enter_context(deferred_interrupts(summary))
         with early_end(summary):
-            for time_s, image in renderer.render(interrupts.allow(video)):
-                writer.write(image, time_s)
+            for frame, image in renderer.render(interrupts.allow(video)):
+                writer.write(image, frame.time_s, frame)
                 summary.frames += 1
                 progress.advance()
         summary.losses = video.losses

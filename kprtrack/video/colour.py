@@ -25,6 +25,7 @@ _BT2020_TO_BT709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
 )
 _PQ, _HLG = 16, 18  # transfer functions in H.273
+_FULL_RANGE = 2  # 0 to 255, H.273
 _CODES = 65_536  # of a channel with 16 bits
 
 
@@ -68,6 +69,35 @@ class RgbConverter:
         wide = frame.reformat(format="rgb48le", src_colorspace=Colorspace.BT2020)
         codes = wide.to_ndarray(format="rgb48le")  # [H, W, 3] uint16
         return _pq_to_sdr(codes, self.peak) if self.transfer == _PQ else _hlg_to_sdr(codes)
+
+
+def has_depth(context: VideoCodecContext, frame: VideoFrame) -> bool:
+    """Whether a video has more than 8 bits that a writer can keep: YUV, 16 to 235, not tone-mapped."""
+    bits, limited = frame.format.components[0].bits, int(context.color_range) != _FULL_RANGE
+    return bits > 8 and limited and "yuv" in frame.format.name and int(context.color_trc) not in (_PQ, _HLG)
+
+
+def with_changes(decoded: VideoFrame, drawn: VideoFrame, changed: np.ndarray) -> VideoFrame:
+    """Make a frame with the depth of a decoded one, and with what was drawn on it.
+
+    Args:
+        decoded: The frame of more than 8 bits.
+        drawn: The frame with something drawn on it, of even size, with colour for 2 x 2 pixels.
+        changed: [H, W] bool, the pixels of `drawn` that differ from the decoded frame in 8 bits.
+
+    Returns:
+        `drawn`, in which all other pixels are those of `decoded`.
+    """
+    kept = decoded.reformat(format=drawn.format.name)
+    height, width = changed.shape
+    quarters = changed.reshape(height // 2, 2, width // 2, 2).any(axis=(1, 3))
+    for mask, own, other in zip((changed, quarters, quarters), drawn.planes, kept.planes, strict=True):
+        target, source = (
+            np.frombuffer(memoryview(each), np.uint16).reshape(each.height, -1)[:, : each.width]
+            for each in (own, other)
+        )
+        target[~mask] = source[~mask]
+    return drawn
 
 
 def converter_of(context: VideoCodecContext, frame: VideoFrame) -> RgbConverter:

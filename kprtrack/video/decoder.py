@@ -13,9 +13,10 @@ from av.video.frame import VideoFrame
 
 from kprtrack.core.datatypes import Frame
 from kprtrack.core.errors import InputError
-from kprtrack.video.colour import converter_of, tags_of
+from kprtrack.video.colour import converter_of, has_depth, tags_of
 from kprtrack.video.container import (
     OpenSettings,
+    Orientation,
     display_orientation,
     open_container,
     pixel_aspect_ratio,
@@ -88,6 +89,7 @@ class ContainerVideo:
         self._orientation = display_orientation(first, self._shown)
         context = self._stream.codec_context
         self._to_rgb, self.colour = converter_of(context, first), tags_of(context)
+        self.deep = has_depth(context, first) and self._orientation == Orientation()
         self._first_read, self._last_read = 0.0, math.inf  # numbers of frames
         self._joined = None if is_stream(source) else self._restarting_time_stamps()
         self.info = self._describe()
@@ -136,7 +138,8 @@ class ContainerVideo:
                     self._first_read = min(self._first_read, number)
                     self._validate_undamaged()
                     if selected % span.stride == 0:
-                        yield Frame(number, time_s, self._orientation(self._to_rgb(image)))
+                        rgb = self._orientation(self._to_rgb(image))
+                        yield Frame(number, time_s, rgb, image if self.deep else None)
                     selected += 1
                 asked = time.monotonic()
         except av.FFmpegError as error:

@@ -74,6 +74,11 @@ class Source:
         return self._reader.sound_problem() if isinstance(self._reader, ContainerVideo) else None
 
     @property
+    def deep(self) -> bool:
+        """Whether the frames have more than 8 bits, see `Frame.deep`."""
+        return isinstance(self._reader, ContainerVideo) and self._reader.deep
+
+    @property
     def colour(self) -> ColourTags | None:
         """The colour tags of a video made from the frames; None: none."""
         return self._reader.colour if isinstance(self._reader, ContainerVideo) else None

@@ -12,9 +12,10 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
+from kprtrack.core.datatypes import Frame
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.io.output_file import OutputFile, saved_in
-from kprtrack.video.colour import MATRICES, ColourTags
+from kprtrack.video.colour import MATRICES, ColourTags, with_changes
 from kprtrack.video.sound import SoundCopy, SoundFile
 
 # Suffix -> FFmpeg's muxer and encoder.
@@ -30,11 +31,14 @@ FORMATS: Mapping[str, tuple[str, str]] = MappingProxyType(
 # crf: lower is better; 20 and 32 are visually lossless at normal viewing distance.
 _ENCODER_OPTIONS = {
     "libx264": {"crf": "20", "preset": "veryfast"},
+    "libx265": {"crf": "22", "preset": "veryfast", "x265-params": "log-level=none:info=0"},
     "libvpx-vp9": {"crf": "32", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
 }
 _TICKS_PER_S = 90_000  # divisible by 24, 25, 30, 50 and 60 frames/s, fine enough for any other
 _VIDEO_RANGE = 1  # 16 to 235, H.273
 _PIXELS = "yuv420p"  # the only layout that every player supports
+# What keeps more than 8 bits. Players support 10 bits of HEVC, few of H.264.
+_DEEP_PIXELS, _DEEP_ENCODER, _DEEP_FORMATS = "yuv420p10le", "libx265", (".mp4", ".mov", ".mkv")
 
 
 class VideoWriter:
@@ -55,6 +59,7 @@ class VideoWriter:
         sample_aspect_ratio: Width / height of one pixel; None: square.
         sound: The file whose sound is copied; None: there is none.
         colour: How the colours are stored; None: as in videos without tags, by the matrix of BT.601.
+        deep: Keep up to 10 bits of frames that have them, in .mp4, .mov and .mkv as HEVC.
 
     Raises:
         UserError: The suffix is not one of the formats.
@@ -67,7 +72,7 @@ class VideoWriter:
         ...         writer.write(np.full((48, 64, 3), 128, np.uint8), number / 25)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         path: str | Path,
         width: int,
@@ -77,6 +82,7 @@ class VideoWriter:
         sample_aspect_ratio: Fraction | None = None,
         sound: SoundFile | None = None,
         colour: ColourTags | None = None,
+        deep: bool = False,
     ) -> None:
         self._path = Path(path)
         self._size = width, height
@@ -90,6 +96,11 @@ class VideoWriter:
         self._frames = 0
         self._closed = False
         muxer, encoder = self._format()
+        even = not (width % 2 or height % 2)
+        deep = deep and even and self._path.suffix.lower() in _DEEP_FORMATS
+        self._pixels = _PIXELS
+        if deep and _DEEP_ENCODER in av.codecs_available:
+            encoder, self._pixels = _DEEP_ENCODER, _DEEP_PIXELS
         self._file = OutputFile(self._path)
         try:
             # A hybrid mp4 can be played up to its last second even after a power failure. Sound may begin
@@ -114,12 +125,13 @@ class VideoWriter:
         """What of the sound was not copied as it is."""
         return self._sound.notes if self._sound else ()
 
-    def write(self, image: np.ndarray, time_s: float) -> None:
+    def write(self, image: np.ndarray, time_s: float, original: Frame | None = None) -> None:
         """Append a frame.
 
         Args:
             image: [H, W, 3] uint8 RGB of the writer's size.
             time_s: Its time, later than that of the last frame.
+            original: The frame on which `image` was drawn, whose depth is kept where nothing was.
 
         Raises:
             OutputError: The disk is full or fails; the frames before are kept in the file if possible.
@@ -135,7 +147,11 @@ class VideoWriter:
             if self._sound:
                 self._sound.begin(time_s)
         if self._colour is not None:
-            frame = frame.reformat(format=_PIXELS, dst_colorspace=MATRICES[self._colour.matrix])
+            frame = frame.reformat(format=self._pixels, dst_colorspace=MATRICES[self._colour.matrix])
+        if self._pixels == _DEEP_PIXELS:
+            frame = frame.reformat(format=self._pixels)
+            if original is not None and original.deep is not None:
+                frame = with_changes(original.deep, frame, (image != original.image).any(axis=2))
         self._last_pts = max(self._last_pts + 1, round((time_s - self._first_s) / self._tick))
         frame.pts, frame.time_base = self._last_pts, self._tick
         try:
@@ -201,7 +217,9 @@ class VideoWriter:
         stream = self._container.add_stream(encoder, rate=rate, options=dict(_ENCODER_OPTIONS[encoder]))
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = width + width % 2, height + height % 2
-        stream.pix_fmt = _PIXELS
+        stream.pix_fmt = self._pixels
+        if encoder == _DEEP_ENCODER and self._path.suffix.lower() != ".mkv":
+            stream.codec_context.codec_tag = "hvc1"  # as Apple's players demand
         stream.codec_context.time_base = self._tick
         # A key frame about every second, for fast seeking and little loss after a power failure.
         stream.codec_context.gop_size = max(1, round(self._fps))
