@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 GOLDEN = ROOT / "tests" / "golden"
 _SUFFIXES = (".py", ".md", ".toml", ".yml", ".yaml")
-PAGES = ("detector_and_pose.md", "kpr.md", "tracking_and_evaluation.md")
+PAGES = ("detector_and_pose.md", "kinematics.md", "kpr.md", "tracking_and_evaluation.md")
 
 # A line break within a citation may be followed by a comment's or docstring's indentation.
 _GAP = r"(?:\s|#)+"

@@ -1,4 +1,4 @@
-"""Draws how the joint angles of docs/reference/kinematics.md are counted."""
+"""Draws how the joint angles of docs/reference/kinematics.md 2.1 are counted."""
 
 import matplotlib.pyplot as plt
 import numpy as np

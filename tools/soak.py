@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kprtrack.core.datatypes import Frame, Observation
+    import numpy as np
+
+    from kprtrack.core.datatypes import Detections, Frame, Observation
     from kprtrack.pipeline import Networks
 
 WIDTH, HEIGHT = 160, 96
@@ -170,21 +172,33 @@ def observed(number: int, fps: float, people: int) -> "Observation":
 
 
 def networks(fps: float, people: int, note: Callable[[int], None]) -> "Networks":
-    """The made observations as three networks; calls `note` with the number of frames embedded."""
+    """The made observations as three networks; calls `note` with the number of frames detected."""
+    import numpy as np
+
+    from kprtrack.core.datatypes import Poses
     from kprtrack.pipeline import Networks
 
     see = partial(observed, fps=fps, people=people)
 
-    def embed(frames: "list[Frame]", *_: object) -> list:
+    def rows(frame: "Frame", found: "Detections") -> "np.ndarray":
+        """Of the made people, those that were asked for."""
+        boxes = see(frame.number).detections.boxes.tolist()
+        return np.array([boxes.index(box) for box in found.boxes.tolist()], int)
+
+    def estimate_poses(frames: "list[Frame]", detections: "list[Detections]") -> list:
+        pairs = zip(frames, detections, strict=True)
+        return [Poses(see(frame.number).poses.keypoints[rows(frame, found)]) for frame, found in pairs]
+
+    def embed(frames: "list[Frame]", detections: "list[Detections]", _: object) -> list:
+        pairs = zip(frames, detections, strict=True)
+        return [see(frame.number).embeddings[rows(frame, found)] for frame, found in pairs]
+
+    def detect(frames: "list[Frame]") -> list:
         for frame in frames:
             note(frame.number + 1)
-        return [see(frame.number).embeddings for frame in frames]
+        return [see(frame.number).detections for frame in frames]
 
-    return Networks(
-        detect=lambda frames: [see(frame.number).detections for frame in frames],
-        estimate_poses=lambda frames, _: [see(frame.number).poses for frame in frames],
-        embed=embed,
-    )
+    return Networks(detect=detect, estimate_poses=estimate_poses, embed=embed)
 
 
 def made_video(path: Path, frames: int, fps: float) -> Path:

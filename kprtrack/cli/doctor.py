@@ -46,6 +46,7 @@ EXTRAS = {
     "nwb": {"ndx-pose": "0.4", "pynwb": "4"},
     "sleap": {"sleap-io": "0.6"},
     "xlsx": {"openpyxl": "3.1"},
+    "rerun": {"rerun-sdk": "0.41"},
     "ultralytics": {"ultralytics": "8.3"},
     "mmpose": {
         "json-tricks": "3.17",

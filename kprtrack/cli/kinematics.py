@@ -24,7 +24,7 @@ def kinematics_parser() -> Parser:
     parser = new_parser(
         "kinematics",
         "Compute joint and segment angles, velocities and clean trajectories of tracked people.\n"
-        "docs/reference/kinematics.md defines every column.",
+        "docs/reference/kinematics.md 1 defines every column.",
     )
     parser.add_argument("tracks", metavar="TRACKS", help="a result file with poses, of any format")
     add_out(parser, "output file, .csv: a row for each person and frame")

@@ -2,7 +2,7 @@
 
 Each takes one run of frames without gaps, with its times. One-euro and Kalman use the times as they are;
 Butterworth and Savitzky-Golay need even steps, to which a run of varying frame rate is resampled and back.
-Definitions and sources: docs/reference/kinematics.md.
+Definitions and sources: docs/reference/kinematics.md 3.4.
 """
 
 import math

@@ -119,6 +119,7 @@ def _write_weights(folder: Path) -> None:
     onnx_files.write_heatmap_network(folder).rename(folder / "my_pose.onnx")
     onnx_files.write_simcc_network(folder).rename(folder / "my_rtmpose.onnx")
     onnx_files.write_yolox_network(folder).rename(folder / "my_yolox.onnx")
+    onnx_files.write_rtmo_network(folder).rename(folder / "my_rtmo.onnx")
     toy = onnx_files.write_heatmap_network(folder, ".xml")
     for path in (toy, toy.with_suffix(".bin")):
         path.rename(folder / f"tinypose_256x192_fp16{path.suffix}")

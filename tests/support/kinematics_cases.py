@@ -15,7 +15,7 @@ from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, Skeleton
 from kprtrack.io import RunHeader, TrackFile, open_writer
 
 WIDTH, HEIGHT = 1920, 1080
-# Metres of a person of 1.8 m, with the average proportions that docs/reference/kinematics.md names.
+# Metres of a person of 1.8 m, with the average proportions that docs/reference/kinematics.md 4 names.
 BODY_M = 1.8
 LENGTHS_M = {"shank": 0.246 * BODY_M, "thigh": 0.245 * BODY_M, "trunk": 0.288 * BODY_M}
 LENGTHS_M |= {"arm": 0.186 * BODY_M, "forearm": 0.146 * BODY_M}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.core.atomic_file import commit, reason
+from kprtrack.core.atomic_file import commit, reason, validate_no_loop
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.files.paths import real_path
 from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, Skeleton
@@ -295,6 +295,7 @@ def new_file(path: Path) -> Iterator[Path]:
         OutputError: The file cannot be written; an existing one is unchanged.
     """
     validate_target(path)
+    validate_no_loop(path)
     try:
         with tempfile.TemporaryDirectory(dir=real_path(path).parent, prefix=".export") as folder:
             part = Path(folder) / path.name

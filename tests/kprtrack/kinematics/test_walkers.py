@@ -1,6 +1,6 @@
 """Synthetic walkers with noise, gaps, outliers and exchanged legs: errors of angles in degrees.
 
-The measured figures are in docs/reference/kinematics.md.
+The measured figures are in docs/reference/kinematics.md 5.
 """
 
 from pathlib import Path

@@ -110,7 +110,7 @@ def test_a_folder_of_posetrack21_is_read_with_its_regions(tmp_path: Path) -> Non
         ),
         (
             {"categories": [{"id": 1, "name": "person", "keypoints": ["toe"]}]},
-            "skeleton of 1 keypoints; 17 are needed",
+            "skeleton of 1 keypoints. Known numbers are 17",
         ),
         ({"images": [IMAGE | {"ignore_regions_x": [[1, 2, 3]]}]}, "ignore_regions_x and _y must be"),
     ],

@@ -130,7 +130,7 @@ def test_weights_of_another_training_are_taken_but_for_its_people(data: ReidData
         ({"precision": "fp16"}, UserError, "precision=fp16 needs a GPU"),
         ({"init": "/nowhere/x.pth"}, WeightsError, "No weights at /nowhere/x.pth"),
         ({"init": "imagenet"}, UserError, "no ImageNet weights of the backbone mini_cnn"),
-        ({"schedule__peak": 1e30}, UserError, "The loss is nan in epoch 1, batch "),
+        ({"schedule__peak": 1e30}, UserError, "schedule.peak is 1e+30. Set it to 0 or more, at most 100."),
         ({"out": None}, UserError, "out=FOLDER"),
         ({"out": "/dev/null/run"}, OutputError, "Cannot make the folder /dev/null/run"),
     ],

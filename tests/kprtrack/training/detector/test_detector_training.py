@@ -227,7 +227,8 @@ def test_pictures_of_another_size_than_annotated_stop_the_training(drawn: Path, 
 
 
 def test_a_loss_that_is_no_number_ends_the_run_in_words(drawn: Path, tmp_path: Path) -> None:
-    config = tiny_config(drawn, tmp_path / "run", schedule__rate_per_image=1e30, schedule__warmup_epochs=0)
+    config = tiny_config(drawn, tmp_path / "run", schedule__warmup_epochs=0)
+    object.__setattr__(config.schedule, "rate_per_image", 1e30)  # beyond what a config may have
     with pytest.raises(
         UserError, match=r"The loss is (nan|inf) in epoch 1, batch \d; .* a lower learning rate"
     ):
