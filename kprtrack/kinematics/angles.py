@@ -1,7 +1,7 @@
 """Angles of joints and segments, and the direction that a person faces.
 
-Definitions, signs and sides: docs/reference/kinematics.md 2. All angles are measured in the plane of the image,
-with x in the direction that the person faces and y up.
+Definitions, signs and sides: docs/reference/kinematics.md 2. All angles are measured in the plane of the
+image, with x in the direction that the person faces and y up.
 """
 
 from collections.abc import Sequence

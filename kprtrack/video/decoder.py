@@ -71,8 +71,8 @@ class ContainerVideo:
         self._container, self._stream = open_container(source, settings)
         # A video file served over HTTP has a duration and can be read slowly; a camera has neither.
         self._live = "://" in source and self._container.duration is None
-        # Where errors must be counted at once, one thread decodes: a URL or pipe cannot be read again after an
-        # error, and where damage is to stop the reading, no frame may be yielded after it.
+        # Where errors must be counted at once, one thread decodes: a URL or pipe cannot be read again after
+        # an error, and where damage is to stop the reading, no frame may be yielded after it.
         self._one_thread = is_stream(source) or settings.on_damage == "stop"
         self._broken: StructureDamage | None = None
         if not is_stream(source):
