@@ -53,10 +53,8 @@ def write_nwb(file: TrackFile, path: Path, options: ConvertOptions) -> list[Path
         session_start_time=_written(options.source),
     )
     module = nwb.create_processing_module(MODULE, "Poses of people")
-    names, edges = (
-        list(file.header.skeleton.names),
-        np.array(file.header.skeleton.edges, np.uint8).reshape(-1, 2),
-    )
+    names = list(file.header.skeleton.names)
+    edges = np.array(file.header.skeleton.edges, np.uint8).reshape(-1, 2)
     skeleton = pose.Skeleton(name="person_skeleton", nodes=names, edges=edges)
     module.add(pose.Skeletons(skeletons=[skeleton]))
     source = _video(pynwb, file, rate)
