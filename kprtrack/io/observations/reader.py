@@ -144,7 +144,8 @@ def _json_member(archive: zipfile.ZipFile, name: str) -> bytes:
 def _validate_size(archive: zipfile.ZipFile, names: list[str], limit: int) -> None:
     """Raises: ValueError, before anything is unpacked, if the members are larger than any that we write."""
     members = [archive.getinfo(name) for name in names]
-    size = sum(member.file_size for member in members)
+    # zipfile also allocates what a stored member claims to have, before it reads it.
+    size = sum(max(member.file_size, member.compress_size) for member in members)
     if size > limit:
         raise ValueError(f"it unpacks to {size:,} bytes, more than {limit:,}")
     if any(member.compress_type not in _COMPRESSIONS for member in members):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -296,6 +297,19 @@ def test_a_bomb_is_rejected_before_it_is_unpacked(tmp_path: Path) -> None:
                 for _ in range(300 if name.endswith("features.npy") else 0):
                     member.write(bytes(1 << 20))
     assert path.stat().st_size < 5_000_000
+    with pytest.raises(InputError, match="it unpacks to"):
+        list(read_observations(path))
+
+
+def test_a_member_that_claims_gigabytes_is_rejected_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "o.npz"
+    write_observations(path, HEADER, [observation_at(0, 2)])
+    data = bytearray(path.read_bytes())
+    name = b"chunk_00000/visible.npy"
+    entry = data.rindex(name) - 46  # in the central directory
+    assert data[entry : entry + 4] == b"PK\x01\x02"
+    struct.pack_into("<I", data, entry + 20, 0xFF80_0000)  # the compressed size
+    path.write_bytes(data)
     with pytest.raises(InputError, match="it unpacks to"):
         list(read_observations(path))
 
