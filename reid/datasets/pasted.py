@@ -44,6 +44,7 @@ _MOST_CUT = 0.05  # of the height: straight edges of the one in front, where its
 _LOWER = (0.0, 0.15)  # of the height, that the one in front stands lower
 _SOLID = 0.5  # opacity
 _PEOPLE, _PLACES = 40, 10  # tried for a crop, and for each of them
+_MOST_PIXELS = 1 << 24  # of the one in front
 _BY_CAMERAS, _EVERYBODY = "default", "mot_inter_intra_video"  # protocols that `folder` chooses
 
 
@@ -226,6 +227,8 @@ def _with_person(sample: ReidSample) -> Crop:
 def _cut(other: Crop, height: int) -> Occluder | None:
     """The person of a crop that is made as high as another; keypoints that no prompt would show are gone."""
     width = max(1, round(other.image.shape[1] * height / other.image.shape[0]))
+    if height * width > _MOST_PIXELS:  # of an image with a damaged size
+        return None
     cut = cut_occluder(other, height, width)
     if cut is None:
         return None

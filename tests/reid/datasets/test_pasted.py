@@ -14,7 +14,7 @@ from kprtrack.core.errors import InputError, OutputError, UserError
 from reid.datasets import ReidData, ReidSample, open_dataset
 from reid.datasets.crops import read_crop, read_image
 from reid.datasets.keypoint_files import keypoints_json
-from reid.datasets.pasted import PastedSets, write_pasted
+from reid.datasets.pasted import PastedSets, _cut, _with_person, write_pasted
 from reid.evaluation.embed import labels_of
 from reid.evaluation.metrics import Embedded, evaluate
 
@@ -219,3 +219,10 @@ def test_a_crop_whose_masks_show_nobody_is_named(data: ReidData, tmp_path: Path)
 
     with pytest.raises(InputError, match=rf"{data.query[0].image.name} so that both .*empty\.png"):
         write_pasted(lacking, tmp_path / "out", seed=0)
+
+
+def test_a_damaged_height_takes_no_memory(data: ReidData) -> None:
+    """A JPEG may claim 65,344 rows; a person made as high would take gigabytes."""
+    other = _with_person(data.query[0])
+    assert _cut(other, other.image.shape[0]) is not None
+    assert _cut(other, 65_344) is None
