@@ -116,9 +116,9 @@ def test_a_resumed_annotated_video_has_the_images_of_a_whole_run(
     images: list[tuple[float, bytes]] = []
     write = VideoWriter.write
 
-    def noted_write(self: VideoWriter, image: np.ndarray, time_s: float) -> None:
+    def noted_write(self: VideoWriter, image: np.ndarray, time_s: float, original: Frame | None) -> None:
         images.append((time_s, image.tobytes()))
-        write(self, image, time_s)
+        write(self, image, time_s, original)
 
     monkeypatch.setattr(VideoWriter, "write", noted_write)
     summary = track_video(video, None, CONFIG, video_out=drawn, networks=fake_run.NETWORKS, resume=True)

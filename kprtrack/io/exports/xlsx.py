@@ -1,6 +1,7 @@
 """Excel workbooks (.xlsx) by openpyxl: the table of the CSV format, and a sheet with one row a person."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +36,28 @@ def write_xlsx(file: TrackFile, path: Path, options: ConvertOptions) -> list[Pat
             f"Cannot write {path}: {log.people:,} rows, and a sheet holds {MOST_ROWS - 1:,}."
             " Export CSV or Parquet."
         )
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet(TRACKS)
-    sheet.freeze_panes = "A2"
-    sheet.append(column_names(file.header.skeleton.names, with_name=bool(file.header.names)))
-    for row in _rows(file):
-        sheet.append(row)
-    people = book.create_sheet(PEOPLE)
-    summary = log.summary(len(log))
-    people.append(["id", "first_frame", "last_frame", "first_time", "last_time", "frames"])
-    for person in summary:
-        people.append(list(person.values()))
-    with new_file(path) as part:
+    with new_file(path) as part, ExitStack() as stack:
+        book = openpyxl.Workbook(write_only=True)
+        stack.callback(_close, book)
+        sheet = book.create_sheet(TRACKS)
+        sheet.freeze_panes = "A2"
+        sheet.append(column_names(file.header.skeleton.names, with_name=bool(file.header.names)))
+        for row in _rows(file):
+            sheet.append(row)
+        people = book.create_sheet(PEOPLE)
+        summary = log.summary(len(log))
+        people.append(["id", "first_frame", "last_frame", "first_time", "last_time", "frames"])
+        for person in summary:
+            people.append(list(person.values()))
         book.save(part)
     return [path]
+
+
+def _close(book: Any) -> None:
+    """Finish the sheets; those of an unfinished book would print an error when they are collected."""
+    for sheet in book.worksheets:
+        with suppress(Exception):  # it is finished
+            sheet.close()
 
 
 def _rows(file: TrackFile) -> Iterator[list[object]]:
