@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from timing.clock import Timing, in_turns, timed
 
 _BACKENDS = ("torch", "onnxruntime", "openvino")
@@ -89,7 +90,7 @@ def _network(name: str, options: argparse.Namespace) -> None:
     times = in_turns(ways, options.rounds)
     for way, call in ways.items():
         ratio = times["torch, as trained"].cpu_s / times[way].cpu_s
-        apart = max(map(relative_difference, call(), wanted))
+        apart = max(map(relative_difference, map(np.asarray, call()), wanted))
         cost = f"{1e3 * times[way].cpu_s / count:.1f} ms"
         print(f"| {name}, {count} | {way} | {cost} | {ratio:.2f} | {apart:.0e} |", flush=True)
 
