@@ -97,7 +97,7 @@ class KprTracker(BaseTracker):
 
         Args:
             observation: Detections, poses and embeddings of a frame later than the frame before. A selective
-                tracker matches by those that `wanted` asks for: stored observations give the same IDs.
+                tracker matches by those alone that `wanted` asks for, whatever else is there.
 
         Returns:
             The confirmed tracks of this frame, each with the detector's own box.
