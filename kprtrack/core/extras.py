@@ -26,11 +26,13 @@ EXTRA_OF = {
     "scipy": "kinematics",
     "shapely": "eval",
     "sleap_io": "sleap",
+    "starlette": "review",
     "timm": "torch",
     "torch": "torch",
     "torchvision": "torch",
     "trackeval": "eval",
     "ultralytics": "ultralytics",
+    "uvicorn": "review",
 }
 # Extra -> extras whose packages it has, too, but for trackeval in `train`.
 _CONTAINS = {"eval": ("kinematics",), "train": ("eval", "kinematics", "torch")}

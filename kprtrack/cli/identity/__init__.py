@@ -1,1 +1,1 @@
-"""Commands about who is who: across videos, in a gallery, and corrected by hand."""
+"""Commands about identities: across videos, in a gallery, and corrected by hand."""

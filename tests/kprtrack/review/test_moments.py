@@ -1,6 +1,9 @@
 """Risky moments of made tracks, in which it is known what happens when."""
 
+from dataclasses import replace
+
 import numpy as np
+from support.tracks_cases import tracks_of
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.io import RunHeader, TrackFile
@@ -10,20 +13,9 @@ Boxes = dict[int, tuple[float, float]]  # track ID -> left and upper edge
 
 
 def _frame(number: int, people: Boxes, margins: dict[int, float] | None = None) -> Tracks:
-    count = len(people)
-    boxes = [[x, y, x + 40, y + 100] for x, y in people.values()]
-    return Tracks(
-        number,
-        number / 10,
-        np.array(list(people), np.int64),
-        np.array(boxes, np.float32).reshape(-1, 4),
-        np.ones(count, np.float32),
-        np.zeros((count, 17, 3), np.float32),
-        np.full(count, np.nan, np.float32),
-        np.array([(margins or {}).get(track_id, np.nan) for track_id in people], np.float32),
-        np.zeros((count, 6), bool),
-        np.zeros(count, bool),
-    )
+    boxes = {track_id: (x, y, x + 40, y + 100) for track_id, (x, y) in people.items()}
+    known = np.array([(margins or {}).get(track_id, np.nan) for track_id in people], np.float32)
+    return replace(tracks_of(boxes, number=number, time_s=number / 10), margins=known)
 
 
 def _file(frames: list[Tracks]) -> TrackFile:
