@@ -17,11 +17,11 @@ from kprtrack.io import read_tracks
 pytest.importorskip("starlette", reason="needs the extra review")
 httpx = pytest.importorskip("httpx2", reason="needs httpx2")
 
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient  # noqa: E402
 
-from kprtrack.review.app import ReviewApp
-from kprtrack.review.frames import FrameReader
-from kprtrack.review.session import ReviewSession
+from kprtrack.review.app import ReviewApp  # noqa: E402
+from kprtrack.review.frames import FrameReader  # noqa: E402
+from kprtrack.review.session import ReviewSession  # noqa: E402
 
 TOKEN, PORT = "a-token", 8123
 HOST = f"http://127.0.0.1:{PORT}"
