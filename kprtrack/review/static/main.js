@@ -140,7 +140,7 @@ async function apply(text) {
     close();
     take(summary);
     $("saved").textContent = `Saved: ${summary.details}`;
-    await refreshRest();
+    refreshRest().catch(app.failed);
   } catch (error) {
     if (error.status === 409) await refresh();
     if ($("command").hidden || !error.status) alertText(error.message);
