@@ -9,7 +9,7 @@ const POLL_MS = 1000;
 
 const app = {
   result: null, times: [], numbers: [], tracks: [], moments: [], edits: [], version: "", selected: [], byId: new Map(),
-  moment: -1, colours: { accent: "#2f6f6a", risk: "#b4541a" },
+  moment: -1, current: null, colours: { accent: "#2f6f6a", risk: "#b4541a" },
 
   indexAt(time) { // of the last frame at or before a time
     let low = 0, high = app.times.length - 1;
@@ -174,7 +174,10 @@ async function refreshRest() {
   const { moments } = await api.get("/api/moments");
   const indexOf = new Map(app.numbers.map((number, index) => [number, index]));
   app.moments = moments.map((moment) => ({ ...moment, index: indexOf.get(moment.frame) ?? 0 }));
-  app.moment = -1;
+  const same = (one) => app.current && one.kind === app.current.kind && one.frame === app.current.frame && String(one.track_ids) === String(app.current.track_ids);
+  const found = app.moments.findIndex(same);
+  app.moment = found >= 0 ? found : Math.min(app.moment, app.moments.length) - (app.current ? 1 : 0); // N shows what took its place
+  app.current = app.moments[found] ?? null;
   listMoments();
   app.timeline.draw();
 }
@@ -231,7 +234,7 @@ function listMoments() {
   fill($("moments"), app.moments.map((moment, index) => {
     const risk = element("span", { className: "risk", "aria-hidden": "true" });
     risk.style.opacity = 0.15 + 0.85 * moment.risk;
-    const row = element("button", { className: "row", type: "button", "aria-current": "false" },
+    const row = element("button", { className: "row", type: "button", "aria-current": moment === app.current },
       risk,
       element("time", { text: moment.time_s === null ? `frame ${moment.frame}` : app.time(moment.time_s) }),
       element("span", { className: "what", text: KINDS[moment.kind] }, element("small", { text: moment.details })));
@@ -244,6 +247,7 @@ function goTo(index) {
   const moment = app.moments[index];
   if (!moment) return;
   app.moment = index;
+  app.current = moment;
   app.player.pause();
   app.selected = moment.track_ids.filter((id) => app.byId.has(id));
   [...$("moments").querySelectorAll(".row")].forEach((row, at) => row.setAttribute("aria-current", at === index));
@@ -329,7 +333,7 @@ const KEYS = {
   " ": toggle, ArrowLeft: (e) => (e.shiftKey ? stepTime(-1) : step(-1)), ArrowRight: (e) => (e.shiftKey ? stepTime(1) : step(1)),
   Home: () => step(-1e9), End: () => step(1e9),
   n: () => goTo(app.moment + 1), p: () => goTo(Math.max(app.moment - 1, 0)),
-  f: () => app.moments[app.moment]?.edit && open(app.moments[app.moment].edit),
+  f: () => app.current?.edit && open(app.current.edit),
   "[": () => nextPerson(-1), "]": () => nextPerson(1),
   m: () => begin("merge"), w: () => begin("swap"), s: () => begin("split"), d: () => begin("delete"), r: () => begin("name"),
   u: () => { if (!$("undo").disabled) apply("undo"); }, "/": () => open(""),
@@ -399,7 +403,7 @@ async function start() {
     $("title").textContent = app.result.name;
     $("saved").textContent = `Edits are kept in ${app.result.edits}`;
     $("seek").max = count - 1;
-    if (matchMedia("(max-width: 860px)").matches) $("stage").style.aspectRatio = `${app.result.width} / ${app.result.height}`;
+    $("stage").style.setProperty("--aspect", `${app.result.width} / ${app.result.height}`);
     readColours();
     app.timeline.reset();
     await refresh();
