@@ -6,6 +6,7 @@ const $ = (id) => document.getElementById(id);
 const NEEDS_OTHER = { merge: "Choose the person that it is.", swap: "Choose the other person." };
 const KINDS = { overlap: "Overlap", margin: "Similar appearance", "re-entry": "Seen again", continuation: "May continue a track", jump: "Jump" };
 const POLL_MS = 1000;
+const TYPING_MS = 120; // after the last letter, until the preview is asked for
 
 const app = {
   result: null, times: [], numbers: [], tracks: [], moments: [], edits: [], version: "", selected: [], byId: new Map(),
@@ -38,7 +39,10 @@ const app = {
     $("clock").value = `${app.time(app.times[index])} · frame ${app.numbers[index]}`;
     app.timeline.follow(index);
   },
-  shown() { $("stage").dataset.frame = app.numbers[app.player.shown.index]; },
+  shown() {
+    $("stage").dataset.frame = app.numbers[app.player.shown.index];
+    if (!$("alert").dataset.poll) alertText("");
+  },
   playing(is) {
     $("play").textContent = is ? "❚❚" : "▶";
     $("play").setAttribute("aria-label", is ? "Pause" : "Play");
@@ -361,7 +365,11 @@ $("help").addEventListener("click", () => $("keys").showModal());
 $("seek").addEventListener("input", () => { app.player.pause(); app.player.show(Number($("seek").value)); });
 $("stage").addEventListener("click", (event) => app.choose(app.player.personAt(event)));
 for (const button of document.querySelectorAll("[data-action]")) button.addEventListener("click", () => begin(button.dataset.action));
-$("text").addEventListener("input", preview);
+let typed = 0;
+$("text").addEventListener("input", () => {
+  clearTimeout(typed);
+  typed = setTimeout(preview, TYPING_MS);
+});
 $("cancel").addEventListener("click", close);
 $("command").addEventListener("submit", (event) => { event.preventDefault(); apply($("text").value); });
 

@@ -1,7 +1,9 @@
 """The server of the page: whom it answers, what it returns of the result, and what it writes."""
 
 import json
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +14,7 @@ from support.review_cases import FRAMES, TICKS, make_result, make_video, serve
 
 from kprtrack.cli.main import main
 from kprtrack.edits import Edits
-from kprtrack.io import read_tracks
+from kprtrack.io import read_tracks, write_tracks
 
 pytest.importorskip("starlette", reason="needs the extra review")
 httpx = pytest.importorskip("httpx2", reason="needs httpx2")
@@ -323,6 +325,27 @@ def test_a_wrong_option_is_one_line(
     assert main(["review", "tracks.json", "video.mp4", "--no-browser", *words]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_a_port_that_is_in_use_is_one_line(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
+        port = str(used.getsockname()[1])
+        files = [str(made / "tracks.json"), str(made / "video.mp4")]
+        assert main(["review", *files, "--no-browser", "--port", port]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"kprtrack: Port {port} cannot be used") and error.count("\n") == 1
+
+
+def test_a_video_of_another_size_is_one_line(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracks = read_tracks(made / "tracks.json")
+    header = replace(tracks.header, video={"width": 640, "height": 480})
+    write_tracks(replace(tracks, header=header), tmp_path / "tracks.json")
+    assert main(["review", str(tmp_path / "tracks.json"), str(made / "video.mp4"), "--no-browser"]) == 3
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_stream_cannot_be_reviewed(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
