@@ -17,14 +17,17 @@ export class Timeline {
       else this.move((event.deltaX || event.deltaY) / 500 * (this.end - this.start));
     }, { passive: false });
     let held = false;
-    this.canvas.addEventListener("pointerdown", (event) => {
-      if (event.button) return;
-      held = event.pointerType === "mouse";
+    const press = (event) => {
       const track = this.trackAt(event);
       app.player.pause();
       if (track) app.choose(track.id);
       app.player.show(this.frameAt(event));
+    };
+    this.canvas.addEventListener("pointerdown", (event) => {
+      held = event.pointerType === "mouse" && event.button === 0;
+      if (held) press(event);
     });
+    this.canvas.addEventListener("click", (event) => { if (event.pointerType !== "mouse") press(event); }); // a finger may scroll
     this.canvas.addEventListener("pointermove", (event) => { if (held) app.player.show(this.frameAt(event)); });
     addEventListener("pointerup", () => { held = false; });
   }
