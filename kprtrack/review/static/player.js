@@ -116,7 +116,8 @@ export class Player {
     const chosen = nearest.filter(([id]) => app.selected.includes(id));
     for (const person of [...others, ...chosen]) this.drawPerson(context, person, { scale, left, top });
     context.restore();
-    for (const person of [...others, ...chosen]) this.drawLabel(context, person, { scale, left, top });
+    const labels = []; // the chosen and the nearest people get the best places
+    for (const person of [...others, ...chosen].reverse()) this.drawLabel(context, person, { scale, left, top }, labels);
   }
 
   drawPerson(context, [id, , box, points], { scale, left, top }) {
@@ -138,12 +139,16 @@ export class Player {
     context.globalAlpha = 1;
   }
 
-  drawLabel(context, [id, , box], { scale, left, top }) {
+  drawLabel(context, [id, , box], { scale, left, top }, labels) {
     const text = this.app.label(id), size = 12.5 * devicePixelRatio;
     context.font = `600 ${size}px system-ui, sans-serif`;
     const width = context.measureText(text).width + size * 0.8, height = size * 1.45;
-    const x = Math.min(Math.max(left + box[0] * scale, 0), this.canvas.width - width);
-    const y = Math.max(top + box[1] * scale - height, 0);
+    const [x1, y1, x2, y2] = [left + box[0] * scale, top + box[1] * scale, left + box[2] * scale, top + box[3] * scale];
+    const places = [[x1, y1 - height], [x2 - width, y1 - height], [x1, y1], [x2 - width, y1], [x1, y2 - height], [x1, y2]]
+      .map(([a, b]) => [Math.min(Math.max(a, 0), this.canvas.width - width), Math.min(Math.max(b, 0), this.canvas.height - height)]);
+    const isFree = ([a, b]) => labels.every(([c, d, w, h]) => a >= c + w || a + width <= c || b >= d + h || b + height <= d);
+    const [x, y] = places.find(isFree) ?? places[0];
+    labels.push([x, y, width, height]);
     context.fillStyle = this.app.colour(id);
     context.beginPath();
     context.roundRect(x, y, width, height, size * 0.3);
