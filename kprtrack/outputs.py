@@ -10,8 +10,8 @@ import numpy as np
 
 from kprtrack.core.datatypes import NO_LOSSES, Detections, FrameLosses, Observation, Tracks
 from kprtrack.core.errors import UserError
-from kprtrack.core.files.paths import expanded
 from kprtrack.core.signals import DeferredInterrupts
+from kprtrack.identity import PrototypeCollector, write_beside
 from kprtrack.io import FrameWriter, ObservationFile, TrackFile, TracksWriter
 from kprtrack.io.output_file import partial_path
 from kprtrack.pipeline import BaseTracker, track
@@ -204,6 +204,7 @@ class Outputs:
         annotated: Of the annotated video.
         stored: Of the observations, for a run that can be resumed.
         people: Who is written. A choice needs all frames, so the tracks are held back until the end.
+        collector: Of the prototypes, which are written beside the tracks.
     """
 
     summary: Summary
@@ -211,6 +212,7 @@ class Outputs:
     annotated: AnnotatedVideoWriter | None = None
     stored: StoredRun | None = None
     people: PeopleSelection = EVERYONE
+    collector: PrototypeCollector | None = None
     chosen: list[Tracks] = field(default_factory=list)  # of the chosen people, once the files are closed
     _held: list[Tracks] = field(default_factory=list)
 
@@ -244,6 +246,8 @@ class Outputs:
             self.writer.close(summary.complete and complete, note, summary.losses, replace=whole)
         if self.annotated:
             self.annotated.close(whole)
+        if self.collector and self.writer:
+            write_beside(self.writer.saved, self.collector, summary.complete and complete, summary.ids)
         if self.stored:  # last: until the result is complete, the run can be resumed
             self.stored.close(whole, summary.note)
         first = self.writer or self.annotated
@@ -263,19 +267,6 @@ class Outputs:
         for tracks in self.chosen:
             self._write(tracks)
         return failure
-
-
-def validate_replacing(outs: Iterable[Path], inputs: Iterable[object]) -> None:
-    """Raise UserError if a result would replace a file that the run reads.
-
-    Args:
-        outs: The results.
-        inputs: Names of what is read; those that are no files do not count.
-    """
-    files = [expanded(str(name)) for name in inputs if name is not None]
-    for out in outs:
-        if out.is_file() and any(file.is_file() and file.samefile(out) for file in files):
-            raise UserError(f"{out} is read by this run: the result would replace it. Choose another name.")
 
 
 def track_and_write(
@@ -299,8 +290,12 @@ def track_and_write(
         allowed: Iterable[Observation] = interrupts.allow(observations)
         if outputs.stored:
             allowed = outputs.stored.store(allowed)
+        if outputs.collector:
+            allowed = outputs.collector.observed(allowed)
         with early_end(outputs.summary):
             for tracks in track(counted(allowed, outputs.summary), tracker):
+                if outputs.collector:
+                    outputs.collector.add(tracks)
                 outputs.write(tracks)
         outputs.summary.losses = losses()
         outputs.close(complete)

@@ -11,10 +11,11 @@ from kprtrack.build import build_networks, build_tracker
 from kprtrack.config import TrackConfig
 from kprtrack.core.datatypes import Observation, Tracks
 from kprtrack.core.errors import UserError
-from kprtrack.core.files.paths import expanded
+from kprtrack.core.files.paths import expanded, validate_replacing
 from kprtrack.core.progress import Progress
 from kprtrack.core.skeleton import COCO_SKELETON
 from kprtrack.hub.store import sha256_of
+from kprtrack.identity import PrototypeCollector
 from kprtrack.io import (
     ObservationFile,
     RunHeader,
@@ -31,7 +32,6 @@ from kprtrack.outputs import (
     observed_summary,
     store,
     track_and_write,
-    validate_replacing,
 )
 from kprtrack.pipeline import Networks, observe
 from kprtrack.rendering.annotated import AnnotatedVideoWriter
@@ -60,6 +60,7 @@ def track_video(  # noqa: PLR0913
     networks: Networks | None = None,
     people: PeopleSelection = EVERYONE,
     resume: bool = False,
+    prototypes: bool = True,
     quiet: bool = True,
 ) -> Summary:
     """Track the people of a video and write result file and annotated video.
@@ -79,6 +80,8 @@ def track_video(  # noqa: PLR0913
             held in memory, and the annotated video is made by reading the source again.
         resume: Store the observations beside the result until it is complete, and continue an earlier run
             that was stopped or killed; the result is that of a run without a stop.
+        prototypes: Write NAME.tracks.safetensors beside the result: embeddings by which its people can be
+            recognised in other videos.
         quiet: Show no progress.
 
     Returns:
@@ -131,7 +134,8 @@ def track_video(  # noqa: PLR0913
         asked = tracker if device == "cpu" else None
         run = partial(observe, networks=networks, batch_size=config.frames_at_once, tracker=asked)
         observations = stored.resume(frames, run) if stored else run(frames)
-        outputs = Outputs(summary, writer, annotated, stored, people)
+        collector = PrototypeCollector(_prototypes_header(header)) if writer and prototypes else None
+        outputs = Outputs(summary, writer, annotated, stored, people, collector)
         track_and_write(
             _with_progress(observations, video, quiet), tracker, outputs, losses=lambda: video.losses
         )
@@ -201,6 +205,7 @@ def track_observations(
     *,
     format: str | None = None,
     people: PeopleSelection = EVERYONE,
+    prototypes: bool = True,
 ) -> Summary:
     """Track the people of stored observations; no network runs.
 
@@ -210,6 +215,7 @@ def track_observations(
         config: Its tracker is used; None: the default.
         format: Format of `out` where the suffix leaves a choice.
         people: Who is written, as in `track_video`.
+        prototypes: As in `track_video`.
 
     Returns:
         Counts, IDs and whether the run ended early.
@@ -232,7 +238,12 @@ def track_observations(
         track_and_write(
             observations,
             tracker,
-            Outputs(summary, writer, people=people),
+            Outputs(
+                summary,
+                writer,
+                people=people,
+                collector=PrototypeCollector(_prototypes_header(header)) if prototypes else None,
+            ),
             losses=lambda: observations.header.losses,
             complete=observations.complete,
         )
@@ -264,6 +275,16 @@ def run_header(
         settings["people"] = people.to_json()
     settings["kprtrack"] = __version__
     return RunHeader(video, networks.metadata, settings, networks.skeleton or COCO_SKELETON)
+
+
+def _prototypes_header(header: RunHeader) -> dict[str, object]:
+    return {
+        "video": header.video,
+        "reid": header.models.get("reid", {}),
+        "metric": "cosine",
+        "skeleton": header.skeleton.name,
+        "kprtrack": __version__,
+    }
 
 
 def _sha256(clip: Clip) -> str | None:

@@ -51,6 +51,7 @@ ONLY_PARSED = {
     r"weights runs/(detector|pose)/": "needs the weights of a long training",
     r"--start 1:30": "needs a longer video",
     r"--pose mmpose": "needs mmpose",
+    r"^review ": "serves its page until it is stopped",
     r"^adapt \w+\.mp4": "needs footage of a dozen people",
 }
 NEEDS_DATA = re.compile(

@@ -146,7 +146,9 @@ def _track_videos(steps: Steps, sources: Footage, config: AdaptConfig, *, quiet:
         def track(video: str = video, file: Path = file) -> Mapping[str, Any]:
             file.parent.mkdir(exist_ok=True)
             networks = build_networks(config.networks)
-            summary = track_video(video, file, config.networks, networks=networks, resume=True, quiet=quiet)
+            summary = track_video(
+                video, file, config.networks, networks=networks, resume=True, prototypes=False, quiet=quiet
+            )
             if summary.stopped is not None:
                 raise summary.stopped
             return {"frames": summary.frames, "people": len(summary.ids)}

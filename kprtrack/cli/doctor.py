@@ -47,6 +47,7 @@ EXTRAS = {
     "sleap": {"sleap-io": "0.6"},
     "xlsx": {"openpyxl": "3.1"},
     "rerun": {"rerun-sdk": "0.41"},
+    "review": {"starlette": "0.40", "uvicorn": "0.30"},
     "ultralytics": {"ultralytics": "8.3"},
     "mmpose": {
         "json-tricks": "3.17",

@@ -53,6 +53,7 @@ def track_parser() -> Parser:
         help="also write an annotated video: boxes, skeletons, track IDs, trails; without --out only this",
     )
     _add_resume(parser)
+    _add_prototypes(parser)
     add_people(parser)
     add_networks(parser)
     add_tracker(parser)
@@ -80,6 +81,7 @@ def follow_parser() -> Parser:
     parser.add_argument("observations", metavar="OBS.npz", help="observations written by `kprtrack observe`")
     add_out(parser, f"output file: {_RESULTS}")
     _add_format(parser)
+    _add_prototypes(parser)
     add_people(parser)
     add_tracker(parser)
     add_settings(parser)
@@ -92,6 +94,15 @@ def _add_resume(parser: Parser) -> None:
         action="store_true",
         help="continue a run that was stopped or killed, with the same result; a run without an earlier one"
         " stores what it needs to be continued",
+    )
+
+
+def _add_prototypes(parser: Parser) -> None:
+    parser.add_argument(
+        "--no-prototypes",
+        action="store_true",
+        help="write no NAME.tracks.safetensors beside the result: embeddings by which its people can be"
+        " recognised in other videos",
     )
 
 
@@ -131,6 +142,7 @@ def run_track(options: argparse.Namespace) -> int:
             networks=networks,
             people=people,
             resume=options.resume,
+            prototypes=not options.no_prototypes,
             quiet=options.quiet,
         )
 
@@ -170,7 +182,15 @@ def run_follow(options: argparse.Namespace) -> int:
     out = _out_path(required(options.out, "output file", "--out tracks.json"))
     observations = read_observations(Path(options.observations))
     people = people_from(options)
-    run = partial(track_observations, observations, out, config, format=options.format, people=people)
+    run = partial(
+        track_observations,
+        observations,
+        out,
+        config,
+        format=options.format,
+        people=people,
+        prototypes=not options.no_prototypes,
+    )
     summary, _ = completed(run)
     return log_tracks(summary, None, quiet=options.quiet)
 

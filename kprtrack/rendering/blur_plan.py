@@ -19,6 +19,7 @@ _SAME_PERSON_IOU = 0.5  # of a detection and the box of a track
 _PART_SCORE = 0.3  # of a detection, from which on it is a person by itself
 _INSIDE_SHARE = 0.8  # of a detection's area
 _CONTINUES_IOU = 0.3  # of the last box of a track and the first of another that may be the same person
+_SMALL_PX = 150  # height of a person whose keypoints may be those of the next one
 _BODY_MARGIN = 0.08  # of the box: hands and feet reach beyond it
 
 
@@ -33,7 +34,8 @@ class BlurPlan:
     """The parts of each frame to be blurred.
 
     Chosen people are blurred in every frame with a box, in gaps of their track and shortly before and after
-    it, where the box grows with the time. Detections without a track are of unknown identity: they are
+    it, where the box grows with the time. Of a person lower than 150 pixels whose face is blurred, that is the
+    whole upper part of the box. Detections without a track are of unknown identity: they are
     blurred where all but some excluded people are, in frames before the first and after the last tracked one,
     and where a blurred person is missing; but not those of low score that lie inside the box of an excluded
     person, which are parts of this one; nor do those of low score hide the head of an excluded person.
@@ -142,7 +144,10 @@ def _inside(boxes: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
 def _region(person: Person, kind: Blur, names: Sequence[str]) -> np.ndarray:
     """What is blurred of a person, [K, 4]."""
     if kind == "face":
-        return head_boxes(person.keypoints, person.boxes, names)[0]
+        heads, upper = head_boxes(person.keypoints, person.boxes, names)[0], upper_parts(person.boxes)
+        small = (person.boxes[:, 3] - person.boxes[:, 1] < _SMALL_PX)[:, None]
+        low, high = np.minimum(heads[:, :2], upper[:, :2]), np.maximum(heads[:, 2:], upper[:, 2:])
+        return np.where(small, np.concatenate([low, high], axis=1), heads)
     margin = _BODY_MARGIN * (person.boxes[:, 2:] - person.boxes[:, :2])
     return np.concatenate([person.boxes[:, :2] - margin, person.boxes[:, 2:] + margin], axis=1)
 

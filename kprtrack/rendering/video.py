@@ -5,13 +5,13 @@ from pathlib import Path
 
 from kprtrack.build import build_detector
 from kprtrack.config import ComponentConfig, TrackConfig
-from kprtrack.core.files.paths import expanded
+from kprtrack.core.files.paths import expanded, validate_replacing
 from kprtrack.core.progress import Progress
 from kprtrack.hub.store import sha256_of
 from kprtrack.inference.devices import ComputeConfig
 from kprtrack.io import TrackFile
 from kprtrack.io.same_video import difference_notes, validate_size
-from kprtrack.outputs import Summary, deferred_interrupts, early_end, validate_replacing
+from kprtrack.outputs import Summary, deferred_interrupts, early_end
 from kprtrack.pipeline import Detector
 from kprtrack.rendering.options import ANNOTATED, RenderOptions
 from kprtrack.rendering.renderer import Renderer

@@ -17,6 +17,7 @@ from kprtrack.config import ComponentConfig, TrackConfig
 from kprtrack.core.datatypes import Detections, Frame, Tracks
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.signals import STOP_SIGNALS
+from kprtrack.identity import read_prototypes
 from kprtrack.io import read_observations, read_tracks
 from kprtrack.pipeline import Networks
 from kprtrack.rendering.video import draw_video
@@ -26,6 +27,7 @@ from kprtrack.video.clip import Clip
 from kprtrack.video.inputs import TruncatedVideo
 
 FRAMES = 12
+PROTOTYPES = ".tracks.safetensors"
 
 
 @pytest.fixture
@@ -58,7 +60,9 @@ def frames_in(video: Path) -> int:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} - {"home"}
+    """What is in a folder, but for the prototypes beside results."""
+    found = {path.name for path in folder.iterdir()} - {"home"}
+    return {name for name in found if not name.endswith(PROTOTYPES)}
 
 
 ONE = TrackConfig(frames_at_once=1)
@@ -122,6 +126,23 @@ def test_a_video_without_people_gives_a_whole_file(video: Path, tmp_path: Path) 
     )
     assert [len(frame) for frame in read_tracks(tmp_path / "t.json").frames] == [0] * FRAMES
     assert summary.sightings == 0 and summary.ids == set()
+
+
+def test_prototypes_are_beside_the_result_of_every_run_unless_they_are_not_wanted(
+    video: Path, tmp_path: Path
+) -> None:
+    observe_video(video, tmp_path / "o.npz", ONE, networks=fake_run.NETWORKS)
+    track_video(video, tmp_path / "a.json", ONE, networks=fake_run.NETWORKS)
+    track_observations(read_observations(tmp_path / "o.npz"), tmp_path / "b.csv", ONE)
+    track_video(video, tmp_path / "c.json", ONE, networks=fake_run.NETWORKS, prototypes=False)
+    assert {path.name for path in tmp_path.glob(f"*{PROTOTYPES}")} == {f"a{PROTOTYPES}", f"b{PROTOTYPES}"}
+    by_run, by_observations = (read_prototypes(tmp_path / name) for name in ("a.json", "b.csv"))
+    frames = read_tracks(tmp_path / "a.json").frames
+    for each in (by_run, by_observations):
+        assert each.header["complete"] is True
+        assert each.track_ids.tolist() == sorted({n for frame in frames for n in frame.ids.tolist()})
+    np.testing.assert_array_equal(by_run.frames, by_observations.frames)
+    np.testing.assert_array_equal(by_run.embeddings.features, by_observations.embeddings.features)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,10 @@
 """Paths as users type them."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+
+from kprtrack.core.errors import UserError
 
 
 def expanded(path: str | Path) -> Path:
@@ -38,3 +41,16 @@ def real_path(path: str | Path) -> Path:
         True
     """
     return Path(os.path.realpath(path))
+
+
+def validate_replacing(outs: Iterable[Path], inputs: Iterable[object]) -> None:
+    """Raise UserError if a result would replace a file that the run reads.
+
+    Args:
+        outs: The results.
+        inputs: Names of what is read; those that are no files do not count.
+    """
+    files = [expanded(str(name)) for name in inputs if name is not None]
+    for out in outs:
+        if out.is_file() and any(file.is_file() and file.samefile(out) for file in files):
+            raise UserError(f"{out} is read by this run: the result would replace it. Choose another name.")

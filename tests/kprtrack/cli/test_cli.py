@@ -257,7 +257,8 @@ def test_ctrl_c_on_a_real_run_leaves_a_valid_result(tmp_path: Path) -> None:
     assert "interrupted" in message and "Traceback" not in message
     tracks = read_tracks(tmp_path / "t.json")
     assert tracks.complete is False and len(tracks.frames) > 0
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["d.mkv", "t.json"]
+    left = sorted(path.name for path in tmp_path.iterdir() if path.name != "home")
+    assert left == ["d.mkv", "t.json", "t.tracks.safetensors"]
 
 
 @pytest.mark.slow
