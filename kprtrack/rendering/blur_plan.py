@@ -34,7 +34,7 @@ class BlurPlan:
     """The parts of each frame to be blurred.
 
     Chosen people are blurred in every frame with a box, in gaps of their track and shortly before and after
-    it, where the box grows with the time. Of a person lower than 150 pixels whose face is blurred, that is the
+    it, where the box grows with the time. If faces are blurred, that is of people lower than 150 pixels the
     whole upper part of the box. Detections without a track are of unknown identity: they are
     blurred where all but some excluded people are, in frames before the first and after the last tracked one,
     and where a blurred person is missing; but not those of low score that lie inside the box of an excluded
