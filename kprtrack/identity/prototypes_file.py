@@ -73,7 +73,7 @@ def write_prototypes(prototypes: TrackPrototypes, path: str | Path) -> None:
         arrays[f"{name}.visible"] = appearance.visible
         arrays[f"{name}.prompted"] = appearance.prompted
     header = {"version": VERSION, **prototypes.header, "evidence": list(prototypes.evidence)}
-    metadata = {_HEADER: json.dumps(header, ensure_ascii=False, sort_keys=True)}
+    metadata = {_HEADER: json.dumps(header, sort_keys=True)}  # ASCII: names of files need not be UTF-8
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write_file(Path(path), save(contiguous, metadata))
 
@@ -158,7 +158,7 @@ def _header(data: bytes) -> dict[str, Any]:
         raise ValueError("its header is no object")
     version = header.pop("version", None)
     if version != VERSION:
-        raise ValueError(f"version {version}; this kprtrack reads {VERSION}")
+        raise ValueError(f"its version is {version}, not {VERSION}")
     for key in ("video", "reid"):
         if not isinstance(header.get(key), Mapping):
             raise ValueError(f"its header has no {key}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.render_cases import FPS, Figure, changed, tracks
 
-from kprtrack.core.datatypes import Detections
+from kprtrack.core.datatypes import Detections, Tracks
 from kprtrack.core.errors import UserError
 from kprtrack.core.skeleton import KEYPOINTS
 from kprtrack.rendering.blur import CELLS, blur_bodies, blur_faces
@@ -53,6 +53,23 @@ def test_without_certain_keypoints_the_upper_part_is_blurred(confidence):
     found = tracks({1: LEFT}, COUNT, confidence=confidence)
     for number, mask in enumerate(changed(found, blur(), COUNT)):
         assert is_hidden(mask, LEFT, number)
+
+
+@pytest.mark.parametrize(("height", "whole"), [(149, True), (151, False)])
+def test_of_small_people_the_whole_upper_part_is_blurred(height, whole):
+    """Small faces may be those of the next person: the head of a person beside them is hidden, too."""
+    box = np.float32([[100, 50, 100 + height / 3, 50 + height]])
+    keypoints = np.zeros((1, 17, 3), np.float32)
+    keypoints[0, :5] = [[112, 60, 0.9], [114, 58, 0.9], [110, 58, 0.9], [116, 59, 0.9], [108, 59, 0.9]]
+    one = np.full(1, np.nan, np.float32)
+    found = Tracks(
+        *(0, 0.0, np.array([1]), box, np.float32([0.9]), keypoints, one, one),
+        *(np.ones((1, 1), bool), np.ones(1, bool)),
+    )
+    plan = BlurPlan([found], PeopleSelection(), "face", fps=FPS, names=KEYPOINTS)
+    (region,) = plan.regions(0)
+    covers = region[0] <= 100 and region[2] >= 100 + height / 3 and region[3] >= 50 + height / 3
+    assert covers == whole
 
 
 @pytest.mark.parametrize("missing", [range(4, 8), range(3, 11), range(4), range(8, 12)])
