@@ -144,10 +144,7 @@ def _inside(boxes: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
 def _region(person: Person, kind: Blur, names: Sequence[str]) -> np.ndarray:
     """What is blurred of a person, [K, 4]."""
     if kind == "face":
-        heads, upper = head_boxes(person.keypoints, person.boxes, names)[0], upper_parts(person.boxes)
-        small = (person.boxes[:, 3] - person.boxes[:, 1] < _SMALL_PX)[:, None]
-        low, high = np.minimum(heads[:, :2], upper[:, :2]), np.maximum(heads[:, 2:], upper[:, 2:])
-        return np.where(small, np.concatenate([low, high], axis=1), heads)
+        return head_boxes(person.keypoints, person.boxes, names, least_height=_SMALL_PX)[0]
     margin = _BODY_MARGIN * (person.boxes[:, 2:] - person.boxes[:, :2])
     return np.concatenate([person.boxes[:, :2] - margin, person.boxes[:, 2:] + margin], axis=1)
 

@@ -15,7 +15,7 @@ _LEAST_UPPER_PART = 1 / 3  # of the height of a box, where only it is known
 
 
 def head_boxes(
-    keypoints: np.ndarray, boxes: np.ndarray, names: Sequence[str]
+    keypoints: np.ndarray, boxes: np.ndarray, names: Sequence[str], *, least_height: float = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a box around each person's head, rather too large than too small, and whether it is certain.
 
@@ -23,10 +23,11 @@ def head_boxes(
         keypoints: [M, K, 3] x y confidence in pixels.
         boxes: [M, 4] x1 y1 x2 y2 in pixels, the whole person.
         names: Names of the keypoints.
+        least_height: Of a box, in pixels, from which on its keypoints can be certain.
 
     Returns:
-        Boxes [M, 4] float64, and [M] bool. Where fewer than two keypoints of the head are certain, or they
-        lie outside the box, it contains the upper part of the box.
+        Boxes [M, 4] float64, and [M] bool. Where fewer than two keypoints of the head are certain, they lie
+        outside the box, or the box is lower than `least_height`, it contains the upper part of the box.
     """
     boxes = boxes.astype(np.float64)
     face = [row for row, name in enumerate(names) if name in _FACE]
@@ -52,7 +53,7 @@ def head_boxes(
         [np.minimum(by_points[:, :2], upper[:, :2]), np.maximum(by_points[:, 2:], upper[:, 2:])], axis=1
     )
     uncertain = np.where((known & inside)[:, None], both, upper)
-    certain_heads = (count >= 2) & inside
+    certain_heads = (count >= 2) & inside & (heights >= least_height)
     return np.where(certain_heads[:, None], by_points, uncertain), certain_heads
 
 
