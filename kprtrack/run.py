@@ -281,7 +281,6 @@ def _prototypes_header(header: RunHeader) -> dict[str, object]:
     return {
         "video": header.video,
         "reid": header.models.get("reid", {}),
-        "metric": "cosine",
         "skeleton": header.skeleton.name,
         "kprtrack": __version__,
     }

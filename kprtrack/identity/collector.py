@@ -163,7 +163,7 @@ class PrototypeCollector:
         for row, track in enumerate(tracks):
             if track.sums is not None and track.visible is not None:
                 sums[row], visible[row] = track.sums, track.visible
-        pairs = [pair for pair in sorted(self._together) if {*pair} <= {*chosen}]
+        together = np.array(sorted(self._together), np.int64).reshape(-1, 2)
         return TrackPrototypes(
             header={**self._header, "complete": complete},
             track_ids=np.array(chosen, np.int64),
@@ -183,7 +183,7 @@ class PrototypeCollector:
                 len(sightings), keypoints, 3
             ),
             quality=np.array([one.quality for one in sightings], np.float32),
-            together=np.array(pairs, np.int64).reshape(-1, 2),
+            together=together[np.isin(together, chosen).all(1)],
         )
 
 

@@ -1,7 +1,7 @@
 """Prototypes: embeddings by which the tracks of a video can be recognised without running a network again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +21,7 @@ class TrackPrototypes:
     as its sightings allow.
 
     Args:
-        header: "video" and "reid" as in a result file, "metric", "skeleton", "complete", "kprtrack".
+        header: "video" and "reid" as in a result file, "skeleton", "complete", "kprtrack".
         track_ids: [T] int64, rising.
         first_s: [T] float64, seconds, of the first detection.
         last_s: [T] float64, of the last one.
@@ -38,7 +38,6 @@ class TrackPrototypes:
         keypoints: [M, K, 3] float32, x y confidence.
         quality: [M] float32 in [0, 1]: score x share of visible parts x share of the box not occluded x size.
         together: [C, 2] int64, pairs of track IDs seen in one frame, the smaller first: two people.
-        evidence: What each re-identification rests on.
 
     Raises:
         ValueError: The shapes do not fit.
@@ -61,7 +60,6 @@ class TrackPrototypes:
     keypoints: np.ndarray
     quality: np.ndarray
     together: np.ndarray
-    evidence: Sequence[Mapping[str, Any]] = field(default=())
 
     def __post_init__(self) -> None:
         count, kept = len(self.track_ids), len(self.track_row)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LARGEST, LAST_FRAME
+from kprtrack.hub.store import sha256_of
 from kprtrack.identity.collector import PrototypeCollector
 from kprtrack.identity.prototypes import TrackPrototypes
 
 SUFFIX = ".tracks.safetensors"
 VERSION = 1
 _HEADER = "kprtrack_prototypes"
+_RESULT = "result_sha256"  # in the header
 _LONGEST_REASON = 300
 _ERRORS = (SafetensorError, KeyError, TypeError, ValueError, RecursionError, OverflowError)
 _LONGEST = 1.001  # of an embedding in half precision
@@ -72,7 +75,7 @@ def write_prototypes(prototypes: TrackPrototypes, path: str | Path) -> None:
         arrays[f"{name}.features"] = appearance.features.astype(np.float16)
         arrays[f"{name}.visible"] = appearance.visible
         arrays[f"{name}.prompted"] = appearance.prompted
-    header = {"version": VERSION, **prototypes.header, "evidence": list(prototypes.evidence)}
+    header = {"version": VERSION, **prototypes.header}
     metadata = {_HEADER: json.dumps(header, sort_keys=True)}  # ASCII: names of files need not be UTF-8
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write_file(Path(path), save(contiguous, metadata))
@@ -84,7 +87,7 @@ def write_beside(
     """Write the prototypes of a run beside its result.
 
     Args:
-        result: The file or folder of the result. There is none to be beside if it is a pipe or None.
+        result: The result, whose sha256 is stored. Nothing is written if it is a pipe or None.
         collector: Of the run; without embeddings nothing is written.
         complete: All frames of the video were tracked.
         ids: The tracks in the result.
@@ -92,24 +95,25 @@ def write_beside(
     Raises:
         OutputError: The file cannot be written.
     """
-    if result is None or not (result.is_file() or result.is_dir()):
+    if result is None or not result.is_file():
         return
     prototypes = collector.result(complete, ids)
     if prototypes.means.features.size:
-        write_prototypes(prototypes, prototypes_path(result))
+        header = {**prototypes.header, _RESULT: sha256_of(result, cache=False)}
+        write_prototypes(replace(prototypes, header=header), prototypes_path(result))
 
 
 def read_prototypes(path: str | Path) -> TrackPrototypes:
     """Read a file of prototypes.
 
     Args:
-        path: NAME.tracks.safetensors, or the result NAME.json that it is beside.
+        path: NAME.tracks.safetensors, or the result that it is beside.
 
     Returns:
         The prototypes, validated.
 
     Raises:
-        InputError: The file is missing, damaged or of a later version.
+        InputError: The file is missing, damaged, of a later version or of another result.
     """
     path = Path(path)
     file = path if path.name.endswith(SUFFIX) else prototypes_path(path)
@@ -119,12 +123,23 @@ def read_prototypes(path: str | Path) -> TrackPrototypes:
         )
     data = read_limited(file)
     try:
-        return _parsed(data)
+        prototypes = _parsed(data)
     except _ERRORS as error:
         reason = " ".join(str(error).split())[:_LONGEST_REASON]
         raise InputError(
             f"{file} is damaged or not a file of prototypes ({reason}). Track the video again."
         ) from error
+    _validate_result(prototypes, file, path)
+    return prototypes
+
+
+def _validate_result(prototypes: TrackPrototypes, file: Path, result: Path) -> None:
+    """Raise InputError if the file is of an earlier result of this name, or of one with another suffix."""
+    stored = prototypes.header.get(_RESULT)
+    if stored is None or result == file or not result.is_file():
+        return
+    if sha256_of(result, cache=False) != stored:
+        raise InputError(f"{file} belongs to another result than {result} is now. Track the video again.")
 
 
 def _parsed(data: bytes) -> TrackPrototypes:
@@ -140,10 +155,7 @@ def _parsed(data: bytes) -> TrackPrototypes:
         if features.dtype != np.float16 or visible.dtype != bool:
             raise ValueError(f"{name} is {features.dtype} and {visible.dtype}")
         values[name] = Appearance(features.astype(np.float32), visible, arrays[f"{name}.prompted"])
-    evidence = header.pop("evidence", [])
-    if not isinstance(evidence, list) or not all(isinstance(one, dict) for one in evidence):
-        raise ValueError("its evidence is no list of objects")
-    prototypes = TrackPrototypes(header=header, evidence=evidence, **values)
+    prototypes = TrackPrototypes(header=header, **values)
     _validate(prototypes)
     return prototypes
 

@@ -145,6 +145,20 @@ def test_prototypes_are_beside_the_result_of_every_run_unless_they_are_not_wante
     np.testing.assert_array_equal(by_run.embeddings.features, by_observations.embeddings.features)
 
 
+def test_prototypes_of_an_earlier_result_are_not_taken_for_those_of_a_new_one(
+    video: Path, tmp_path: Path
+) -> None:
+    out, other = tmp_path / "a.json", TrackConfig(frames_at_once=1, tracker="bytetrack")
+    track_video(video, out, ONE, networks=fake_run.NETWORKS)
+    read_prototypes(out)
+    track_video(video, out, other, networks=fake_run.NETWORKS, prototypes=False)
+    with pytest.raises(InputError, match=r"belongs to another result than .*a\.json is now"):
+        read_prototypes(out)
+    assert read_prototypes(tmp_path / f"a{PROTOTYPES}").track_ids.tolist()  # by its own name it can be read
+    track_video(video, out, other, networks=fake_run.NETWORKS)
+    read_prototypes(out)
+
+
 @pytest.fixture(autouse=True)
 def heard_signals() -> Iterator[None]:
     """Signals raise KeyboardInterrupt, whatever handlers the test runner has set."""

@@ -20,7 +20,7 @@ from kprtrack.identity import (
 from kprtrack.trackers.output import tracks_at
 
 FRAMES, PEOPLE, PARTS, LENGTH = 60, 3, 2, 8
-HEADER = {"video": {"path": "a.mp4"}, "reid": {"weights": "small-kpr"}, "metric": "cosine"}
+HEADER = {"video": {"path": "a.mp4"}, "reid": {"weights": "small-kpr"}}
 
 
 def scene() -> tuple[list[Observation], list[Tracks]]:
