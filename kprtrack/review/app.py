@@ -1,7 +1,6 @@
 """The application behind the page: a fixed list of paths, none of which names a file."""
 
 import json
-import math
 import mimetypes
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from starlette.types import ASGIApp
 
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.edits import Undo
+from kprtrack.rendering.crops import cut
 from kprtrack.review.frames import FrameReader, to_jpeg
 from kprtrack.review.guard import Guard
 from kprtrack.review.session import OutdatedError, ReviewSession
@@ -107,12 +107,10 @@ class ReviewApp:
         return _jpeg(self._video.jpeg(int(self._numbers[index]), float(self._times[index]), width or None))
 
     def _thumbnail(self, query: Mapping[str, str]) -> Response:
-        best = self.session.snapshot().best_boxes(_whole(query, "track", 2**53))
-        if not best:
+        best = self.session.snapshot().best_box(_whole(query, "track", 2**53))
+        if best is None:
             raise InputError(f"There is no track {query['track']}.")
-        index, box = (
-            best[_whole(query, "place", 100) % len(best)] if "place" in query else best[len(best) // 2]
-        )
+        index, box = best
         image = self._thumbnails.image(int(self._numbers[index]), float(self._times[index]))
         return _jpeg(to_jpeg(_crop(image, box)))
 
@@ -213,21 +211,12 @@ def _whole(query: Mapping[str, str], name: str, most: int) -> int:
 
 
 def _crop(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    import cv2
-
     margin = _MARGIN * (box[3] - box[1])
-    height, width = image.shape[:2]
-    x1, y1 = (
-        int(min(max(value - margin, 0), side - 1))
-        for value, side in zip(box[:2], (width, height), strict=True)
-    )
-    x2, y2 = (
-        math.ceil(min(value + margin, side)) for value, side in zip(box[2:], (width, height), strict=True)
-    )
-    part = image[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
-    scale = _THUMBNAIL_PX / part.shape[0]
-    size = min(max(round(part.shape[1] * scale), 1), 4 * _THUMBNAIL_PX), _THUMBNAIL_PX
-    return cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    edges = np.array([image.shape[1], image.shape[0]])
+    left_top = np.clip(box[:2] - margin, 0, edges - 1)
+    width, height = np.maximum(np.clip(box[2:] + margin, 0, edges) - left_top, 1).tolist()
+    size = min(max(round(width * _THUMBNAIL_PX / height), 1), 4 * _THUMBNAIL_PX), _THUMBNAIL_PX
+    return cut(image, (*left_top.tolist(), width, height), size)
 
 
 def _json(value: object) -> Response:

@@ -15,6 +15,7 @@ from kprtrack.io import TrackFile
 from kprtrack.review.moments import risky_moments
 
 MOST_FRAMES = 256  # whose boxes are sent at once
+_CANDIDATES = 12  # the largest boxes, of which the least overlapped one becomes the thumbnail
 _THUMBNAIL_OVERLAP = 0.15  # of a box by others, from which on it is a bad thumbnail
 
 
@@ -100,24 +101,25 @@ class Snapshot:
             found.append(people)
         return found
 
-    def best_boxes(self, track_id: int, count: int = 3) -> list[tuple[int, np.ndarray]]:
-        """Return indices of frames and boxes that show a track well: large, and overlapped by few others."""
+    def best_box(self, track_id: int) -> tuple[int, np.ndarray] | None:
+        """Return the index of a frame, and the box, that show a track well: large, overlapped by few others.
+
+        It is from the middle third of the track; None: there is no such track.
+        """
         state = self.state
         rows = state.rows(track_id)
-        best = []
-        for span in np.array_split(rows, count):
-            areas = np.prod(state.boxes[span, 2:] - state.boxes[span, :2], axis=1)
-            chosen = None
-            for row in span[np.argsort(-areas)][:12].tolist():
-                others = state.in_frame(int(state.frame[row]))
-                covered = _covered(state.boxes[row], state.boxes[others[others != row]])
-                if chosen is None or covered < chosen[0]:
-                    chosen = covered, row
-                if covered < _THUMBNAIL_OVERLAP:
-                    break
-            if chosen is not None:
-                best.append((int(state.frame[chosen[1]]), state.boxes[chosen[1]]))
-        return best
+        if not len(rows):
+            return None
+        rows = rows[len(rows) // 3 :][: max(len(rows) // 3, 1)]
+        areas = np.prod(state.boxes[rows, 2:] - state.boxes[rows, :2], axis=1)
+        best = 2.0, int(rows[0])
+        for row in rows[np.argsort(-areas)][:_CANDIDATES].tolist():
+            others = state.in_frame(int(state.frame[row]))
+            covered = _covered(state.boxes[row], state.boxes[others[others != row]])
+            best = min(best, (covered, row), key=lambda one: one[0])
+            if covered < _THUMBNAIL_OVERLAP:
+                break
+        return int(state.frame[best[1]]), state.boxes[best[1]]
 
 
 class ReviewSession:
