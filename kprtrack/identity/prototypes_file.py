@@ -52,9 +52,11 @@ def prototypes_path(result: str | Path) -> Path:
     Examples:
         >>> prototypes_path("run/match.json").as_posix()
         'run/match.tracks.safetensors'
+        >>> prototypes_path("match.tracks.json").as_posix()  # as results are called by default
+        'match.tracks.safetensors'
     """
     result = Path(result)
-    return result.with_name(f"{result.stem}{SUFFIX}")
+    return result.with_name(f"{result.stem.removesuffix('.tracks')}{SUFFIX}")
 
 
 def write_prototypes(prototypes: TrackPrototypes, path: str | Path) -> None:
