@@ -1,0 +1,66 @@
+"""Persons that are known before videos are linked, and what the user has decided about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kprtrack.core.appearance import Appearance, empty_appearance
+from kprtrack.core.datatypes import check_shape
+
+TrackPlace = tuple[str, int]  # sha256 of the video, track ID
+
+
+@dataclass(frozen=True)
+class KnownPersons:
+    """The K persons of a gallery, as linking needs them.
+
+    Args:
+        ids: [K] int64, person IDs, rising.
+        means: [K, P, D] mean of the embeddings of each person, per part; a part never seen is invisible.
+        weights: [K] int64, how many embeddings are in the mean.
+        next_id: The first person ID that was never used; it is greater than those of removed persons, too.
+        names: Names by person ID.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Examples:
+        >>> from kprtrack.core.appearance import empty_appearance
+        >>> known = KnownPersons(np.array([3]), empty_appearance(1, 6, 128), np.array([0]), next_id=5)
+        >>> len(known)
+        1
+    """
+
+    ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    means: Appearance = field(default_factory=empty_appearance)
+    weights: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    next_id: int = 1
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_shape("KnownPersons.weights", self.weights, (len(self.ids),))
+        check_shape("KnownPersons.means", self.means.features, (len(self.ids), None, None))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What the user has decided; it holds whatever the embeddings are like.
+
+    Args:
+        must: Pairs of tracks that are one person.
+        cannot: Pairs of tracks that are two persons.
+        persons: The person of tracks that the user has assigned to a person of the gallery, by name, by a
+            merge or by a split.
+
+    Examples:
+        >>> Constraints(must=((("ab12", 1), ("cd34", 7)),)).must[0][1]
+        ('cd34', 7)
+    """
+
+    must: tuple[tuple[TrackPlace, TrackPlace], ...] = ()
+    cannot: tuple[tuple[TrackPlace, TrackPlace], ...] = ()
+    persons: Mapping[TrackPlace, int] = field(default_factory=dict)
