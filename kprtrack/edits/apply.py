@@ -58,6 +58,9 @@ def _merge(state: EditState, edit: Edit, found: Mapping[str, Found]) -> tuple[Ed
                 f"track {part} is named {names[part]} and track {target} {names[target]}"
             )
         edited = replace(edited, names={**edited.names, target: names[part]})
+    persons = edited.persons
+    if part in state.persons and part not in persons and target not in persons:
+        edited = replace(edited, persons={**persons, target: state.persons[part]})
     return edited, f"{_span(state, rows)} of track {part} become track {target}"
 
 

@@ -101,6 +101,7 @@ class EditState:
         ids: [N] int64, track IDs; DELETED.
         next_id: The first ID that no track ever had.
         names: Names by track ID.
+        persons: Person IDs by track ID.
     """
 
     clock: Clock
@@ -109,6 +110,7 @@ class EditState:
     ids: np.ndarray
     next_id: int
     names: Mapping[int, str]
+    persons: Mapping[int, int]
 
     @classmethod
     def of(cls, file: TrackFile) -> Self:
@@ -127,6 +129,7 @@ class EditState:
             ids=ids,
             next_id=int(ids.max(initial=0)) + 1,
             names=dict(file.header.names),
+            persons=dict(file.header.persons),
         )
 
     def rows(self, track_id: int, first: int = 0, last: int | None = None) -> np.ndarray:
@@ -140,13 +143,15 @@ class EditState:
         return int(low) + np.flatnonzero(self.ids[low:high] != DELETED)
 
     def with_ids(self, *changes: tuple[np.ndarray, int]) -> Self:
-        """Return a state in which rows have other IDs; names of tracks without any box are dropped."""
+        """Return a state in which rows have other IDs; tracks without any box lose name and person."""
         ids = self.ids.copy()
         for rows, track_id in changes:
             ids[rows] = track_id
-        names = {track_id: name for track_id, name in self.names.items() if (ids == track_id).any()}
+        present = set(np.unique(ids).tolist())
+        names = {track_id: name for track_id, name in self.names.items() if track_id in present}
+        persons = {track_id: person for track_id, person in self.persons.items() if track_id in present}
         next_id = max(self.next_id, *(track_id + 1 for _, track_id in changes))
-        return replace(self, ids=ids, names=names, next_id=next_id)
+        return replace(self, ids=ids, names=names, persons=persons, next_id=next_id)
 
     def result(self, file: TrackFile) -> TrackFile:
         """Return the tracks of the file with these IDs and names; frames without a change are the same."""
@@ -158,4 +163,5 @@ class EditState:
                 frames.append(tracks)
             else:
                 frames.append(rows_of(replace(tracks, ids=ids), ids != DELETED))
-        return replace(file, frames=frames, header=replace(file.header, names=dict(self.names)))
+        header = replace(file.header, names=dict(self.names), persons=dict(self.persons))
+        return replace(file, frames=frames, header=header)

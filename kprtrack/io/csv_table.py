@@ -10,10 +10,10 @@ import numpy as np
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.json_file import read_limited
-from kprtrack.core.files.numbers import LAST_FRAME
+from kprtrack.core.files.numbers import LARGEST_ID, LAST_FRAME
 from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, POSETRACK_SKELETON, Skeleton
 from kprtrack.core.skeletons import skeleton_among
-from kprtrack.core.tables.names import is_name
+from kprtrack.core.tables.names import PersonLabels, is_name
 from kprtrack.core.tables.track_table import BOX_COLUMNS, column_names, columns_of
 from kprtrack.io.columns import MOST_PARTS, NO_ID, People, PeopleFile
 from kprtrack.io.csv_dialects import rows_of, with_our_names
@@ -26,10 +26,10 @@ NEEDED_COLUMNS = ("frame", *BOX_COLUMNS)
 
 def open_csv(path: Path, header: RunHeader) -> TracksWriter:
     """Open a writer of `.csv`; unknown numbers are empty cells."""
-    head = ",".join(column_names(header.skeleton.names, with_name=bool(header.names))).encode() + b"\n"
+    head = ",".join(column_names(header.skeleton.names, header.labels)).encode() + b"\n"
 
     def lines(tracks: Tracks, log: FrameLog) -> bytes:
-        return _csv_lines(tracks, header.names)
+        return _csv_lines(tracks, header.labels)
 
     return TextWriter(path, Layout(head, lines, no_footer, header.skeleton))
 
@@ -165,23 +165,48 @@ def skeleton_of(columns: Mapping[str, Sequence[object]]) -> Skeleton:
 
 
 def header_of(columns: Mapping[str, Sequence[object]]) -> RunHeader:
-    """Return the header of a table that has none: its skeleton, and the names of its people.
+    """Return the header of a table that has none: its skeleton, and the names and persons of its tracks.
 
-    A column "name" that gives a track ID several names, or one that is no name, is another program's.
+    A column "name" or "person" that gives a track ID several values, or one that is no name or no number, is
+    another program's, and so are the persons of a table of several videos.
     """
-    names: dict[int, str] = {}
-    for track_id, name in set(zip(columns.get("track_id", ()), columns.get("name", ()), strict=False)):
-        number = str(track_id).removesuffix(".0")
-        if name in ("", None):
+    names = _by_track(columns, "name")
+    if not all(map(is_name, names.values())):
+        names = {}
+    persons = {track_id: _id_of(person) for track_id, person in _by_track(columns, "person").items()}
+    videos = {str(video or "") for video in columns.get("video", ())}
+    linked = len(videos) == 1 and bool(persons) and all(persons.values())
+    return RunHeader(
+        video={"path": "".join(videos)} if linked and "" not in videos else {},
+        skeleton=skeleton_of(columns),
+        names={track_id: str(name) for track_id, name in names.items()},
+        persons=persons if linked else {},
+    )
+
+
+def _by_track(columns: Mapping[str, Sequence[object]], name: str) -> dict[int, object]:
+    """The values of a column by track ID, empty cells left out; nothing if a track has several values."""
+    values: dict[int, object] = {}
+    for track_id, value in set(zip(columns.get("track_id", ()), columns.get(name, ()), strict=False)):
+        number = _id_of(track_id)
+        if value in ("", None) or value != value:  # NaN alone differs from itself
             continue
-        if not (number.isascii() and number.isdecimal() and is_name(name)) or int(number) in names:
-            return RunHeader(skeleton=skeleton_of(columns))
-        names[int(number)] = str(name)
-    return RunHeader(skeleton=skeleton_of(columns), names=dict(sorted(names.items())))
+        if not number or number in values:
+            return {}
+        values[number] = value
+    return dict(sorted(values.items()))
 
 
-def _csv_lines(tracks: Tracks, names: Mapping[int, str]) -> bytes:
-    columns = [c if isinstance(c, list) else c.tolist() for c in columns_of(tracks, names)]
+def _id_of(cell: object) -> int:
+    """A track or person ID; 0 if it is none."""
+    text = str(cell).removesuffix(".0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 16):
+        return 0
+    return int(text) if int(text) <= LARGEST_ID else 0
+
+
+def _csv_lines(tracks: Tracks, labels: PersonLabels) -> bytes:
+    columns = [c if isinstance(c, list) else c.tolist() for c in columns_of(tracks, labels)]
     text = io.StringIO()
     rows = ([_cell(value) for value in row] for row in zip(*columns, strict=True))
     csv.writer(text, lineterminator="\n").writerows(rows)

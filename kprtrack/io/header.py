@@ -12,11 +12,11 @@ import numpy as np
 
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Interruption, Tracks
 from kprtrack.core.errors import InputError
-from kprtrack.core.files.numbers import LARGEST
+from kprtrack.core.files.numbers import LARGEST, LARGEST_ID
 from kprtrack.core.renamed import METADATA, SETTINGS
 from kprtrack.core.skeleton import COCO_SKELETON, KEYPOINTS, Skeleton
 from kprtrack.core.skeletons import BY_COUNT, SKELETONS, counts_text, skeleton_among
-from kprtrack.core.tables.names import NAME_RULE, is_name
+from kprtrack.core.tables.names import NAME_RULE, PersonLabels, is_name
 from kprtrack.core.tables.track_table import Library, to_dataframe
 
 FORMAT = "kprtrack"
@@ -36,6 +36,7 @@ class RunHeader:
         skeleton: The set of keypoints.
         losses: Damaged and dropped frames.
         names: Names of people by track ID (kprtrack.edits).
+        persons: Person ID by track ID, the same in all videos that were linked (kprtrack.identity).
 
     Examples:
         >>> RunHeader(video={"path": "video.mp4"}).skeleton.names[0]
@@ -49,6 +50,13 @@ class RunHeader:
     skeleton: Skeleton = COCO_SKELETON
     losses: FrameLosses = NO_LOSSES
     names: Mapping[int, str] = field(default_factory=dict)
+    persons: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> PersonLabels:
+        """Who the tracks are, for tables and annotated videos."""
+        video = str(plain(self.video.get("path") or "")).replace("\\", "/").rsplit("/", 1)[-1]
+        return PersonLabels(self.names, self.persons, video)
 
     @property
     def fps(self) -> float | None:
@@ -90,7 +98,7 @@ class TrackFile:
         Raises:
             UserError: The library is unknown or not installed.
         """
-        return to_dataframe(self.frames, library, self.header.skeleton.names, self.header.names)
+        return to_dataframe(self.frames, library, self.header.skeleton.names, self.header.labels)
 
 
 Item = TypeVar("Item", contravariant=True)
@@ -163,6 +171,7 @@ def header_to_json(header: RunHeader) -> dict[str, object]:
         "config": plain(header.config),
         **header.losses.to_json(),
         **({"names": plain(header.names)} if header.names else {}),
+        **({"persons": plain(header.persons)} if header.persons else {}),
     }
 
 
@@ -197,6 +206,7 @@ def header_from_json(data: object, path: Path, ending: object = None) -> RunHead
         skeleton=skeleton_from_names(names, path),
         losses=_losses(data | ending if isinstance(ending, dict) else data, path),
         names=_names(data, path),
+        persons=_persons(data, path),
     )
 
 
@@ -228,12 +238,26 @@ def skeleton_from_names(names: object, path: Path) -> Skeleton:
 def _names(data: dict[str, object], path: Path) -> dict[int, str]:
     names: dict[int, str] = {}
     for key, name in _mapping(data, "names", path).items():
-        if not (
-            key.isascii() and key.isdecimal() and len(key) <= 16 and isinstance(name, str) and is_name(name)
-        ):
+        if not (_is_id(key) and isinstance(name, str) and is_name(name)):
             raise InputError(f'{path}: "names" has {key:.20}: {name!r:.60}, but {NAME_RULE}')
         names[int(key)] = name
     return names
+
+
+def _persons(data: dict[str, object], path: Path) -> dict[int, int]:
+    persons: dict[int, int] = {}
+    for key, person in _mapping(data, "persons", path).items():
+        if not (_is_id(key) and type(person) is int and 0 < person <= LARGEST_ID):
+            raise InputError(
+                f'{path}: "persons" has {key:.20}: {person!r:.60}, but persons are numbered from 1 on, by'
+                " track ID. Link the videos again."
+            )
+        persons[int(key)] = person
+    return persons
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 16
 
 
 def _losses(data: dict[str, object], path: Path) -> FrameLosses:

@@ -17,7 +17,7 @@ def open_jsonl(path: Path, header: RunHeader) -> TracksWriter:
     head = compact_json(header_to_json(header)) + b"\n"
 
     def line(tracks: Tracks, log: FrameLog) -> bytes:
-        return compact_json(frame_to_json(tracks, header.names)) + b"\n"
+        return compact_json(frame_to_json(tracks, header.labels)) + b"\n"
 
     return TextWriter(path, Layout(head, line, jsonl_footer), streams=True)
 

@@ -1,7 +1,7 @@
 """The format `kprtrack`: all data of a run in one JSON document, one frame per line (docs/formats.md)."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
@@ -12,6 +12,7 @@ from kprtrack.core.errors import InputError
 from kprtrack.core.files.numbers import LAST_FRAME, whole_number
 from kprtrack.core.geometry import left_top_size
 from kprtrack.core.skeleton import Skeleton
+from kprtrack.core.tables.names import NO_LABELS, PersonLabels
 from kprtrack.io.columns import (
     MOST_PARTS,
     NO_ID,
@@ -34,19 +35,19 @@ def open_json(path: Path, header: RunHeader) -> TracksWriter:
     head = compact_json(header_to_json(header))[:-1] + b',"frames":[\n'
 
     def frame(tracks: Tracks, log: FrameLog) -> bytes:
-        return (b",\n" if len(log) else b"") + compact_json(frame_to_json(tracks, header.names))
+        return (b",\n" if len(log) else b"") + compact_json(frame_to_json(tracks, header.labels))
 
     return TextWriter(path, Layout(head, frame, json_footer, header.skeleton))
 
 
 def frame_to_json(
-    tracks: Tracks, names: Mapping[int, str] | None = None, *, exact: bool = False
+    tracks: Tracks, labels: PersonLabels = NO_LABELS, *, exact: bool = False
 ) -> dict[str, object]:
     """Convert one frame to JSON values; NaN and infinity become null.
 
     Args:
         tracks: The frame.
-        names: Names by track ID; people without one have no "name".
+        labels: Who the tracks are: people have "person" and "name" if these are known.
         exact: Keep all digits; else pixels are rounded to 0.01, scores and distances to 0.0001.
     """
     keypoints = tracks.keypoints.astype(np.float64)
@@ -69,10 +70,11 @@ def frame_to_json(
         tracks.prompted.tolist(),
         strict=True,
     )
-    names = names or {}
+    names, persons = labels.names, labels.persons
     people = [
         {
             "track_id": track_id,
+            **({"person": persons[track_id]} if track_id in persons else {}),
             **({"name": names[track_id]} if track_id in names else {}),
             "bbox": box,
             "score": score,

@@ -2,19 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from kprtrack.core.atomic_file import reason
 from kprtrack.core.datatypes import NO_LOSSES, FrameLosses, Tracks
 from kprtrack.core.errors import InputError, OutputError
 from kprtrack.core.extras import missing_extra
 from kprtrack.core.skeletons import SKELETONS, skeleton_among
-from kprtrack.core.tables.track_table import TEXT_COLUMNS, column_names, columns_of
+from kprtrack.core.tables.track_table import TEXT_COLUMNS, column_names, columns_of, joined
 from kprtrack.io.columns import MOST_PARTS, PeopleFile
 from kprtrack.io.csv_table import header_of, people_from_columns
 from kprtrack.io.header import (
@@ -31,7 +28,9 @@ if TYPE_CHECKING:
     import pyarrow
 
 GROUP_FRAMES = 2000
-_TEXT = "visible_parts"  # the only column that is read and is no number; names are in the header, too
+_TEXT = (
+    "visible_parts"  # the only column that is read and is no number; the header has names and persons, too
+)
 _LONGEST_TEXT = 5 * MOST_PARTS  # characters of a cell
 # A file may unpack to so many times its size, and any file to so many bytes; tracks unpack to 3 times.
 _MOST_RATIO, _SMALL_BYTES = 100, 256 << 20
@@ -53,8 +52,8 @@ class _ParquetWriter(TracksWriter):
 
     def __init__(self, path: Path, header: RunHeader) -> None:
         self._pyarrow, parquet = _import_pyarrow()
-        self._names = column_names(header.skeleton.names, with_name=bool(header.names))
-        self._people = header.names
+        self._names = column_names(header.skeleton.names, header.labels)
+        self._labels = header.labels
         self._header = header_to_json(header)
         self._group: list[Tracks] = []
         self._file = OutputFile(path)
@@ -107,18 +106,15 @@ class _ParquetWriter(TracksWriter):
 
     def _schema(self) -> "pyarrow.Schema":
         whole, text = self._pyarrow.int64(), self._pyarrow.string()
-        known = {"frame": whole, "track_id": whole, "parts": whole, "prompted": whole}
+        known = {"frame": whole, "track_id": whole, "person": whole, "parts": whole, "prompted": whole}
         known |= dict.fromkeys(TEXT_COLUMNS, text)
         known["time"] = self._pyarrow.float64()
         number = self._pyarrow.float32()
         return self._pyarrow.schema([(name, known.get(name, number)) for name in self._names])
 
     def _table(self, frames: list[Tracks]) -> "pyarrow.Table":
-        parts = list(zip(*(columns_of(tracks, self._people) for tracks in frames), strict=True))
-        columns = [
-            list(chain.from_iterable(column)) if isinstance(column[0], list) else np.concatenate(column)
-            for column in parts
-        ]
+        parts = zip(*(columns_of(tracks, self._labels) for tracks in frames), strict=True)
+        columns = [joined(column) for column in parts]
         schema = self._schema()
         arrays = [
             self._pyarrow.array(c, t, from_pandas=True) for c, t in zip(columns, schema.types, strict=True)

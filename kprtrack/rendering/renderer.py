@@ -125,7 +125,7 @@ class Renderer:
             if tracks is None:
                 return image
             trails.add(tracks)
-            return draw_tracks(image, tracks, trails, self._tracks.header.names)
+            return draw_tracks(image, tracks, trails, self._tracks.header.labels.drawn())
 
         return draw
 
@@ -145,7 +145,9 @@ class Renderer:
 
     def _tiled(self, people: PeopleSelection, size: tuple[int, int]) -> View:
         frames = select_people(self._tracks.frames, people, fps=self._info.fps)
-        mosaic = Mosaic(people_of(frames), self._tracks.header.names, self._info.fps, self.size, size)
+        mosaic = Mosaic(
+            people_of(frames), self._tracks.header.labels.drawn(), self._info.fps, self.size, size
+        )
         self.size = size
         return mosaic.draw
 

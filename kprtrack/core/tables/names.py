@@ -1,11 +1,34 @@
-"""The names of people: by track ID, short and printable, each for one person."""
+"""The names and the person IDs of tracks: in one video, and in all videos that were linked."""
 
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 LONGEST_NAME = 100  # characters
 _LONGEST_LABEL = 24  # characters that are drawn
 NAME_RULE = f"a name has 1 to {LONGEST_NAME} printable characters, without spaces at its ends."
+
+
+@dataclass(frozen=True)
+class PersonLabels:
+    """Who the tracks of a video are.
+
+    Args:
+        names: Names of people by track ID.
+        persons: Person ID by track ID, the same in all videos that were linked; empty: not linked.
+        video: Name of the video.
+    """
+
+    names: Mapping[int, str] = field(default_factory=dict)
+    persons: Mapping[int, int] = field(default_factory=dict)
+    video: str = ""
+
+    def drawn(self) -> dict[int, str]:
+        """Return what is drawn by track ID: the name, or P and the person ID; a track may have neither."""
+        return {**{track_id: f"P{person}" for track_id, person in self.persons.items()}, **self.names}
+
+
+NO_LABELS = PersonLabels()
 
 
 def is_name(text: object) -> bool:

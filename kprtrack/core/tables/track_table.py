@@ -1,6 +1,7 @@
 """Tracks as a table, the columns of CSV, Parquet, Excel and data frames, and as supervision's detections."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -8,9 +9,10 @@ import numpy as np
 from kprtrack.core.errors import UserError, unknown_name
 from kprtrack.core.geometry import left_top_size
 from kprtrack.core.skeleton import KEYPOINTS
+from kprtrack.core.tables.names import NO_LABELS, PersonLabels
 
 Library = Literal["pandas", "polars"]
-TEXT_COLUMNS = ("name", "visible_parts")  # all others are numbers
+TEXT_COLUMNS = ("video", "name", "visible_parts")  # all others are numbers
 BOX_COLUMNS = ("x", "y", "width", "height")
 
 
@@ -40,31 +42,39 @@ class TracksLike(Protocol):
     def __len__(self) -> int: ...
 
 
-def column_names(keypoints: Sequence[str] = KEYPOINTS, *, with_name: bool = False) -> list[str]:
-    """Return the names of all columns in order; with_name: people have names."""
+def column_names(keypoints: Sequence[str] = KEYPOINTS, labels: PersonLabels = NO_LABELS) -> list[str]:
+    """Return the names of all columns in order.
+
+    Args:
+        keypoints: Names of the keypoints.
+        labels: Of the tracks: with persons there are the columns "video" and "person", with names "name".
+    """
     points = [f"{name}_{part}" for name in keypoints for part in ("x", "y", "score")]
-    name = ["name"] if with_name else []
-    start = ["frame", "time", "track_id", *name, *BOX_COLUMNS, "score", "keypoint_score"]
+    video, person = (["video"], ["person"]) if labels.persons else ([], [])
+    name = ["name"] if labels.names else []
+    start = [*video, "frame", "time", "track_id", *person, *name, *BOX_COLUMNS, "score", "keypoint_score"]
     return [*start, *points, "distance", "margin", "parts", "visible_parts", "prompted"]
 
 
-def columns_of(tracks: TracksLike, names: Mapping[int, str] | None = None) -> list[np.ndarray | list[str]]:
+def columns_of(tracks: TracksLike, labels: PersonLabels = NO_LABELS) -> list[np.ndarray | list[Any]]:
     """Return the values of every column for one frame: pixels to 0.01, scores and distances to 0.0001.
 
     Args:
         tracks: The frame.
-        names: Names by track ID, for the column "name"; without any there is no such column.
+        labels: Who the tracks are; see `column_names`. The person of a track without one is None.
     """
-    count = len(tracks)
+    count, ids, names, persons = len(tracks), tracks.ids.tolist(), labels.names, labels.persons
     points = tracks.keypoints.astype(np.float64)
     points[..., :2] = np.round(points[..., :2], 2)
     points[..., 2] = np.round(points[..., 2], 4)
     distances, margins = (_finite_or_nan(values) for values in (tracks.distances, tracks.margins))
     return [
+        *([[labels.video] * count] if persons else []),
         np.full(count, tracks.frame_number, np.int64),
         np.full(count, np.round(tracks.time_s, 6), np.float64),
         tracks.ids,
-        *([[names.get(track_id, "") for track_id in tracks.ids.tolist()]] if names else []),
+        *([[persons.get(track_id) for track_id in ids]] if persons else []),
+        *([[names.get(track_id, "") for track_id in ids]] if names else []),
         *left_top_size(tracks.boxes).T,
         np.round(tracks.scores.astype(np.float64), 4),
         np.round(points[..., 2].mean(axis=1), 4),
@@ -81,7 +91,7 @@ def to_dataframe(
     frames: Iterable[TracksLike],
     library: Library = "pandas",
     keypoints: Sequence[str] = KEYPOINTS,
-    people: Mapping[int, str] | None = None,
+    labels: PersonLabels = NO_LABELS,
 ) -> Any:
     """Make a data frame with one row per person and frame, and the columns of the CSV format.
 
@@ -89,7 +99,7 @@ def to_dataframe(
         frames: The tracks.
         library: "pandas" or "polars".
         keypoints: Names of the keypoints.
-        people: Names of people by track ID, for a column "name".
+        labels: Who the tracks are; see `column_names`.
 
     Returns:
         The data frame; what is unknown is NaN.
@@ -97,13 +107,11 @@ def to_dataframe(
     Raises:
         UserError: The library is unknown or not installed.
     """
-    parts = [columns_of(tracks, people) for tracks in frames]
-    names = column_names(keypoints, with_name=bool(people))
+    parts = [columns_of(tracks, labels) for tracks in frames]
     columns: dict[str, Any] = {}
-    for index, name in enumerate(names):
+    for index, name in enumerate(column_names(keypoints, labels)):
         values = [part[index] for part in parts]
-        texts = name in TEXT_COLUMNS
-        columns[name] = [each for value in values for each in value] if texts else _joined(values)
+        columns[name] = joined(values) if values else [] if name in TEXT_COLUMNS else np.zeros(0)
     if library == "pandas":
         return _imported("pandas").DataFrame(columns)
     if library == "polars":
@@ -123,8 +131,9 @@ def to_supervision(tracks: TracksLike) -> Any:
     )
 
 
-def _joined(values: list[Any]) -> np.ndarray:
-    return np.concatenate(values) if values else np.zeros(0)
+def joined(values: Sequence[np.ndarray | list[Any]]) -> np.ndarray | list[Any]:
+    """Join the values of one column from several frames, at least one."""
+    return list(chain.from_iterable(values)) if isinstance(values[0], list) else np.concatenate(values)
 
 
 def _imported(name: str) -> Any:

@@ -18,9 +18,9 @@ def write_srt(file: TrackFile, path: Path, options: ConvertOptions) -> list[Path
         OutputError: The file cannot be written.
     """
     validate_target(path)
-    lines = []
+    lines, names, persons = [], file.header.names, file.header.persons
     for number, (start, end, ids) in enumerate(_spans(file, options), 1):
-        people = ", ".join(file.header.names.get(track_id, f"Person {track_id}") for track_id in ids)
+        people = ", ".join(names.get(one) or f"Person {persons.get(one, one)}" for one in ids)
         lines.append(f"{number}\n{_time(start)} --> {_time(end)}\n{people}\n")
     write_file(path, "\n".join(lines).encode())
     return [path]

@@ -41,7 +41,7 @@ def write_xlsx(file: TrackFile, path: Path, options: ConvertOptions) -> list[Pat
         stack.callback(_close, book)
         sheet = book.create_sheet(TRACKS)
         sheet.freeze_panes = "A2"
-        sheet.append(column_names(file.header.skeleton.names, with_name=bool(file.header.names)))
+        sheet.append(column_names(file.header.skeleton.names, file.header.labels))
         for row in _rows(file):
             sheet.append(row)
         people = book.create_sheet(PEOPLE)
@@ -62,7 +62,7 @@ def _close(book: Any) -> None:
 
 def _rows(file: TrackFile) -> Iterator[list[object]]:
     for tracks in file.frames:
-        values = columns_of(tracks, file.header.names)
+        values = columns_of(tracks, file.header.labels)
         columns = [each.tolist() if isinstance(each, np.ndarray) else each for each in values]
         for row in zip(*columns, strict=True):
             yield [None if value != value else value for value in row]  # NaN alone differs from itself
