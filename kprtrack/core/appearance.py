@@ -1,5 +1,6 @@
 """Appearance of people: part embeddings, their distance and their moving average."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,28 @@ def empty_appearance(count: int = 0, parts: int = 0, dimensions: int = 0) -> App
         np.zeros((count, parts, dimensions), np.float32),
         np.zeros((count, parts), bool),
         np.zeros(count, bool),
+    )
+
+
+def join_appearances(people: Sequence[Appearance]) -> Appearance:
+    """Return all embeddings in order; those without anyone need not have the shape of the others.
+
+    Args:
+        people: At least one.
+
+    Raises:
+        ValueError: The embeddings differ in the number of parts or their length.
+
+    Examples:
+        >>> len(join_appearances([empty_appearance(2, 6, 128), empty_appearance(1, 6, 128)]))
+        3
+    """
+    some = [one for one in people if len(one)] or people[:1]
+    return Appearance(
+        *(
+            np.concatenate([getattr(one, name) for one in some])
+            for name in ("features", "visible", "prompted")
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""Who is who: what a run keeps of every track, and how tracks of several videos are linked."""
+"""Identities across videos: what a run keeps of every track, and how tracks of several videos are linked."""
 
 from kprtrack.identity.collector import PrototypeCollector
 from kprtrack.identity.prototypes import TrackPrototypes
