@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kprtrack.core.appearance import join_appearances, part_distance
+from kprtrack.core.appearance import empty_appearance, join_appearances, part_distance
 from kprtrack.identity.prototypes import TrackPrototypes
 
 # Log of the likelihood ratio of one person against two at distance 0, and by how much it falls per mean
 # distance of two people; fitted by `python tools/fit_link_probability.py`.
 _AT_ZERO, _SLOPE = 11.5, 12.3
 _LEAST, _GREATEST = -12.0, 14.0  # of the log of the likelihood ratio
-_MEAN_DISTANCE, _PAIRS = 0.5, 10.0  # prior of the mean distance of two people, and the pairs it is worth
-_MANY = 100  # pairs of tracks of different videos whose median is a better prior ...
-_MOST_TRACKS = 1000  # ... of so many of them
+_MEAN_DISTANCE = 0.45  # of two people, by most encoders
+_LIMITS = 0.35, 0.7  # of the mean distance where no tracks were seen at once
+_PAIRS_ALL, _PAIRS_SEEN = 20.0, 10.0  # pairs that what was known before is worth
+_MOST_TRACKS = 1000  # whose median distance is looked at
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,18 @@ def calibration_for(videos: Sequence[TrackPrototypes]) -> DistanceCalibration:
         rows = np.searchsorted(video.track_ids, video.together)
         distance = track_distance(video, video)[rows[:, 0], rows[:, 1]]
         seen += distance[np.isfinite(distance)].tolist()
-    total = sum(seen) + _PAIRS * _usual_distance(videos)
-    return DistanceCalibration(max(total / (len(seen) + _PAIRS), 1e-6), len(seen))
+    total = sum(seen) + _PAIRS_SEEN * _usual_distance(videos)
+    return DistanceCalibration(max(total / (len(seen) + _PAIRS_SEEN), 1e-6), len(seen))
 
 
 def _usual_distance(videos: Sequence[TrackPrototypes]) -> float:
-    """Median distance of tracks of different videos, which are nearly all two people; the prior for few."""
-    if len(videos) < 2:
-        return _MEAN_DISTANCE
+    """Median distance of all tracks: most pairs are two people; within limits, in case they are not."""
     seen = [video.means[np.flatnonzero(video.means.visible.any(1))] for video in videos]
-    means, number = join_appearances(seen), np.repeat(np.arange(len(videos)), [len(one) for one in seen])
-    chosen = np.arange(0, len(means), -(-len(means) // _MOST_TRACKS) or 1)
-    distance = part_distance(means[chosen], means[chosen])
-    between = distance[(number[chosen][:, None] < number[chosen]) & np.isfinite(distance)]
-    return float(np.median(between)) if len(between) >= _MANY else _MEAN_DISTANCE
+    means = join_appearances(seen) if seen else empty_appearance()
+    means = means[np.arange(0, len(means), -(-len(means) // _MOST_TRACKS) or 1)]
+    distance = part_distance(means, means)[np.triu_indices(len(means), 1)]
+    distance = distance[np.isfinite(distance)]
+    if not len(distance):
+        return _MEAN_DISTANCE
+    total = len(distance) * float(np.median(distance)) + _PAIRS_ALL * _MEAN_DISTANCE
+    return float(np.clip(total / (len(distance) + _PAIRS_ALL), *_LIMITS))

@@ -13,6 +13,7 @@ from kprtrack.identity.prototypes import TrackPrototypes
 
 _CHUNK = 512  # nodes compared with all others at once
 _POSSIBLE = 0.01  # a pair with smaller odds is never linked
+_SAME_VIDEO = 0.1  # odds of two tracks of one video: where it was clear, the tracker gave them one ID
 
 
 class Nodes:
@@ -130,6 +131,7 @@ def _odds(
     order = np.argsort(groups, kind="stable")
     means, starts = nodes.means[order], np.searchsorted(groups[order], np.arange(count + 1))
     known = np.isin(np.arange(count), groups[: len(nodes.known)])
+    video = np.where(np.diff(starts) == 1, nodes.video[order][starts[:-1]], -1)
     first = 0
     while first < count:
         last = max(int(np.searchsorted(starts, starts[first] + _CHUNK, side="right")) - 1, first + 1)
@@ -142,6 +144,8 @@ def _odds(
         ratio[np.isinf(nearest)] = 0  # nothing is known of the pair
         ratio[here - first, here] = 0
         ratio[np.ix_(known[here], known)] = 0
+        # Groups of more than one video have none.
+        ratio[(video[here][:, None] == video) & (video >= 0)] *= _SAME_VIDEO
         two = apart[(apart[:, 0] >= first) & (apart[:, 0] < last)]
         ratio[two[:, 0] - first, two[:, 1]] = 0
         yield first, ratio / np.maximum(np.count_nonzero(ratio, axis=1), 1)[:, None].astype(np.float32)

@@ -101,12 +101,17 @@ def test_mean_distance_is_that_of_tracks_seen_at_once() -> None:
     rng = np.random.default_rng(3)
     people = people_of(rng, 4)
     one = video(people, "a", ((1, 2), (1, 4)))
-    between = [
-        np.mean([1 - people[0, part] @ people[other, part] for part in range(PARTS)]) for other in (1, 3)
+    distance = [
+        [np.mean([1 - people[a, part] @ people[b, part] for part in range(PARTS)]) for a in range(4)]
+        for b in range(4)
     ]
+    usual = np.median([distance[a][b] for a in range(4) for b in range(a)])
+    usual = (6 * usual + 20 * 0.45) / 26
     calibration = calibration_for([one])
     assert calibration.pairs == 2
-    assert calibration.mean_distance == pytest.approx((sum(between) + 10 * 0.5) / 12, rel=1e-5)
+    assert calibration.mean_distance == pytest.approx(
+        (distance[0][1] + distance[0][3] + 10 * usual) / 12, rel=1e-5
+    )
 
 
 def test_probability_falls_with_distance_and_number_of_candidates() -> None:
