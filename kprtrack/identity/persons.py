@@ -1,12 +1,17 @@
 """Persons that are known before videos are linked, and what the user has decided about them."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 import numpy as np
 
 from kprtrack.core.appearance import Appearance, empty_appearance
 from kprtrack.core.datatypes import check_shape
+from kprtrack.core.errors import printable
+from kprtrack.identity.prototypes import TrackPrototypes
 
 TrackPlace = tuple[str, int]  # sha256 of the video, track ID
 
@@ -64,3 +69,26 @@ class Constraints:
     must: tuple[tuple[TrackPlace, TrackPlace], ...] = ()
     cannot: tuple[tuple[TrackPlace, TrackPlace], ...] = ()
     persons: Mapping[TrackPlace, int] = field(default_factory=dict)
+
+
+def video_key(prototypes: TrackPrototypes) -> str:
+    """Return what identifies a video: its sha256 or, where it has none (camera, images), its result's.
+
+    Args:
+        prototypes: Of a run.
+    """
+    video = prototypes.header.get("video")
+    stored = video.get("sha256") if isinstance(video, Mapping) else None
+    stored = stored or prototypes.header.get("result_sha256")
+    if isinstance(stored, str) and stored:
+        return stored
+    description = json.dumps([prototypes.header, prototypes.track_ids.tolist()], sort_keys=True, default=str)
+    return hashlib.sha256(description.encode()).hexdigest()
+
+
+def video_name(prototypes: TrackPrototypes) -> str:
+    """Return the file name of a video, printable; "video" if it is unknown."""
+    video = prototypes.header.get("video")
+    path = video.get("path") if isinstance(video, Mapping) else None
+    name = PurePath(path).name if isinstance(path, str) else ""
+    return printable(name or "video")

@@ -1,0 +1,210 @@
+"""What the user has decided: tracks that are one person (by a merge), and tracks that are two (by a split).
+
+Decisions are kept for ever. They are about places: tracks with some of their boxes, by which they are found
+again when the video is added again with other tracks. A later decision replaces earlier ones that it
+contradicts.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from kprtrack.core.datatypes import Tracks
+from kprtrack.core.errors import UserError
+from kprtrack.gallery.matching import Boxes, same_tracks
+from kprtrack.gallery.rows import array_of, blob_of, boxes_of_sighting, id_of, name_of
+from kprtrack.identity.persons import Constraints, TrackPlace
+from kprtrack.identity.prototypes import TrackPrototypes
+
+_PRESENT = (
+    "SELECT place.id, video.sha256, sighting.track_id, sighting.person, video.name FROM place"
+    " JOIN sighting ON sighting.video = place.video AND sighting.track_id = place.track_id"
+    " JOIN video ON video.id = place.video"
+)
+
+
+def same_person(connection: sqlite3.Connection, sightings: Sequence[int]) -> None:
+    """Decide that sightings (row IDs) are one person."""
+    places = [_place(connection, sighting) for sighting in sightings]
+    for one, other in pairwise(places):
+        _insert(connection, one, other, same=True)
+    groups = _groups(connection)
+    kept = groups.get(places[0]) if places else None
+    for a, b in _pairs(connection, same=False):
+        if kept is not None and groups.get(a) == kept == groups.get(b):
+            connection.execute("DELETE FROM decision WHERE a = ? AND b = ?", (a, b))
+
+
+def two_persons(connection: sqlite3.Connection, some: Sequence[int], others: Sequence[int]) -> None:
+    """Decide that some sightings (row IDs) are another person than others."""
+    left, right = ([_place(connection, sighting) for sighting in each] for each in (some, others))
+    groups = _groups(connection)
+    touched = {groups[place] for place in left if place in groups}
+    for group in touched:  # what was one person by a merge is divided
+        members = [place for place, root in groups.items() if root == group]
+        inside = [place for place in members if place in left]
+        outside = [place for place in members if place not in left]
+        connection.execute(
+            f"DELETE FROM decision WHERE same = 1 AND a IN ({_marks(members)}) AND b IN ({_marks(members)})",
+            (*members, *members),
+        )
+        for chain in (inside, outside):
+            for one, other in pairwise(chain):
+                _insert(connection, one, other, same=True)
+    for one in left:
+        for other in right:
+            _insert(connection, one, other, same=False)
+
+
+def constraints(connection: sqlite3.Connection) -> Constraints:
+    """Return the decisions about tracks that the gallery has now."""
+    present: dict[int, TrackPlace] = {}
+    persons: dict[TrackPlace, int] = {}
+    for place, sha256, track_id, person, _ in connection.execute(f"{_PRESENT} ORDER BY place.id"):
+        present[place] = name_of(sha256), id_of(track_id)
+        persons[present[place]] = id_of(person)
+    groups = _groups(connection)
+    members: dict[int, list[int]] = {}
+    for place in present:
+        members.setdefault(groups.get(place, place), []).append(place)
+    must = [(present[one], present[other]) for group in members.values() for one, other in pairwise(group)]
+    # A track that is not there now is represented by one that is the same person.
+    first = {group: places[0] for group, places in members.items()}
+    ends = [
+        [place if place in present else first.get(groups.get(place, place)) for place in pair]
+        for pair in _pairs(connection, same=False)
+    ]
+    cannot = sorted({(present[a], present[b]) for a, b in ends if a is not None and b is not None})
+    return Constraints(tuple(must), tuple(cannot), persons)
+
+
+def validate(connection: sqlite3.Connection) -> None:
+    """Raise UserError if persons contradict a decision."""
+    persons = {row[0]: row for row in connection.execute(_PRESENT)}
+    for a, b, same in connection.execute("SELECT a, b, same FROM decision ORDER BY a, b"):
+        if a not in persons or b not in persons:
+            continue
+        one, other = persons[a], persons[b]
+        if (one[3] == other[3]) != bool(same):
+            names = f"{one[4]}:{one[2]} and {other[4]}:{other[2]}"
+            were = "are one person by a merge" if same else "are two persons by a split"
+            raise UserError(
+                f"{names} {were} of this gallery, but not so in this result. Link again with the gallery, or"
+                f" {'split' if same else 'merge'} them first."
+            )
+
+
+def find_places(
+    connection: sqlite3.Connection,
+    video: int,
+    prototypes: TrackPrototypes,
+    frames: Sequence[Tracks] | None,
+    same: Mapping[int, int],
+) -> dict[int, int]:
+    """Find the places of a video in a new result of it, and store their track IDs.
+
+    Args:
+        connection: Of the gallery, within a transaction.
+        video: Row ID.
+        prototypes: Of the new result.
+        frames: Its tracks, if they are known.
+        same: Track IDs of the new result by those of the one before.
+
+    Returns:
+        Places by track ID.
+    """
+    rows = connection.execute(
+        "SELECT id, track_id, frames, boxes FROM place WHERE video = ? ORDER BY id", (video,)
+    ).fetchall()
+    found = {same[track_id]: place for place, track_id, _, _ in rows if track_id in same}
+    lost = {
+        place: Boxes(
+            None,
+            array_of(at, "the frames of a place", "i8", 1)[:, 0],
+            array_of(boxes, "the boxes of a place", "f4", 4),
+        )
+        for place, track_id, at, boxes in rows
+        if track_id not in same
+    }
+    for place, track_id in same_tracks(lost, prototypes, frames).items():
+        found.setdefault(track_id, place)
+    connection.execute("UPDATE place SET track_id = NULL WHERE video = ?", (video,))
+    connection.executemany("UPDATE place SET track_id = ? WHERE id = ?", list(found.items()))
+    return found
+
+
+def persons_of_places(connection: sqlite3.Connection, found: Mapping[int, int]) -> dict[int, int]:
+    """Return the person of tracks that the user has merged with a track of another video."""
+    groups = _groups(connection)
+    own = set(found.values())
+    persons = {
+        groups[place]: id_of(person)
+        for place, _, _, person, _ in connection.execute(_PRESENT)
+        if place in groups and place not in own
+    }
+    return {
+        track_id: persons[groups[place]] for track_id, place in found.items() if groups.get(place) in persons
+    }
+
+
+def forget_places(connection: sqlite3.Connection, sightings: Iterable[int]) -> None:
+    """Remove the decisions about sightings (row IDs), and places that no decision is about."""
+    for sighting in sightings:
+        rows = connection.execute(
+            "SELECT place.id FROM place JOIN sighting ON sighting.video = place.video"
+            " AND sighting.track_id = place.track_id WHERE sighting.id = ?",
+            (sighting,),
+        ).fetchall()
+        for (place,) in rows:
+            connection.execute("DELETE FROM decision WHERE a = ? OR b = ?", (place, place))
+    connection.execute("DELETE FROM place WHERE NOT EXISTS (SELECT 1 FROM decision WHERE place.id IN (a, b))")
+
+
+def _place(connection: sqlite3.Connection, sighting: int) -> int:
+    """Return the place of a sighting, made if it is new."""
+    video, track_id = connection.execute(
+        "SELECT video, track_id FROM sighting WHERE id = ?", (sighting,)
+    ).fetchone()
+    row = connection.execute(
+        "SELECT id FROM place WHERE video = ? AND track_id = ?", (video, track_id)
+    ).fetchone()
+    if row:
+        return id_of(row[0])
+    frames, boxes = boxes_of_sighting(connection, sighting)
+    cursor = connection.execute(
+        "INSERT INTO place (video, track_id, frames, boxes) VALUES (?, ?, ?, ?)",
+        (video, track_id, blob_of(frames, "i8"), blob_of(boxes, "f4")),
+    )
+    return id_of(cursor.lastrowid)
+
+
+def _insert(connection: sqlite3.Connection, one: int, other: int, *, same: bool) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO decision (a, b, same) VALUES (?, ?, ?)",
+        (min(one, other), max(one, other), int(same)),
+    )
+
+
+def _pairs(connection: sqlite3.Connection, *, same: bool) -> list[tuple[int, int]]:
+    rows = connection.execute("SELECT a, b FROM decision WHERE same = ? ORDER BY a, b", (int(same),))
+    return [(id_of(a), id_of(b)) for a, b in rows]
+
+
+def _groups(connection: sqlite3.Connection) -> dict[int, int]:
+    """Places that are one person, by their smallest place: places that were never merged are left out."""
+    root: dict[int, int] = {}
+
+    def find(place: int) -> int:
+        while root.setdefault(place, place) != place:
+            root[place] = root[root[place]]
+            place = root[place]
+        return place
+
+    for a, b in _pairs(connection, same=True):
+        one, other = find(a), find(b)
+        root[max(one, other)] = min(one, other)
+    return {place: find(place) for place in root}
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

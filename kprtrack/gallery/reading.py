@@ -1,0 +1,183 @@
+"""Read means, prototypes and videos of a gallery."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kprtrack.core.appearance import Appearance
+from kprtrack.core.errors import UserError, printable
+from kprtrack.core.files.numbers import LAST_FRAME
+from kprtrack.gallery.connection import DamagedError, whole
+from kprtrack.gallery.persons import SIGHTING, read_persons, sighting_of
+from kprtrack.gallery.records import Hit, Sighting
+from kprtrack.gallery.rows import (
+    appearance_of,
+    array_of,
+    box_of,
+    frame_of,
+    id_of,
+    name_of,
+    quality_of,
+    shape_of,
+    time_of,
+)
+from kprtrack.identity.persons import KnownPersons
+from kprtrack.identity.prototypes import TrackPrototypes, unit_length
+
+_SHORTEST_SHA256 = 6  # characters that name a video
+# Columns of a hit; and of an embedding.
+HIT = (
+    "sighting.person, video.name, video.sha256, sighting.track_id, frame, time_s, x1, y1, x2, y2, quality"
+    " FROM prototype JOIN sighting ON sighting.id = prototype.sighting"
+    " JOIN video ON video.id = sighting.video"
+)
+
+
+def hit_of(columns: Sequence[object], distance: float) -> Hit:
+    """Return the hit of a row with the columns of HIT."""
+    person, video, sha256, track_id, frame, time_s, *box, quality = columns
+    return Hit(
+        id_of(person),
+        name_of(video),
+        name_of(sha256),
+        id_of(track_id),
+        frame_of(frame),
+        time_of(time_s),
+        box_of(box),
+        quality_of(quality),
+        distance,
+    )
+
+
+def known_persons(connection: sqlite3.Connection) -> KnownPersons:
+    """Return all persons with their mean embeddings."""
+    next_id = _next_id(connection)
+    shape = shape_of(connection)
+    if shape is None:
+        return KnownPersons(next_id=next_id)
+    persons = read_persons(connection)
+    row_of = {person.id: row for row, person in enumerate(persons)}
+    rows = connection.execute("SELECT visible, 0, mean, person, weight FROM sighting ORDER BY id").fetchall()
+    means = appearance_of([row[:3] for row in rows], shape)
+    at = np.array([row_of[row[3]] for row in rows], np.int64)
+    counts = np.array([whole(row[4], "a weight", 0, LAST_FRAME) for row in rows], np.int64)
+    sums = np.zeros((len(persons), *shape), np.float32)
+    np.add.at(sums, at, means.features * (means.visible * np.maximum(counts, 1)[:, None])[:, :, None])
+    visible = np.zeros(sums.shape[:2], bool)
+    np.logical_or.at(visible, at, means.visible)
+    weights = np.zeros(len(persons), np.int64)
+    np.add.at(weights, at, counts)
+    return KnownPersons(
+        np.array([person.id for person in persons], np.int64),
+        Appearance(unit_length(sums), visible, np.zeros(len(persons), bool)),
+        weights,
+        next_id,
+        {person.id: person.name for person in persons if person.name is not None},
+    )
+
+
+def prototypes_of(connection: sqlite3.Connection, person: int) -> tuple[Appearance, list[Hit]]:
+    """Return the prototypes of a person and where they were seen, by video and frame."""
+    rows = connection.execute(
+        f"SELECT prototype.visible, prompted, embedding, {HIT} WHERE person = ?"
+        " ORDER BY video.name, video.id, frame",
+        (person,),
+    ).fetchall()
+    appearance = appearance_of([row[:3] for row in rows], shape_of(connection) or (0, 0))
+    return appearance, [hit_of(row[3:], 0.0) for row in rows]
+
+
+def read_videos(connection: sqlite3.Connection) -> list[TrackPrototypes]:
+    """Return what was added of each video, but keypoints."""
+    rows = connection.execute("SELECT id, header, together FROM video ORDER BY name, id").fetchall()
+    return [_video(connection, id_of(row), header, together) for row, header, together in rows]
+
+
+def _video(connection: sqlite3.Connection, video: int, header: object, together: object) -> TrackPrototypes:
+    shape = shape_of(connection)
+    assert shape is not None
+    sightings = connection.execute(
+        "SELECT id, track_id, first_s, last_s, first_frame, last_frame, boxes_seen, weight, visible, 0, mean"
+        " FROM sighting WHERE video = ? ORDER BY track_id",
+        (video,),
+    ).fetchall()
+    prototypes = connection.execute(
+        "SELECT sighting.track_id, frame, time_s, x1, y1, x2, y2, quality, prototype.visible, prompted,"
+        " embedding FROM prototype JOIN sighting ON sighting.id = prototype.sighting WHERE video = ?"
+        " ORDER BY sighting.track_id, frame",
+        (video,),
+    ).fetchall()
+    track_ids = np.array([id_of(row[1]) for row in sightings], np.int64)
+    owner = np.array([id_of(row[0]) for row in prototypes], np.int64)
+    pairs = array_of(together, "the tracks seen at once", "i8", 2)
+
+    def frames(rows: Sequence[Any], column: int) -> np.ndarray:
+        return np.array([frame_of(row[column]) for row in rows], np.int64)
+
+    def times(rows: Sequence[Any], column: int) -> np.ndarray:
+        return np.array([time_of(row[column]) for row in rows], np.float64)
+
+    return TrackPrototypes(
+        header=_header(header),
+        track_ids=track_ids,
+        first_s=times(sightings, 2),
+        last_s=times(sightings, 3),
+        first_frame=frames(sightings, 4),
+        last_frame=frames(sightings, 5),
+        boxes_seen=frames(sightings, 6),
+        means=appearance_of([row[8:] for row in sightings], shape),
+        weights=frames(sightings, 7),
+        track_row=np.searchsorted(track_ids, owner),
+        embeddings=appearance_of([row[8:] for row in prototypes], shape),
+        frames=frames(prototypes, 1),
+        times_s=times(prototypes, 2),
+        boxes=np.array([box_of(row[3:7]) for row in prototypes], np.float32).reshape(-1, 4),
+        keypoints=np.zeros((len(prototypes), 0, 3), np.float32),
+        quality=np.array([quality_of(row[7]) for row in prototypes], np.float32),
+        together=pairs[np.isin(pairs, track_ids).all(1)],
+    )
+
+
+def find_sighting(connection: sqlite3.Connection, video: str, track_id: int) -> Sighting:
+    """Return where a track was seen. Arguments and errors: as `Gallery.sighting`."""
+    prefix = f"{video}*" if len(video) >= _SHORTEST_SHA256 and video.isalnum() else ""
+    rows = connection.execute(
+        "SELECT id, sha256 FROM video WHERE name = ? OR sha256 GLOB ? ORDER BY id LIMIT 100",
+        (printable(video), prefix),
+    ).fetchall()
+    if not rows:
+        raise UserError(
+            f"The gallery has no video '{video:.100}'. `kprtrack gallery show` lists the videos of a person."
+        )
+    found = [
+        columns
+        for (row, _) in rows
+        for columns in connection.execute(
+            f"SELECT {SIGHTING} WHERE video.id = ? AND track_id = ?",
+            (row, track_id),
+        )
+    ]
+    if not found:
+        raise UserError(f"Video {video:.100} has no track {track_id} in the gallery.")
+    if len(found) > 1:
+        shas = ", ".join(name_of(columns[1])[:12] for columns in found)
+        raise UserError(f"{len(found)} videos are named {video:.100}. Write one by its sha256: {shas}.")
+    return sighting_of(found[0])
+
+
+def _header(value: object) -> dict[str, Any]:
+    try:
+        header = json.loads(value) if isinstance(value, str) else None
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise DamagedError("the header of a video is no object")
+    return header
+
+
+def _next_id(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'person'").fetchone()
+    return 1 if row is None else whole(row[0], "the last person ID", 0, LAST_FRAME) + 1
