@@ -20,6 +20,7 @@ from kprtrack.cli.edit import edit_parser, run_edit
 from kprtrack.cli.evaluation.bench import bench_parser, run_bench, run_tune, tune_parser
 from kprtrack.cli.evaluation.compare import compare_parser, run_compare
 from kprtrack.cli.evaluation.eval import eval_parser, run_eval
+from kprtrack.cli.identity.link import link_parser, run_link
 from kprtrack.cli.identity.review import review_parser, run_review
 from kprtrack.cli.kinematics import kinematics_parser, run_kinematics
 from kprtrack.cli.models import models_parser, run_models
@@ -59,6 +60,7 @@ subcommands:
   view        show a result with its video in the viewer Rerun
   edit        correct tracks: merge, swap, split, delete, name people; undo
   review      look at tracks in the browser and correct them
+  link        the same person IDs in the results of several videos
   convert     convert a result file to another format
   kinematics  joint angles, velocities and metres of tracked people
   recover     finish the file that a killed run has left: FILE.part
@@ -86,6 +88,7 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "view": (view_parser, run_view),
     "edit": (edit_parser, run_edit),
     "review": (review_parser, run_review),
+    "link": (link_parser, run_link),
     "convert": (convert_parser, run_convert),
     "kinematics": (kinematics_parser, run_kinematics),
     "recover": (recover_parser, run_recover),

@@ -101,8 +101,21 @@ def write_beside(
         return
     prototypes = collector.result(complete, ids)
     if prototypes.means.features.size:
-        header = {**prototypes.header, _RESULT: sha256_of(result, cache=False)}
-        write_prototypes(replace(prototypes, header=header), prototypes_path(result))
+        write_beside_result(prototypes, result)
+
+
+def write_beside_result(prototypes: TrackPrototypes, result: Path) -> None:
+    """Write prototypes beside the result that they are of, bound to it by its sha256.
+
+    Args:
+        prototypes: Of the tracks in the result.
+        result: The file.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    header = {**prototypes.header, _RESULT: sha256_of(result, cache=False)}
+    write_prototypes(replace(prototypes, header=header), prototypes_path(result))
 
 
 def read_prototypes(path: str | Path) -> TrackPrototypes:
