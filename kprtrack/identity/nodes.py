@@ -8,7 +8,7 @@ from kprtrack.core.appearance import Appearance, join_appearances, part_distance
 from kprtrack.core.errors import InputError
 from kprtrack.identity.calibration import DistanceCalibration
 from kprtrack.identity.clustering import Merge, components
-from kprtrack.identity.persons import Constraints, KnownPersons, TrackPlace
+from kprtrack.identity.persons import Constraints, KnownPersons, TrackPlace, video_key
 from kprtrack.identity.prototypes import TrackPrototypes
 
 _CHUNK = 512  # nodes compared with all others at once
@@ -38,7 +38,7 @@ class Nodes:
         first_s = np.concatenate([np.zeros(len(known)), *(video.first_s for video in videos)])
         self.by_appearance = np.lexsort((self.track, first_s, self.video))[len(known) :]
         self._rows = {
-            (str(video.header["video"].get("sha256")), track_id): start + row
+            (video_key(video), track_id): start + row
             for video, start in zip(videos, self.starts.tolist(), strict=True)
             for row, track_id in enumerate(video.track_ids.tolist())
         }

@@ -10,6 +10,7 @@ from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.edits import Edits, edits_path
 from kprtrack.identity.linking import Links
+from kprtrack.identity.persons import video_key, video_name
 from kprtrack.identity.prototypes import TrackPrototypes
 from kprtrack.identity.prototypes_file import read_prototypes, write_beside_result
 from kprtrack.io import TrackFile, read_tracks, write_tracks
@@ -36,12 +37,7 @@ class IdentifiedResult:
     @property
     def video(self) -> str:
         """The name of the video."""
-        return self.tracks.header.labels.video or self.path.name
-
-    @property
-    def sha256(self) -> str:
-        """The sha256 of the video, or of nothing if it is no file."""
-        return str(self.prototypes.header["video"].get("sha256"))
+        return video_name(self.prototypes)
 
 
 def read_result(path: str | Path) -> IdentifiedResult:
@@ -79,8 +75,8 @@ def read_results(paths: Sequence[str | Path]) -> list[IdentifiedResult]:
     results = [read_result(path) for path in paths]
     first: dict[str, IdentifiedResult] = {}
     for result in results:
-        other = first.setdefault(result.sha256, result)
-        if other is not result and result.prototypes.header["video"].get("sha256"):
+        other = first.setdefault(video_key(result.prototypes), result)
+        if other is not result:
             raise UserError(f"{other.path} and {result.path} are of the same video. Leave out one of them.")
         encoder, reference = (one.prototypes.header["reid"] for one in (result, results[0]))
         if (encoder.get("name"), encoder.get("sha256")) != (reference.get("name"), reference.get("sha256")):
@@ -144,7 +140,7 @@ def _links_json(
         videos.append(
             {
                 "video": result.video,
-                "sha256": prototypes.header["video"].get("sha256"),
+                "sha256": video_key(prototypes),
                 "result": target.name,
                 "tracks": [
                     {
