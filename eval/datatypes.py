@@ -86,7 +86,7 @@ class Measure:
 class Evaluation:
     """The scores of one tracker: what `kprtrack eval` prints, writes and draws."""
 
-    benchmark: str  # "posetrack21", "mot", "tracks"
+    benchmark: str  # "posetrack21", "mot", "tracks", "linked"
     ground_truth: str  # path of the ground truth
     results: str  # path of the tracks
     measures: Mapping[str, Measure]  # by name, see below
@@ -101,3 +101,5 @@ class Evaluation:
     #   pose_ap                              "AP": [15 joints + mean], in percent as in the kit
     #   cross_video_hota, cross_video_hota_fixed   as keypoint_hota, without sequences
     #   oks_hota, oks_clear, oks_identity    whole poses, for files without head boxes
+    #   unlinked_hota, unlinked_identity, linked_hota, linked_identity   boxes of all videos as one sequence
+    #   links, names                         numbers, see eval.metrics.links

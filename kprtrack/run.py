@@ -134,7 +134,7 @@ def track_video(  # noqa: PLR0913
         asked = tracker if device == "cpu" else None
         run = partial(observe, networks=networks, batch_size=config.frames_at_once, tracker=asked)
         observations = stored.resume(frames, run) if stored else run(frames)
-        collector = PrototypeCollector(_prototypes_header(header)) if writer and prototypes else None
+        collector = PrototypeCollector(prototypes_header(header)) if writer and prototypes else None
         outputs = Outputs(summary, writer, annotated, stored, people, collector)
         track_and_write(
             _with_progress(observations, video, quiet), tracker, outputs, losses=lambda: video.losses
@@ -242,7 +242,7 @@ def track_observations(
                 summary,
                 writer,
                 people=people,
-                collector=PrototypeCollector(_prototypes_header(header)) if prototypes else None,
+                collector=PrototypeCollector(prototypes_header(header)) if prototypes else None,
             ),
             losses=lambda: observations.header.losses,
             complete=observations.complete,
@@ -277,7 +277,8 @@ def run_header(
     return RunHeader(video, networks.metadata, settings, networks.skeleton or COCO_SKELETON)
 
 
-def _prototypes_header(header: RunHeader) -> dict[str, object]:
+def prototypes_header(header: RunHeader) -> dict[str, object]:
+    """Return the header of the prototypes of a run."""
     return {
         "video": header.video,
         "reid": header.models.get("reid", {}),

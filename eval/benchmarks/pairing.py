@@ -10,16 +10,17 @@ _SHOWN = 3  # names in a message
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, Path]:
-    """Return the files by name without suffix, sorted.
+    """Return the files by name without suffix, sorted; NAME.tracks.json is NAME.
 
     Raises:
         InputError: Two files have the same name.
     """
     found: dict[str, Path] = {}
     for file in sorted(files):
-        if file.stem in found:
-            raise InputError(f"{found[file.stem]} and {file} have the same name. Move one of them away.")
-        found[file.stem] = file
+        name = file.stem.removesuffix(".tracks")
+        if name in found:
+            raise InputError(f"{found[name]} and {file} have the same name. Move one of them away.")
+        found[name] = file
     return found
 
 

@@ -84,6 +84,12 @@ def _score_tracks(ground_truth: Path, results: Path, **options: object) -> "Eval
     return score_tracks(ground_truth, results, **options)  # type: ignore[arg-type]
 
 
+def _score_linked(ground_truth: Path, results: Path, **options: object) -> "Evaluation":
+    from eval.benchmarks.score_linked import score_linked
+
+    return score_linked(ground_truth, results, **options)  # type: ignore[arg-type]
+
+
 def _posetrack21_root(out: Path, *, root: Path, on_sequence: Callable[[str], None] | None) -> Path:
     """Return the root; the videos are read where they are."""
     return root
@@ -147,6 +153,14 @@ BENCHMARKS: dict[str, Benchmark] = {
             Option("sequence", str, "NAME", "the video to read, in CocoVID files of several"),
         ),
         positional=True,
+    ),
+    "linked": Benchmark(
+        description="persons across videos: HOTA and IDF1 before and after `kprtrack link`, links, names",
+        score=_score_linked,
+        ground_truth=("GROUND_TRUTH", "folder with a file for each video; its track IDs are person IDs"),
+        results=("LINKED", "folder with the linked results of the same names"),
+        positional=True,
+        folders=True,
     ),
     "synthetic": Benchmark(
         bench_description="animated people: renders videos with ground truth, then tracks",

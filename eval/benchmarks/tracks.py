@@ -10,7 +10,7 @@ from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.folders import visible
 from kprtrack.core.files.selection import ONLY, Selection
-from kprtrack.io import SUFFIXES, TrackFile, read_tracks
+from kprtrack.io import SUFFIXES, RunHeader, TrackFile, read_tracks
 from kprtrack.io.same_video import difference_notes, validate_size, video_size
 
 
@@ -20,6 +20,7 @@ class TrackPair:
 
     sequence: Sequence
     has_poses: bool  # whether both files have keypoints
+    headers: tuple[RunHeader, RunHeader]  # of both files
     notes: tuple[str, ...]
 
 
@@ -80,7 +81,8 @@ def read_track_pair(name: str, gt_path: Path, tracks_path: Path, select: Selecti
         _people(tracks, numbers),
     )
     has_poses = all((side.keypoints != 0).any() for side in (sequence.ground_truth, sequence.tracks))
-    return TrackPair(sequence, has_poses, _mismatch_notes(ground_truth, gt_path, tracks, tracks_path))
+    notes = _mismatch_notes(ground_truth, gt_path, tracks, tracks_path)
+    return TrackPair(sequence, has_poses, (ground_truth.header, tracks.header), notes)
 
 
 def _readable(file: Path) -> bool:

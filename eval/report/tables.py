@@ -73,8 +73,23 @@ _ACROSS = (
     *_group("across videos", "cross_video_hota", _HOTA),
     *_group("across videos, fixed", "cross_video_hota_fixed", _HOTA),
 )
+_LINKED = (
+    *(
+        column
+        for title, kind in (("before linking", "unlinked"), ("after linking", "linked"))
+        for column in (
+            *_group(title, f"{kind}_hota", _HOTA),
+            *_group(title, f"{kind}_identity", {"IDF1": "IDF1"}),
+        )
+    ),
+    *_group("links", "links", {"P": "precision", "R": "recall", "F1": "F1", "wrong": "wrong_links"}),
+    *_group("links", "links", {"missed": "missed_links", "FPIR": "FPIR"}),
+    *_group("names", "names", {"named": "right_names", "misnamed": "wrong_names"}),
+    *_group("names", "names", {"unnamed": "missed_names", "FPIR": "FPIR"}),
+)
 _PER_JOINT = (*_PAPER[:6], *_FURTHER[:1])
 _WHOLE = {"num_switches", "num_misses", "num_false_positives", "IDSW", "MT", "ML", "Frag", "CLR_FN", "CLR_FP"}
+_WHOLE |= {"wrong_links", "missed_links"}
 _IN_PERCENT = {"AP"}  # the values themselves
 
 Rows = Sequence[tuple[str, Mapping[str, Scores]]]  # name of the row, measure -> scores
@@ -138,7 +153,7 @@ def headline_scores(evaluation: Evaluation) -> dict[str, dict[str, float]]:
         Measure -> field -> score: fractions from 0 to 1 (of HOTA the mean over the thresholds), counts, and
         AP in percent.
     """
-    columns = (*_PAPER, *_KIT_SWITCHES, *_SWITCHES, *_FURTHER, *_ACROSS)
+    columns = (*_PAPER, *_KIT_SWITCHES, *_SWITCHES, *_FURTHER, *_ACROSS, *_LINKED)
     found: dict[str, dict[str, float]] = {}
     for name, measure in evaluation.measures.items():
         for column in columns:
@@ -212,7 +227,7 @@ def _tables(corner: str, rows: Rows, total: Rows, shown: set[str]) -> tuple[Tabl
     return (
         _table("Tracking", corner, paper, rows, shown),
         _table("More about the same tracks", corner, further, rows, shown),
-        _table("Identities across videos", corner, _ACROSS, total, shown),
+        _table("Identities across videos", corner, (*_ACROSS, *_LINKED), total, shown),
     )
 
 

@@ -61,6 +61,27 @@ MEASURES: dict[str, Term] = {
     ),
 }
 
+MEASURES["unlinked_hota"] = Term(
+    "boxes of all videos as one sequence, each track a person of its own",
+    "The frames of all videos are one sequence, and track IDs of different videos are different persons, as"
+    " they are without linking.",
+)
+MEASURES["linked_hota"] = Term(
+    "the same with the persons of the results",
+    "The frames of all videos are one sequence, and tracks of the same person have one identity. Tracks"
+    " without a person have one of their own.",
+)
+MEASURES["links"] = Term(
+    "pairs of tracks of different videos that are one person",
+    "A track belongs to the person that it is matched with in most frames, at IoU 0.5. A pair of tracks of"
+    " different videos is right if both belong to one person; tracks of no person are in no right pair.",
+)
+MEASURES["names"] = Term(
+    "names of tracks, where the ground truth names its persons",
+    "Known persons are those with a name in the ground truth; all other tracks are of unknown persons, or"
+    " of none.",
+)
+MEASURES |= {f"{kind}_identity": MEASURES[f"{kind}_hota"] for kind in ("unlinked", "linked")}
 MEASURES |= {f"{kind}_identity": MEASURES[f"{kind}_clear"] for kind in ("box", "oks")}
 
 # By name of the field within its measure.
@@ -127,6 +148,38 @@ FIELDS: dict[str, Term] = {
     ),
 }
 FIELDS |= {
+    "precision": Term(
+        "share of the links that are right",
+        "Precision: the share of the links between tracks of different videos that are right.",
+    ),
+    "recall": Term(
+        "share of the true pairs that are linked",
+        "Recall: the share of the pairs of tracks of one person in different videos that are linked.",
+    ),
+    "F1": Term("2 P R / (P + R)", "The harmonic mean of precision and recall."),
+    "wrong_links": Term("links that are wrong", "The number of links that are wrong. Fewer is better."),
+    "missed_links": Term(
+        "pairs of tracks of one person that are not linked",
+        "How many pairs of tracks of one person in different videos are not linked. Fewer is better.",
+    ),
+    "FPIR": Term(
+        "share of the tracks of unknown persons that are linked, or named",
+        "False positive identification rate. Of links: the share of the tracks of persons who are in one"
+        " video alone that are linked with a track of another video. Of names: the share of the tracks of persons"
+        " without a name, and of no person, that have a name. Less is better.",
+    ),
+    "right_names": Term(
+        "share of the tracks of known persons that have the right name",
+        "The share of the tracks of known persons that have the right name.",
+    ),
+    "wrong_names": Term(
+        "share of the tracks of known persons that have the name of another one",
+        "The share of the tracks of known persons that have the name of another one. Less is better.",
+    ),
+    "missed_names": Term(
+        "share of the tracks of known persons without a name",
+        "The share of the tracks of known persons that were left without a name. Less is better.",
+    ),
     "MOTA": FIELDS["mota"],
     "IDF1": FIELDS["idf1"],
     "CLR_FN": FIELDS["num_misses"],

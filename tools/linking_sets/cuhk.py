@@ -1,0 +1,54 @@
+"""The test people of CUHK03 or CUHK01 as videos of one camera: each has one person, one crop a frame."""
+
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from kprtrack.core.datatypes import Detections, Frame, Observation
+from kprtrack.core.skeleton import COCO_SKELETON
+from kprtrack.io import RunHeader
+from kprtrack.pipeline import Networks
+from linking_sets.writing import plain_tracks, write_video
+from reid.datasets import ReidSample, open_dataset
+from reid.datasets.crops import read_image
+
+_INTERVAL_S = 1.0  # between the crops
+_SCORE = 0.9  # of the boxes, which fill their crops
+
+
+def write_people(folder: Path, dataset: str, root: Path, networks: Networks) -> int:
+    """Embed the crops of the test people, and write a video for each person and camera into a set.
+
+    Args:
+        folder: Of the set.
+        dataset: "cuhk03" or "cuhk01".
+        root: Of the dataset.
+        networks: Pose network and encoder.
+
+    Returns:
+        Number of videos.
+    """
+    data = open_dataset(dataset, root, {"keypoints": None, "masks": None})
+    header = RunHeader(models=networks.metadata, skeleton=networks.skeleton or COCO_SKELETON)
+    videos: dict[tuple[int, int], list[ReidSample]] = defaultdict(list)
+    for sample in (*data.query, *data.gallery):
+        videos[sample.identity, sample.camera].append(sample)
+    for (person, camera), samples in sorted(videos.items()):
+        frames = [
+            Frame(number, number * _INTERVAL_S, read_image(sample.image))
+            for number, sample in enumerate(sorted(samples, key=lambda one: one.image.name))
+        ]
+        boxes = [np.array([[0, 0, *frame.image.shape[1::-1]]], np.float32) for frame in frames]
+        detections = [Detections(box, np.full(1, _SCORE, np.float32)) for box in boxes]
+        poses = networks.estimate_poses(frames, detections)
+        embeddings = networks.embed(frames, detections, poses)
+        seen = [
+            Observation(frame.number, frame.time_s, *rest)
+            for frame, *rest in zip(frames, detections, poses, embeddings, strict=True)
+        ]
+        tracks = [plain_tracks(each, np.ones(1)) for each in seen]
+        ground_truth = [replace(each, ids=np.array([person + 1])) for each in tracks]
+        write_video(folder, f"{person:04d}_{camera}", header, seen, tracks, ground_truth)
+    return len(videos)
