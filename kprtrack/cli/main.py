@@ -20,6 +20,7 @@ from kprtrack.cli.edit import edit_parser, run_edit
 from kprtrack.cli.evaluation.bench import bench_parser, run_bench, run_tune, tune_parser
 from kprtrack.cli.evaluation.compare import compare_parser, run_compare
 from kprtrack.cli.evaluation.eval import eval_parser, run_eval
+from kprtrack.cli.identity.gallery import gallery_parser, run_gallery
 from kprtrack.cli.identity.link import link_parser, run_link
 from kprtrack.cli.identity.review import review_parser, run_review
 from kprtrack.cli.kinematics import kinematics_parser, run_kinematics
@@ -61,6 +62,7 @@ subcommands:
   edit        correct tracks: merge, swap, split, delete, name people; undo
   review      look at tracks in the browser and correct them
   link        the same person IDs in the results of several videos
+  gallery     persons of many videos: names, where they were seen, merge, split
   convert     convert a result file to another format
   kinematics  joint angles, velocities and metres of tracked people
   recover     finish the file that a killed run has left: FILE.part
@@ -89,6 +91,7 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "edit": (edit_parser, run_edit),
     "review": (review_parser, run_review),
     "link": (link_parser, run_link),
+    "gallery": (gallery_parser, run_gallery),
     "convert": (convert_parser, run_convert),
     "kinematics": (kinematics_parser, run_kinematics),
     "recover": (recover_parser, run_recover),
@@ -115,7 +118,7 @@ EXTRA_OF_SUBCOMMAND = {
     "tune": "eval",
 }
 # argparse cannot mix options and positional arguments of parsers that have actions.
-WITH_ACTIONS = ("models", "eval", "bench", "data")
+WITH_ACTIONS = ("models", "eval", "bench", "data", "gallery")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

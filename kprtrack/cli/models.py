@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kprtrack.cli.options import Parser, add_actions, new_parser
-from kprtrack.cli.output import print_line, print_text
+from kprtrack.cli.output import print_line, print_text, table_text
 from kprtrack.config import PRESETS
-from kprtrack.core.errors import UserError, WeightsError, printable, unknown_name
+from kprtrack.core.errors import UserError, WeightsError, unknown_name
 from kprtrack.core.files.paths import expanded
 from kprtrack.core.progress import Progress
 
@@ -58,7 +58,7 @@ def run_models(options: argparse.Namespace) -> int:
         print_line(str(store_folder()))
     elif options.action == "list":
         rows = [row for row in store.list_models() if row.permissive or not options.licence]
-        print_text(_table([_COLUMNS, *map(_row, rows)]))
+        print_text(table_text([_COLUMNS, *map(_row, rows)]))
     elif options.action == "check":
         return _check(store.list_models())
     elif options.action == "export":
@@ -154,10 +154,3 @@ def _check(rows: list["ModelRow"]) -> int:
             print_line(f"!!  {row.name}  {error}")
             code = error.exit_code
     return code
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    rows = [tuple(map(printable, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kprtrack.adaptation.clean_tracks import CleanTrackConfig
     from kprtrack.core.files.selection import Selection
 
-Actions = argparse._SubParsersAction  # of `eval`, `bench`, `data` and `models`
+Actions = argparse._SubParsersAction  # of `eval`, `bench`, `data`, `gallery` and `models`
 
 
 class Parser(argparse.ArgumentParser):

@@ -32,6 +32,14 @@ def print_line(text: str) -> None:
     print_text(printable(text))
 
 
+def table_text(rows: Sequence[tuple[str, ...]]) -> str:
+    """Return rows as text with aligned columns; the first row has their names."""
+    rows = [tuple(map(printable, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def print_config(config: TrackConfig) -> int:
     """Print the configuration as JSON and return the exit code."""
     print_text(json.dumps(asdict(config), indent=2))

@@ -4,7 +4,7 @@ import math
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kprtrack.core.errors import InputError, OutputError, UserError
@@ -50,6 +50,8 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
             if is_new:
                 _make(connection)
             _validate(connection, path)
+            with suppress(sqlite3.OperationalError):  # another program is making the file at this moment
+                connection.execute("PRAGMA journal_mode = WAL")  # readers and a writer do not wait
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk
             connection.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
@@ -74,23 +76,23 @@ def translated(path: Path) -> Iterator[None]:
 def transaction(connection: sqlite3.Connection, path: Path, *, write: bool) -> Iterator[None]:
     """Run the block as one transaction: all of it or nothing; readers see one state of the file.
 
-    Within another transaction, the block is part of that one.
+    Within another transaction, the block is part of that one, and is undone alone if it fails.
 
     Raises:
         InputError: The file is damaged.
         OutputError: It cannot be written, or another program is writing it for long.
     """
+    begin, end, undo = "BEGIN IMMEDIATE" if write else "BEGIN", "COMMIT", ["ROLLBACK"]
     if connection.in_transaction:
-        yield
-        return
+        begin, end, undo = "SAVEPOINT part", "RELEASE part", ["ROLLBACK TO part", "RELEASE part"]
     with translated(path):
-        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        connection.execute(begin)
         try:
             yield
-            connection.execute("COMMIT")
+            connection.execute(end)
         except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            for statement in undo if connection.in_transaction else []:  # a full disk has ended it already
+                connection.execute(statement)
             raise
 
 
@@ -117,7 +119,6 @@ def _make(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
-    connection.execute("PRAGMA journal_mode = WAL")  # reading and writing do not wait for each other
 
 
 def _validate_beginning(path: Path) -> None:

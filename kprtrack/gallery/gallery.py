@@ -180,19 +180,21 @@ class Gallery:
         """
         return self._corrected(lambda: corrections.split(self._connection, person_id, places), preview)
 
-    def remove(self, person_id: int) -> None:
-        """Remove a person with everything about that person; the bytes are overwritten in the file.
+    def remove(self, *person_ids: int) -> None:
+        """Remove persons with everything about them; the bytes are overwritten in the file.
 
         Args:
-            person_id: The person; the ID is not used again.
+            person_ids: The persons; their IDs are not used again.
 
         Raises:
-            UserError: There is no such person.
+            UserError: There is no such person; none is removed.
         """
         with self._write():
-            corrections.remove(self._connection, person_id)
-        with translated(self.path):
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            for person_id in person_ids:
+                corrections.remove(self._connection, person_id)
+        if not self._connection.in_transaction:
+            with translated(self.path):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # no copy is left there
 
     def constraints(self) -> Constraints:
         """Return what the user has decided by merging and splitting, as `link` takes it."""
@@ -262,6 +264,18 @@ class Gallery:
         except _Undone:
             pass
         return correction
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all calls within the `with` block one transaction: all are done, or none.
+
+        Examples:
+            >>> with Gallery.open("people.kprdb", create=True) as gallery, gallery.transaction():
+            ...     first = gallery.add(read_prototypes("tracks.json"))
+            ...     gallery.name(first[1], "Anna")
+        """
+        with self._write():
+            yield
 
     @contextmanager
     def _read(self) -> Iterator[None]:

@@ -2,11 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kprtrack.core.appearance import Appearance
-from kprtrack.identity import TrackPrototypes
+from kprtrack.identity import TrackPrototypes, prototypes_path, write_prototypes
+from kprtrack.io import RunHeader, TrackFile, write_tracks
+from support.tracks_cases import tracks_of
 
 PARTS, DIMENSIONS = 3, 8
 ENCODER = {"name": "small", "weights": "small-kpr", "sha256": "ab" * 32}
@@ -84,3 +88,24 @@ def video_prototypes(
 def sha(name: str) -> str:
     """The sha256 of a made video."""
     return hashlib.sha256(name.encode()).hexdigest()
+
+
+def write_result(path: Path, video: str, tracks: Mapping[int, int], **options: Any) -> None:
+    """A result file with its prototypes beside it; arguments as of `video_prototypes`."""
+    prototypes = video_prototypes(video, tracks, **options)
+    frames = [
+        tracks_of(
+            {
+                track: prototypes.boxes[row].tolist()
+                for track, row in zip(
+                    prototypes.track_ids[prototypes.track_row].tolist(), range(99), strict=False
+                )
+                if prototypes.frames[row] == number
+            },
+            number=number,
+            time_s=number / 10,
+        )
+        for number in range(int(prototypes.frames.max()) + 1)
+    ]
+    write_tracks(TrackFile(RunHeader(video=prototypes.header["video"]), frames, True), path)
+    write_prototypes(prototypes, prototypes_path(path))
