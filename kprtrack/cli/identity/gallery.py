@@ -77,39 +77,34 @@ def run_gallery(options: argparse.Namespace) -> int:
 
 
 def _add(gallery: "Gallery", options: argparse.Namespace) -> int:
-    from kprtrack.cli.edit import edited
-    from kprtrack.edits import edits_path
-    from kprtrack.identity import read_prototypes
     from kprtrack.identity.persons import video_key
+    from kprtrack.identity.results import read_results
     from kprtrack.io import read_tracks
 
-    linked = {
-        str(header.video.get("sha256")): header.persons
-        for header in (read_tracks(path).header for path in options.persons_from)
-    }
-    lines = []
+    results, lines = read_results(options.results), []
+    headers = [read_tracks(path).header for path in options.persons_from]
+    linked = {str(header.video.get("sha256")): header.persons for header in headers}
     with gallery.transaction():
-        for result in map(Path, options.results):
-            prototypes, tracks = read_prototypes(result), read_tracks(result)
-            edits = edits_path(result)
-            if edits.exists():
-                tracks = edited(tracks, argparse.Namespace(edits=edits, quiet=options.quiet))
-                prototypes = prototypes.relabelled(tracks.frames)
-            before = {person.id for person in gallery.persons()}
-            given = linked.get(video_key(prototypes))
-            if options.persons_from and given is None:
+        is_empty = not gallery.persons()
+        for result in results:
+            lines += [f"edit {missed}" for missed in result.missed]
+            own = result.tracks.header.persons
+            given = linked.get(video_key(result.prototypes), own if is_empty and not linked else None)
+            if linked and given is None:
                 raise UserError(
-                    f"--persons-from has no result of the video of {result}. Link it with the others."
+                    f"--persons-from has no result of the video of {result.path}. Link it with the others."
                 )
-            known = set(prototypes.track_ids.tolist())
+            if own and not given:
+                lines.append(f"note: to take the persons of {result.path}: --persons-from {result.path}")
+            before = {person.id for person in gallery.persons()}
+            known = set(result.prototypes.track_ids.tolist())
             persons = gallery.add(
-                prototypes,
-                None
-                if given is None
-                else {track: person for track, person in given.items() if track in known},
-                tracks.frames,
+                result.prototypes,
+                {track: person for track, person in (given or {}).items() if track in known},
+                result.tracks.frames,
             )
-            lines += [_added(result, persons, before), *_named(gallery, persons, tracks.header.names)]
+            names = result.tracks.header.names
+            lines += [_added(result.path, persons, before), *_named(gallery, persons, names)]
     if not options.quiet:
         for line in lines:
             log(line)

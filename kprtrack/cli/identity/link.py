@@ -59,7 +59,11 @@ def run_link(options: argparse.Namespace) -> int:
     new = options.gallery and not Path(options.gallery).exists()
     if new and options.dry_run:
         raise UserError(f"There is no gallery {options.gallery}. Leave out --gallery, or --dry-run.")
-    with Gallery.open(options.gallery, create=True) if options.gallery else nullcontext() as gallery:
+    with (
+        Gallery.open(options.gallery, create=True) if options.gallery else nullcontext() as gallery,
+        # No other program adds persons meanwhile.
+        gallery.transaction() if gallery and not options.dry_run else nullcontext(),
+    ):
         known = gallery.known() if gallery else None
         links = link(
             [result.prototypes for result in results],
@@ -71,10 +75,10 @@ def run_link(options: argparse.Namespace) -> int:
         _print_persons(results, links, names)
         if options.dry_run:
             return 0
-        written = write_linked(results, links, names, out)
         if gallery:
             for result, persons in zip(results, links.persons, strict=True):
                 gallery.add(result.prototypes, persons, result.tracks.frames)
+        written = write_linked(results, links, names, out)
     if not options.quiet:
         log(f"written: {', '.join(map(str, written))} and {out / 'links.json'}")
         if options.gallery:
