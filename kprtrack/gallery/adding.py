@@ -10,7 +10,7 @@ from kprtrack.core.errors import UserError
 from kprtrack.gallery import decisions
 from kprtrack.gallery.cells import forget
 from kprtrack.gallery.matching import Boxes, same_tracks
-from kprtrack.gallery.persons import current_person, remove_empty
+from kprtrack.gallery.persons import current_person, last_person_id, remove_empty
 from kprtrack.gallery.rows import (
     blob_of,
     boxes_of_sighting,
@@ -150,8 +150,7 @@ def _chosen(
 
 def _person(connection: sqlite3.Connection, person: int) -> int:
     """Return a person who was given, made if the ID was never used."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'person'").fetchone()
-    if person > (0 if row is None else row[0]):
+    if person > last_person_id(connection):
         connection.execute("INSERT INTO person (id) VALUES (?)", (id_of(person),))
         return person
     return current_person(connection, person, follow=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from kprtrack.core.atomic_file import reason
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.gallery.schema import APPLICATION_ID, PAGE_BYTES, STATEMENTS, VERSION
 
@@ -33,7 +34,10 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
         OutputError: It cannot be made.
     """
     if create and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"Cannot make the folder {path.parent}: {reason(error)}") from error
     elif not path.is_file():
         if path.exists():
             raise InputError(f"{path} is no gallery: it is no file.")
@@ -55,6 +59,9 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk
             connection.execute("PRAGMA secure_delete = ON")  # what is removed is overwritten
+    except UnicodeDecodeError as error:  # the message of sqlite3 quotes a damaged name
+        connection.close()
+        raise _damaged(path, "its tables are unreadable") from error
     except BaseException:
         connection.close()
         raise
@@ -102,12 +109,17 @@ def _opened(path: Path, create: bool) -> sqlite3.Connection:
         mode = "ro&immutable=1"  # no program can write it, and its folder has no room for a lock
     uri = f"{path.resolve().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, timeout=WAIT_S, isolation_level=None)
+    connection.text_factory = _text  # bytes that are no text must not be another error
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
     connection.execute("PRAGMA mmap_size = 0")  # a file that is cut off meanwhile is an error, not a crash
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     return connection
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
 
 
 def _make(connection: sqlite3.Connection) -> None:
@@ -153,11 +165,13 @@ def _validate(connection: sqlite3.Connection, path: Path) -> None:
         (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if result != "ok":
             raise DamagedError(str(result))
+        if connection.execute("PRAGMA foreign_key_check").fetchone():
+            raise DamagedError("a row belongs to none")
 
 
-def _damaged(path: Path, reason: str) -> InputError:
-    reason = " ".join(reason.split())[:_REASON]
-    return InputError(f"{path} is damaged ({reason}). Restore a copy, or add the results to a new gallery.")
+def _damaged(path: Path, why: str) -> InputError:
+    why = " ".join(why.split())[:_REASON]
+    return InputError(f"{path} is damaged ({why}). Restore a copy, or add the results to a new gallery.")
 
 
 def _error(error: sqlite3.Error, path: Path) -> UserError:

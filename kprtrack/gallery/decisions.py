@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import UserError
+from kprtrack.gallery.connection import DamagedError
 from kprtrack.gallery.matching import Boxes, same_tracks
 from kprtrack.gallery.rows import array_of, blob_of, boxes_of_sighting, id_of, name_of
 from kprtrack.identity.persons import Constraints, TrackPlace
@@ -117,15 +118,8 @@ def find_places(
         "SELECT id, track_id, frames, boxes FROM place WHERE video = ? ORDER BY id", (video,)
     ).fetchall()
     found = {same[track_id]: place for place, track_id, _, _ in rows if track_id in same}
-    lost = {
-        place: Boxes(
-            None,
-            array_of(at, "the frames of a place", "i8", 1)[:, 0],
-            array_of(boxes, "the boxes of a place", "f4", 4),
-        )
-        for place, track_id, at, boxes in rows
-        if track_id not in same
-    }
+    stored = {place: _boxes(at, boxes) for place, _, at, boxes in rows}
+    lost = {place: stored[place] for place, track_id, _, _ in rows if track_id not in same}
     for place, track_id in same_tracks(lost, prototypes, frames).items():
         found.setdefault(track_id, place)
     connection.execute("UPDATE place SET track_id = NULL WHERE video = ?", (video,))
@@ -176,6 +170,13 @@ def _place(connection: sqlite3.Connection, sighting: int) -> int:
         (video, track_id, blob_of(frames, "i8"), blob_of(boxes, "f4")),
     )
     return id_of(cursor.lastrowid)
+
+
+def _boxes(frames: object, boxes: object) -> Boxes:
+    at, where = array_of(frames, "frames of a place", "i8", 1), array_of(boxes, "boxes of a place", "f4", 4)
+    if len(at) != len(where):
+        raise DamagedError("a place has more frames or boxes")
+    return Boxes(None, at[:, 0], where)
 
 
 def _insert(connection: sqlite3.Connection, one: int, other: int, *, same: bool) -> None:

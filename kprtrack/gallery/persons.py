@@ -76,6 +76,17 @@ def current_person(connection: sqlite3.Connection, person: int, *, follow: bool 
     raise UserError(f"There is no person {person}. `kprtrack gallery list` lists all of them.")
 
 
+def last_person_id(connection: sqlite3.Connection) -> int:
+    """The greatest person ID that was ever used; 0: none."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'person'").fetchone()
+    last = 0 if row is None else whole(row[0], "the last person ID", 0, _MANY)
+    for table in ("person", "merged"):
+        (used,) = connection.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()
+        if used > last:
+            raise DamagedError("the last person ID is smaller than another one")
+    return last
+
+
 def remove_empty(connection: sqlite3.Connection, persons: Iterable[int]) -> None:
     """Remove those of the persons who have neither sightings nor a name or notes."""
     for person in sorted(set(persons)):

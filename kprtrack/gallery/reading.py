@@ -11,7 +11,7 @@ from kprtrack.core.appearance import Appearance
 from kprtrack.core.errors import UserError, printable
 from kprtrack.core.files.numbers import LAST_FRAME
 from kprtrack.gallery.connection import DamagedError, whole
-from kprtrack.gallery.persons import SIGHTING, read_persons, sighting_of
+from kprtrack.gallery.persons import SIGHTING, last_person_id, read_persons, sighting_of
 from kprtrack.gallery.records import Hit, Sighting
 from kprtrack.gallery.rows import (
     appearance_of,
@@ -54,15 +54,18 @@ def hit_of(columns: Sequence[object], distance: float) -> Hit:
 
 def known_persons(connection: sqlite3.Connection) -> KnownPersons:
     """Return all persons with their mean embeddings."""
-    next_id = _next_id(connection)
+    next_id = last_person_id(connection) + 1
     shape = shape_of(connection)
     if shape is None:
         return KnownPersons(next_id=next_id)
     persons = read_persons(connection)
-    row_of = {person.id: row for row, person in enumerate(persons)}
+    ids = np.array([person.id for person in persons], np.int64)
     rows = connection.execute("SELECT visible, 0, mean, person, weight FROM sighting ORDER BY id").fetchall()
     means = appearance_of([row[:3] for row in rows], shape)
-    at = np.array([row_of[row[3]] for row in rows], np.int64)
+    owners = np.array([id_of(row[3]) for row in rows], np.int64)
+    if not np.isin(owners, ids).all():
+        raise DamagedError("a sighting belongs to no person")
+    at = np.searchsorted(ids, owners)
     counts = np.array([whole(row[4], "a weight", 0, LAST_FRAME) for row in rows], np.int64)
     sums = np.zeros((len(persons), *shape), np.float32)
     np.add.at(sums, at, means.features * (means.visible * np.maximum(counts, 1)[:, None])[:, :, None])
@@ -71,7 +74,7 @@ def known_persons(connection: sqlite3.Connection) -> KnownPersons:
     weights = np.zeros(len(persons), np.int64)
     np.add.at(weights, at, counts)
     return KnownPersons(
-        np.array([person.id for person in persons], np.int64),
+        ids,
         Appearance(unit_length(sums), visible, np.zeros(len(persons), bool)),
         weights,
         next_id,
@@ -173,11 +176,8 @@ def _header(value: object) -> dict[str, Any]:
         header = json.loads(value) if isinstance(value, str) else None
     except (ValueError, RecursionError):
         header = None
-    if not isinstance(header, dict):
-        raise DamagedError("the header of a video is no object")
+    if not isinstance(header, dict) or not all(
+        isinstance(header.get(key), dict) for key in ("video", "reid")
+    ):
+        raise DamagedError("the header of a video is none")
     return header
-
-
-def _next_id(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'person'").fetchone()
-    return 1 if row is None else whole(row[0], "the last person ID", 0, LAST_FRAME) + 1
