@@ -164,9 +164,9 @@ FIELDS |= {
     ),
     "FPIR": Term(
         "share of the tracks of unknown persons that are linked, or named",
-        "False positive identification rate. Of links: the share of the tracks of persons who are in one"
-        " video alone that are linked with a track of another video. Of names: the share of the tracks of persons"
-        " without a name, and of no person, that have a name. Less is better.",
+        "False positive identification rate. Of links: the share of the tracks of persons of one video alone"
+        " that are linked with a track of another video. Of names: the share of the tracks of persons without"
+        " a name, and of no person, that have a name. Less is better.",
     ),
     "right_names": Term(
         "share of the tracks of known persons that have the right name",
