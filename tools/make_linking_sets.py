@@ -4,6 +4,7 @@
     python tools/make_linking_sets.py cut OUT --video CLIP.mp4 --ground-truth CLIP.json
     python tools/make_linking_sets.py cuhk03 OUT --root DIR
     python tools/make_linking_sets.py cuhk03 OUT --root DIR --reid onnx --weights osnet.onnx
+    python tools/make_linking_sets.py returning OUT --like CUHK03_SET
 
 A set is a folder with a result and its prototypes for each video, and a folder ground_truth with a file of
 the same name, whose track IDs are person IDs. Score it after linking with:
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from linking_sets.cuhk import write_people
 from linking_sets.cut_at_exits import write_clip, write_drawn
+from linking_sets.returning import write_returning
 
 from eval.synthetic.benchmark import SyntheticConfig
 from kprtrack.build import build_networks
@@ -38,7 +40,17 @@ def main() -> None:
     for name in ("cuhk03", "cuhk01"):
         people = _add(sets, name, "test people, a video for each person and camera")
         people.add_argument("--root", type=Path, required=True)
+    returning = sets.add_parser("returning", help="simulated people of whom some return in other videos")
+    returning.set_defaults(kind="returning")
+    returning.add_argument("out", type=Path, help="folder of the set")
+    returning.add_argument("--like", type=Path, required=True, help="a set of cuhk03 to take statistics from")
+    for name, number in (("videos", 50), ("people", 200), ("returning", 60), ("seed", 1)):
+        returning.add_argument(f"--{name}", type=int, default=number)
     options = parser.parse_args()
+    if options.kind == "returning":
+        numbers = (options.videos, options.people, options.returning, options.seed)
+        print(f"{write_returning(options.out, options.like, *numbers)} videos in {options.out}")
+        return
     settings = {"prompts": False} if options.no_prompts else {}
     reid = ComponentConfig(options.reid, options.weights, settings)
     networks = build_networks(TrackConfig(reid=reid, device="cpu"))

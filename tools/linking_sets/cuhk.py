@@ -1,7 +1,6 @@
 """The test people of CUHK03 or CUHK01 as videos of one camera: each has one person, one crop a frame."""
 
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from kprtrack.core.datatypes import Detections, Frame, Observation
 from kprtrack.core.skeleton import COCO_SKELETON
 from kprtrack.io import RunHeader
 from kprtrack.pipeline import Networks
-from linking_sets.writing import plain_tracks, write_video
+from linking_sets.writing import labelled, write_video
 from reid.datasets import ReidSample, open_dataset
 from reid.datasets.crops import read_image
 
@@ -48,7 +47,12 @@ def write_people(folder: Path, dataset: str, root: Path, networks: Networks) -> 
             Observation(frame.number, frame.time_s, *rest)
             for frame, *rest in zip(frames, detections, poses, embeddings, strict=True)
         ]
-        tracks = [plain_tracks(each, np.ones(1)) for each in seen]
-        ground_truth = [replace(each, ids=np.array([person + 1])) for each in tracks]
+        tracks, ground_truth = (
+            [
+                labelled(each.frame_number, each.time_s, np.array([one]), each.detections.boxes, each.poses)
+                for each in seen
+            ]
+            for one in (1, person + 1)
+        )
         write_video(folder, f"{person:04d}_{camera}", header, seen, tracks, ground_truth)
     return len(videos)

@@ -6,17 +6,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from eval.synthetic.benchmark import SyntheticConfig, SyntheticFrame
 from eval.synthetic.scene import Scene
 from kprtrack.build import build_tracker
-from kprtrack.core.datatypes import Frame, Observation, Tracks
+from kprtrack.core.datatypes import Frame, Observation, Poses, Tracks
 from kprtrack.core.skeleton import COCO_SKELETON
 from kprtrack.io import RunHeader, read_tracks
 from kprtrack.pipeline import Networks, observe
 from kprtrack.video.source import open_source
-from linking_sets.writing import write_video
+from linking_sets.writing import labelled, write_video
 
 _Each = TypeVar("_Each", Observation, Tracks)
 _ABSENT_S = 0.5  # a shorter absence is an occlusion
@@ -24,12 +22,12 @@ _SHORTEST_S = 0.5  # of a part
 
 
 def write_drawn(folder: Path, config: SyntheticConfig, networks: Networks) -> int:
-    """Draw clips of the synthetic benchmark, and write their parts into a set.
+    """Draw clips of the synthetic benchmark, and write the parts of each into a set of its own.
 
-    Adjacent clips share half of their people, and two of every four people wear the same kit.
+    Two of every four people wear the same kit.
 
     Args:
-        folder: Of the set.
+        folder: Of the sets, NAME of the clip.
         config: What to draw.
         networks: What observes the people.
 
@@ -38,11 +36,11 @@ def write_drawn(folder: Path, config: SyntheticConfig, networks: Networks) -> in
     """
     parts = 0
     for number in range(config.sequences):
-        labelled: list[Tracks] = []
+        truth: list[Tracks] = []
         scene = Scene(config, number)
-        seen = list(observe(_frames(scene.frames(), labelled), networks))
+        seen = list(observe(_frames(scene.frames(), truth), networks))
         header = _header(networks, config.width, config.height, config.fps)
-        parts += write_parts(folder, scene.name, header, seen, labelled)
+        parts += write_parts(folder / scene.name, scene.name, header, seen, truth)
     return parts
 
 
@@ -66,7 +64,7 @@ def write_clip(folder: Path, video: Path, ground_truth: Path, networks: Networks
 
 
 def write_parts(
-    folder: Path, name: str, header: RunHeader, seen: Sequence[Observation], labelled: Sequence[Tracks]
+    folder: Path, name: str, header: RunHeader, seen: Sequence[Observation], truth: Sequence[Tracks]
 ) -> int:
     """Track each part of a clip by itself, and write it into a set.
 
@@ -75,13 +73,13 @@ def write_parts(
         name: Of the clip.
         header: Of its run, with the frame rate.
         seen: Its observations.
-        labelled: Its ground truth.
+        truth: Its ground truth.
 
     Returns:
         Number of parts.
     """
     rate = header.fps or 25.0
-    borders = [0, *exits(labelled, rate), seen[-1].frame_number + 1]
+    borders = [0, *exits(truth, rate), seen[-1].frame_number + 1]
     for number, (first, end) in enumerate(pairwise(borders), 1):
         write_video(
             folder,
@@ -89,25 +87,25 @@ def write_parts(
             header,
             _part(seen, first, end, rate),
             build_tracker("kpr", fps=rate),
-            _part(labelled, first, end, rate),
+            _part(truth, first, end, rate),
         )
     return len(borders) - 1
 
 
-def exits(labelled: Sequence[Tracks], rate: float) -> list[int]:
+def exits(truth: Sequence[Tracks], rate: float) -> list[int]:
     """Return the numbers of the first frames after a person left.
 
     Parts of less than _SHORTEST_S are left out.
 
     Args:
-        labelled: The ground truth.
+        truth: The ground truth.
         rate: Frames per second.
     """
     seen_in: dict[int, list[int]] = {}
-    for tracks in labelled:
+    for tracks in truth:
         for person in tracks.ids.tolist():
             seen_in.setdefault(person, []).append(tracks.frame_number)
-    end = labelled[-1].frame_number + 1
+    end = truth[-1].frame_number + 1
     left = {
         frame + 1
         for frames in seen_in.values()
@@ -130,25 +128,11 @@ def _part(frames: Iterable[_Each], first: int, end: int, rate: float) -> list[_E
     ]
 
 
-def _frames(drawn: Iterable[SyntheticFrame], labelled: list[Tracks]) -> Iterator[Frame]:
-    """Yield the images, and append their ground truth to `labelled`."""
+def _frames(drawn: Iterable[SyntheticFrame], seen: list[Tracks]) -> Iterator[Frame]:
+    """Yield the images, and append their ground truth to `seen`."""
     for one in drawn:
-        count = len(one.ids)
-        unknown = np.full(count, np.nan, np.float32)
-        labelled.append(
-            Tracks(
-                one.number,
-                one.time_s,
-                one.person_ids,
-                one.boxes,
-                np.ones(count, np.float32),
-                one.keypoints,
-                unknown,
-                unknown,
-                np.zeros((count, 0), bool),
-                np.zeros(count, bool),
-            )
-        )
+        poses = Poses(one.keypoints)
+        seen.append(labelled(one.number, one.time_s, one.person_ids, one.boxes, poses))
         yield Frame(one.number, one.time_s, one.image)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kprtrack.core.datatypes import Observation, Tracks
+from kprtrack.core.datatypes import Observation, Poses, Tracks, empty_poses
 from kprtrack.identity import PrototypeCollector, write_beside
 from kprtrack.io import RunHeader, TrackFile, write_tracks
 from kprtrack.pipeline import BaseTracker, track
@@ -52,19 +52,22 @@ def write_video(
     write_beside(folder / f"{name}{SUFFIX}", collector, complete=True, ids=ids)
 
 
-def plain_tracks(observation: Observation, ids: np.ndarray) -> Tracks:
-    """Return tracks with the boxes and poses of all detections of a frame; ids: [N]."""
+def labelled(
+    number: int, time_s: float, ids: np.ndarray, boxes: np.ndarray, poses: Poses | None = None
+) -> Tracks:
+    """Return the ground truth of a frame; without poses, they are unknown."""
+    poses = poses or empty_poses(len(ids))
     unknown = np.full(len(ids), np.nan, np.float32)
     return Tracks(
-        observation.frame_number,
-        observation.time_s,
+        number,
+        time_s,
         ids.astype(np.int64),
-        observation.detections.boxes,
-        observation.detections.scores,
-        observation.poses.keypoints,
+        boxes.astype(np.float32),
+        np.ones(len(ids), np.float32),
+        poses.keypoints,
         unknown,
         unknown,
-        observation.embeddings.visible,
-        observation.embeddings.prompted,
-        skeleton=observation.poses.skeleton,
+        np.zeros((len(ids), 0), bool),
+        np.zeros(len(ids), bool),
+        skeleton=poses.skeleton,
     )
