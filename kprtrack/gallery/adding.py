@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import UserError
 from kprtrack.gallery import decisions
-from kprtrack.gallery.cells import forget
 from kprtrack.gallery.matching import Boxes, same_tracks
 from kprtrack.gallery.persons import current_person, last_person_id, remove_empty
 from kprtrack.gallery.rows import (
@@ -21,6 +20,7 @@ from kprtrack.gallery.rows import (
     validate_shape,
     visible_bits,
 )
+from kprtrack.gallery.signatures import forget, update
 from kprtrack.identity.persons import video_key, video_name
 from kprtrack.identity.prototypes import TrackPrototypes
 
@@ -54,6 +54,7 @@ def add_tracks(
     _insert(connection, earlier.video, prototypes, chosen)
     decisions.validate(connection)
     remove_empty(connection, earlier.persons.values())
+    update(connection)
     return dict(sorted(chosen.items()))
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from kprtrack.core.errors import UserError
 from kprtrack.gallery import decisions
-from kprtrack.gallery.cells import forget
 from kprtrack.gallery.persons import current_person, read_persons, remove_empty
 from kprtrack.gallery.records import LONGEST_NOTES, Correction, Move, Person, Sighting
 from kprtrack.gallery.rows import array_of, id_of
+from kprtrack.gallery.signatures import forget
 from kprtrack.identity.persons import TrackPlace
 
 

@@ -19,6 +19,7 @@ from kprtrack.gallery.connection import connect, transaction, translated
 from kprtrack.gallery.persons import current_person, read_persons
 from kprtrack.gallery.records import NOTES_RULE, Correction, Hit, Person, Sighting, is_notes
 from kprtrack.gallery.search import search
+from kprtrack.gallery.signatures import Signatures, read_signatures
 from kprtrack.identity.persons import Constraints, KnownPersons, TrackPlace
 from kprtrack.identity.prototypes import TrackPrototypes
 
@@ -43,6 +44,7 @@ class Gallery:
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._signatures: Signatures | None = None  # of a large gallery, once they were needed
         self.path = path
 
     @classmethod
@@ -228,7 +230,8 @@ class Gallery:
             UserError: The query has other parts or dimensions than the gallery.
         """
         with self._read():
-            return search(self._connection, query, count)
+            self._signatures = read_signatures(self._connection, self._signatures)
+            return search(self._connection, query, count, self._signatures)
 
     def prototypes_of(self, person_id: int) -> tuple[Appearance, list[Hit]]:
         """Return the prototypes of a person, [M, P, D], and where each was seen (distance 0).

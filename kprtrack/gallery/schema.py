@@ -76,14 +76,17 @@ STATEMENTS = (
   same INTEGER NOT NULL,
   PRIMARY KEY (a, b)
 ) STRICT, WITHOUT ROWID""",
+    # The index of a large gallery (signatures.py): a basis [k, P * D] float32; blocks of N prototypes with
+    # their IDs and `visible` as int64, and signatures [N, k] float16. Each change makes a new generation.
     """CREATE TABLE search_space (
   id INTEGER PRIMARY KEY CHECK (id = 1),
+  generation INTEGER NOT NULL,
   last_prototype INTEGER NOT NULL,
+  trained_on INTEGER NOT NULL,
   basis BLOB NOT NULL
 ) STRICT""",
-    """CREATE TABLE cell (
+    """CREATE TABLE block (
   id INTEGER PRIMARY KEY,
-  centre BLOB NOT NULL,
   prototypes BLOB NOT NULL,
   visible BLOB NOT NULL,
   signatures BLOB NOT NULL

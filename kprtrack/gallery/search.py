@@ -1,6 +1,7 @@
 """Find the prototypes that are most similar to a query."""
 
 import sqlite3
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -10,12 +11,18 @@ from kprtrack.core.part_distance import compare, prepare
 from kprtrack.gallery.reading import HIT, hit_of
 from kprtrack.gallery.records import Hit
 from kprtrack.gallery.rows import appearance_of, shape_of
+from kprtrack.gallery.signatures import Signatures
 
+_Row = tuple[int, object, object, object]
 _PROTOTYPES = "SELECT id, visible, prompted, embedding FROM prototype"
+_RERANKED = 1000  # prototypes that the index selects; they are compared exactly
+_RERANKED_PER_HIT = 10
 _AT_ONCE = 1024  # prototypes: their features stay in the processor's cache
 
 
-def search(connection: sqlite3.Connection, query: Appearance, count: int) -> list[Hit]:
+def search(
+    connection: sqlite3.Connection, query: Appearance, count: int, signatures: Signatures | None
+) -> list[Hit]:
     """Return the nearest prototypes, within a transaction. Arguments and errors: as `Gallery.search`."""
     shape = shape_of(connection)
     if shape is None or not len(query) or count < 1:
@@ -25,7 +32,7 @@ def search(connection: sqlite3.Connection, query: Appearance, count: int) -> lis
             f"The query has embeddings of {' x '.join(map(str, query.features.shape[1:]))}, the gallery of"
             f" {shape[0]} x {shape[1]}. Use the ReID encoder of the gallery."
         )
-    ids, distances = compared(connection, query, shape, f"{_PROTOTYPES} ORDER BY id")
+    ids, distances = _compared(query, shape, _rows(connection, query, count, signatures))
     nearest = np.lexsort((ids, distances))[:count]
     return [
         hit_of(
@@ -37,26 +44,31 @@ def search(connection: sqlite3.Connection, query: Appearance, count: int) -> lis
     ]
 
 
-def compared(
-    connection: sqlite3.Connection, query: Appearance, shape: tuple[int, int], statement: str
+def _rows(
+    connection: sqlite3.Connection, query: Appearance, count: int, signatures: Signatures | None
+) -> Iterator[list[_Row]]:
+    """Yield the prototypes to be compared, some at a time: all, or those that the index selects."""
+    ids, last = np.zeros(0, np.int64), 0
+    if signatures is not None:
+        last = signatures.last
+        ids = signatures.nearest(query, max(_RERANKED, _RERANKED_PER_HIT * count))
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE].tolist()
+        yield connection.execute(f"{_PROTOTYPES} WHERE id IN ({', '.join('?' * len(some))})", some).fetchall()
+    cursor = connection.execute(f"{_PROTOTYPES} WHERE id > ? ORDER BY id", (last,))
+    while rows := cursor.fetchmany(_AT_ONCE):
+        yield rows
+
+
+def _compared(
+    query: Appearance, shape: tuple[int, int], rows: Iterable[list[_Row]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compare a query with prototypes.
-
-    Args:
-        connection: Of the gallery.
-        query: [Q, P, D].
-        shape: P and D.
-        statement: Selects `id`, `visible`, `prompted` and `embedding`.
-
-    Returns:
-        IDs [N] int64 and exact distances [N] float32, those to the nearest of the query.
-    """
+    """IDs [N] int64 and exact distances [N] float32 of prototypes, to the nearest of the query."""
     prepared = prepare(query.features, query.visible, "cosine")
     ids, distances = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-    cursor = connection.execute(statement)
-    while rows := cursor.fetchmany(_AT_ONCE):
-        some = appearance_of([row[1:] for row in rows], shape)
-        ids.append(np.array([row[0] for row in rows], np.int64))
-        parts = prepare(some.features, some.visible, "cosine")
+    for some in rows:
+        appearance = appearance_of([row[1:] for row in some], shape)
+        ids.append(np.array([row[0] for row in some], np.int64))
+        parts = prepare(appearance.features, appearance.visible, "cosine")
         distances.append(compare(prepared, parts, metric="cosine").min(0))
     return np.concatenate(ids), np.concatenate(distances)
