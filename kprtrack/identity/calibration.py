@@ -12,8 +12,7 @@ import numpy as np
 from kprtrack.core.appearance import empty_appearance, join_appearances, part_distance
 from kprtrack.identity.prototypes import TrackPrototypes
 
-# Log of the likelihood ratio of one person against two at distance 0, and by how much it falls per mean
-# distance of two people; fitted by `python tools/fit_link_probability.py`.
+# Fitted by `python tools/fit_link_probability.py`.
 _AT_ZERO, _SLOPE = 11.5, 12.3
 _LEAST, _GREATEST = -12.0, 14.0  # of the log of the likelihood ratio
 _MEAN_DISTANCE = 0.45  # of two people, by most encoders
@@ -29,6 +28,8 @@ class DistanceCalibration:
     Args:
         mean_distance: Mean part distance of two people.
         pairs: Number of pairs of tracks seen at once that it rests on.
+        at_zero: Log of the likelihood ratio of one person against two at distance 0.
+        slope: By how much it falls per mean distance.
 
     Examples:
         >>> DistanceCalibration(0.5).probability(np.float32([0.05, 0.4, np.inf])).round(2).tolist()
@@ -37,6 +38,8 @@ class DistanceCalibration:
 
     mean_distance: float = _MEAN_DISTANCE
     pairs: int = 0
+    at_zero: float = _AT_ZERO
+    slope: float = _SLOPE
 
     def likelihood_ratio(self, distance: np.ndarray) -> np.ndarray:
         """Return how many times as probable a distance is of one person as of two people.
@@ -49,7 +52,7 @@ class DistanceCalibration:
         """
         known = np.isfinite(distance)
         relative = np.where(known, distance, 0) / self.mean_distance
-        ratio = np.exp(np.clip(_AT_ZERO - _SLOPE * relative, _LEAST, _GREATEST))
+        ratio = np.exp(np.clip(self.at_zero - self.slope * relative, _LEAST, _GREATEST))
         result: np.ndarray = np.where(known, ratio, 1.0)
         return result
 

@@ -109,7 +109,7 @@ def possible_matches(
     """Yield sets of groups that may be one person: [G] groups, [G, G] their odds, [G] those of all others."""
     total = [np.zeros(0, np.float32)]
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
-    for first, odds in _odds(nodes, groups, apart, calibration):
+    for first, odds in odds_by_rows(nodes, groups, apart, calibration):
         total.append(odds.sum(1))
         rows, columns = np.nonzero(odds >= _POSSIBLE)
         found.append((rows + first, columns, odds[rows, columns]))
@@ -123,7 +123,7 @@ def possible_matches(
         yield members, odds, np.maximum(sums[members] - odds.sum(1), 0)
 
 
-def _odds(
+def odds_by_rows(
     nodes: Nodes, groups: np.ndarray, apart: np.ndarray, calibration: DistanceCalibration
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the first of a few groups, and their odds [R, G] to be the same person as each of the groups."""

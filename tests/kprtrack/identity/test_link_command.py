@@ -2,55 +2,18 @@
 
 import csv
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from support.gallery_cases import video_prototypes
+from support.linked_cases import write_result
 
 from kprtrack.cli.main import main
-from kprtrack.core.datatypes import Tracks
 from kprtrack.gallery import Gallery
 from kprtrack.identity import read_prototypes
 from kprtrack.identity.prototypes_file import write_beside_result
 from kprtrack.identity.results import read_result
-from kprtrack.io import RunHeader, TrackFile, read_tracks, write_tracks
-
-
-def write_result(
-    folder: Path,
-    name: str,
-    tracks: Mapping[int, int],
-    together: tuple[tuple[int, int], ...] = (),
-    seed: int = 0,
-) -> Path:
-    """A result whose boxes are those of the prototypes."""
-    prototypes = video_prototypes(f"{name}.mp4", tracks, together=together, seed=seed)
-    frames = []
-    for number in sorted(set(prototypes.frames.tolist())):
-        rows = np.flatnonzero(prototypes.frames == number)
-        count = len(rows)
-        frames.append(
-            Tracks(
-                number,
-                number / 10,
-                prototypes.track_ids[prototypes.track_row[rows]],
-                prototypes.boxes[rows],
-                np.full(count, 0.9, np.float32),
-                prototypes.keypoints[rows],
-                np.full(count, np.nan, np.float32),
-                np.full(count, np.nan, np.float32),
-                np.zeros((count, 0), bool),
-                np.zeros(count, bool),
-            )
-        )
-    path = folder / f"{name}.tracks.json"
-    header = RunHeader({**prototypes.header["video"], "fps": 10.0})
-    write_tracks(TrackFile(header, frames, True), path)
-    write_beside_result(prototypes, path)
-    return path
+from kprtrack.io import read_tracks
 
 
 @pytest.fixture
