@@ -2,7 +2,7 @@
 
     python tools/make_linking_sets.py drawn OUT --clips 4 --frames 500 --people 6 --seed 61
     python tools/make_linking_sets.py cut OUT --video CLIP.mp4 --ground-truth CLIP.json
-    python tools/make_linking_sets.py cuhk03 OUT --root DIR
+    python tools/make_linking_sets.py cuhk03 OUT --root DIR --one-camera 0.3
     python tools/make_linking_sets.py cuhk03 OUT --root DIR --reid onnx --weights osnet.onnx
     python tools/make_linking_sets.py returning OUT --like CUHK03_SET
 
@@ -40,6 +40,7 @@ def main() -> None:
     for name in ("cuhk03", "cuhk01"):
         people = _add(sets, name, "test people, a video for each person and camera")
         people.add_argument("--root", type=Path, required=True)
+        people.add_argument("--one-camera", type=float, default=0.0, metavar="SHARE", help="of the people")
     returning = sets.add_parser("returning", help="simulated people of whom some return in other videos")
     returning.set_defaults(kind="returning")
     returning.add_argument("out", type=Path, help="folder of the set")
@@ -60,7 +61,7 @@ def main() -> None:
     elif options.kind == "cut":
         videos = write_clip(options.out, options.video, options.ground_truth, networks)
     else:
-        videos = write_people(options.out, options.kind, options.root, networks)
+        videos = write_people(options.out, options.kind, options.root, networks, options.one_camera)
     print(f"{videos} videos in {options.out}")
 
 

@@ -42,11 +42,13 @@ def gt_of_tracks(pairs: Similarities) -> np.ndarray:
 def link_scores(tracks: LinkedTracks) -> Scores:
     """Return precision, recall and F1 of pairs of tracks of different videos, and who was linked wrongly.
 
+    Two tracks that are matched with no person are not counted: they may be of a person without labels.
     FPIR is the share of the tracks of persons of one video alone that are linked, which is wrong for all of
     them; "unknown" is their number. NaN: there is nothing to divide by.
     """
     known = tracks.gt_persons != UNMATCHED
     said = _pairs_across(tracks.videos, tracks.persons)
+    said -= _pairs_across(tracks.videos[~known], tracks.persons[~known])
     true = _pairs_across(tracks.videos[known], tracks.gt_persons[known])
     both = _pairs_across(tracks.videos[known], tracks.persons[known], tracks.gt_persons[known])
     unknown = np.flatnonzero(known & (_videos_of(tracks.videos, tracks.gt_persons) == 1))

@@ -74,7 +74,7 @@ MEASURES["linked_hota"] = Term(
 MEASURES["links"] = Term(
     "pairs of tracks of different videos that are one person",
     "A track belongs to the person that it is matched with in most frames, at IoU 0.5. A pair of tracks of"
-    " different videos is right if both belong to one person; tracks of no person are in no right pair.",
+    " different videos is right if both belong to one person; of two tracks of no person nothing is known.",
 )
 MEASURES["names"] = Term(
     "names of tracks, where the ground truth names its persons",

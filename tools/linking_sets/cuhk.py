@@ -17,7 +17,7 @@ _INTERVAL_S = 1.0  # between the crops
 _SCORE = 0.9  # of the boxes, which fill their crops
 
 
-def write_people(folder: Path, dataset: str, root: Path, networks: Networks) -> int:
+def write_people(folder: Path, dataset: str, root: Path, networks: Networks, one_camera: float) -> int:
     """Embed the crops of the test people, and write a video for each person and camera into a set.
 
     Args:
@@ -25,6 +25,7 @@ def write_people(folder: Path, dataset: str, root: Path, networks: Networks) -> 
         dataset: "cuhk03" or "cuhk01".
         root: Of the dataset.
         networks: Pose network and encoder.
+        one_camera: Share of the people whose second camera is left out: there is nothing to link them with.
 
     Returns:
         Number of videos.
@@ -34,7 +35,12 @@ def write_people(folder: Path, dataset: str, root: Path, networks: Networks) -> 
     videos: dict[tuple[int, int], list[ReidSample]] = defaultdict(list)
     for sample in (*data.query, *data.gallery):
         videos[sample.identity, sample.camera].append(sample)
-    for (person, camera), samples in sorted(videos.items()):
+    persons = sorted({person for person, _ in videos})
+    alone = np.random.default_rng(0).choice(persons, round(one_camera * len(persons)), replace=False)
+    kept = sorted(
+        (place, samples) for place, samples in videos.items() if place[1] == 0 or place[0] not in alone
+    )
+    for (person, camera), samples in kept:
         frames = [
             Frame(number, number * _INTERVAL_S, read_image(sample.image))
             for number, sample in enumerate(sorted(samples, key=lambda one: one.image.name))
@@ -55,4 +61,4 @@ def write_people(folder: Path, dataset: str, root: Path, networks: Networks) -> 
             for one in (1, person + 1)
         )
         write_video(folder, f"{person:04d}_{camera}", header, seen, tracks, ground_truth)
-    return len(videos)
+    return len(kept)

@@ -37,6 +37,14 @@ def test_a_person_of_one_video_who_is_linked_counts() -> None:
     assert scores["precision"] == 0 and np.isnan(scores["recall"])
 
 
+def test_a_link_of_two_tracks_without_ground_truth_is_not_counted() -> None:
+    gt_persons = np.array([UNMATCHED, UNMATCHED, A])
+    scores = link_scores(LinkedTracks(np.arange(3), np.array([4, 4, 5]), gt_persons))
+    assert scores["wrong_links"] == 0
+    scores = link_scores(LinkedTracks(np.arange(3), np.array([4, 4, 4]), gt_persons))
+    assert scores["wrong_links"] == 2
+
+
 def test_without_tracks_nothing_is_divided() -> None:
     none = np.zeros(0, np.int64)
     scores = link_scores(LinkedTracks(none, none, none))
@@ -52,7 +60,7 @@ def test_pairs_equal_those_of_two_loops(seed: int) -> None:
         for j in range(i):
             if videos[i] != videos[j]:
                 one = gt[i] == gt[j] != UNMATCHED
-                said += persons[i] == persons[j]
+                said += persons[i] == persons[j] and max(gt[i], gt[j]) != UNMATCHED
                 true += one
                 right += one and persons[i] == persons[j]
     scores = link_scores(LinkedTracks(videos, persons, gt))
