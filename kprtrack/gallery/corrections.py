@@ -2,11 +2,13 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kprtrack.core.errors import UserError
 from kprtrack.gallery import decisions
-from kprtrack.gallery.persons import current_person, read_persons, remove_empty
+from kprtrack.gallery.persons import current_person, read_persons
 from kprtrack.gallery.records import LONGEST_NOTES, Correction, Move, Person, Sighting
+from kprtrack.gallery.relinking import MOST_SIGHTINGS, relinked
 from kprtrack.gallery.rows import array_of, id_of
 from kprtrack.gallery.signatures import forget
 from kprtrack.identity.persons import TrackPlace
@@ -21,9 +23,8 @@ def merge(connection: sqlite3.Connection, into: int, other: int) -> Correction:
     rows = [*_rows(connection, kept.id), *_rows(connection, gone.id)]
     connection.execute("UPDATE sighting SET person = ? WHERE person = ?", (kept.id, gone.id))
     decisions.same_person(connection, rows)
+    _forget_person(connection, gone.id, kept.id)
     notes = _merge_names(connection, kept, gone)
-    connection.execute("UPDATE merged SET person = ? WHERE person = ?", (kept.id, gone.id))
-    connection.execute("INSERT INTO merged VALUES (?, ?)", (gone.id, kept.id))
     moves = tuple(Move(sighting, gone.id, kept.id) for sighting in gone.sightings)
     return Correction(kept.id, moves, notes)
 
@@ -63,17 +64,25 @@ def remove(connection: sqlite3.Connection, person: int) -> None:
     )
 
 
-def move(connection: sqlite3.Connection, places: Sequence[TrackPlace], person: int) -> None:
-    """Make sightings another person, without a decision of the user; persons left empty are removed."""
-    before = []
-    for place in places:
-        row = _row(connection, place)
-        before += [
-            id_of(value)
-            for (value,) in connection.execute("SELECT person FROM sighting WHERE id = ?", (row,))
-        ]
-        connection.execute("UPDATE sighting SET person = ? WHERE id = ?", (person, row))
-    remove_empty(connection, before)
+def relink(connection: sqlite3.Connection, correction: Correction, changed: Sequence[int]) -> Correction:
+    """Link persons about whom nothing is decided to those that were corrected; return all changes."""
+    moves = relinked(connection, changed)
+    if moves is None:
+        note = f"the gallery has more than {MOST_SIGHTINGS} tracks: `kprtrack link` links them again"
+        return replace(correction, notes=(*correction.notes, note))
+    for move in moves:
+        row = _row(connection, move.sighting.place)
+        connection.execute("UPDATE sighting SET person = ? WHERE id = ?", (move.after, row))
+    for gone, kept in sorted({(move.before, move.after) for move in moves}):
+        _forget_person(connection, gone, kept)
+    return replace(correction, moves=(*correction.moves, *moves))
+
+
+def _forget_person(connection: sqlite3.Connection, gone: int, kept: int) -> None:
+    """Remove a person without sightings who is another one now."""
+    connection.execute("DELETE FROM person WHERE id = ?", (gone,))
+    connection.execute("UPDATE merged SET person = ? WHERE person = ?", (kept, gone))
+    connection.execute("INSERT INTO merged VALUES (?, ?)", (gone, kept))
 
 
 def _person(connection: sqlite3.Connection, person: int) -> Person:
@@ -123,7 +132,6 @@ def _merge_names(connection: sqlite3.Connection, kept: Person, gone: Person) -> 
     """Keep the name and the notes of both; return what changes."""
     former = [gone.notes] if gone.notes else []
     name, lines = kept.name, []
-    connection.execute("DELETE FROM person WHERE id = ?", (gone.id,))
     if gone.name is not None and kept.name is None:
         name = gone.name
         lines.append(f"person {kept.id} is named {name}")

@@ -150,13 +150,14 @@ class Gallery:
             current_person(self._connection, person_id)
             self._connection.execute("UPDATE person SET notes = ? WHERE id = ?", (notes, person_id))
 
-    def merge(self, into: int, other: int, *, preview: bool = False) -> Correction:
+    def merge(self, into: int, other: int, *, preview: bool = False, relink: bool = True) -> Correction:
         """Make two persons one; that they are one is kept for ever (must-link).
 
         Args:
             into: The person who is left, with the name of either; a second name is kept in the notes.
             other: The person whose sightings move; the ID is not used again.
             preview: Change nothing.
+            relink: Also link persons without name, notes or decision to the one who is left, as `link` does.
 
         Returns:
             What changes.
@@ -164,15 +165,23 @@ class Gallery:
         Raises:
             UserError: One of them is not there, or they are seen at once.
         """
-        return self._corrected(lambda: corrections.merge(self._connection, into, other), preview)
 
-    def split(self, person_id: int, places: Sequence[TrackPlace], *, preview: bool = False) -> Correction:
+        def correct() -> Correction:
+            done = corrections.merge(self._connection, into, other)
+            return corrections.relink(self._connection, done, [into]) if relink else done
+
+        return self._corrected(correct, preview)
+
+    def split(
+        self, person_id: int, places: Sequence[TrackPlace], *, preview: bool = False, relink: bool = True
+    ) -> Correction:
         """Make some sightings of a person a new person; that they are two is kept for ever (cannot-link).
 
         Args:
             person_id: The person, who keeps the name.
             places: sha256 of the video and track ID of some sightings, not of all.
             preview: Change nothing.
+            relink: Also link persons without name, notes or decision to one of the two, as `link` does.
 
         Returns:
             What changes.
@@ -180,7 +189,14 @@ class Gallery:
         Raises:
             UserError: The person or a sighting is not there, or all sightings are given.
         """
-        return self._corrected(lambda: corrections.split(self._connection, person_id, places), preview)
+
+        def correct() -> Correction:
+            done = corrections.split(self._connection, person_id, places)
+            if not relink:
+                return done
+            return corrections.relink(self._connection, done, [person_id, done.person_id])
+
+        return self._corrected(correct, preview)
 
     def remove(self, *person_ids: int) -> None:
         """Remove persons with everything about them; the bytes are overwritten in the file.

@@ -95,11 +95,16 @@ def prototypes_of(connection: sqlite3.Connection, person: int) -> tuple[Appearan
 
 def read_videos(connection: sqlite3.Connection) -> list[TrackPrototypes]:
     """Return what was added of each video, but keypoints."""
-    rows = connection.execute("SELECT id, header, together FROM video ORDER BY name, id").fetchall()
-    return [_video(connection, id_of(row), header, together) for row, header, together in rows]
+    rows = connection.execute("SELECT id, header, sha256, together FROM video ORDER BY name, id").fetchall()
+    return [
+        _video(connection, id_of(row), _header(header, sha256), together)
+        for row, header, sha256, together in rows
+    ]
 
 
-def _video(connection: sqlite3.Connection, video: int, header: object, together: object) -> TrackPrototypes:
+def _video(
+    connection: sqlite3.Connection, video: int, header: dict[str, Any], together: object
+) -> TrackPrototypes:
     shape = shape_of(connection)
     assert shape is not None
     sightings = connection.execute(
@@ -124,7 +129,7 @@ def _video(connection: sqlite3.Connection, video: int, header: object, together:
         return np.array([time_of(row[column]) for row in rows], np.float64)
 
     return TrackPrototypes(
-        header=_header(header),
+        header=header,
         track_ids=track_ids,
         first_s=times(sightings, 2),
         last_s=times(sightings, 3),
@@ -171,7 +176,7 @@ def find_sighting(connection: sqlite3.Connection, video: str, track_id: int) -> 
     return sighting_of(found[0])
 
 
-def _header(value: object) -> dict[str, Any]:
+def _header(value: object, sha256: object) -> dict[str, Any]:
     try:
         header = json.loads(value) if isinstance(value, str) else None
     except (ValueError, RecursionError):
@@ -180,4 +185,4 @@ def _header(value: object) -> dict[str, Any]:
         isinstance(header.get(key), dict) for key in ("video", "reid")
     ):
         raise DamagedError("the header of a video is none")
-    return header
+    return {**header, "video": {**header["video"], "sha256": name_of(sha256)}}  # `video_key` returns it

@@ -94,11 +94,13 @@ class Move:
         sighting: The sighting.
         before: Person ID before.
         after: Person ID after.
+        probability: Of the link, if it was found by linking again; 1: the user has decided it.
     """
 
     sighting: Sighting
     before: int
     after: int
+    probability: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ class Correction:
 
     Args:
         person_id: The person that is left of a merge, or made by a split.
-        moves: Sightings that become another person.
+        moves: Sightings that become another person: first those of the correction, then those that are
+            linked to a changed person in consequence.
         notes: What else changes, one line each.
     """
 

@@ -23,8 +23,8 @@ EXACT_UP_TO = 100_000  # prototypes; up to there all are compared
 MOST_UNSIGNED = 4000  # prototypes without a signature yet; they are compared, too
 # Numbers: with the package's encoder on CUHK03, 86 and 95 % of the squared length of the vectors.
 _COARSE, _LENGTH = 32, 96
-_SHARE = 0.03  # of the prototypes, whose whole signatures are compared
-_MOST_MORE = 3.0  # times as many, if few parts of the query are visible
+_SHARE = 0.015  # of the prototypes, whose whole signatures are compared
+_MOST_MORE = 4.0  # times as many, if few parts of the query are visible
 _SAMPLE = 20_000  # prototypes that the directions are chosen by
 _ITERATIONS = 6
 _BLOCK = 4096  # prototypes

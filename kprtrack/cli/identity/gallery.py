@@ -54,6 +54,8 @@ def gallery_parser() -> Parser:
     )
     remove = _action(actions, "remove", "remove persons with everything about them")
     remove.add_argument("persons", nargs="+", metavar="PERSON", help="person ID or name")
+    for each in (merge, split):
+        each.add_argument("--no-relink", action="store_true", help="leave all other persons as they are")
     for each in (merge, split, remove):
         each.add_argument("--yes", "-y", action="store_true", help="do it without a question")
         each.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
@@ -188,7 +190,7 @@ def _note(gallery: "Gallery", options: argparse.Namespace) -> int:
 def _merge(gallery: "Gallery", options: argparse.Namespace) -> int:
     into, other = (_person(gallery, text) for text in (options.person, options.other))
     return _correct(
-        lambda preview: gallery.merge(into, other, preview=preview),
+        lambda preview: gallery.merge(into, other, preview=preview, relink=not options.no_relink),
         options,
         f"persons {into} and {other} become person {into}",
     )
@@ -198,7 +200,7 @@ def _split(gallery: "Gallery", options: argparse.Namespace) -> int:
     person = _person(gallery, options.person)
     places = [_sighting(gallery, text).place for text in options.tracks]
     return _correct(
-        lambda preview: gallery.split(person, places, preview=preview),
+        lambda preview: gallery.split(person, places, preview=preview, relink=not options.no_relink),
         options,
         f"a new person gets {_count(len(set(places)), 'track')} of person {person}",
     )
@@ -210,7 +212,8 @@ def _correct(run: "Callable[[bool], Correction]", options: argparse.Namespace, t
     print_line(title)
     for move in preview.moves:
         place = f"{move.sighting.video}:{move.sighting.track_id}"
-        print_line(f"  {place}: person {move.before} becomes {move.after}")
+        why = "" if move.probability == 1 else f" (linked again, probability {move.probability:.2f})"
+        print_line(f"  {place}: person {move.before} becomes {move.after}{why}")
     for note in preview.notes:
         print_line(f"  {note}")
     if not _confirmed(options):

@@ -243,3 +243,42 @@ def test_prototypes_of_a_person(path: Path) -> None:
         (frame, 200.0, 0.5) for frame in (20, 21, 22)
     ]
     assert np.abs(appearance.features[:, 0] @ person_embedding(2)[0] - 1).max() < 0.2
+
+
+def test_a_merge_links_persons_again_about_whom_nothing_is_decided(path: Path) -> None:
+    """Person 2 of a.mp4 changes clothes: the track in c.mp4 is alike the one in b.mp4 only."""
+    with Gallery.open(path, create=True) as gallery:
+        for name, tracks in {
+            "a.mp4": {1: 1, 2: 2},
+            "b.mp4": {1: 9},
+            "c.mp4": {1: 9, 2: 5},
+            "d.mp4": {1: 6, 2: 7},
+        }.items():
+            together = [(1, 2)] if len(tracks) == 2 else []
+            gallery.add(video_prototypes(name, tracks, together=together))
+        gallery.name(4, "Anna")  # named by the user, so left alone
+        assert len(gallery.merge(2, 3, preview=True).moves) == 1
+        gallery.name(4, None)
+        preview = gallery.merge(2, 3, preview=True)
+        assert [(move.sighting.video, move.before, move.after) for move in preview.moves] == [
+            ("b.mp4", 3, 2),
+            ("c.mp4", 4, 2),
+        ]
+        assert preview.moves[0].probability == 1 and 0.7 <= preview.moves[1].probability < 1
+        alone = gallery.merge(2, 3, preview=True, relink=False)
+        assert alone.moves == preview.moves[:1]
+        assert gallery.merge(2, 3) == preview
+        assert persons_of(gallery)[2] == [("a.mp4", 2), ("b.mp4", 1), ("c.mp4", 1)]
+        with pytest.raises(UserError, match="Person 4 was merged into person 2"):
+            gallery.person(4)
+        # Linking is no decision: it can be changed by linking again.
+        assert len(gallery.constraints().must) == 1
+
+
+def test_linking_again_never_joins_tracks_seen_at_once(path: Path) -> None:
+    with Gallery.open(path, create=True) as gallery:
+        gallery.add(video_prototypes("a.mp4", {1: 9, 2: 9}, together=[(1, 2)]))
+        gallery.add(video_prototypes("b.mp4", {1: 9}))
+        correction = gallery.merge(1, 3)
+        assert [move.sighting.video for move in correction.moves] == ["b.mp4"]
+        assert persons_of(gallery)[2] == [("a.mp4", 2)]
