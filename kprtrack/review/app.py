@@ -18,15 +18,13 @@ from starlette.types import ASGIApp
 
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.edits import Undo
-from kprtrack.rendering.crops import cut
-from kprtrack.review.frames import FrameReader, to_jpeg
+from kprtrack.rendering.contact_sheet import crop_person
 from kprtrack.review.guard import Guard
 from kprtrack.review.session import OutdatedError, ReviewSession
+from kprtrack.video.stills import FrameReader, to_jpeg
 
 STATIC = Path(__file__).with_name("static")
 _MOST_BODY = 4096  # bytes
-_THUMBNAIL_PX = 160  # height
-_MARGIN = 0.06  # of a box, around a thumbnail
 
 
 class ReviewApp:
@@ -112,7 +110,7 @@ class ReviewApp:
             raise InputError(f"There is no track {query['track']}.")
         index, box = best
         image = self._thumbnails.image(int(self._numbers[index]), float(self._times[index]))
-        return _jpeg(to_jpeg(_crop(image, box)))
+        return _jpeg(to_jpeg(crop_person(image, box)))
 
     def _add(self, data: Mapping[str, str]) -> Response:
         snapshot = self.session.add(data["text"], data["version"])
@@ -208,15 +206,6 @@ def _whole(query: Mapping[str, str], name: str, most: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= most):
         raise UserError(f'"{name}" must be a whole number from 0 to {most}, not {text!r:.40}.')
     return int(text)
-
-
-def _crop(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    margin = _MARGIN * (box[3] - box[1])
-    edges = np.array([image.shape[1], image.shape[0]])
-    left_top = np.clip(box[:2] - margin, 0, edges - 1)
-    width, height = np.maximum(np.clip(box[2:] + margin, 0, edges) - left_top, 1).tolist()
-    size = min(max(round(width * _THUMBNAIL_PX / height), 1), 4 * _THUMBNAIL_PX), _THUMBNAIL_PX
-    return cut(image, (*left_top.tolist(), width, height), size)
 
 
 def _json(value: object) -> Response:

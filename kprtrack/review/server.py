@@ -39,8 +39,8 @@ def serve_review(
     import uvicorn
 
     from kprtrack.review.app import ReviewApp
-    from kprtrack.review.frames import FrameReader
     from kprtrack.review.session import ReviewSession
+    from kprtrack.video.stills import FrameReader
 
     with FrameReader(source) as video, FrameReader(source) as thumbnails:
         info = video.info

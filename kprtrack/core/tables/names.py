@@ -48,8 +48,18 @@ def drawn_label(track_id: int, names: Mapping[int, str]) -> str:
         >>> drawn_label(3, {3: "Zoë"}), drawn_label(4, {3: "Zoë"})
         ('Zoe', '4')
     """
-    name = unicodedata.normalize("NFKD", names.get(track_id, str(track_id)))
-    plain = "".join(letter for letter in name if not unicodedata.combining(letter))
+    plain = without_accents(names.get(track_id, str(track_id)))
     if not plain.isascii():
         return str(track_id)
     return plain if len(plain) <= _LONGEST_LABEL else f"{plain[: _LONGEST_LABEL - 2]}.."
+
+
+def without_accents(text: str) -> str:
+    """Return a text whose letters have lost their accents.
+
+    Examples:
+        >>> without_accents("Zoë")
+        'Zoe'
+    """
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(letter for letter in parts if not unicodedata.combining(letter))

@@ -24,8 +24,8 @@ httpx = pytest.importorskip("httpx2", reason="needs httpx2")
 from starlette.testclient import TestClient  # noqa: E402
 
 from kprtrack.review.app import ReviewApp  # noqa: E402
-from kprtrack.review.frames import FrameReader  # noqa: E402
 from kprtrack.review.session import ReviewSession  # noqa: E402
+from kprtrack.video.stills import FrameReader  # noqa: E402
 
 TOKEN, PORT = "a-token", 8123
 HOST = f"http://127.0.0.1:{PORT}"

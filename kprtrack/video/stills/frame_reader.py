@@ -1,4 +1,4 @@
-"""Single frames of a video by their numbers, as JPEG; frames in order are decoded only once."""
+"""Single frames of a video by their numbers; frames in order are decoded only once."""
 
 import threading
 from collections import OrderedDict
@@ -10,11 +10,11 @@ import numpy as np
 from kprtrack.core.datatypes import Frame
 from kprtrack.core.errors import InputError
 from kprtrack.video.source import Source, open_source
+from kprtrack.video.stills.jpeg import to_jpeg
 
 _AHEAD_S = 1.5  # a frame that is so much later is reached by decoding; any other one by seeking
 _CACHE_BYTES = 96 << 20  # of decoded images
 _SHORT_S = 2.0  # of the video, read before the wanted frame if it was not found from its own time on
-_QUALITY = 85  # of JPEG
 
 
 class FrameReader:
@@ -126,15 +126,3 @@ class FrameReader:
         self._cache[frame.number] = frame.image
         while len(self._cache) > max(_CACHE_BYTES // max(frame.image.nbytes, 1), 2):
             self._cache.popitem(last=False)
-
-
-def to_jpeg(image: np.ndarray, width: int | None = None) -> bytes:
-    """Encode an image, [H, W, 3] uint8 RGB, as JPEG, scaled down to a width."""
-    import cv2
-
-    if width is not None and width < image.shape[1]:
-        height = max(round(image.shape[0] * width / image.shape[1]), 1)
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
-    data: bytes = encoded.tobytes()
-    return data
