@@ -72,11 +72,11 @@ def read_set(folder: Path) -> LabelledSet:
         videos.append(read_result(paths[1]).prototypes)
         rows = gt_of_tracks(box_similarities(sequence))
         ids, numbers = np.unique(sequence.tracks.ids), np.unique(sequence.ground_truth.ids)
-        person_of = {
+        person_by_track = {
             track: UNMATCHED if row == UNMATCHED else int(numbers[row])
             for track, row in zip(ids.tolist(), rows.tolist(), strict=True)
         }
-        persons += [person_of.get(track, UNMATCHED) for track in videos[-1].track_ids.tolist()]
+        persons += [person_by_track.get(track, UNMATCHED) for track in videos[-1].track_ids.tolist()]
     nodes, person = Nodes(videos, KnownPersons()), np.array(persons)
     labelled = (person != UNMATCHED) & nodes.means.visible.any(1)
     compared = np.triu(labelled[:, None] & labelled & (nodes.video[:, None] != nodes.video))

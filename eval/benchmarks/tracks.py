@@ -10,6 +10,7 @@ from eval.datatypes import People, Sequence
 from kprtrack.core.errors import InputError
 from kprtrack.core.files.folders import visible
 from kprtrack.core.files.selection import ONLY, Selection
+from kprtrack.identity.results import LINKS_FILE
 from kprtrack.io import SUFFIXES, RunHeader, TrackFile, read_tracks
 from kprtrack.io.same_video import difference_notes, validate_size, video_size
 
@@ -86,7 +87,7 @@ def read_track_pair(name: str, gt_path: Path, tracks_path: Path, select: Selecti
 
 
 def _readable(file: Path) -> bool:
-    return file.is_file() and file.suffix.lower() in SUFFIXES
+    return file.is_file() and file.suffix.lower() in SUFFIXES and file.name != LINKS_FILE
 
 
 def _people(file: TrackFile, numbers: np.ndarray) -> People:

@@ -167,6 +167,7 @@ def test_the_command_prints_and_writes_all_scores(tmp_path: Path, capsys: pytest
     for name in ("a", "b"):
         write(tmp_path / f"gt/{name}.json", [{7: LEFT}] * 2, names={7: "Anna"})
         write(tmp_path / f"linked/{name}.tracks.json", [{1: LEFT}] * 2, {1: 3}, {1: "Anna"})
+    (tmp_path / "linked/links.json").write_text("{}")
     sides = [str(tmp_path / "gt"), str(tmp_path / "linked")]
     assert (
         main(
@@ -183,7 +184,7 @@ def test_the_command_prints_and_writes_all_scores(tmp_path: Path, capsys: pytest
         == 0
     )
     text = capsys.readouterr().out
-    assert "before linking" in text and "FPIR" in text
+    assert "before linking" in text and "FPIR" in text and "links.json" not in text
     summary = json.loads((tmp_path / "scores.json").read_bytes())["summary"]
     assert (
         summary["links"]["precision"]
