@@ -20,6 +20,7 @@ from kprtrack.cli.edit import edit_parser, run_edit
 from kprtrack.cli.evaluation.bench import bench_parser, run_bench, run_tune, tune_parser
 from kprtrack.cli.evaluation.compare import compare_parser, run_compare
 from kprtrack.cli.evaluation.eval import eval_parser, run_eval
+from kprtrack.cli.identity.find import find_parser, run_find
 from kprtrack.cli.identity.gallery import gallery_parser, run_gallery
 from kprtrack.cli.identity.link import link_parser, run_link
 from kprtrack.cli.identity.review import review_parser, run_review
@@ -63,6 +64,7 @@ subcommands:
   review      look at tracks in the browser and correct them
   link        the same person IDs in the results of several videos
   gallery     persons of many videos: names, where they were seen, merge, split
+  find        where a person is seen: by an image with clicks, a box or a mask, or a person of a gallery
   convert     convert a result file to another format
   kinematics  joint angles, velocities and metres of tracked people
   recover     finish the file that a killed run has left: FILE.part
@@ -92,6 +94,7 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "review": (review_parser, run_review),
     "link": (link_parser, run_link),
     "gallery": (gallery_parser, run_gallery),
+    "find": (find_parser, run_find),
     "convert": (convert_parser, run_convert),
     "kinematics": (kinematics_parser, run_kinematics),
     "recover": (recover_parser, run_recover),

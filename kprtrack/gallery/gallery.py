@@ -224,10 +224,14 @@ class Gallery:
         with self._read():
             return reading.known_persons(self._connection)
 
-    def videos(self) -> list[TrackPrototypes]:
-        """Return what was added of each video, without keypoints, and the persons are in `persons`."""
+    def videos(self, *, prototypes: bool = True) -> list[TrackPrototypes]:
+        """Return what was added of each video, without keypoints, and the persons are in `persons`.
+
+        Args:
+            prototypes: False: only the tracks with their means, which is quicker in a large gallery.
+        """
         with self._read():
-            return reading.read_videos(self._connection)
+            return reading.read_videos(self._connection, prototypes=prototypes)
 
     def search(self, query: Appearance, count: int = 20) -> list[Hit]:
         """Find the prototypes that are most similar to a person.

@@ -93,17 +93,22 @@ def prototypes_of(connection: sqlite3.Connection, person: int) -> tuple[Appearan
     return appearance, [hit_of(row[3:], 0.0) for row in rows]
 
 
-def read_videos(connection: sqlite3.Connection) -> list[TrackPrototypes]:
-    """Return what was added of each video, but keypoints."""
+def read_videos(connection: sqlite3.Connection, *, prototypes: bool = True) -> list[TrackPrototypes]:
+    """Return what was added of each video, but keypoints; without `prototypes` tracks and means alone."""
     rows = connection.execute("SELECT id, header, sha256, together FROM video ORDER BY name, id").fetchall()
     return [
-        _video(connection, id_of(row), _header(header, sha256), together)
+        _video(connection, id_of(row), _header(header, sha256), together, prototypes=prototypes)
         for row, header, sha256, together in rows
     ]
 
 
 def _video(
-    connection: sqlite3.Connection, video: int, header: dict[str, Any], together: object
+    connection: sqlite3.Connection,
+    video: int,
+    header: dict[str, Any],
+    together: object,
+    *,
+    prototypes: bool,
 ) -> TrackPrototypes:
     shape = shape_of(connection)
     assert shape is not None
@@ -112,14 +117,14 @@ def _video(
         " FROM sighting WHERE video = ? ORDER BY track_id",
         (video,),
     ).fetchall()
-    prototypes = connection.execute(
+    kept = connection.execute(
         "SELECT sighting.track_id, frame, time_s, x1, y1, x2, y2, quality, prototype.visible, prompted,"
         " embedding FROM prototype JOIN sighting ON sighting.id = prototype.sighting WHERE video = ?"
-        " ORDER BY sighting.track_id, frame",
-        (video,),
+        " ORDER BY sighting.track_id, frame LIMIT ?",
+        (video, -1 if prototypes else 0),
     ).fetchall()
     track_ids = np.array([id_of(row[1]) for row in sightings], np.int64)
-    owner = np.array([id_of(row[0]) for row in prototypes], np.int64)
+    owner = np.array([id_of(row[0]) for row in kept], np.int64)
     pairs = array_of(together, "the tracks seen at once", "i8", 2)
 
     def frames(rows: Sequence[Any], column: int) -> np.ndarray:
@@ -139,12 +144,12 @@ def _video(
         means=appearance_of([row[8:] for row in sightings], shape),
         weights=frames(sightings, 7),
         track_row=np.searchsorted(track_ids, owner),
-        embeddings=appearance_of([row[8:] for row in prototypes], shape),
-        frames=frames(prototypes, 1),
-        times_s=times(prototypes, 2),
-        boxes=np.array([box_of(row[3:7]) for row in prototypes], np.float32).reshape(-1, 4),
-        keypoints=np.zeros((len(prototypes), 0, 3), np.float32),
-        quality=np.array([quality_of(row[7]) for row in prototypes], np.float32),
+        embeddings=appearance_of([row[8:] for row in kept], shape),
+        frames=frames(kept, 1),
+        times_s=times(kept, 2),
+        boxes=np.array([box_of(row[3:7]) for row in kept], np.float32).reshape(-1, 4),
+        keypoints=np.zeros((len(kept), 0, 3), np.float32),
+        quality=np.array([quality_of(row[7]) for row in kept], np.float32),
         together=pairs[np.isin(pairs, track_ids).all(1)],
     )
 

@@ -2,18 +2,14 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from kprtrack.core.errors import InputError
-from kprtrack.core.files.images import decode_image
+from kprtrack.core.files.images import read_rgb
 from kprtrack.core.skeleton import KEYPOINTS
 from reid.crop import Crop, zero_outside
 from reid.datasets.keypoint_files import read_keypoints
 from reid.datasets.sample import ReidSample
 from reid.parts import mask_files
-
-_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def read_crop(sample: ReidSample, part_groups: str | None) -> Crop:
@@ -80,14 +76,4 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         InputError: The image is missing, damaged or cut off.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"Cannot read the image {path}: {error.strerror}.") from error
-    image = decode_image(data, path, cv2.IMREAD_COLOR)
-    # OpenCV fills the missing part of a JPEG with grey without reporting it.
-    cut_off = data.startswith(_JPEG_START) and _JPEG_END not in data
-    if image is None or cut_off:
-        what = "is cut off" if cut_off else "is empty" if not data else "is not an image, or damaged"
-        raise InputError(f"{path} {what}. Copy it again, or remove it from the dataset.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return read_rgb(path, "Copy it again, or remove it from the dataset.")

@@ -11,7 +11,7 @@ Point = Sequence[float]  # x, y in pixels
 
 
 def prompts_from_clicks(
-    positive: Sequence[Point], negative: Sequence[Point] = (), *, box: Sequence[float]
+    positive: Sequence[Point], negative: Sequence[Point] = (), *, box: Sequence[float] | np.ndarray
 ) -> np.ndarray:
     """Turn clicks on a person and on others into prompts of KPR, as the paper's prompting by hand.
 

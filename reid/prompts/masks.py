@@ -16,7 +16,7 @@ _TORSO = [KEYPOINTS.index(name) for name in ("left_shoulder", "right_shoulder", 
 
 
 def prompts_from_mask(
-    mask: np.ndarray, others: Sequence[np.ndarray] = (), box: Sequence[float] | None = None
+    mask: np.ndarray, others: Sequence[np.ndarray] = (), box: Sequence[float] | np.ndarray | None = None
 ) -> np.ndarray:
     """Choose points inside masks that prompt KPR in place of keypoints.
 
@@ -79,7 +79,7 @@ def mask_box(mask: np.ndarray) -> np.ndarray | None:
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
 
-def _points(mask: np.ndarray, whole: Sequence[float] | None) -> np.ndarray:
+def _points(mask: np.ndarray, whole: Sequence[float] | np.ndarray | None) -> np.ndarray:
     """Points [17, 3] inside a mask; all 0: it is empty."""
     points = np.zeros((len(KEYPOINTS), 3), np.float32)
     bounds = mask_box(mask)

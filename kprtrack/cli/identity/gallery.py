@@ -157,7 +157,7 @@ def _row(person: "Person") -> tuple[str, ...]:
 def _show(gallery: "Gallery", options: argparse.Namespace) -> int:
     from kprtrack.gallery.export import persons_json
 
-    person = gallery.person(_person(gallery, options.person))
+    person = gallery.person(chosen_person(gallery, options.person))
     if options.json:
         write_json(options.json, persons_json([person]))
     if options.json == "-":
@@ -178,17 +178,17 @@ def _track_row(sighting: "Sighting") -> tuple[str, ...]:
 
 
 def _name(gallery: "Gallery", options: argparse.Namespace) -> int:
-    gallery.name(_person(gallery, options.person), options.name or None)
+    gallery.name(chosen_person(gallery, options.person), options.name or None)
     return 0
 
 
 def _note(gallery: "Gallery", options: argparse.Namespace) -> int:
-    gallery.note(_person(gallery, options.person), options.notes)
+    gallery.note(chosen_person(gallery, options.person), options.notes)
     return 0
 
 
 def _merge(gallery: "Gallery", options: argparse.Namespace) -> int:
-    into, other = (_person(gallery, text) for text in (options.person, options.other))
+    into, other = (chosen_person(gallery, text) for text in (options.person, options.other))
     return _correct(
         lambda preview: gallery.merge(into, other, preview=preview, relink=not options.no_relink),
         options,
@@ -197,7 +197,7 @@ def _merge(gallery: "Gallery", options: argparse.Namespace) -> int:
 
 
 def _split(gallery: "Gallery", options: argparse.Namespace) -> int:
-    person = _person(gallery, options.person)
+    person = chosen_person(gallery, options.person)
     places = [_sighting(gallery, text).place for text in options.tracks]
     return _correct(
         lambda preview: gallery.split(person, places, preview=preview, relink=not options.no_relink),
@@ -224,7 +224,7 @@ def _correct(run: "Callable[[bool], Correction]", options: argparse.Namespace, t
 
 
 def _remove(gallery: "Gallery", options: argparse.Namespace) -> int:
-    persons = [gallery.person(_person(gallery, text)) for text in options.persons]
+    persons = [gallery.person(chosen_person(gallery, text)) for text in options.persons]
     for person in persons:
         print_line(
             f"{_title(person)}: {_count(len(person.sightings), 'track')} and all prototypes are removed"
@@ -269,8 +269,8 @@ def _export(gallery: "Gallery", options: argparse.Namespace) -> int:
     return 0
 
 
-def _person(gallery: "Gallery", text: str) -> int:
-    """The person of an ID or a name."""
+def chosen_person(gallery: "Gallery", text: str) -> int:
+    """Return the ID of a person that is given by ID or name. Raises: UserError."""
     if text.isascii() and text.isdecimal():
         return gallery.person(int(text[:20])).id
     for person in gallery.persons():

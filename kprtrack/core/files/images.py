@@ -8,6 +8,7 @@ import numpy as np
 
 from kprtrack.core.errors import InputError
 
+_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 MOST_PIXELS = 100_000_000  # 300 MB of colours
 
 
@@ -33,6 +34,35 @@ def decode_image(data: bytes, path: Path, flags: int) -> np.ndarray | None:
     except (cv2.error, MemoryError) as error:
         raise InputError(f"The image {path} cannot be decoded. Copy it again, or remove it.") from error
     return image
+
+
+def read_rgb(path: Path, advice: str = "Copy it again.") -> np.ndarray:
+    """Read an image file of any format that OpenCV reads.
+
+    Args:
+        path: The file.
+        advice: What to do about a damaged file, for messages.
+
+    Returns:
+        [h, w, 3] uint8, RGB, turned as its metadata says.
+
+    Raises:
+        InputError: The image is missing, damaged or cut off.
+    """
+    import cv2
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"Cannot read the image {path}: {error.strerror}.") from error
+    image = decode_image(data, path, cv2.IMREAD_COLOR)
+    # OpenCV fills the missing part of a JPEG with grey without reporting it.
+    cut_off = data.startswith(_JPEG_START) and _JPEG_END not in data
+    if image is None or cut_off:
+        what = "is cut off" if cut_off else "is empty" if not data else "is not an image, or damaged"
+        raise InputError(f"{path} {what}. {advice}")
+    rgb: np.ndarray = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return rgb
 
 
 def validate_pixels(data: bytes, path: Path) -> None:
