@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from linking_sets.reading import read_set
 from scipy.optimize import minimize
 
-from eval.benchmarks.tracks import find_track_files, read_track_pair
-from eval.metrics.links import UNMATCHED, gt_of_tracks
-from eval.metrics.similarity import box_similarities
+from eval.metrics.links import UNMATCHED
 from kprtrack.identity.calibration import DistanceCalibration, calibration_for
 from kprtrack.identity.clustering import match_probability
 from kprtrack.identity.nodes import Nodes, odds_by_rows, pairs_apart
 from kprtrack.identity.persons import Constraints, KnownPersons
-from kprtrack.identity.results import read_result
 
 _EDGES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0)
 
@@ -48,7 +46,7 @@ def main() -> None:
     parser.add_argument("--fit", nargs="+", type=Path, required=True, metavar="SET")
     parser.add_argument("--held-out", nargs="*", type=Path, default=[], metavar="SET")
     options = parser.parse_args()
-    sets = [read_set(folder) for folder in options.fit]
+    sets = [labelled_set(folder) for folder in options.fit]
     start = DistanceCalibration()
     found = minimize(
         lambda values: np.mean([loss(one, *values) for one in sets]),
@@ -58,26 +56,17 @@ def main() -> None:
     )
     print(f"fitted: at_zero {found.x[0]:.2f}, slope {found.x[1]:.2f}, loss {found.fun:.3f}")
     print(f"in use: at_zero {start.at_zero}, slope {start.slope}")
-    for one in [*sets, *map(read_set, options.held_out)]:
+    for one in [*sets, *map(labelled_set, options.held_out)]:
         kind = "fitted on" if one in sets else "held out"
         print(f"{one.name} ({kind}): {table(one, start.at_zero, start.slope)}")
 
 
-def read_set(folder: Path) -> LabelledSet:
-    """Read the results of a set and find out which person each track is."""
-    files, _ = find_track_files(folder / "ground_truth", folder)
-    videos, persons = [], []
-    for name, paths in files.items():
-        sequence = read_track_pair(name, *paths).sequence
-        videos.append(read_result(paths[1]).prototypes)
-        rows = gt_of_tracks(box_similarities(sequence))
-        ids, numbers = np.unique(sequence.tracks.ids), np.unique(sequence.ground_truth.ids)
-        person_by_track = {
-            track: UNMATCHED if row == UNMATCHED else int(numbers[row])
-            for track, row in zip(ids.tolist(), rows.tolist(), strict=True)
-        }
-        persons += [person_by_track.get(track, UNMATCHED) for track in videos[-1].track_ids.tolist()]
-    nodes, person = Nodes(videos, KnownPersons()), np.array(persons)
+def labelled_set(folder: Path) -> LabelledSet:
+    """Read a set, and find out which pairs of its tracks are one person."""
+    read = read_set(folder)
+    videos = [video.result.prototypes for video in read]
+    persons = np.concatenate([video.persons for video in read])
+    nodes, person = Nodes(videos, KnownPersons()), persons
     labelled = (person != UNMATCHED) & nodes.means.visible.any(1)
     compared = np.triu(labelled[:, None] & labelled & (nodes.video[:, None] != nodes.video))
     apart = pairs_apart(nodes, Constraints(), np.arange(len(nodes)))

@@ -104,6 +104,16 @@ def test_statistics_are_the_variances_between_cameras_and_frames(crops: Path) ->
     assert (statistics.person**2).sum() > 5 * (statistics.video**2).sum()
 
 
+def test_people_who_differ_clearly_are_linked_and_named(crops: Path) -> None:
+    from measure_linking import enrolled_row, row
+
+    cells = [cell.strip() for cell in row(crops).split("|")[1:-1]]
+    assert cells[:7] == ["crops", "16", "100.0", "100.0", "0", "0", "- of 0"]
+    # Three frames of a person in each of two videos: AssA 1/2 before, 1 after.
+    assert cells[7:9] == ["70.7, 100.0", "50.0, 100.0"]
+    assert enrolled_row(crops) == "| crops | 8 | 100.0 | 0.0 | 0.0 | - |"
+
+
 @pytest.mark.slow
 def test_simulated_people_return_in_other_videos(crops: Path, tmp_path: Path) -> None:
     from linking_sets.returning import write_returning
