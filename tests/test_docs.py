@@ -28,7 +28,9 @@ from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Detections, Poses
 from kprtrack.core.settings import find_config
 from kprtrack.detectors import DETECTORS
+from kprtrack.gallery import Gallery
 from kprtrack.hub.catalog import CATALOGUE
+from kprtrack.identity import read_prototypes
 from kprtrack.online import tracker as online
 from kprtrack.pipeline import Networks
 from kprtrack.poses import POSES
@@ -61,7 +63,7 @@ NEEDS_DATA = re.compile(
 ANNOTATIONS = {"keypoints": "external_annotation", "part-labels": "masks"}  # folders of a data set
 # Libraries of extras that write files of these suffixes.
 LIBRARIES = {".c3d": "ezc3d", ".nwb": "pynwb", ".rrd": "rerun", ".slp": "sleap_io", ".xlsx": "openpyxl"}
-FAST = ("convert", "draw", "edit", "follow", "models")
+FAST = ("convert", "draw", "edit", "follow", "gallery", "models")
 
 
 def relative(page: Path) -> str:
@@ -217,6 +219,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for copy in ("ground_truth.json", "shot.json", "scene.json", "corrected.json"):
         shutil.copy(folder / "tracks.json", folder / copy)
     assert main(["edit", str(folder / "tracks.json"), "name 1 Anna", "--quiet"]) == 0
+    write_gallery(folder)
     assert main(["convert", str(folder / "tracks.json"), str(folder / "boxes.txt"), "--quiet"]) == 0
     assert main(["convert", str(folder / "tracks.json"), str(folder / "coco.json"), "--to", "coco"]) == 0
     assert main(["convert", str(folder / "tracks.json"), str(folder / "to_correct.xml")]) == 0
@@ -247,6 +250,18 @@ def write_results(functions: Functions) -> None:
     networks = Networks(functions.detect, functions.estimate_poses, functions.embed)
     run.track_video("video.mp4", "tracks.json", TrackConfig(), networks=networks, quiet=True)
     run.observe_video("video.mp4", "obs.npz", TrackConfig(), networks=networks, quiet=True)
+
+
+def write_gallery(folder: Path) -> None:
+    """Write people.kprdb: the people of tracks.json in four videos, person 1 in two of them, 7 the keeper."""
+    prototypes = read_prototypes(folder / "tracks.json")
+    with Gallery.open(folder / "people.kprdb", create=True) as gallery:
+        for name in ("video", "match", "training", "final"):
+            video = {"path": f"{name}.mp4", "sha256": name * 8}
+            gallery.add(replace(prototypes, header={**prototypes.header, "video": video}))
+        gallery.name(7, "Keeper")
+        gallery.merge(1, 5, relink=False)
+        gallery.merge(6, 4, relink=False)
 
 
 @pytest.fixture

@@ -205,7 +205,7 @@ def measure(path: Path, name: str, query: Appearance) -> None:
     (middle, busy), (high, _) = np.percentile(times, [50, 95], axis=0) * 1000
     shares = ", ".join(f"{share:.4f} of the nearest {count}" for count, share in found.items())
     print(
-        f"{name}: first query {first:.2f} s; then {middle:.1f} ms (95 %: {high:.1f} ms; processor {busy:.1f} ms)"
+        f"{name}: first query {first:.2f} s, then {middle:.1f} ms (95 %: {high:.1f} ms, busy {busy:.1f} ms)"
     )
     print(f"  finds {shares}", flush=True)
 

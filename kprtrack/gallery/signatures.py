@@ -28,6 +28,7 @@ _MOST_MORE = 4.0  # times as many, if few parts of the query are visible
 _SAMPLE = 20_000  # prototypes that the directions are chosen by
 _ITERATIONS = 6
 _BLOCK = 4096  # prototypes
+_AT_ONCE = 1 << 16  # prototypes
 _ENOUGH, _MOST_SPARSE = 200, 16  # the limit of the nearest ones is the rank 200 or more of every 16th or more
 _LARGEST = 1 << 62
 
@@ -75,15 +76,19 @@ class Signatures:
         return np.unique(np.concatenate([np.zeros(0, np.int64), *chosen]))
 
     def _nearest(self, wanted: np.ndarray, bits: np.ndarray, count: int, share: float) -> np.ndarray:
-        split = self.coarse.shape[1]
+        split, total = self.coarse.shape[1], len(self.ids)
         weights = np.zeros(MOST_PARTS + 1, np.float32)  # by the number of parts visible in both
         weights[1:] = 1 / np.arange(1, MOST_PARTS + 1)
-        weight = weights[np.bitwise_count(self.visible & bits)]
-        product = self.coarse @ wanted[:split]
-        similarity = np.where(weight > 0, product * weight, -np.inf)
-        rows = np.flatnonzero(similarity >= _limit(similarity, max(2 * count, int(share * len(self.ids)))))
-        product = product[rows] + self.fine[rows].astype(np.float32) @ wanted[split:]
-        similarity = product * weight[rows]
+        similarity = np.empty(total, np.float32)
+        for start in range(0, total, _AT_ONCE):  # what is computed between stays in the processor's cache
+            here = slice(start, start + _AT_ONCE)
+            weight = weights[np.bitwise_count(self.visible[here] & bits)]
+            np.matmul(self.coarse[here], wanted[:split], out=similarity[here])
+            similarity[here] *= weight
+            similarity[here][weight == 0] = -np.inf
+        rows = np.flatnonzero(similarity >= _limit(similarity, max(2 * count, int(share * total))))
+        weight = weights[np.bitwise_count(self.visible[rows] & bits)]
+        similarity = similarity[rows] + weight * (self.fine[rows].astype(np.float32) @ wanted[split:])
         if len(rows) > count:
             rows = rows[np.argpartition(-similarity, count)[:count]]
         ids: np.ndarray = self.ids[rows]
