@@ -63,7 +63,7 @@ NEEDS_DATA = re.compile(
 ANNOTATIONS = {"keypoints": "external_annotation", "part-labels": "masks"}  # folders of a data set
 # Libraries of extras that write files of these suffixes.
 LIBRARIES = {".c3d": "ezc3d", ".nwb": "pynwb", ".rrd": "rerun", ".slp": "sleap_io", ".xlsx": "openpyxl"}
-FAST = ("convert", "draw", "edit", "follow", "gallery", "models")
+FAST = ("convert", "draw", "edit", "follow", "gallery", "link", "models")
 
 
 def relative(page: Path) -> str:
@@ -202,9 +202,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_source(CLIP) as clip:
         images = [image for image, _ in zip((frame.image for frame in clip), range(6), strict=False)]
     height, width = images[0].shape[:2]
-    with VideoWriter(folder / "video.mp4", width, height, 12.5) as writer:
-        for number, image in enumerate(images):
-            writer.write(image, number / 12.5)
+    for name, count in (("video", 6), ("a", 6), ("b", 5)):
+        with VideoWriter(folder / f"{name}.mp4", width, height, 12.5) as writer:
+            for number, image in enumerate(images[:count]):
+                writer.write(image, number / 12.5)
     (folder / "frames").mkdir()
     for number, image in enumerate(images[:3]):
         Image.fromarray(image).save(folder / "frames" / f"{number:03d}.png")
@@ -214,10 +215,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         networks = Functions()
         write_results(networks)
-    for copy in ("a.mp4", "b.mp4"):
-        shutil.copy(folder / "video.mp4", folder / copy)
     for copy in ("ground_truth.json", "shot.json", "scene.json", "corrected.json"):
         shutil.copy(folder / "tracks.json", folder / copy)
+    results = [str(folder / f"{name}.tracks.json") for name in "ab"]
+    assert main(["link", *results, "--out", str(folder / "linked"), "--quiet"]) == 0
+    shutil.copytree(folder / "linked", folder / "ground_truth", ignore=shutil.ignore_patterns("links.json"))
     assert main(["edit", str(folder / "tracks.json"), "name 1 Anna", "--quiet"]) == 0
     write_gallery(folder)
     assert main(["convert", str(folder / "tracks.json"), str(folder / "boxes.txt"), "--quiet"]) == 0
@@ -246,9 +248,10 @@ class Functions:
 
 
 def write_results(functions: Functions) -> None:
-    """Write tracks.json and obs.npz of video.mp4 into the working folder."""
+    """Write the results of three videos, and obs.npz of video.mp4, into the working folder."""
     networks = Networks(functions.detect, functions.estimate_poses, functions.embed)
-    run.track_video("video.mp4", "tracks.json", TrackConfig(), networks=networks, quiet=True)
+    for video, out in (("video", "tracks"), ("a", "a.tracks"), ("b", "b.tracks")):
+        run.track_video(f"{video}.mp4", f"{out}.json", TrackConfig(), networks=networks, quiet=True)
     run.observe_video("video.mp4", "obs.npz", TrackConfig(), networks=networks, quiet=True)
 
 
