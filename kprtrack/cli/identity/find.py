@@ -9,11 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kprtrack.cli.options import Parser, new_parser, validate_minimum
-from kprtrack.cli.output import STANDARD_OUTPUT, log, print_line, print_text, table_text, write_json
+from kprtrack.cli.output import (
+    STANDARD_OUTPUT,
+    log,
+    print_line,
+    print_text,
+    table_text,
+    validate_reports,
+    write_json,
+)
 from kprtrack.core.errors import UserError
+from kprtrack.core.files.paths import real_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
 
     from kprtrack.core.appearance import Appearance
     from kprtrack.finding import Match, PersonPrompt
@@ -31,6 +42,7 @@ image (--image) or is one of a gallery (--person).
 An image of several people needs a click, a box, a mask or keypoints: they say who is meant and prompt the
 ReID encoder. Results need the files NAME.tracks.safetensors that `kprtrack VIDEO` writes beside them. The
 time is that of the most similar prototype, the probability that the track is the person."""
+_SHEETS = (".png", ".jpg", ".jpeg")
 _SQLITE = b"SQLite format 3\0"
 _COLUMNS = ("PERSON", "NAME", "VIDEO", "TRACK", "TIME", "DISTANCE", "PROBABILITY")
 
@@ -53,6 +65,16 @@ def find_parser() -> Parser:
     )
     parser.add_argument("--top", type=int, default=10, metavar="N", help="at most N tracks (default 10)")
     parser.add_argument("--json", metavar="FILE", help="write JSON; - prints it instead of the table")
+    parser.add_argument(
+        "--contact-sheet", metavar="FILE", help="write an image of the tracks: out.png or out.jpg"
+    )
+    parser.add_argument(
+        "--videos",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="videos or folders of them, for --contact-sheet (default: where the results were made from)",
+    )
     group = parser.add_argument_group("who is meant (pixels of --image)")
     for option, what in (("--click", "a point on the person"), ("--not-click", "a point on another person")):
         group.add_argument(
@@ -88,6 +110,7 @@ def run_find(options: argparse.Namespace) -> int:
     from kprtrack.identity.results import read_results
 
     validate_minimum(options.top, "--top")
+    _validate_outputs(options)
     if (options.image is None) == (options.person is None):
         raise UserError("Say who is searched for: --image FILE or --person ID, one of them.")
     prompt = _prompt(options)
@@ -96,17 +119,37 @@ def run_find(options: argparse.Namespace) -> int:
         _validate_sources(options, gallery)
         paths = options.results if gallery else options.sources
         results = read_results(paths) if paths else []
+        own, shown = None, None
         if gallery and options.person is not None:
             own, query = _of_person(gallery, options.person, results)
         else:
-            own, query = None, _of_image(options, prompt, _header_of(options, gallery, results))
+            query, *shown = _of_image(options, prompt, _header_of(options, gallery, results))
         if results:
             matches = find_in_results(query, results, options.top)
         else:
             assert gallery is not None
             matches = find_in_gallery(query, gallery, options.top, without=own)
-    _print(matches, options)
+        _print(matches, options)
+        if options.contact_sheet:
+            _write_sheet(options, matches, results or gallery, shown)
     return 0
+
+
+def _validate_outputs(options: argparse.Namespace) -> None:
+    from eval.report.output import validate_file
+
+    inputs = [Path(path) for path in (*options.sources, *options.results, options.image) if path]
+    validate_reports(options, inputs=inputs)
+    if options.contact_sheet is None:
+        if options.videos:
+            raise UserError("--videos is for --contact-sheet. Add it, or leave --videos out.")
+        return
+    out = Path(options.contact_sheet)
+    if out.suffix.lower() not in _SHEETS:
+        raise UserError(f"--contact-sheet {out}: give the file the suffix .png or .jpg.")
+    validate_file(out, "--contact-sheet")
+    if real_path(out) in map(real_path, inputs):
+        raise UserError(f"--contact-sheet {out} is an input. Choose another file.")
 
 
 def _validate_sources(options: argparse.Namespace, gallery: "Gallery | None") -> None:
@@ -190,8 +233,8 @@ def _is_gallery(path: Path) -> bool:
 
 def _of_image(
     options: argparse.Namespace, prompt: "PersonPrompt", header: "Mapping[str, Any]"
-) -> "Appearance":
-    """Embed the person of --image by the encoder of the videos."""
+) -> "tuple[Appearance, np.ndarray, np.ndarray]":
+    """Embed the person of --image by the encoder of the videos; return also the image and the box."""
     from kprtrack.build import build_detector, build_pose_estimator, build_reid_encoder, compute_config
     from kprtrack.config import TrackConfig
     from kprtrack.core.files.images import read_rgb
@@ -206,12 +249,13 @@ def _of_image(
         (lambda: build_pose_estimator("small-accurate", compute)) if encoder.prompted else None,
     )
     person = find_person(people, prompt)
+    query = embed_person(image, person, build_reid_encoder(encoder.component, compute))
     if not options.quiet:
         x1, y1, x2, y2 = person.box.round().astype(int).tolist()
         log(f"the person of {options.image} has the box {x1},{y1},{x2},{y2}")
         if encoder.prompted and person.by == "nothing":
             log("note: no keypoint of the person was found; the embedding has no prompt")
-    return embed_person(image, person, build_reid_encoder(encoder.component, compute))
+    return query, image, person.box
 
 
 def _of_person(gallery: "Gallery", text: str, results: "list[IdentifiedResult]") -> "tuple[int, Appearance]":
@@ -224,6 +268,34 @@ def _of_person(gallery: "Gallery", text: str, results: "list[IdentifiedResult]")
         ours, theirs = gallery.videos(prototypes=False)[0], results[0].prototypes
         validate_same_encoder(ours.header["reid"], theirs.header["reid"])
     return person, known.means[known.ids == person]
+
+
+def _write_sheet(
+    options: argparse.Namespace,
+    matches: "list[Match]",
+    source: "list[IdentifiedResult] | Gallery | None",
+    query: "list[np.ndarray] | None",
+) -> None:
+    from kprtrack.core.atomic_file import write_file
+    from kprtrack.core.files.images import encode_rgb
+    from kprtrack.finding.sheet import find_videos, match_sheet, places_in_gallery, places_in_results
+    from kprtrack.identity.persons import video_key
+
+    assert source is not None
+    if isinstance(source, list):
+        places, videos = places_in_results(source), [result.prototypes for result in source]
+    else:
+        places, videos = places_in_gallery(source), source.videos(prototypes=False)
+    found = find_videos(
+        {video_key(video): video.header for video in videos}, [Path(path) for path in options.videos]
+    )
+    sheet = match_sheet(matches, found, places, (query[0], query[1]) if query else None)
+    write_file(Path(options.contact_sheet), encode_rgb(sheet, Path(options.contact_sheet).suffix))
+    if not options.quiet:
+        missing = {match.video for match in matches if found[match.sha256].path is None}
+        for name in sorted(missing):
+            log(f"note: the video {name} was not found; its tracks have no images")
+        log(f"written: {options.contact_sheet}")
 
 
 def _print(matches: "list[Match]", options: argparse.Namespace) -> None:

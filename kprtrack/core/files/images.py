@@ -65,6 +65,20 @@ def read_rgb(path: Path, advice: str = "Copy it again.") -> np.ndarray:
     return rgb
 
 
+def encode_rgb(image: np.ndarray, suffix: str) -> bytes:
+    """Return the contents of an image file.
+
+    Args:
+        image: [h, w, 3] uint8, RGB.
+        suffix: Of the format, such as ".png".
+    """
+    import cv2
+
+    written, data = cv2.imencode(suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    assert written
+    return bytes(data)
+
+
 def validate_pixels(data: bytes, path: Path) -> None:
     """Raises: InputError if the header of an image gives more than MOST_PIXELS."""
     from PIL import Image

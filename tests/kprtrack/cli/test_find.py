@@ -1,6 +1,8 @@
 """`kprtrack find`: what it prints and writes, and what is one line."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,13 +20,19 @@ Capture = pytest.CaptureFixture[str]
 RESULTS = ("a.json", "b.json")
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Path:
+@pytest.fixture(autouse=True, scope="module")
+def _folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An image of three people, results of two videos in which they are, a gallery; networks see colours."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(kprtrack.build, "build_detector", lambda *_: FakeDetector(1, 2, 3))
-    monkeypatch.setattr(kprtrack.build, "build_pose_estimator", lambda *_: FakePose())
-    monkeypatch.setattr(kprtrack.build, "build_reid_encoder", lambda *_: ColourEncoder())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("find"))
+        patch.setattr(kprtrack.build, "build_detector", lambda *_: FakeDetector(1, 2, 3))
+        patch.setattr(kprtrack.build, "build_pose_estimator", lambda *_: FakePose())
+        patch.setattr(kprtrack.build, "build_reid_encoder", lambda *_: ColourEncoder())
+        _write_inputs()
+        yield
+
+
+def _write_inputs() -> None:
     cv2.imwrite("scene.png", scene()[..., ::-1])
     for name, person in (("mask.png", 1), ("other.png", 2)):
         cv2.imwrite(name, mask_of(person).astype(np.uint8))
@@ -32,8 +40,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> 
     write(Path("b.json"), coloured("b.mp4", {3: 2, 4: 4, 5: 5}, ((3, 4),), seed=5))
     assert main(["gallery", "add", "people.kprdb", *RESULTS]) == 0
     assert main(["gallery", "name", "people.kprdb", "2", "Keeper"]) == 0
-    capsys.readouterr()
-    return tmp_path
+    cv2.imwrite("small.png", np.ones((8, 9), np.uint8))
+    Path("alone.json").write_bytes(Path("a.json").read_bytes())
+    for name, reid in (
+        ("other", {"name": "small", "weights": "small-kpr", "sha256": "ab" * 32}),
+        ("onnx", {"name": "onnx", "file": "osnet.onnx", "sha256": "cd" * 32}),
+    ):
+        made = coloured("d.mp4", {1: 1})
+        write(Path(f"{name}.json"), replace(made, header={**made.header, "reid": reid}))
 
 
 def rows(capsys: Capture, *words: str) -> list[list[str]]:
@@ -134,16 +148,6 @@ def test_json_has_what_the_table_has_and_more(capsys: Capture) -> None:
 def test_what_cannot_be_done_is_one_line(
     words: tuple[str, ...], code: int, reason: str, capsys: Capture
 ) -> None:
-    cv2.imwrite("small.png", np.ones((8, 9), np.uint8))
-    Path("alone.json").write_bytes(Path("a.json").read_bytes())
-    for name, reid in (
-        ("other", {"name": "small", "weights": "small-kpr", "sha256": "ab" * 32}),
-        ("onnx", {"name": "onnx", "file": "osnet.onnx", "sha256": "cd" * 32}),
-    ):
-        made = coloured("d.mp4", {1: 1})
-        made.header["reid"].clear()  # type: ignore[attr-defined]
-        made.header["reid"].update(reid)  # type: ignore[attr-defined]
-        write(Path(f"{name}.json"), made)
     assert main(["find", *words]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert reason in line
