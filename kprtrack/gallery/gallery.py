@@ -11,13 +11,14 @@ import numpy as np
 
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Tracks
-from kprtrack.core.errors import UserError
+from kprtrack.core.errors import UserError, printable
 from kprtrack.core.tables.names import NAME_RULE, is_name
 from kprtrack.gallery import corrections, decisions, reading
 from kprtrack.gallery.adding import add_tracks
 from kprtrack.gallery.connection import connect, transaction, translated
-from kprtrack.gallery.persons import current_person, read_persons
+from kprtrack.gallery.persons import current_person, last_person_id, read_persons
 from kprtrack.gallery.records import NOTES_RULE, Correction, Hit, Person, Sighting, is_notes
+from kprtrack.gallery.rows import id_of
 from kprtrack.gallery.search import search
 from kprtrack.gallery.signatures import Signatures, read_signatures
 from kprtrack.identity.persons import Constraints, KnownPersons, TrackPlace
@@ -111,6 +112,20 @@ class Gallery:
         """Return one person. Raises: UserError if there is none of that ID."""
         with self._read():
             return read_persons(self._connection, current_person(self._connection, person_id))[0]
+
+    def named(self, name: str) -> int | None:
+        """Return the ID of the person of a name; None if there is none."""
+        with self._read():
+            row = self._connection.execute(
+                "SELECT id FROM person WHERE name = ?", (printable(name),)
+            ).fetchone()
+            return None if row is None else id_of(row[0])
+
+    @property
+    def next_id(self) -> int:
+        """The first person ID that was never used."""
+        with self._read():
+            return last_person_id(self._connection) + 1
 
     def name(self, person_id: int, name: str | None) -> None:
         """Name a person.

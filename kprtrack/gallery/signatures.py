@@ -27,6 +27,7 @@ _SHARE = 0.015  # of the prototypes, whose whole signatures are compared
 _MOST_MORE = 4.0  # times as many, if few parts of the query are visible
 _SAMPLE = 20_000  # prototypes that the directions are chosen by
 _ITERATIONS = 6
+_CHANGED = 4  # times as many prototypes, or as few
 _BLOCK = 4096  # prototypes
 _AT_ONCE = 1 << 16  # prototypes
 _ENOUGH, _MOST_SPARSE = 200, 16  # the limit of the nearest ones is the rank 200 or more of every 16th or more
@@ -156,7 +157,7 @@ def update(connection: sqlite3.Connection) -> None:
         return
     row = connection.execute("SELECT trained_on, last_prototype FROM search_space").fetchone()
     trained_on, last = (0, 0) if row is None else row
-    if total > 2 * trained_on or 2 * total < trained_on:  # prototypes may be others now
+    if total > _CHANGED * trained_on or _CHANGED * total < trained_on:  # they may have other directions now
         connection.execute("DELETE FROM block")
         connection.execute(
             "INSERT OR REPLACE INTO search_space VALUES (1, 0, 0, ?, ?)",

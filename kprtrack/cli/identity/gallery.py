@@ -87,7 +87,7 @@ def _add(gallery: "Gallery", options: argparse.Namespace) -> int:
     headers = [read_tracks(path).header for path in options.persons_from]
     linked = {str(header.video.get("sha256")): header.persons for header in headers}
     with gallery.transaction():
-        is_empty = not gallery.persons()
+        is_empty = gallery.next_id == 1
         for result in results:
             lines += [f"edit {missed}" for missed in result.missed]
             own = result.tracks.header.persons
@@ -98,7 +98,7 @@ def _add(gallery: "Gallery", options: argparse.Namespace) -> int:
                 )
             if own and not given:
                 lines.append(f"note: to take the persons of {result.path}: --persons-from {result.path}")
-            before = {person.id for person in gallery.persons()}
+            first_new = gallery.next_id
             known = set(result.prototypes.track_ids.tolist())
             persons = gallery.add(
                 result.prototypes,
@@ -106,34 +106,34 @@ def _add(gallery: "Gallery", options: argparse.Namespace) -> int:
                 result.tracks.frames,
             )
             names = result.tracks.header.names
-            lines += [_added(result.path, persons, before), *_named(gallery, persons, names)]
+            lines += [_added(result.path, persons, first_new), *_named(gallery, persons, names)]
     if not options.quiet:
         for line in lines:
             log(line)
     return 0
 
 
-def _added(result: Path, persons: dict[int, int], before: set[int]) -> str:
+def _added(result: Path, persons: dict[int, int], first_new: int) -> str:
     found = set(persons.values())
-    parts = (f"{len(found - before)} new", f"{len(found & before)} known")
+    new = sum(person >= first_new for person in found)
+    parts = (f"{new} new", f"{len(found) - new} known")
     return f"{result}: {_count(len(persons), 'track')}, {_count(len(found), 'person')} ({', '.join(parts)})"
 
 
 def _named(gallery: "Gallery", persons: dict[int, int], names: "Mapping[int, str]") -> list[str]:
     """Give persons the names of their tracks, unless they or others have one; return notes."""
-    taken = {person.name: person.id for person in gallery.persons() if person.name is not None}
     notes = []
     for track, name in names.items():
-        if track not in persons or taken.get(name) == persons[track]:
+        person = persons.get(track)
+        other = gallery.named(name)
+        if person is None or other == person:
             continue
-        person = persons[track]
-        if name in taken:
-            notes.append(f"note: track {track} is named {name}, and so is person {taken[name]}, not {person}")
-        elif person in taken.values():
+        if other is not None:
+            notes.append(f"note: track {track} is named {name}, and so is person {other}, not {person}")
+        elif gallery.person(person).name is not None:
             notes.append(f"note: track {track} is named {name}, but person {person} has another name")
         else:
             gallery.name(person, name)
-            taken[name] = person
     return notes
 
 
@@ -273,10 +273,10 @@ def chosen_person(gallery: "Gallery", text: str) -> int:
     """Return the ID of a person that is given by ID or name. Raises: UserError."""
     if text.isascii() and text.isdecimal():
         return gallery.person(int(text[:20])).id
-    for person in gallery.persons():
-        if person.name == text:
-            return person.id
-    raise UserError(f"There is no person named '{text:.100}'. `kprtrack gallery list` lists all of them.")
+    found = gallery.named(text)
+    if found is None:
+        raise UserError(f"There is no person named '{text:.100}'. `kprtrack gallery list` lists all of them.")
+    return found
 
 
 def _sighting(gallery: "Gallery", text: str) -> "Sighting":
