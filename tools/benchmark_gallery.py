@@ -40,25 +40,36 @@ class Spread:
 
 
 def main() -> None:
-    """Make the gallery in a temporary folder and print the figures."""
+    """Make the gallery, unless it is there, and print the figures."""
     options = _options()
     random = np.random.default_rng(options.seed)
     spread = spread_of(options.like) if options.like else made_spread(random)
     persons = max(options.prototypes // PER_TRACK // options.tracks, 1)
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        path = Path(folder) / "people.kprdb"
-        latent = random.standard_normal((persons, len(spread.between))).astype(np.float32)
-        started = time.perf_counter()
-        with Gallery.open(path, create=True) as gallery:
-            spent, longest = add_all(gallery, spread, latent, options, random)
+    latent = random.standard_normal((persons, len(spread.between))).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(options.gallery or Path(folder) / "people.kprdb")
         print(f"{persons} persons, {options.prototypes} prototypes of {spread.shape}")
-        print(
-            f"added and indexed in {time.perf_counter() - started:.0f} s, of which adding takes {spent:.0f} s"
-        )
-        print(f"longest single addition (with the index) {longest:.1f} s; {path.stat().st_size / 1e6:.0f} MB")
+        if not path.exists():
+            make(path, spread, latent, options, random)
+        print(f"{path.stat().st_size / 1e6:.0f} MB", flush=True)
+        random = np.random.default_rng(options.seed + 1)
         for name, hidden in (("all parts", 0), ("half of the parts", spread.shape[0] // 2), ("one part", -1)):
             query = queries(spread, latent, options.queries, hidden, random)
             measure(path, name, query)
+
+
+def make(
+    path: Path, spread: Spread, latent: np.ndarray, options: argparse.Namespace, random: np.random.Generator
+) -> None:
+    """Make the gallery and print how long it takes."""
+    started = time.perf_counter()
+    with Gallery.open(path, create=True) as gallery:
+        spent, longest = add_all(gallery, spread, latent, options, random)
+    print(f"made in {time.perf_counter() - started:.0f} s, of which adding and indexing take {spent:.0f} s;")
+    print(
+        f"the longest addition of {TRACKS_AT_ONCE} tracks takes {longest:.1f} s (with a new index)",
+        flush=True,
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -69,7 +80,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--like", nargs="*", help="real prototypes, of videos with one person each: 0001_*.safetensors"
     )
-    parser.add_argument("--folder", help="where the gallery is made")
+    parser.add_argument(
+        "--gallery", help="the file, made if it is missing and kept (default: a temporary one)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

@@ -45,22 +45,22 @@ def appearance_of(rows: Sequence[tuple[object, object, object]], shape: tuple[in
         DamagedError: A value has another length or type, or an embedding is not of unit length.
     """
     parts, dimensions = shape
-    wanted = parts * dimensions * 2
-    for visible, prompted, blob in rows:
-        whole(visible, "visible", 0, (1 << parts) - 1)
-        whole(prompted, "prompted", 0, 1)
-        if not isinstance(blob, bytes) or len(blob) != wanted:
-            raise DamagedError("an embedding has another length")
-    joined = b"".join(blob for _, _, blob in rows)  # type: ignore[misc]
-    features = np.frombuffer(joined, "<f2").reshape(len(rows), parts, dimensions).astype(np.float32)
+    bits, prompted, blobs = zip(*rows, strict=True) if rows else ((), (), ())
+    if {type(value) for value in (*bits, *prompted)} - {int}:
+        raise DamagedError("visible or prompted is no whole number")
+    if {type(blob) for blob in blobs} - {bytes} or {len(blob) for blob in blobs} - {parts * dimensions * 2}:
+        raise DamagedError("an embedding has another length")
+    numbers = np.array([bits, prompted], np.int64)
+    if (numbers < 0).any() or (numbers[0] >> parts).any() or (numbers[1] > 1).any():
+        raise DamagedError("visible or prompted is out of range")
+    features = np.frombuffer(b"".join(blobs), "<f2").astype(np.float32).reshape(len(rows), parts, dimensions)
     squares = np.einsum("npd,npd->np", features, features)
     if not (squares < _LONGEST**2).all():
         raise DamagedError("an embedding is not of unit length")
-    bits = np.array([row[0] for row in rows], np.int64)
-    visible_array = visible_parts(bits, parts)
-    if (squares[~visible_array] != 0).any():
+    visible = visible_parts(numbers[0], parts)
+    if (squares[~visible] != 0).any():
         raise DamagedError("an embedding has invisible parts that are not 0")
-    return Appearance(features, visible_array, np.array([row[1] for row in rows], bool))
+    return Appearance(features, visible, numbers[1].astype(bool))
 
 
 def shape_of(connection: sqlite3.Connection) -> tuple[int, int] | None:
