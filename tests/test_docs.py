@@ -54,6 +54,7 @@ ONLY_PARSED = {
     r"--start 1:30": "needs a longer video",
     r"--pose mmpose": "needs mmpose",
     r"^review ": "serves its page until it is stopped",
+    r"^find .*--image": "needs results by the encoder of the package",
     r"^adapt \w+\.mp4": "needs footage of a dozen people",
 }
 NEEDS_DATA = re.compile(
@@ -63,7 +64,7 @@ NEEDS_DATA = re.compile(
 ANNOTATIONS = {"keypoints": "external_annotation", "part-labels": "masks"}  # folders of a data set
 # Libraries of extras that write files of these suffixes.
 LIBRARIES = {".c3d": "ezc3d", ".nwb": "pynwb", ".rrd": "rerun", ".slp": "sleap_io", ".xlsx": "openpyxl"}
-FAST = ("convert", "draw", "edit", "follow", "gallery", "link", "models")
+FAST = ("convert", "draw", "edit", "find", "follow", "gallery", "link", "models")
 
 
 def relative(page: Path) -> str:

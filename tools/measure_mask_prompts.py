@@ -2,9 +2,10 @@
 
     python tools/measure_mask_prompts.py --penn-fudan DIR      411 people in street photographs
     python tools/measure_mask_prompts.py --ccp DIR --people 300
+    python tools/measure_mask_prompts.py --cuhk03 DIR          143 people, two cameras: clicks alone
 
-DIR holds `img` and `mask`, files of the same stem: masks of Penn-Fudan number the people from 1, every pixel
-of Clothing Co-Parsing (CCP) that is not 0 belongs to the one person.
+DIR of the first two holds `img` and `mask`, files of the same stem: masks of Penn-Fudan number the people
+from 1, every pixel of Clothing Co-Parsing (CCP) that is not 0 belongs to the one person.
 
 Each person is in one image, so the second view is made: the box is moved by up to 4 % of its size,
 brightness, colours, resolution and JPEG quality change, and in the second table another person of the set is
@@ -12,6 +13,9 @@ pasted in front so that 40 to 80 % of the person stay visible. Queries are match
 the original image with keypoints as prompts. "Known" keypoints are those of the original image, without those
 under the pasted person; "estimated" ones are estimated on the query. Distance: mean part distance to the
 embedding with known keypoints, in units of the mean distance of two people.
+
+CUHK03 has two views of each person, but no masks: there the queries of the first camera are prompted by
+clicks at random places of the skeleton that is estimated in them, and ranked among the second camera's crops.
 """
 
 import argparse
@@ -38,8 +42,13 @@ from kprtrack import (
 from kprtrack.core.appearance import join_appearances
 from kprtrack.core.skeleton import COCO_SKELETON
 from reid import prompts_from_clicks, prompts_from_mask
+from reid.datasets import ReidSample, open_dataset
+from reid.datasets.crops import read_image
+from reid.evaluation.embed import labels_of
+from reid.evaluation.metrics import Embedded, evaluate
 from reid.prompts.masks import mask_box
 
+CONFIDENT = 0.3
 LEAST_HEIGHT = 80  # pixels of a person
 LEAST_PIXELS = 20  # of another person's mask inside the box
 BATCH = 64
@@ -81,14 +90,18 @@ def main() -> None:
     )
     parser.add_argument("--penn-fudan", type=Path, metavar="DIR")
     parser.add_argument("--ccp", type=Path, metavar="DIR")
+    parser.add_argument("--cuhk03", type=Path, metavar="DIR")
     parser.add_argument("--people", type=int, metavar="N", help="at most so many people (default: all)")
     parser.add_argument("--reid", default="small", metavar="NAME")
     parser.add_argument("--reid-weights", metavar="FILE")
     options = parser.parse_args()
-    folder = options.penn_fudan or options.ccp or parser.error("name --penn-fudan DIR or --ccp DIR")
     compute = ComputeConfig("cpu")
     estimate = build_pose_estimator("small-accurate", compute)
     encoder = build_reid_encoder(ComponentConfig(options.reid, options.reid_weights), compute)
+    if options.cuhk03:
+        _measure_cuhk03(options.cuhk03, estimate, encoder)
+        return
+    folder = options.penn_fudan or options.ccp or parser.error("name --penn-fudan, --ccp or --cuhk03 DIR")
     people = list(_people(folder, options.penn_fudan is not None, options.people, estimate))
     gallery = _embed(encoder, [(each.image, each.box, each.keypoints) for each in people])
     distances = part_distance(gallery, gallery)[~np.eye(len(people), dtype=bool)]
@@ -108,6 +121,52 @@ def main() -> None:
             )
             known = known or found
             print(f"| {name} | {_scores(found, known, gallery, rows, mean)} |", flush=True)
+
+
+def _measure_cuhk03(folder: Path, estimate: PoseEstimator, encoder: ReidEncoder) -> None:
+    """Print a table for the test people of CUHK03."""
+    data = open_dataset("cuhk03", folder, {"keypoints": None, "masks": None})
+    query, gallery = ([_crop(sample, estimate) for sample in part] for part in (data.query, data.gallery))
+    described = Embedded(*_arrays(_embed(encoder, gallery)), labels_of(data.gallery))
+    print("| prompts | rank 1 | mAP |\n|---|---|---|")
+    for name, count in (
+        ("keypoints, estimated", None),
+        ("5 clicks", 5),
+        ("3 clicks", 3),
+        ("1 click", 1),
+        ("none", 0),
+    ):
+        prompted = [
+            (image, box, _on_limbs(keypoints, count, box, np.random.default_rng([7, row])))
+            for row, (image, box, keypoints) in enumerate(query)
+        ]
+        found = Embedded(*_arrays(_embed(encoder, prompted)), labels_of(data.query))
+        scores = evaluate(found, described, metric="cosine")
+        print(f"| {name} | {100 * scores.cmc[0]:.1f} | {100 * scores.map:.1f} |", flush=True)
+
+
+def _crop(sample: ReidSample, estimate: PoseEstimator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    image = read_image(sample.image)
+    box = np.array([0, 0, *image.shape[1::-1]], np.float32)
+    return image, box, _keypoints(estimate, image, box[None])
+
+
+def _arrays(found: Appearance) -> tuple[np.ndarray, np.ndarray]:
+    return found.features, found.visible
+
+
+def _on_limbs(
+    keypoints: np.ndarray, count: int | None, box: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Prompts from clicks at random places of limbs; count: None: the keypoints themselves."""
+    if count is None:
+        return keypoints
+    ends = keypoints[0, np.array(COCO_SKELETON.edges)]  # [E, 2, 3]
+    ends = ends[(ends[..., 2] > CONFIDENT).all(axis=1), :, :2]
+    if not count or not len(ends):
+        return np.zeros((1, len(COCO_SKELETON), 3), np.float32)
+    limbs, share = ends[rng.integers(len(ends), size=count)], rng.random((count, 1))
+    return prompts_from_clicks([*(limbs[:, 0] * share + limbs[:, 1] * (1 - share))], box=box)
 
 
 def _people(folder: Path, numbered: bool, most: int | None, estimate: PoseEstimator) -> Iterator[Person]:

@@ -160,7 +160,8 @@ def _with_probabilities(
     matches: list[Match], odds: SearchOdds, own: Sequence[TrackPlace] = ()
 ) -> list[Match]:
     distances = np.array([match.distance for match in matches], np.float32)
-    found = odds.probabilities([match.place for match in matches], distances, own)
+    places = [match.place for match in matches]
+    found = odds.probabilities(places, distances, [match.person_id for match in matches], own)
     return [
         replace(match, probability=probability)
         for match, probability in zip(matches, found.tolist(), strict=True)

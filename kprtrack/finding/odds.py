@@ -1,32 +1,35 @@
 """How probable it is that a track is the person that is searched for."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from kprtrack.core.appearance import join_appearances, part_distance
 from kprtrack.identity.calibration import DistanceCalibration, calibration_for
 from kprtrack.identity.persons import TrackPlace, video_key
 from kprtrack.identity.prototypes import TrackPrototypes
+
+_RIVALS = 500  # of the nearest tracks
 
 
 @dataclass(frozen=True)
 class SearchOdds:
     """Turns the distances of a search into probabilities.
 
-    The prior is one half that the person is not there, and equal for all persons who are. A track competes
-    with those seen at once with it: only one of them can be the person.
+    The prior is one half that the person is not there, and equal for all people who are. Tracks compete with
+    each other as far as they are not one person themselves: those seen at once are two, those with one person
+    ID are one, and of others the distance of their means decides.
 
     Args:
         calibration: Of the videos that are searched.
         persons: How many people are in them.
-        together: Track IDs seen at once with a track.
+        videos: The videos by `video_key`.
     """
 
     calibration: DistanceCalibration
     persons: int
-    together: Mapping[TrackPlace, frozenset[int]]
+    videos: Mapping[str, TrackPrototypes]
 
     @classmethod
     def of(cls, videos: Sequence[TrackPrototypes], persons: int) -> "SearchOdds":
@@ -36,32 +39,56 @@ class SearchOdds:
             videos: What is searched, by one encoder.
             persons: How many people are in all of them.
         """
-        together: dict[TrackPlace, set[int]] = {}
-        for video in videos:
-            key = video_key(video)
-            for one, other in video.together.tolist():
-                together.setdefault((key, one), set()).add(other)
-                together.setdefault((key, other), set()).add(one)
-        frozen = {place: frozenset(others) for place, others in together.items()}
-        return cls(calibration_for(videos), persons, frozen)
+        return cls(calibration_for(videos), max(persons, 1), {video_key(video): video for video in videos})
 
     def probabilities(
-        self, places: Sequence[TrackPlace], distances: np.ndarray, own: Sequence[TrackPlace] = ()
+        self,
+        places: Sequence[TrackPlace],
+        distances: np.ndarray,
+        person_ids: Sequence[int | None],
+        own: Iterable[TrackPlace] = (),
     ) -> np.ndarray:
         """Return the probability [N] that each track is the person.
 
         Args:
-            places: Of N tracks: sha256 of the video, track ID.
+            places: Of N tracks, nearest first: sha256 of the video, track ID.
             distances: [N] of the same tracks.
+            person_ids: Of the same tracks; None: unknown.
             own: Tracks that are known to be the person.
         """
         ratios = self.calibration.likelihood_ratio(distances)
-        by_place = dict(zip(places, ratios.tolist(), strict=True)) | dict.fromkeys(own, math.inf)
-        rivals = np.array(
+        near = slice(0, _RIVALS)
+        same = self._same_person(places[near], person_ids[near])
+        rivals = np.full(len(places), ratios[near].sum())
+        rivals[near] = (1 - same) @ ratios[near]
+        result: np.ndarray = ratios / (self.persons + ratios + rivals)
+        excluded = {(key, track) for key, other in own for track in self._seen_with(key, other)}
+        result[[place in excluded for place in places]] = 0
+        return result
+
+    def _same_person(self, places: Sequence[TrackPlace], person_ids: Sequence[int | None]) -> np.ndarray:
+        """[N, N] how probable it is that two tracks are one person."""
+        if not places:
+            return np.zeros((0, 0))
+        means = join_appearances(
             [
-                sum(by_place.get((key, other), 0.0) for other in self.together.get((key, track), ()))
+                self.videos[key].means[np.flatnonzero(self.videos[key].track_ids == track)]
                 for key, track in places
             ]
         )
-        result: np.ndarray = ratios / (max(self.persons, 1) + ratios + rivals)
-        return result
+        ratios = self.calibration.likelihood_ratio(part_distance(means, means))
+        same: np.ndarray = ratios / (self.persons + ratios)
+        rows = {place: row for row, place in enumerate(places)}
+        for row, (key, track) in enumerate(places):
+            others = [rows[key, other] for other in self._seen_with(key, track) if (key, other) in rows]
+            same[row, others] = 0
+        known = np.array([person_id or 0 for person_id in person_ids])
+        same[(known[:, None] == known) & (known > 0)] = 1
+        np.fill_diagonal(same, 1)
+        return same
+
+    def _seen_with(self, key: str, track_id: int) -> list[int]:
+        """The tracks that are seen at once with one."""
+        pairs = self.videos[key].together
+        found: list[int] = pairs[:, ::-1][pairs == track_id].tolist()
+        return found
