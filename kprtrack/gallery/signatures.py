@@ -20,7 +20,7 @@ from kprtrack.gallery.rows import appearance_of, array_of, blob_of, id_of, shape
 from kprtrack.gallery.schema import MOST_PARTS
 
 EXACT_UP_TO = 100_000  # prototypes; up to there all are compared
-MOST_UNSIGNED = 4000  # prototypes without a signature yet; they are compared, too
+MOST_UNSIGNED = 1000  # prototypes without a signature yet; they are compared, too
 # Numbers: with the package's encoder on CUHK03, 86 and 95 % of the squared length of the vectors.
 _COARSE, _LENGTH = 32, 96
 _SHARE = 0.015  # of the prototypes, whose whole signatures are compared

@@ -1,5 +1,6 @@
 """The file of a gallery: damaged, foreign, hostile, killed while it is written, used by several programs."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -295,3 +296,20 @@ def test_a_protected_gallery_is_read(made: Path, tmp_path: Path, monkeypatch: py
         with pytest.raises(OutputError, match="protected"):
             gallery.name(1, "Zoe")
     assert [file.name for file in tmp_path.iterdir()] == ["people.kprdb"]
+
+
+@pytest.mark.parametrize("name", ["a b#c?d%20e&mode=ro.kprdb", "Zoë 人.kprdb", os.fsdecode(b"\xff.kprdb")])
+def test_any_file_name_will_do(made: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "folder" / name
+    try:
+        path.parent.mkdir()
+        shutil.copy(made, path)
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("the file system has no such names")
+    with Gallery.open(path) as gallery:
+        gallery.note(1, "written")
+    link = tmp_path / "link.kprdb"
+    link.symlink_to(path)
+    with Gallery.open(link) as gallery:
+        assert gallery.person(1).notes == "written"
+    assert [file.name for file in path.parent.iterdir()] == [name]
