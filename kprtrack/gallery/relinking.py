@@ -27,9 +27,9 @@ def relinked(connection: sqlite3.Connection, changed: Collection[int]) -> list[M
     Returns:
         The moves; all sightings of a person or none. None: the gallery is too large for it.
     """
-    persons = read_persons(connection)
-    if sum(len(person.sightings) for person in persons) > MOST_SIGHTINGS:
+    if connection.execute("SELECT count(*) FROM sighting").fetchone()[0] > MOST_SIGHTINGS:
         return None
+    persons = read_persons(connection)
     decided = decisions.constraints(connection)
     free = [person for person in persons if person.id not in changed and _is_free(person, decided)]
     if not free:

@@ -9,7 +9,7 @@ import pytest
 from support.gallery_cases import person_embedding, sha, video_prototypes
 
 from kprtrack.core.errors import InputError, UserError
-from kprtrack.gallery import Gallery
+from kprtrack.gallery import Gallery, relinking
 from kprtrack.identity.persons import Constraints
 
 
@@ -282,3 +282,14 @@ def test_linking_again_never_joins_tracks_seen_at_once(path: Path) -> None:
         correction = gallery.merge(1, 3)
         assert [move.sighting.video for move in correction.moves] == ["b.mp4"]
         assert persons_of(gallery)[2] == [("a.mp4", 2)]
+
+
+def test_a_very_large_gallery_is_not_linked_again_by_a_correction(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relinking, "MOST_SIGHTINGS", 2)
+    with Gallery.open(path, create=True) as gallery:
+        for name in ("a.mp4", "b.mp4", "c.mp4"):
+            gallery.add(video_prototypes(name, {1: 1}))
+        correction = gallery.merge(1, 2)
+        assert len(correction.moves) == 1 and "`kprtrack link`" in correction.notes[0]

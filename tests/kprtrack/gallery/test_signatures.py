@@ -1,5 +1,6 @@
 """The index of a large gallery: what it finds, compared with all pairs; removals, additions and damage."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -14,20 +15,32 @@ from kprtrack.gallery import Gallery, search, signatures
 PERSONS, VIDEOS = 60, 40
 
 
-@pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A gallery of 60 persons with 7200 prototypes, which is large enough for the index here."""
-    monkeypatch.setattr(signatures, "EXACT_UP_TO", 1000)
-    monkeypatch.setattr(signatures, "MOST_UNSIGNED", 300)
-    monkeypatch.setattr(signatures, "_LENGTH", 24)
-    monkeypatch.setattr(signatures, "_COARSE", 20)
-    monkeypatch.setattr(search, "_RERANKED", 100)
-    path = tmp_path / "people.kprdb"
-    with Gallery.open(path, create=True) as gallery, gallery.transaction():
-        for video in range(VIDEOS):
-            tracks = {person: person for person in range(1, PERSONS + 1)}
-            gallery.add(video_prototypes(f"{video}.mp4", tracks, seed=video))
+def small(patch: pytest.MonkeyPatch) -> None:
+    """Let galleries of a few thousand prototypes have an index."""
+    patch.setattr(signatures, "EXACT_UP_TO", 1000)
+    patch.setattr(signatures, "MOST_UNSIGNED", 300)
+    patch.setattr(signatures, "_LENGTH", 24)
+    patch.setattr(signatures, "_COARSE", 20)
+    patch.setattr(search, "_RERANKED", 100)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery of 60 people with 7200 prototypes."""
+    path = tmp_path_factory.mktemp("gallery") / "people.kprdb"
+    with pytest.MonkeyPatch.context() as patch, Gallery.open(path, create=True) as gallery:
+        small(patch)
+        with gallery.transaction():
+            for video in range(VIDEOS):
+                tracks = {person: person for person in range(1, PERSONS + 1)}
+                gallery.add(video_prototypes(f"{video}.mp4", tracks, seed=video))
     return path
+
+
+@pytest.fixture
+def path(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    small(monkeypatch)
+    return shutil.copy(made, tmp_path / "people.kprdb")
 
 
 def stored(path: Path) -> tuple[np.ndarray, Appearance]:
