@@ -14,6 +14,7 @@ from kprtrack.core.errors import printable
 from kprtrack.identity.prototypes import TrackPrototypes
 
 TrackPlace = tuple[str, int]  # sha256 of the video, track ID
+LINK_PROBABILITY = "link_probability"  # in the config of a linked result
 
 
 @dataclass(frozen=True)
@@ -92,3 +93,21 @@ def video_name(prototypes: TrackPrototypes) -> str:
     path = video.get("path") if isinstance(video, Mapping) else None
     name = PurePath(path).name if isinstance(path, str) else ""
     return printable(name or "video")
+
+
+def link_probabilities(config: Mapping[str, object]) -> dict[int, float]:
+    """Return by track ID how probable the person of a linked result is; what is no probability is left out.
+
+    Args:
+        config: Of the header of a result.
+
+    Examples:
+        >>> link_probabilities({"link_probability": {"3": 0.8}})
+        {3: 0.8}
+    """
+    stored = config.get(LINK_PROBABILITY)
+    return {
+        int(track_id): float(value)
+        for track_id, value in (stored.items() if isinstance(stored, Mapping) else ())
+        if str(track_id).isdecimal() and isinstance(value, int | float) and 0 <= value <= 1
+    }

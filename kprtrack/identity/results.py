@@ -10,7 +10,7 @@ from kprtrack.core.atomic_file import write_file
 from kprtrack.core.errors import OutputError, UserError
 from kprtrack.edits import Edits, edits_path
 from kprtrack.identity.linking import Links
-from kprtrack.identity.persons import video_key, video_name
+from kprtrack.identity.persons import LINK_PROBABILITY, video_key, video_name
 from kprtrack.identity.prototypes import TrackPrototypes
 from kprtrack.identity.prototypes_file import read_prototypes, write_beside_result
 from kprtrack.io import TrackFile, read_tracks, write_tracks
@@ -110,10 +110,17 @@ def write_linked(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot make the folder {folder} ({error.strerror}).") from error
-    for result, target, persons in zip(results, targets, links.persons, strict=True):
+    for number, (result, target) in enumerate(zip(results, targets, strict=True)):
+        persons = links.persons[number]
         own = result.tracks.header.names
         named = {track: names[person] for track, person in persons.items() if person in names}
-        header = replace(result.tracks.header, names={**own, **named}, persons=dict(persons))
+        probability = {track: round(value, 4) for track, value in links.probability[number].items()}
+        header = replace(
+            result.tracks.header,
+            names={**own, **named},
+            persons=dict(persons),
+            config={**result.tracks.header.config, LINK_PROBABILITY: probability},
+        )
         write_tracks(replace(result.tracks, header=header), target)
         write_beside_result(result.prototypes, target)
     write_file(folder / LINKS_FILE, _links_json(results, targets, links, names))

@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 
 from kprtrack.edits.state import EditState
-from kprtrack.io.header import TrackFile
+from kprtrack.identity.persons import link_probabilities
+from kprtrack.io.header import RunHeader, TrackFile
 
-RiskKind = Literal["overlap", "margin", "re-entry", "continuation", "jump"]
+RiskKind = Literal["overlap", "margin", "re-entry", "continuation", "jump", "link"]
 MIN_OVERLAP = 0.35  # IoU from which on two people can be exchanged
 MIN_GAP_S = 1.0  # of a track that is seen again
 NEAR_S = 3.0  # a track that begins so soon after the end of another one may continue it
@@ -18,6 +19,7 @@ _SMALL_MARGIN = 0.25  # of the median of the result
 _JUMP = 1.0  # heights of the box from one frame to the next; no person is that fast
 _NEAR = 0.5  # heights of a box between the end of a track and the beginning of another one, for each second
 _SIMILAR = 1.5  # ratio of their heights
+_SURE = 0.9  # probability of a link from which on it is no risk
 _BORDER = 0.02  # of width and height: where people enter and leave the image
 
 
@@ -28,7 +30,8 @@ class RiskyMoment:
     Args:
         kind: "overlap": two people in one place; "margin": another track is almost as similar in appearance;
             "re-entry": a track is seen again after a gap; "continuation": a track begins where another one
-            ended; "jump": a box moves farther than a person can.
+            ended; "jump": a box moves farther than a person can; "link": the person of several videos is a
+            link of low probability.
         risk: In [0, 1], to sort by; not a probability.
         track_ids: The tracks that it concerns, at most two.
         frame: Number of the frame at which it is best seen.
@@ -71,6 +74,7 @@ def risky_moments(tracks: TrackFile, limit: int = 200) -> list[RiskyMoment]:
         *_reentries(rows),
         *_continuations(rows, tracks.header.video),
         *_jumps(rows),
+        *_weak_links(rows, tracks.header),
     ]
     found.sort(key=lambda moment: (-moment.risk, moment.frame, moment.track_ids))
     return found[:limit]
@@ -246,6 +250,21 @@ def _jumps(rows: _Rows) -> Iterator[RiskyMoment]:
             f"{track_id} moves by {float(away[index]):.1f} heights in a frame",
             f"split {track_id} at frame {rows.numbers[frame]}",
         )
+
+
+def _weak_links(rows: _Rows, header: RunHeader) -> Iterator[RiskyMoment]:
+    """Tracks of a linked result whose link to their person has a low probability."""
+    for track_id, probability in link_probabilities(header.config).items():
+        at, person = rows.frame[rows.ids == track_id], header.persons.get(track_id)
+        if probability < _SURE and len(at):
+            yield rows.moment(
+                "link",
+                0.5 + 0.5 * (1 - probability),
+                (track_id,),
+                (int(at[len(at) // 2]), int(at[0]), int(at[-1])),
+                f"{track_id} is person {person} with a probability of {probability:.2f}",
+                "",
+            )
 
 
 def _apart(rows: _Rows, ended: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,9 +11,11 @@ from support.linked_cases import write_result
 from kprtrack.cli.main import main
 from kprtrack.gallery import Gallery
 from kprtrack.identity import read_prototypes
+from kprtrack.identity.persons import link_probabilities
 from kprtrack.identity.prototypes_file import write_beside_result
 from kprtrack.identity.results import read_result
 from kprtrack.io import read_tracks
+from kprtrack.review import risky_moments
 
 
 @pytest.fixture
@@ -61,6 +63,19 @@ def test_linked_results_have_the_same_person_ids(
         before, after = read_tracks(source), read_tracks(out / source.name)
         assert [each.ids.tolist() for each in after.frames] == [each.ids.tolist() for each in before.frames]
         assert read_prototypes(out / source.name).track_ids.tolist() == list(LINKED[name])
+
+
+def test_links_of_low_probability_are_risky_moments(results: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "linked"
+    assert main(["link", *map(str, results), "--out", str(out), "--quiet"]) == 0
+    linked = read_tracks(out / "b.tracks.json")
+    assert set(link_probabilities(linked.header.config)) == {4, 5}
+    assert not [moment for moment in risky_moments(linked) if moment.kind == "link"]  # all are certain
+    doubtful = {**linked.header.config, "link_probability": {"4": 0.75, "5": "high", "x": 0.1}}
+    header = replace(linked.header, config=doubtful)
+    (moment,) = [one for one in risky_moments(replace(linked, header=header)) if one.kind == "link"]
+    assert (moment.track_ids, moment.risk, moment.frame) == ((4,), 0.625, 41)
+    assert moment.details == "4 is person 2 with a probability of 0.75"
 
 
 def test_tables_of_linked_results_have_video_and_person(results: list[Path], tmp_path: Path) -> None:
