@@ -12,6 +12,7 @@ from eval.datatypes import Scores
 from eval.metrics.similarity import Similarities, matched_pairs
 
 UNMATCHED = -1
+_LEAST_MATCHED = 0.5  # share of the boxes of a track
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class LinkedTracks:
 def gt_of_tracks(pairs: Similarities) -> np.ndarray:
     """Return the row of the person that each track is most often matched with, at IoU 0.5; or UNMATCHED.
 
+    A track of which less than half is matched with anyone, as of a bystander without labels, is UNMATCHED.
+
     Args:
         pairs: The similarities of one video.
 
@@ -36,7 +39,8 @@ def gt_of_tracks(pairs: Similarities) -> np.ndarray:
     gt_ids, track_ids = pairs.gt_ids[pairs.gt_rows[matched]], pairs.track_ids[pairs.track_rows[matched]]
     counts = np.zeros((pairs.track_ids.max(initial=-1) + 1, pairs.gt_ids.max(initial=0) + 1), np.int64)
     np.add.at(counts, (track_ids, gt_ids), 1)
-    return np.where(counts.any(1), counts.argmax(1), UNMATCHED)
+    boxes = np.bincount(pairs.track_ids, minlength=len(counts))
+    return np.where(counts.sum(1) >= _LEAST_MATCHED * boxes, counts.argmax(1), UNMATCHED)
 
 
 def link_scores(tracks: LinkedTracks) -> Scores:

@@ -73,7 +73,8 @@ MEASURES["linked_hota"] = Term(
 )
 MEASURES["links"] = Term(
     "pairs of tracks of different videos that are one person",
-    "A track belongs to the person that it is matched with in most frames, at IoU 0.5. A pair of tracks of"
+    "A track belongs to the person that it is matched with in most frames, at IoU 0.5, unless more than"
+    " half of it is unmatched. A pair of tracks of"
     " different videos is right if both belong to one person; of two tracks of no person nothing is known.",
 )
 MEASURES["names"] = Term(

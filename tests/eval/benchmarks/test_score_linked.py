@@ -58,6 +58,16 @@ def test_a_track_belongs_to_the_person_of_most_of_its_frames(tmp_path: Path) -> 
     assert (links["right_links"], links["wrong_links"], links["missed_links"]) == (1, 0, 0)
 
 
+def test_a_track_that_is_mostly_unmatched_belongs_to_no_person(tmp_path: Path) -> None:
+    """Track 1 is on person 5 in two of five frames, and on a bystander otherwise."""
+    write(tmp_path / "gt/a.json", [{5: LEFT}] * 5)
+    write(tmp_path / "linked/a.json", [{1: LEFT}] * 2 + [{1: RIGHT}] * 3, {1: 2})
+    write(tmp_path / "gt/b.json", [{5: LEFT}] * 3)
+    write(tmp_path / "linked/b.json", [{1: LEFT}] * 3, {1: 4})
+    links = score_linked(tmp_path / "gt", tmp_path / "linked").measures["links"].combined
+    assert (links["right_links"], links["wrong_links"], links["missed_links"]) == (0, 0, 0)
+
+
 def test_ground_truth_may_be_of_motchallenge(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path / f"gt/{name}.txt", [{7: LEFT, 9: RIGHT}] * 3)
