@@ -33,25 +33,15 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
         InputError: It is missing, damaged, no gallery, or one of a later version.
         OutputError: It cannot be made.
     """
-    if create and not path.exists():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"Cannot make the folder {path.parent}: {reason(error)}") from error
-    elif not path.is_file():
-        if path.exists():
-            raise InputError(f"{path} is no gallery: it is no file.")
-        raise InputError(f"There is no gallery {path}. `kprtrack gallery add {path} RESULTS` makes it.")
-    is_new = not path.exists() or not path.stat().st_size
-    if is_new and not create:
-        raise InputError(f"{path} is empty, not a gallery. Remove it, or copy the gallery again.")
-    if not is_new:
-        _validate_beginning(path)
+    _validate_path(path, create)
     with translated(path):
         connection = _opened(path, create)
     try:
         with translated(path):
-            if is_new:
+            # Asked of SQLite, which undoes what a program that was killed has left.
+            if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+                if not create:
+                    raise InputError(f"{path} is empty. Remove it, or copy the gallery again.")
                 _make(connection)
             _validate(connection, path)
             with suppress(sqlite3.OperationalError):  # another program is making the file at this moment
@@ -105,7 +95,7 @@ def transaction(connection: sqlite3.Connection, path: Path, *, write: bool) -> I
 
 def _opened(path: Path, create: bool) -> sqlite3.Connection:
     mode = "rwc" if create else "rw"
-    if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+    if os.access(path, os.R_OK) and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         mode = "ro&immutable=1"  # no program can write it, and its folder has no room for a lock
     uri = f"{path.resolve().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, timeout=WAIT_S, isolation_level=None)
@@ -133,14 +123,24 @@ def _make(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _validate_beginning(path: Path) -> None:
-    """Raise InputError for a file that is no SQLite file; SQLite would wait for what looks like a lock."""
+def _validate_path(path: Path, create: bool) -> None:
+    """Raise InputError for what is no SQLite file; make the folder of a new one."""
+    if not os.path.exists(path):  # noqa: PTH110 - of a name that is too long, Path.exists raises an error
+        if not create:
+            raise InputError(f"There is no gallery {path}. `kprtrack gallery add {path} RESULTS` makes it.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"Cannot make the folder {path.parent}: {reason(error)}") from error
+        return
+    if not path.is_file():
+        raise InputError(f"{path} is no gallery: it is no file.")
     try:
         with path.open("rb") as file:
             beginning = file.read(len(_MAGIC))
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error
-    if beginning != _MAGIC:
+    if beginning not in (b"", _MAGIC):
         raise InputError(f"{path} is not a gallery of kprtrack.")
 
 

@@ -240,7 +240,7 @@ class Gallery:
             return reading.known_persons(self._connection)
 
     def videos(self, *, prototypes: bool = True) -> list[TrackPrototypes]:
-        """Return what was added of each video, without keypoints, and the persons are in `persons`.
+        """Return what was added of each video, without keypoints, by name.
 
         Args:
             prototypes: False: only the tracks with their means, which is quicker in a large gallery.
