@@ -4,7 +4,7 @@ import { Timeline } from "/timeline.js";
 
 const $ = (id) => document.getElementById(id);
 const NEEDS_OTHER = { merge: "Choose the person that it is.", swap: "Choose the other person." };
-const KINDS = { overlap: "Overlap", margin: "Similar appearance", "re-entry": "Seen again", continuation: "May continue a track", jump: "Jump", link: "Doubtful person" };
+const KINDS = { overlap: "Overlap", margin: "Similar appearance", "re-entry": "Seen again", continuation: "May continue a track", jump: "Jump", link: "Uncertain person" };
 const POLL_MS = 1000;
 const TYPING_MS = 120; // after the last letter, until the preview is asked for
 

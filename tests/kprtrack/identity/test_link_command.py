@@ -71,8 +71,8 @@ def test_links_of_low_probability_are_risky_moments(results: list[Path], tmp_pat
     linked = read_tracks(out / "b.tracks.json")
     assert set(link_probabilities(linked.header.config)) == {4, 5}
     assert not [moment for moment in risky_moments(linked) if moment.kind == "link"]  # all are certain
-    doubtful = {**linked.header.config, "link_probability": {"4": 0.75, "5": "high", "x": 0.1}}
-    header = replace(linked.header, config=doubtful)
+    uncertain = {**linked.header.config, "link_probability": {"4": 0.75, "5": "high", "x": 0.1}}
+    header = replace(linked.header, config=uncertain)
     (moment,) = [one for one in risky_moments(replace(linked, header=header)) if one.kind == "link"]
     assert (moment.track_ids, moment.risk, moment.frame) == ((4,), 0.625, 41)
     assert moment.details == "4 is person 2 with a probability of 0.75"
