@@ -295,6 +295,7 @@ def track_and_write(
         with early_end(outputs.summary):
             for tracks in track(counted(allowed, outputs.summary), tracker):
                 if outputs.collector:
+                    outputs.collector.evidence.add(tracker.take_evidence())
                     outputs.collector.add(tracks)
                 outputs.write(tracks)
         outputs.summary.losses = losses()

@@ -5,9 +5,9 @@ network.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from kprtrack.core.datatypes import Detections, Frame, Observation, Poses, Track
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.core.skeleton import COCO_SKELETON, Skeleton
 from kprtrack.inference.validation import validate_outputs
+
+if TYPE_CHECKING:
+    from kprtrack.trackers.reidentification import Reidentification
 
 
 class Network(Protocol):
@@ -184,6 +187,10 @@ class BaseTracker(Protocol):
     def finalize(self, tracks: Tracks) -> Tracks:
         """Return the tracks of an earlier frame with all corrections known by now."""
         ...
+
+    def take_evidence(self) -> "Sequence[Reidentification]":
+        """Return the re-identifications since the last call; default: none."""
+        return ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from kprtrack.core.appearance import Appearance, part_distance
 from kprtrack.core.datatypes import Observation, Tracks
 from kprtrack.core.geometry import occluded_fraction
+from kprtrack.identity.evidence import EVIDENCE, EvidenceLog, evidence_to_json
 from kprtrack.identity.prototypes import TrackPrototypes, add_together, unit_length
 
 PER_TRACK = 8
@@ -64,6 +65,7 @@ class PrototypeCollector:
         self._waiting: deque[Observation] = deque()  # until the tracks of their frames are final
         self._tracks: dict[int, _Track] = {}
         self._together: set[tuple[int, int]] = set()
+        self.evidence = EvidenceLog()
         self._before: list[int] = []  # track IDs of the frame before
         self._per_track = PER_TRACK
         self._bytes = 0  # of the sightings kept and of the sums
@@ -165,7 +167,11 @@ class PrototypeCollector:
                 sums[row], visible[row] = track.sums, track.visible
         together = np.array(sorted(self._together), np.int64).reshape(-1, 2)
         return TrackPrototypes(
-            header={**self._header, "complete": complete},
+            header={
+                **self._header,
+                "complete": complete,
+                EVIDENCE: evidence_to_json(self.evidence.records(chosen)),
+            },
             track_ids=np.array(chosen, np.int64),
             first_s=np.array([track.first[1] for track in tracks], np.float64),
             last_s=np.array([track.last[1] for track in tracks], np.float64),

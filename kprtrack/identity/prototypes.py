@@ -9,6 +9,7 @@ import numpy as np
 from kprtrack.core.appearance import Appearance
 from kprtrack.core.datatypes import Tracks, check_shape
 from kprtrack.core.geometry import iou
+from kprtrack.identity.evidence import EVIDENCE, evidence_of, evidence_to_json, relabelled_evidence
 
 _SAME_BOX_IOU = 0.9  # text formats round boxes
 
@@ -21,7 +22,8 @@ class TrackPrototypes:
     as its sightings allow.
 
     Args:
-        header: "video" and "reid" as in a result file, "skeleton", "complete", "kprtrack".
+        header: "video" and "reid" as in a result file, "skeleton", "complete", "kprtrack", "evidence" of
+            re-identifications (`kprtrack.identity.evidence`).
         track_ids: [T] int64, rising.
         first_s: [T] float64, seconds, of the first detection.
         last_s: [T] float64, of the last one.
@@ -105,8 +107,15 @@ class TrackPrototypes:
                 visible[row] = self.means.visible[source[0]]
                 weights[row] = self.weights[source[0]]
         times = [spans[track_id] for track_id in track_ids.tolist()]
+        names = {  # by the last prototype of a track, of those that are still there
+            int(self.track_ids[row]): int(ids[rows[-1]])
+            for row in range(len(self))
+            if len(rows := np.flatnonzero((self.track_row == row) & (ids > 0)))
+        }
+        evidence = relabelled_evidence(evidence_of(self.header), frames, names)
         return replace(
             self,
+            header={**self.header, EVIDENCE: evidence_to_json(evidence)},
             track_ids=track_ids,
             first_s=np.array([first.time_s for first, _, _ in times], np.float64),
             last_s=np.array([last.time_s for _, last, _ in times], np.float64),

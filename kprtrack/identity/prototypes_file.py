@@ -17,6 +17,7 @@ from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LARGEST, LAST_FRAME
 from kprtrack.hub.store import sha256_of
 from kprtrack.identity.collector import PrototypeCollector
+from kprtrack.identity.evidence import evidence_of
 from kprtrack.identity.prototypes import TrackPrototypes
 
 SUFFIX = ".tracks.safetensors"
@@ -204,6 +205,7 @@ def _validate(prototypes: TrackPrototypes) -> None:
     if prototypes.means.features.shape[1:] != prototypes.embeddings.features.shape[1:]:
         raise ValueError("its embeddings have two shapes")
     _validate_numbers(prototypes)
+    evidence_of(prototypes.header)
 
 
 def _validate_numbers(prototypes: TrackPrototypes) -> None:

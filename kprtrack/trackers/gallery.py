@@ -64,6 +64,10 @@ class Gallery:
             prepare(people.features, people.visible, self._metric), self._parts, metric=self._metric
         )
 
+    def parts_of(self, row: int) -> Parts:
+        """The embedding of a row."""
+        return self._parts[slice(row, row + 1)]
+
     def _free_rows(self, count: int, shape: tuple[int, ...]) -> np.ndarray:
         """Indices of `count` free rows, made free if need be; `shape` is that of an embedding, P and D."""
         free = np.flatnonzero(np.isneginf(self.last_seen_s))

@@ -5,12 +5,15 @@ docs/reference/tracking_and_evaluation.md 4.1. configs/track/paper.py is the pap
 The defaults add position, pose, retroactive correction and re-identification.
 """
 
+from collections import deque
+
 import numpy as np
 
 from kprtrack.core.appearance import part_distance
 from kprtrack.core.assignment import assign
 from kprtrack.core.datatypes import Detections, Observation, Tracks
 from kprtrack.core.geometry import occluded_fraction
+from kprtrack.core.part_distance import Parts, prepare
 from kprtrack.pipeline import BaseTracker, Wanted
 from kprtrack.trackers.cost import PairCost, PairCosts
 from kprtrack.trackers.distance_scale import DistanceScale
@@ -19,7 +22,14 @@ from kprtrack.trackers.interpolation import GapFiller
 from kprtrack.trackers.kpr_config import KprTrackerConfig
 from kprtrack.trackers.motion import FRAME_RATE
 from kprtrack.trackers.output import UNMATCHED, distance_and_margin, tracks_at
-from kprtrack.trackers.reidentification import clear_matches
+from kprtrack.trackers.reidentification import (
+    MOST_RECORDS,
+    Decision,
+    Reidentification,
+    clear_matches,
+    decisions_of,
+    distance_of_parts,
+)
 from kprtrack.trackers.retroactive import RetroactiveCorrector
 from kprtrack.trackers.track_store import TrackStore
 from kprtrack.trackers.wanted import limited, wanted_detections
@@ -63,6 +73,7 @@ class KprTracker(BaseTracker):
         self._next_id = 1
         self._next_tentative_id = -1
         self._time_s: float | None = None  # of the frame before
+        self._evidence: deque[Reidentification] = deque(maxlen=MOST_RECORDS)
 
     @property
     def selective(self) -> bool:
@@ -85,6 +96,12 @@ class KprTracker(BaseTracker):
             former IDs; last those without a detection, interpolated over gaps up to `interpolation_s`.
         """
         return self._gaps.fill(self._corrector.apply(tracks))
+
+    def take_evidence(self) -> list[Reidentification]:
+        """Return the re-identifications since the last call, at most the latest 1000."""
+        taken = list(self._evidence)
+        self._evidence.clear()
+        return taken
 
     def wanted(self, detections: Detections, time_s: float) -> Wanted:
         """Return the detections of the next frame that need pose and embedding; see `wanted_detections`."""
@@ -119,7 +136,7 @@ class KprTracker(BaseTracker):
         self._confirm(track_of_detection, time_s)
         unmatched_tentative = self._unmatched_tentative(time_s)
         self._initiate(observation, unmatched, track_of_detection, unoccluded)
-        replaced = self._reidentify(time_s)
+        replaced = self._reidentify(observation)
         tracks = self._output(given, track_of_detection, distances, margins)
         self._remove(np.concatenate([unmatched_tentative, replaced]), time_s)
         self._time_s = time_s
@@ -227,9 +244,10 @@ class KprTracker(BaseTracker):
         if self._time_s is None:  # tracks of the first frame are confirmed at once (ByteTrack)
             self._confirm(track_of_detection, observation.time_s)
 
-    def _reidentify(self, time_s: float) -> np.ndarray:
+    def _reidentify(self, observation: Observation) -> np.ndarray:
         """Give new tracks that are clearly a lost one its ID; the rows of these lost tracks in the store."""
         config, store, gallery = self.config, self._tracks, self._gallery
+        time_s = observation.time_s
         none = np.zeros(0, np.int64)
         if config.reid_max_distance is None or not (store.reid_until_s >= time_s).any():
             return none
@@ -248,6 +266,14 @@ class KprTracker(BaseTracker):
         # Two tracks that were visible at once, after the new one was confirmed, are two people.
         distance[last_seen_s + config.reid_window_s >= store.reid_until_s[new][:, None]] = np.inf
         found = clear_matches(distance, store.reid_until_s[new] - time_s, self._scale, config)
+        decisions = decisions_of(found, distance, store.ids[new], ids)
+        for row, former, decision in zip(new[found.rows], found.columns, decisions, strict=True):
+            old = (
+                self._stored_parts(lost[former])
+                if former < len(lost)
+                else gallery.parts_of(former - len(lost))
+            )
+            self._add_evidence(observation, row, old, float(last_seen_s[former]), decision)
         for row, former in zip(new[found.rows], found.columns, strict=True):
             self._rename(row, ids[former], time_s)
             store.first_seen_s[row] = first_seen_s[former]
@@ -256,6 +282,20 @@ class KprTracker(BaseTracker):
         gallery.remove(found.columns[in_gallery] - len(lost))
         replaced: np.ndarray = lost[found.columns[~in_gallery]]
         return replaced
+
+    def _stored_parts(self, row: int) -> Parts:
+        embedding = self._tracks.embeddings_of(np.array([row]))
+        return prepare(embedding.features, embedding.visible, self.config.metric)
+
+    def _add_evidence(
+        self, observation: Observation, row: int, former: Parts, lost_s: float, decision: Decision
+    ) -> None:
+        """Remember by what the new track `row` was re-identified."""
+        store, time_s = self._tracks, observation.time_s
+        times = time_s, lost_s, float(store.first_seen_s[row])
+        box = tuple(store.keypoint_boxes[row].tolist())
+        parts = distance_of_parts(self._stored_parts(row), former, self.config.metric)
+        self._evidence.append(Reidentification(*decision, observation.frame_number, *times, box, parts))
 
     def _rename(self, row: int, number: int, time_s: float) -> None:
         self._corrector.rename(int(self._tracks.ids[row]), int(number), time_s)

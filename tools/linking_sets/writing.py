@@ -43,6 +43,7 @@ def write_video(
         frames = [tracks for tracks, _ in zip(tracker, observed, strict=True)]
     else:
         frames = list(track(observed, tracker))
+        collector.evidence.add(tracker.take_evidence())
     for tracks in frames:
         collector.add(tracks)
     for path, content in ((folder, frames), (folder / GROUND_TRUTH, ground_truth)):
