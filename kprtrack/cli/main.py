@@ -23,6 +23,7 @@ from kprtrack.cli.evaluation.eval import eval_parser, run_eval
 from kprtrack.cli.identity.find import find_parser, run_find
 from kprtrack.cli.identity.gallery import gallery_parser, run_gallery
 from kprtrack.cli.identity.link import link_parser, run_link
+from kprtrack.cli.identity.report import report_parser, run_report
 from kprtrack.cli.identity.review import review_parser, run_review
 from kprtrack.cli.kinematics import kinematics_parser, run_kinematics
 from kprtrack.cli.models import models_parser, run_models
@@ -62,6 +63,7 @@ subcommands:
   view        show a result with its video in the viewer Rerun
   edit        correct tracks: merge, swap, split, delete, name people; undo
   review      look at tracks in the browser and correct them
+  report      write a page: who was there when, images of each person, moments to check
   link        the same person IDs in the results of several videos
   gallery     persons of many videos: names, where they were seen, merge, split
   find        where a person is seen: by an image with clicks, a box or a mask, or a person of a gallery
@@ -92,6 +94,7 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "view": (view_parser, run_view),
     "edit": (edit_parser, run_edit),
     "review": (review_parser, run_review),
+    "report": (report_parser, run_report),
     "link": (link_parser, run_link),
     "gallery": (gallery_parser, run_gallery),
     "find": (find_parser, run_find),

@@ -58,7 +58,7 @@ def draw_video(
     with ExitStack() as stack:
         video = stack.enter_context(clip.open())
         info = video.info
-        notes = _notes_on_video(tracks, info, clip)
+        notes = notes_on_video(tracks, info, clip.source)
         if options.blur is not None and detect is None:
             small = ComponentConfig(TrackConfig().detector.name, options={"min_score": LEAST_SCORE})
             detect = build_detector(small, ComputeConfig())
@@ -88,11 +88,20 @@ def draw_video(
     return summary
 
 
-def _notes_on_video(tracks: TrackFile, info: VideoInfo, clip: Clip) -> tuple[str, ...]:
-    """Signs that the tracks are of another video. Raises: InputError if that has another size."""
+def notes_on_video(tracks: TrackFile, info: VideoInfo, source: str | int | Path) -> tuple[str, ...]:
+    """Return signs that tracks are of another video, one line each.
+
+    Args:
+        tracks: The tracks.
+        info: Of the video.
+        source: The video.
+
+    Raises:
+        InputError: The tracks are of a video of another size.
+    """
     made_from, name = tracks.header.video, f"'{info.name}'"
     validate_size(made_from, "the tracks", (info.width, info.height), name)
-    file = expanded(str(clip.source))
+    file = expanded(str(source))
     known = made_from.get("sha256") is not None and file.is_file()
     sha256 = sha256_of(file, cache=False) if known else None
     notes = difference_notes(made_from, {"frames": info.frames, "sha256": sha256}, f"the tracks and {name}")

@@ -8,6 +8,6 @@ Examples:
     ...     print(moment.frame, moment.kind, moment.details)
 """
 
-from kprtrack.review.moments import RiskyMoment, risky_moments
+from kprtrack.review.moments import MIN_GAP_S, RiskyMoment, risky_moments
 
-__all__ = ["RiskyMoment", "risky_moments"]
+__all__ = ["MIN_GAP_S", "RiskyMoment", "risky_moments"]
