@@ -104,7 +104,18 @@ def test_the_probability_of_a_track_falls_by_those_seen_at_once_with_it(
     alone = DistanceCalibration(0.45).probability(np.array([found[3].distance]))
     assert found[3].probability < 0.01 * alone[0]  # track 4, seen at once, is the person
     assert all(0 <= match.probability <= 1 for match in found.values())
-    assert sum(found[track].probability for track in (3, 4, 5)) <= 1
+    for pair in ((1, 2), (3, 4), (4, 5)):  # seen at once
+        assert sum(found[track].probability for track in pair) <= 1
+
+
+def test_tracks_of_one_person_support_each_other(results: list[IdentifiedResult]) -> None:
+    near = {match.place: match for match in find_in_results(query(2), results, 99)}
+    first, second = (near[video_key(video), track] for video, track in zip(VIDEOS, (2, 3), strict=True))
+    assert min(first.probability, second.probability) > 0.95
+    exact = results[0].prototypes.embeddings[results[0].prototypes.of(2)[:1]]  # no other is as near
+    of_exact = {match.place: match for match in find_in_results(exact, results, 99)}
+    assert of_exact[first.place].distance < 1e-5
+    assert of_exact[second.place].probability > 0.95
 
 
 def test_own_tracks_of_a_person_are_left_out_and_exclude_those_seen_at_once(gallery: Gallery) -> None:
