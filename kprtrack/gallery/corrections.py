@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kprtrack.core.errors import UserError
 from kprtrack.gallery import decisions
-from kprtrack.gallery.persons import current_person, read_persons
+from kprtrack.gallery.persons import current_person, read_persons, remove_empty
 from kprtrack.gallery.records import LONGEST_NOTES, Correction, Move, Person, Sighting
 from kprtrack.gallery.relinking import MOST_SIGHTINGS, relinked
 from kprtrack.gallery.rows import array_of, id_of
@@ -58,6 +58,19 @@ def remove(connection: sqlite3.Connection, person: int) -> None:
     forget(connection, rows)
     connection.execute("DELETE FROM merged WHERE person = ?", (person,))
     connection.execute("DELETE FROM person WHERE id = ?", (person,))
+    _remove_empty_videos(connection)
+
+
+def remove_video(connection: sqlite3.Connection, video: int) -> None:
+    """Remove all tracks of a video (row ID), decisions about them, and persons of whom nothing is left."""
+    found = connection.execute("SELECT id, person FROM sighting WHERE video = ?", (video,)).fetchall()
+    decisions.forget_video(connection, video)
+    forget(connection, [id_of(row) for row, _ in found])
+    remove_empty(connection, [id_of(person) for _, person in found])
+    _remove_empty_videos(connection)
+
+
+def _remove_empty_videos(connection: sqlite3.Connection) -> None:
     connection.execute(
         "DELETE FROM video WHERE NOT EXISTS (SELECT 1 FROM sighting WHERE video = video.id)"
         " AND NOT EXISTS (SELECT 1 FROM place WHERE video = video.id)"

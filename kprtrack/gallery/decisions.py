@@ -149,8 +149,17 @@ def forget_places(connection: sqlite3.Connection, sightings: Iterable[int]) -> N
             " AND sighting.track_id = place.track_id WHERE sighting.id = ?",
             (sighting,),
         ).fetchall()
-        for (place,) in rows:
-            connection.execute("DELETE FROM decision WHERE a = ? OR b = ?", (place, place))
+        _forget(connection, [id_of(row) for (row,) in rows])
+
+
+def forget_video(connection: sqlite3.Connection, video: int) -> None:
+    """Remove the decisions about all tracks that a video (row ID) has or had."""
+    rows = connection.execute("SELECT id FROM place WHERE video = ?", (video,)).fetchall()
+    _forget(connection, [id_of(row) for (row,) in rows])
+
+
+def _forget(connection: sqlite3.Connection, places: Sequence[int]) -> None:
+    connection.executemany("DELETE FROM decision WHERE a = ?1 OR b = ?1", [(place,) for place in places])
     connection.execute("DELETE FROM place WHERE NOT EXISTS (SELECT 1 FROM decision WHERE place.id IN (a, b))")
 
 

@@ -213,18 +213,23 @@ class Gallery:
 
         return self._corrected(correct, preview)
 
-    def remove(self, *person_ids: int) -> None:
-        """Remove persons with everything about them; the bytes are overwritten in the file.
+    def remove(self, *person_ids: int, videos: Sequence[str] = ()) -> None:
+        """Remove persons or videos with everything about them; the bytes are overwritten in the file.
 
         Args:
             person_ids: The persons; their IDs are not used again.
+            videos: Names of files, or the beginnings of their sha256. Persons without a name or notes who
+                are in no other video are removed, too.
 
         Raises:
-            UserError: There is no such person; none is removed.
+            UserError: There is no such person or video, or there are several videos of that name; nothing is
+                removed.
         """
         with self._write():
             for person_id in person_ids:
                 corrections.remove(self._connection, person_id)
+            for video in videos:
+                corrections.remove_video(self._connection, reading.find_video(self._connection, video))
         if not self._connection.in_transaction:
             with translated(self.path):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # no copy is left there

@@ -156,6 +156,31 @@ def _video(
 
 def find_sighting(connection: sqlite3.Connection, video: str, track_id: int) -> Sighting:
     """Return where a track was seen. Arguments and errors: as `Gallery.sighting`."""
+    found = [
+        columns
+        for row, _ in _videos_named(connection, video)
+        for columns in connection.execute(
+            f"SELECT {SIGHTING} WHERE video.id = ? AND track_id = ?",
+            (row, track_id),
+        )
+    ]
+    if not found:
+        raise UserError(f"Video {video:.100} has no track {track_id} in the gallery.")
+    if len(found) > 1:
+        raise _several(video, [name_of(columns[1]) for columns in found])
+    return sighting_of(found[0])
+
+
+def find_video(connection: sqlite3.Connection, video: str) -> int:
+    """Return the row ID of a video. Errors: as `Gallery.remove`."""
+    found = _videos_named(connection, video)
+    if len(found) > 1:
+        raise _several(video, [sha256 for _, sha256 in found])
+    return found[0][0]
+
+
+def _videos_named(connection: sqlite3.Connection, video: str) -> list[tuple[int, str]]:
+    """Row ID and sha256 of the videos of a name or beginning of a sha256; UserError if there is none."""
     prefix = f"{video}*" if len(video) >= _SHORTEST_SHA256 and video.isalnum() else ""
     rows = connection.execute(
         "SELECT id, sha256 FROM video WHERE name = ? OR sha256 GLOB ? ORDER BY id LIMIT 100",
@@ -165,20 +190,12 @@ def find_sighting(connection: sqlite3.Connection, video: str, track_id: int) -> 
         raise UserError(
             f"The gallery has no video '{video:.100}'. `kprtrack gallery show` lists the videos of a person."
         )
-    found = [
-        columns
-        for (row, _) in rows
-        for columns in connection.execute(
-            f"SELECT {SIGHTING} WHERE video.id = ? AND track_id = ?",
-            (row, track_id),
-        )
-    ]
-    if not found:
-        raise UserError(f"Video {video:.100} has no track {track_id} in the gallery.")
-    if len(found) > 1:
-        shas = ", ".join(name_of(columns[1])[:12] for columns in found)
-        raise UserError(f"{len(found)} videos are named {video:.100}. Write one by its sha256: {shas}.")
-    return sighting_of(found[0])
+    return [(id_of(row), name_of(sha256)) for row, sha256 in rows]
+
+
+def _several(video: str, hashes: Sequence[str]) -> UserError:
+    shown = ", ".join(sha256[:12] for sha256 in hashes)
+    return UserError(f"{len(hashes)} videos are named {video:.100}. Write one by its sha256: {shown}.")
 
 
 def _header(value: object, sha256: object) -> dict[str, Any]:

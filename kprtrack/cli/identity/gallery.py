@@ -53,7 +53,14 @@ def gallery_parser() -> Parser:
         "tracks", nargs="+", metavar="VIDEO:TRACK", help="file name of the video, or its sha256, and track ID"
     )
     remove = _action(actions, "remove", "remove persons with everything about them")
-    remove.add_argument("persons", nargs="+", metavar="PERSON", help="person ID or name")
+    remove.add_argument("persons", nargs="*", metavar="PERSON", help="person ID or name")
+    remove.add_argument(
+        "--video",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="all tracks of a video: its file name or sha256; repeatable",
+    )
     for each in (merge, split):
         each.add_argument("--no-relink", action="store_true", help="leave all other persons as they are")
     for each in (merge, split, remove):
@@ -229,8 +236,12 @@ def _remove(gallery: "Gallery", options: argparse.Namespace) -> int:
         print_line(
             f"{_title(person)}: {_count(len(person.sightings), 'track')} and all prototypes are removed"
         )
+    for video in options.video:
+        print_line(f"all tracks of {video} and their prototypes are removed")
+    if not persons and not options.video:
+        raise UserError("Name what is removed: persons, or --video NAME.")
     if _confirmed(options):
-        gallery.remove(*(person.id for person in persons))
+        gallery.remove(*(person.id for person in persons), videos=options.video)
     return 0
 
 

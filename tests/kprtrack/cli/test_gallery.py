@@ -106,6 +106,11 @@ def test_merges_and_splits_are_shown_and_need_a_yes(capsys: Capture, monkeypatch
     assert "seen at once in a.mp4 (tracks 1 and 2)" in capsys.readouterr().err
     assert main(["gallery", "remove", "people.kprdb", "1", "4", "--yes"]) == 0
     assert [row[0] for row in listed(capsys)] == ["2"]
+    assert main(["gallery", "remove", "people.kprdb", "--video", "a.mp4", "--yes"]) == 0
+    assert capsys.readouterr().out == "all tracks of a.mp4 and their prototypes are removed\n"
+    assert listed(capsys) == []
+    assert main(["gallery", "remove", "people.kprdb", "--yes"]) == 2
+    assert "Name what is removed" in capsys.readouterr().err
 
 
 def test_all_results_are_added_or_none(capsys: Capture) -> None:

@@ -293,3 +293,23 @@ def test_a_very_large_gallery_is_not_linked_again_by_a_correction(
             gallery.add(video_prototypes(name, {1: 1}))
         correction = gallery.merge(1, 2)
         assert len(correction.moves) == 1 and "`kprtrack link`" in correction.notes[0]
+
+
+def test_a_removed_video_takes_its_decisions_and_unnamed_persons_along(path: Path) -> None:
+    with Gallery.open(path, create=True) as gallery:
+        gallery.add(video_prototypes("a.mp4", {1: 1, 2: 2, 3: 3}))
+        gallery.add(video_prototypes("b.mp4", {1: 1, 2: 4}), {1: 1})
+        gallery.name(2, "Anna")
+        gallery.split(1, [(sha("b.mp4"), 1)])
+        gallery.remove(videos=["a.mp4"])
+        assert persons_of(gallery) == {2: [], 4: [("b.mp4", 2)], 5: [("b.mp4", 1)]}
+        assert gallery.constraints() == Constraints() and len(gallery.videos()) == 1
+        assert gallery.add(video_prototypes("a.mp4", {1: 1})) == {1: 6}
+        with pytest.raises(UserError, match="has no video"):
+            gallery.remove(6, videos=["c.mp4"])
+        assert 6 in persons_of(gallery)
+    left = b"".join(file.read_bytes() for file in path.parent.glob("people*"))
+    assert b"a.mp4" in left  # added again
+    with Gallery.open(path) as gallery:
+        gallery.remove(videos=["a.mp4"])
+    assert b"a.mp4" not in path.read_bytes()
