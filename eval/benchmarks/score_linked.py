@@ -21,7 +21,8 @@ _SCORED = ("hota", "identity")
 class _Video:
     """One video: its sequence, and its tracks in order of ID."""
 
-    sequence: Sequence
+    path: Path  # of the result
+    sequence: Sequence  # its ground truth has person IDs
     ids: np.ndarray  # [T] int64, track IDs
     persons: Mapping[int, int]  # by track ID
     names: Mapping[int, str]
@@ -35,8 +36,8 @@ def score_linked(
     """Score persons: HOTA and IDF1 of all videos as one, before and after linking; links; names.
 
     Args:
-        ground_truth: A folder with a file for each video, whose track IDs are person IDs; its names are those
-            of known persons.
+        ground_truth: A folder with a file for each video: a linked result, or one whose track IDs are person
+            IDs. Its names are those of known persons.
         results: A folder with the linked result of each video, NAME.json or NAME.tracks.json.
         on_sequence: Called with the name of each video when it is read.
 
@@ -63,7 +64,7 @@ def score_linked(
     )
     scores: dict[str, Scores] = {}
     for what, identities in (("unlinked", before), ("linked", after)):
-        one = joined([_with_ids(video, ids, files) for video, ids in zip(videos, identities, strict=True)])
+        one = joined([_with_tracks(video, ids) for video, ids in zip(videos, identities, strict=True)])
         only = frozenset(f"{what}_{measure}" for measure in _SCORED)
         scores |= person_scores(box_similarities(one), what, only=only)
     scores["links"] = link_scores(tracks)
@@ -101,16 +102,30 @@ def _people(parts: List[People], starts: List[int]) -> People:
 
 
 def _video(pair: TrackPair, paths: tuple[Path, Path]) -> _Video:
-    sequence = pair.sequence
+    sequence, header = pair.sequence, pair.headers[0]
+    names = header.names
+    if header.persons:
+        ids = sequence.ground_truth.ids
+        for track_id in np.setdiff1d(ids, list(header.persons)).tolist()[:1]:
+            raise InputError(
+                f"{paths[0]}: track {track_id} has no person, but others have. Link it, or delete the track."
+            )
+        of_people = np.array([header.persons[track_id] for track_id in ids.tolist()], np.int64)
+        people = _with_ids(sequence.ground_truth, of_people, paths[0])
+        sequence = replace(sequence, ground_truth=people)
+        names = {
+            header.persons[track_id]: name for track_id, name in names.items() if track_id in header.persons
+        }
     persons = np.unique(sequence.ground_truth.ids)
     rows = gt_of_tracks(box_similarities(sequence))
     return _Video(
+        path=paths[1],
         sequence=sequence,
         ids=np.unique(sequence.tracks.ids),
         persons=pair.headers[1].persons,
         names=pair.headers[1].names,
         gt_persons=np.array([UNMATCHED if row == UNMATCHED else persons[row] for row in rows], np.int64),
-        gt_names=pair.headers[0].names,
+        gt_names=names,
     )
 
 
@@ -126,18 +141,23 @@ def _track_identities(videos: List[_Video], *, linked: bool) -> list[np.ndarray]
     return identities
 
 
-def _with_ids(video: _Video, identities: np.ndarray, files: Mapping[str, tuple[Path, Path]]) -> Sequence:
-    """The video with these identities as track IDs. Raises: InputError if one is twice in a frame."""
+def _with_tracks(video: _Video, identities: np.ndarray) -> Sequence:
+    """The sequence with these identities [T] of its tracks."""
     tracks = video.sequence.tracks
     ids = identities[np.searchsorted(video.ids, tracks.ids)]
-    places, counts = np.unique(np.stack([tracks.frames, ids]), axis=1, return_counts=True)
+    return replace(video.sequence, tracks=_with_ids(tracks, ids, video.path))
+
+
+def _with_ids(people: People, ids: np.ndarray, path: Path) -> People:
+    """The people with other IDs [N]. Raises: InputError if one is twice in a frame."""
+    places, counts = np.unique(np.stack([people.frames, ids]), axis=1, return_counts=True)
     for frame, person in places[:, counts > 1].T[:1].tolist():
-        same = video.ids[identities == person].tolist()
+        same = people.ids[(people.frames == frame) & (ids == person)].tolist()
         raise InputError(
-            f"{files[video.sequence.name][1]}: tracks {' and '.join(map(str, same[:2]))} are both person"
-            f" {person} and both in a frame ({frame}, counted from 0). Link the videos again."
+            f"{path}: tracks {' and '.join(map(str, same[:2]))} are both person {person} and both in a frame"
+            f" ({frame}, counted from 0). Link the videos again."
         )
-    return replace(video.sequence, tracks=replace(tracks, ids=ids))
+    return replace(people, ids=ids)
 
 
 def _names(videos: List[_Video]) -> dict[str, Scores]:

@@ -157,7 +157,10 @@ BENCHMARKS: dict[str, Benchmark] = {
     "linked": Benchmark(
         description="persons across videos: HOTA and IDF1 before and after `kprtrack link`, links, names",
         score=_score_linked,
-        ground_truth=("GROUND_TRUTH", "folder with a file for each video; its track IDs are person IDs"),
+        ground_truth=(
+            "GROUND_TRUTH",
+            "folder with a file for each video, linked, or with person IDs as track IDs",
+        ),
         results=("LINKED", "folder with the linked results of the same names"),
         positional=True,
         folders=True,

@@ -68,6 +68,24 @@ def test_a_track_that_is_mostly_unmatched_belongs_to_no_person(tmp_path: Path) -
     assert (links["right_links"], links["wrong_links"], links["missed_links"]) == (0, 0, 0)
 
 
+def test_a_corrected_linked_result_is_ground_truth(tmp_path: Path) -> None:
+    """Its persons count, not its track IDs, and its names are those of known persons."""
+    write(tmp_path / "gt/a.json", [{1: LEFT, 2: RIGHT}] * 3, {1: 8, 2: 9}, {2: "Anna"})
+    write(tmp_path / "gt/b.json", [{1: LEFT}] * 3, {1: 9}, {1: "Anna"})
+    write(tmp_path / "linked/a.json", [{5: LEFT, 6: RIGHT}] * 3, {5: 1, 6: 2}, {6: "Anna"})
+    write(tmp_path / "linked/b.json", [{1: LEFT}] * 3, {1: 2}, {1: "Anna"})
+    measures = score_linked(tmp_path / "gt", tmp_path / "linked").measures
+    assert measures["links"].combined["right_links"] == mean(measures["linked_hota"].combined["HOTA"]) == 1
+    assert measures["names"].combined["right_names"] == 1
+
+
+def test_a_track_of_the_ground_truth_without_person_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "gt/a.json", [{1: LEFT, 2: RIGHT}], {1: 8})
+    write(tmp_path / "linked/a.json", [{5: LEFT}], {5: 1})
+    with pytest.raises(InputError, match="track 2 has no person, but others have"):
+        score_linked(tmp_path / "gt", tmp_path / "linked")
+
+
 def test_ground_truth_may_be_of_motchallenge(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path / f"gt/{name}.txt", [{7: LEFT, 9: RIGHT}] * 3)
