@@ -107,7 +107,7 @@ def find_parser() -> Parser:
 def run_find(options: argparse.Namespace) -> int:
     """Find the person and return the exit code."""
     from kprtrack.finding import find_in_gallery, find_in_results
-    from kprtrack.identity.results import read_results
+    from kprtrack.identity.results import LINKS_FILE, read_results
 
     validate_minimum(options.top, "--top")
     _validate_outputs(options)
@@ -117,8 +117,8 @@ def run_find(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         gallery = _gallery(options.sources, stack)
         _validate_sources(options, gallery)
-        paths = options.results if gallery else options.sources
-        results = read_results(paths) if paths else []
+        named = options.results if gallery else options.sources
+        results = read_results([path for path in named if Path(path).name != LINKS_FILE] or named)
         own, shown = None, None
         if gallery and options.person is not None:
             own, query = _of_person(gallery, options.person, results)

@@ -102,6 +102,17 @@ def test_a_person_of_the_gallery_is_found_elsewhere_and_in_results(capsys: Captu
     assert within[1][2:4] == ["a.mp4", "2"]
 
 
+def test_the_list_of_links_among_linked_results_is_left_out(capsys: Capture) -> None:
+    assert main(["link", *RESULTS, "--out", "linked", "--quiet"]) == 0
+    capsys.readouterr()
+    paths = [str(path) for path in sorted(Path("linked").glob("*.json"))]
+    assert "linked/links.json" in paths
+    found = rows(capsys, *paths, "--image", "scene.png", "--click", "100,100", "--top", "2")
+    assert len({row[0] for row in found[1:]} - {"-"}) == 1  # one person, by the links
+    assert main(["find", "linked/links.json", "--image", "scene.png", "--click", "100,100"]) == 3
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_json_has_what_the_table_has_and_more(capsys: Capture) -> None:
     words = [*RESULTS, "--image", "scene.png", "--click", "250,50"]
     table = rows(capsys, *words)[1:]
