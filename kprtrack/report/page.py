@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from kprtrack import __version__
 from kprtrack.report.images import PageImage
-from kprtrack.report.markup import Markup, element, join
+from kprtrack.report.markup import Markup, element
 from kprtrack.report.metadata import metadata_of, settings_of
 from kprtrack.report.people import ReportedPerson
 from kprtrack.report.people_section import people_section
@@ -141,7 +141,10 @@ def _when(content: ReportContent, video: int) -> Markup:
     head = element(
         "thead",
         element(
-            "tr", element("th", "person", scope="col"), element("th", timeline.axis(), scope="col"), *names
+            "tr",
+            element("th", "person", scope="col"),
+            element("th", element("span", "times", class_="spoken"), timeline.axis(), scope="col"),
+            *names,
         ),
     )
     everyone = element(
@@ -204,4 +207,4 @@ def _rows(entries: Sequence[tuple[str, str]]) -> list[Markup]:
 
 
 def _scrolling(table: Markup) -> Markup:
-    return element("div", join(table), class_="scroll", tabindex="0")
+    return element("div", table, class_="scroll", role="region", aria_label="Corrections", tabindex="0")

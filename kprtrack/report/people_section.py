@@ -46,7 +46,9 @@ def _card(
     ]
     sheet = element("ul", *figures, class_="sheet") if figures else ""
     if with_images and not figures:
-        sheet = element("p", "No image: there are too many people, or no video of this one.", class_="soft")
+        seen = any(results[presence.video].source is not None for presence in person.presences)
+        why = "people who were seen longer have the images" if seen else "the video was not given"
+        sheet = element("p", f"No image: {why}.", class_="soft")
     return element("article", element("div", heading, *lines), sheet, id=person.key)
 
 

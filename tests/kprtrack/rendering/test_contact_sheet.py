@@ -1,5 +1,6 @@
 """Thumbnails are cut out of the right frame at the right place; contact sheets show all of them."""
 
+import struct
 from pathlib import Path
 
 import av
@@ -55,6 +56,19 @@ def test_a_reader_stays_open_and_an_image_folder_is_read(tmp_path: Path, video: 
     with pytest.raises(InputError, match="has no frame 99"):
         thumbnails(video, [Place(99, 9.9, WHOLE)])
     assert FRAMES < 99
+
+
+def test_a_video_that_is_shown_rotated_is_cut_upright(video: Path, tmp_path: Path) -> None:
+    data = bytearray(video.read_bytes())
+    matrix = data.index(b"tkhd") + 44  # ISO 14496-12: of a track header of version 0
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    (tmp_path / "turned.mp4").write_bytes(data)
+    upright = np.array([0, 0, HEIGHT, WIDTH])
+    [image] = thumbnails(tmp_path / "turned.mp4", [Place(21, TICKS[21] / 100, upright)])
+    # The matrix turns by 90 degrees clockwise; turned back, it shows the number.
+    margin = round(0.06 * WIDTH * 160 / (1.12 * WIDTH))
+    inside = np.rot90(image[margin : 160 - margin, margin : image.shape[1] - margin])
+    assert number_of(cv2.resize(inside, (WIDTH, HEIGHT))) == 21
 
 
 def test_outside_the_image_is_grey() -> None:
