@@ -42,15 +42,23 @@ def add_tracks(
 ) -> dict[int, int]:
     """Add a result, within a transaction. Arguments, result and errors: as `Gallery.add`."""
     validate_encoder(connection, prototypes)
-    together = _together(prototypes)
-    _validate_apart(persons or {}, together, video_name(prototypes))
     earlier = _earlier(connection, prototypes, frames)
     found = decisions.find_places(connection, earlier.video, prototypes, frames, earlier.same)
-    chosen = _chosen(connection, prototypes, persons, earlier, found, together)
+    groups = decisions.groups_of_places(connection)
+    group = {track_id: groups[place] for track_id, place in found.items() if place in groups}
+    apart = _apart(prototypes, group)
+    _validate_apart(persons or {}, apart, video_name(prototypes))
+    chosen = _given(connection, prototypes, persons or {})
+    decided = decisions.persons_of_places(connection, found)
+    before = {new: earlier.persons[old] for old, new in earlier.same.items()}
+    excluded = decisions.excluded_persons(connection, found)
+    for candidates in (decided, before):
+        for track_id, person in sorted(candidates.items()):
+            others = {chosen.get(other) for other in apart.get(track_id, ())} | excluded.get(track_id, set())
+            if track_id not in chosen and person not in others:
+                chosen[track_id] = person
+    _add_persons(connection, prototypes, chosen, group)
     _remove_sightings(connection, earlier.video)
-    for track_id in prototypes.track_ids.tolist():
-        if track_id not in chosen:
-            chosen[track_id] = id_of(connection.execute("INSERT INTO person DEFAULT VALUES").lastrowid)
     _insert(connection, earlier.video, prototypes, chosen)
     decisions.validate(connection)
     remove_empty(connection, earlier.persons.values())
@@ -79,18 +87,19 @@ def validate_encoder(connection: sqlite3.Connection, prototypes: TrackPrototypes
         )
 
 
-def _together(prototypes: TrackPrototypes) -> dict[int, set[int]]:
-    """Track IDs seen at once with each track."""
-    together: dict[int, set[int]] = {}
+def _apart(prototypes: TrackPrototypes, group: Mapping[int, int]) -> dict[int, set[int]]:
+    """Tracks seen at once with each track; what the user has merged overrules the video."""
+    apart: dict[int, set[int]] = {}
     for one, other in prototypes.together.tolist():
-        together.setdefault(one, set()).add(other)
-        together.setdefault(other, set()).add(one)
-    return together
+        if one not in group or group[one] != group.get(other):
+            apart.setdefault(one, set()).add(other)
+            apart.setdefault(other, set()).add(one)
+    return apart
 
 
-def _validate_apart(persons: Mapping[int, int], together: dict[int, set[int]], video: str) -> None:
+def _validate_apart(persons: Mapping[int, int], apart: Mapping[int, set[int]], video: str) -> None:
     for track_id, person in persons.items():
-        for other in sorted(together.get(track_id, ())):
+        for other in sorted(apart.get(track_id, ())):
             if persons.get(other) == person:
                 raise UserError(
                     f"Tracks {track_id} and {other} of {video} are seen at once, so they cannot both be"
@@ -127,26 +136,32 @@ def _earlier(
     return _Earlier(video, persons, same_tracks(stored, prototypes, frames))
 
 
-def _chosen(
+def _given(
+    connection: sqlite3.Connection, prototypes: TrackPrototypes, persons: Mapping[int, int]
+) -> dict[int, int]:
+    """Persons that were given, made if their IDs were never used."""
+    if unknown := sorted(set(persons) - set(prototypes.track_ids.tolist())):
+        raise UserError(f"There is no track {unknown[0]} in the result of {video_name(prototypes)}.")
+    return {track_id: _person(connection, person) for track_id, person in persons.items()}
+
+
+def _add_persons(
     connection: sqlite3.Connection,
     prototypes: TrackPrototypes,
-    persons: Mapping[int, int] | None,
-    earlier: _Earlier,
-    found: Mapping[int, int],
-    together: dict[int, set[int]],
-) -> dict[int, int]:
-    """Persons of the tracks that have one: as given, as before, or as the user has decided."""
-    known = set(prototypes.track_ids.tolist())
-    if unknown := sorted(set(persons or {}) - known):
-        raise UserError(f"There is no track {unknown[0]} in the result of {video_name(prototypes)}.")
-    chosen = {track_id: _person(connection, person) for track_id, person in (persons or {}).items()}
-    candidates = {new: earlier.persons[old] for old, new in earlier.same.items()}
-    candidates |= decisions.persons_of_places(connection, found)
-    for track_id, person in sorted(candidates.items()):
-        if track_id in chosen or any(chosen.get(other) == person for other in together.get(track_id, ())):
+    chosen: dict[int, int],
+    group: Mapping[int, int],
+) -> None:
+    """Make the tracks without a person new persons; those that the user has merged are one (`group`)."""
+    known = {group[track_id]: person for track_id, person in chosen.items() if track_id in group}
+    for track_id in prototypes.track_ids.tolist():
+        if track_id in chosen:
             continue
+        person = known.get(group[track_id]) if track_id in group else None
+        if person is None:
+            person = id_of(connection.execute("INSERT INTO person DEFAULT VALUES").lastrowid)
         chosen[track_id] = person
-    return chosen
+        if track_id in group:
+            known[group[track_id]] = person
 
 
 def _person(connection: sqlite3.Connection, person: int) -> int:

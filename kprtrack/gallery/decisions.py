@@ -7,6 +7,7 @@ contradicts.
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from kprtrack.core.datatypes import Tracks
@@ -29,7 +30,7 @@ def same_person(connection: sqlite3.Connection, sightings: Sequence[int]) -> Non
     places = [_place(connection, sighting) for sighting in sightings]
     for one, other in pairwise(places):
         _insert(connection, one, other, same=True)
-    groups = _groups(connection)
+    groups = groups_of_places(connection)
     kept = groups.get(places[0]) if places else None
     for a, b in _pairs(connection, same=False):
         if kept is not None and groups.get(a) == kept == groups.get(b):
@@ -39,7 +40,7 @@ def same_person(connection: sqlite3.Connection, sightings: Sequence[int]) -> Non
 def two_persons(connection: sqlite3.Connection, some: Sequence[int], others: Sequence[int]) -> None:
     """Decide that some sightings (row IDs) are another person than others."""
     left, right = ([_place(connection, sighting) for sighting in each] for each in (some, others))
-    groups = _groups(connection)
+    groups = groups_of_places(connection)
     touched = {groups[place] for place in left if place in groups}
     for group in touched:  # what was one person by a merge is divided
         members = [place for place, root in groups.items() if root == group]
@@ -57,42 +58,61 @@ def two_persons(connection: sqlite3.Connection, some: Sequence[int], others: Seq
             _insert(connection, one, other, same=False)
 
 
+@dataclass(frozen=True)
+class _Track:
+    """A track that is there now, and that the user has decided about."""
+
+    place: TrackPlace
+    person: int
+    label: str  # for messages
+
+
+def _decided(
+    connection: sqlite3.Connection,
+) -> tuple[dict[int, _Track], list[tuple[_Track, _Track]], list[tuple[_Track, _Track]]]:
+    """Tracks by place, pairs that are one person, pairs that are two; also by tracks that are gone."""
+    tracks = {
+        place: _Track((name_of(sha256), id_of(track_id)), id_of(person), f"{name_of(name)}:{track_id}")
+        for place, sha256, track_id, person, name in connection.execute(f"{_PRESENT} ORDER BY place.id")
+    }
+    groups = groups_of_places(connection)
+    members: dict[int, list[_Track]] = {}
+    for place, track in tracks.items():
+        members.setdefault(groups.get(place, place), []).append(track)
+    must = [pair for group in members.values() for pair in pairwise(group)]
+    cannot = []
+    for pair in _pairs(connection, same=False):
+        # A track that is not there is represented by one that is the same person.
+        ends = [
+            tracks.get(place) or next(iter(members.get(groups.get(place, place), ())), None) for place in pair
+        ]
+        if ends[0] is not None and ends[1] is not None:
+            cannot.append((ends[0], ends[1]))
+    return tracks, must, cannot
+
+
 def constraints(connection: sqlite3.Connection) -> Constraints:
     """Return the decisions about tracks that the gallery has now."""
-    present: dict[int, TrackPlace] = {}
-    persons: dict[TrackPlace, int] = {}
-    for place, sha256, track_id, person, _ in connection.execute(f"{_PRESENT} ORDER BY place.id"):
-        present[place] = name_of(sha256), id_of(track_id)
-        persons[present[place]] = id_of(person)
-    groups = _groups(connection)
-    members: dict[int, list[int]] = {}
-    for place in present:
-        members.setdefault(groups.get(place, place), []).append(place)
-    must = [(present[one], present[other]) for group in members.values() for one, other in pairwise(group)]
-    # A track that is not there now is represented by one that is the same person.
-    first = {group: places[0] for group, places in members.items()}
-    ends = [
-        [place if place in present else first.get(groups.get(place, place)) for place in pair]
-        for pair in _pairs(connection, same=False)
-    ]
-    cannot = sorted({(present[a], present[b]) for a, b in ends if a is not None and b is not None})
-    return Constraints(tuple(must), tuple(cannot), persons)
+    tracks, must, cannot = _decided(connection)
+    return Constraints(
+        tuple((one.place, other.place) for one, other in must),
+        tuple(sorted({(one.place, other.place) for one, other in cannot})),
+        {track.place: track.person for track in tracks.values()},
+    )
 
 
 def validate(connection: sqlite3.Connection) -> None:
     """Raise UserError if persons contradict a decision."""
-    persons = {row[0]: row for row in connection.execute(_PRESENT)}
-    for a, b, same in connection.execute("SELECT a, b, same FROM decision ORDER BY a, b"):
-        if a not in persons or b not in persons:
-            continue
-        one, other = persons[a], persons[b]
-        if (one[3] == other[3]) != bool(same):
-            names = f"{one[4]}:{one[2]} and {other[4]}:{other[2]}"
-            were = "are one person by a merge" if same else "are two persons by a split"
-            raise UserError(
-                f"{names} {were} of this gallery, but not so in this result. Link again with the gallery, or"
-                f" {'split' if same else 'merge'} them first."
-            )
+    _, must, cannot = _decided(connection)
+    wrong = [(pair, "one person by a merge", "split") for pair in must if pair[0].person != pair[1].person]
+    wrong += [
+        (pair, "two persons by a split", "merge") for pair in cannot if pair[0].person == pair[1].person
+    ]
+    for (one, other), what, advice in wrong[:1]:
+        raise UserError(
+            f"{one.label} and {other.label} are {what} of this gallery, but not so in this result. Link again"
+            f" with the gallery, or {advice} them first."
+        )
 
 
 def find_places(
@@ -129,7 +149,7 @@ def find_places(
 
 def persons_of_places(connection: sqlite3.Connection, found: Mapping[int, int]) -> dict[int, int]:
     """Return the person of tracks that the user has merged with a track of another video."""
-    groups = _groups(connection)
+    groups = groups_of_places(connection)
     own = set(found.values())
     persons = {
         groups[place]: id_of(person)
@@ -139,6 +159,21 @@ def persons_of_places(connection: sqlite3.Connection, found: Mapping[int, int]) 
     return {
         track_id: persons[groups[place]] for track_id, place in found.items() if groups.get(place) in persons
     }
+
+
+def excluded_persons(connection: sqlite3.Connection, found: Mapping[int, int]) -> dict[int, set[int]]:
+    """Return the persons of other videos that tracks are not, as the user has decided."""
+    groups, own = groups_of_places(connection), set(found.values())
+    persons: dict[int, set[int]] = {}  # by group
+    for place, _, _, person, _ in connection.execute(_PRESENT):
+        if place not in own:
+            persons.setdefault(groups.get(place, place), set()).add(id_of(person))
+    others: dict[int, set[int]] = {}  # by group
+    for a, b in _pairs(connection, same=False):
+        for one, other in ((a, b), (b, a)):
+            excluded = persons.get(groups.get(other, other), set())
+            others.setdefault(groups.get(one, one), set()).update(excluded)
+    return {track_id: others.get(groups.get(place, place), set()) for track_id, place in found.items()}
 
 
 def forget_places(connection: sqlite3.Connection, sightings: Iterable[int]) -> None:
@@ -200,8 +235,8 @@ def _pairs(connection: sqlite3.Connection, *, same: bool) -> list[tuple[int, int
     return [(id_of(a), id_of(b)) for a, b in rows]
 
 
-def _groups(connection: sqlite3.Connection) -> dict[int, int]:
-    """Places that are one person, by their smallest place: places that were never merged are left out."""
+def groups_of_places(connection: sqlite3.Connection) -> dict[int, int]:
+    """Return places that are one person, by their smallest place; those never merged are left out."""
     root: dict[int, int] = {}
 
     def find(place: int) -> int:

@@ -173,7 +173,7 @@ def test_a_split_is_a_cannot_link_and_replaces_a_merge(path: Path) -> None:
         assert set(map(frozenset, found.cannot)) == {
             frozenset({one, other}) for one in (a, c) for other in (b, (sha("d.mp4"), 1))
         }
-        with pytest.raises(UserError, match="are two persons by a split"):
+        with pytest.raises(UserError, match="are one person by a merge"):  # b and d; and not a and b
             gallery.add(video_prototypes("b.mp4", {1: 1}), {1: 1})
         gallery.merge(1, 3)  # a later decision counts
         assert gallery.constraints().cannot == ()
