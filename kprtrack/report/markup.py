@@ -4,7 +4,9 @@ from html import escape
 
 from kprtrack.core.errors import printable
 
-_EMPTY = frozenset({"img", "line", "meta", "path", "rect", "use"})  # without an end tag if nothing is in them
+_EMPTY = frozenset(
+    {"br", "img", "line", "meta", "path", "rect", "use"}
+)  # without an end tag if nothing is in them
 
 
 class Markup(str):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from kprtrack.identity.persons import LINK_PROBABILITY
 from kprtrack.io.header import plain
 from kprtrack.io.same_video import video_size
 from kprtrack.report.results import ReportedResult, duration_text
@@ -26,7 +27,8 @@ def metadata_of(result: ReportedResult) -> Metadata:
 
 def settings_of(result: ReportedResult) -> Metadata:
     """Return all settings of the run, by their names with dots."""
-    return list(_flat(plain(result.tracks.header.config)))[:_MOST_SETTINGS]
+    config = {key: value for key, value in result.tracks.header.config.items() if key != LINK_PROBABILITY}
+    return list(_flat(plain(config)))[:_MOST_SETTINGS]
 
 
 def _video(result: ReportedResult) -> Iterator[tuple[str, str]]:

@@ -54,7 +54,11 @@ def report_html(content: ReportContent) -> bytes:
         _head(content, title),
         *(_when(content, video) for video in range(len(results))),
         people_section(content.results, content.people, content.sightings, content.images),
-        *(_risks(content, video) for video in range(len(results))),
+        *(
+            _risks(content, video)
+            for video in range(len(results))
+            if len(results) == 1 or content.risks[video]
+        ),
         *(_corrections(result, len(results) > 1) for result in results if result.edits),
         *(_processing(result, len(results) > 1) for result in results),
     ]

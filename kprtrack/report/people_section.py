@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kprtrack.identity.persons import link_probabilities
 from kprtrack.report.images import PageImage
 from kprtrack.report.markup import Markup, element
 from kprtrack.report.people import Presence, ReportedPerson, gaps
@@ -27,9 +28,12 @@ def people_section(
     if not people:
         return Markup()
     figures: dict[int, list[Markup]] = {}
+    before: dict[int, int] = {}  # the video of the last figure of each person
     for sighting, image in zip(sightings, images, strict=False):
-        figure = _figure(results, people[sighting.person], sighting, image)
-        figures.setdefault(sighting.person, []).append(figure)
+        shown = figures.setdefault(sighting.person, [])
+        first = sighting.video != before.get(sighting.person)  # of a video
+        shown.append(_figure(results, people[sighting.person], sighting, image, first))
+        before[sighting.person] = sighting.video
     cards = [
         _card(results, person, figures.get(index, []), bool(images)) for index, person in enumerate(people)
     ]
@@ -56,7 +60,7 @@ def _line(result: ReportedResult, presence: Presence, label: str, several: bool)
     """When a person was seen in a video, in one paragraph."""
     begin, end = result.moment_text(presence.spans[0, 0]), result.moment_text(presence.spans[-1, 1])
     number = len(gaps(result, presence))
-    again = _times(number)
+    again = _times(number) + _linked(result, presence)
     tracks = f"; track{'s' * (len(presence.track_ids) > 1)} {', '.join(map(str, presence.track_ids))}"
     known = label == f"Track {presence.track_ids[0]}"  # a heading that says so
     seen = (
@@ -66,6 +70,18 @@ def _line(result: ReportedResult, presence: Presence, label: str, several: bool)
     return element("p", *where, seen, class_="soft")
 
 
+def _linked(result: ReportedResult, presence: Presence) -> str:
+    """How probable the least probable link of the tracks is; nothing where nothing was linked."""
+    known = link_probabilities(result.tracks.header.config)
+    least = min((known.get(track_id, 1.0) for track_id in presence.track_ids), default=1.0)
+    return f", linked with probability {probability_text(least)}" if least < 1 else ""
+
+
+def probability_text(value: float) -> str:
+    """Return a probability such as "0.93" or, close to 1, ">0.99"."""
+    return ">0.99" if value > 0.99 else f"{value:.2f}"
+
+
 def _times(number: int) -> str:
     return {0: "", 1: ", re-identified once", 2: ", re-identified twice"}.get(
         number, f", re-identified {number} times"
@@ -73,7 +89,11 @@ def _times(number: int) -> str:
 
 
 def _figure(
-    results: Sequence[ReportedResult], person: ReportedPerson, sighting: Sighting, image: PageImage
+    results: Sequence[ReportedResult],
+    person: ReportedPerson,
+    sighting: Sighting,
+    image: PageImage,
+    first: bool,
 ) -> Markup:
     result = results[sighting.video]
     moment = result.moment_text(sighting.place.time_s if result.timed else sighting.place.frame)
@@ -85,5 +105,6 @@ def _figure(
         height=image.height,
         alt=f"{person.label} at {moment}{where}",
     )
-    caption = element("figcaption", moment, title=f"frame {sighting.place.frame}{where}")
+    name = [element("bdi", result.name), element("br")] if first and len(results) > 1 else []
+    caption = element("figcaption", *name, moment, title=f"frame {sighting.place.frame}{where}")
     return element("li", element("figure", shown, caption))

@@ -141,11 +141,13 @@ def test_linked_results_are_one_page_by_person(tmp_path: Path) -> None:
     ]
     for path, persons in zip(results, ({1: 1, 2: 2}, {5: 2, 6: 3}), strict=True):
         file = read_tracks(path)
-        write_tracks(replace(file, header=replace(file.header, persons=persons)), path)
+        config = {"link_probability": {"5": 0.93}}
+        write_tracks(replace(file, header=replace(file.header, persons=persons, config=config)), path)
     page = _page(tmp_path, *map(str, results))
     assert [each["id"] for each in page.all("article")] == ["person-1", "person-2", "person-3"]
     assert len(_bars(page)) == 4
     assert "in several videos" in page.text
+    assert page.text.count("linked with probability 0.93") == 1
     assert "one.mp4" in page.text and "two.mp4" in page.text
     # The prototypes are of the results before they were linked.
     assert "belongs to another result" in page.text
