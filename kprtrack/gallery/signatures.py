@@ -71,7 +71,7 @@ class Signatures:
         # Fewer parts are a smaller share of a signature.
         more = np.minimum(query.visible.shape[1] / np.maximum(query.visible.sum(1), 1), _MOST_MORE)
         chosen = [
-            self._nearest(wanted[row], bits[row], int(more[row] * count), float(more[row]) * _SHARE)
+            self._nearest(wanted[row], bits[row], int(min(more[row], 2) * count), float(more[row]) * _SHARE)
             for row in range(len(query))
         ]
         return np.unique(np.concatenate([np.zeros(0, np.int64), *chosen]))
