@@ -41,6 +41,7 @@ from kprtrack import (
 )
 from kprtrack.core.appearance import join_appearances
 from kprtrack.core.skeleton import COCO_SKELETON
+from kprtrack.finding import PeopleInImage, PersonPrompt, find_person
 from reid import prompts_from_clicks, prompts_from_mask
 from reid.datasets import ReidSample, open_dataset
 from reid.datasets.crops import read_image
@@ -114,7 +115,8 @@ def main() -> None:
         views = [(row, view) for row, view in made if view is not None]
         rows = np.array([row for row, _ in views])
         known = None
-        for name, prompt in PROMPTS.items():
+        for name, make in PROMPTS.items():
+            prompt = make(estimate)
             drawn = [prompt(view, np.random.default_rng([7, row])) for row, view in views]
             found = _embed(
                 encoder, [(view.image, view.box, each) for (_, view), each in zip(views, drawn, strict=True)]
@@ -308,17 +310,33 @@ def _inside(mask: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
     return np.stack([x[chosen], y[chosen]], axis=1) + 0.5
 
 
-PROMPTS: dict[str, Prompt] = {
-    "keypoints, known": lambda view, rng: view.known,
-    "keypoints, estimated": lambda view, rng: view.estimated,
-    "masks": _masks,
-    "masks, left and right exchanged": _mirrored,
-    "masks, parts at random": _spread,
-    "5 clicks on each": _clicks(5),
-    "3 clicks on each": _clicks(3),
-    "1 click on each": _clicks(1),
-    "1 click on the person alone": _clicks(1, negative=False),
-    "none": _without,
+def _estimated_with_clicks(count: int, estimate: PoseEstimator) -> Prompt:
+    """As `kprtrack find` with the box of the person: its pose, or the clicks if it is of another."""
+
+    def prompt(view: View, rng: np.random.Generator) -> np.ndarray:
+        boxes = np.stack([view.box, *map(mask_box, view.others)])
+        found = Detections(boxes.astype(np.float32), np.ones(len(boxes), np.float32))
+        people = PeopleInImage(view.image, lambda: lambda frames: [found], lambda: estimate)
+        clicks = [tuple(point) for point in _inside(view.mask, count, rng)]
+        others = [tuple(point) for other in view.others for point in _inside(other, count, rng)]
+        return find_person(people, PersonPrompt(clicks, others, tuple(view.box.tolist()))).keypoints
+
+    return prompt
+
+
+PROMPTS: dict[str, Callable[[PoseEstimator], Prompt]] = {
+    "keypoints, known": lambda estimate: lambda view, rng: view.known,
+    "keypoints, estimated": lambda estimate: lambda view, rng: view.estimated,
+    "the same, with 1 click on each": lambda estimate: _estimated_with_clicks(1, estimate),
+    "the same, with 3 clicks on each": lambda estimate: _estimated_with_clicks(3, estimate),
+    "masks": lambda estimate: _masks,
+    "masks, left and right exchanged": lambda estimate: _mirrored,
+    "masks, parts at random": lambda estimate: _spread,
+    "5 clicks on each": lambda estimate: _clicks(5),
+    "3 clicks on each": lambda estimate: _clicks(3),
+    "1 click on each": lambda estimate: _clicks(1),
+    "1 click on the person alone": lambda estimate: _clicks(1, negative=False),
+    "none": lambda estimate: _without,
 }
 
 

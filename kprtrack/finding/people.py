@@ -87,7 +87,8 @@ def find_person(people: PeopleInImage, prompt: PersonPrompt) -> PromptedPerson:
 
     A mask or keypoints are prompts themselves. For a box the pose of the person in it is estimated, for
     clicks that of the detection whose limbs are nearest to them; clicks are the prompts where no keypoint is
-    confident. The poses of the other detections and clicks on others are negative prompts.
+    confident, and where the pose is nearer to the clicks on others: in the box of two people that overlap it
+    is often the other one's. The poses of the other detections and clicks on others are negative prompts.
 
     Args:
         people: Of the image.
@@ -128,7 +129,7 @@ def _by_mask(people: PeopleInImage, prompt: PersonPrompt, mask: np.ndarray) -> P
     box = bounds if prompt.box is None else np.array(prompt.box, np.float32)
     others = [own[1:], _negative_clicks(prompt, box)]
     if not prompt.other_masks:
-        found = people.poses(people.boxes[iou(bounds[None], people.boxes)[0] < _SAME_PERSON_IOU])
+        found = people.poses(_beside(bounds, people.boxes))
         others.append(found[[_share_inside(pose, mask) < _SAME_PERSON_SHARE for pose in found]])
     return PromptedPerson(box, np.concatenate([own[:1], *others]), "mask")
 
@@ -154,14 +155,32 @@ def _by_keypoints(people: PeopleInImage, prompt: PersonPrompt, keypoints: np.nda
 
 
 def _by_pose(people: PeopleInImage, prompt: PersonPrompt, box: np.ndarray) -> PromptedPerson:
-    others = people.boxes[iou(box[None], people.boxes)[0] < _SAME_PERSON_IOU]
-    poses = people.poses(np.concatenate([box[None], others]))
+    poses = people.poses(np.concatenate([box[None], _beside(box, people.boxes)]))
     by, own = "pose", poses[:1]
     if not (own[0, :, 2] > _CONFIDENT).any():
-        by = "clicks" if prompt.clicks else "nothing"
-        if prompt.clicks:
-            own = prompts_from_clicks(prompt.clicks, box=box)
+        by = "nothing"
+    if prompt.clicks and (by == "nothing" or _is_of_another(own, box, prompt)):
+        by, own = "clicks", prompts_from_clicks(prompt.clicks, box=box)
     return PromptedPerson(box, np.concatenate([own, poses[1:], _negative_clicks(prompt, box)]), by)
+
+
+def _beside(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """The detections [M, 4] of other people: all but the one that overlaps the person most."""
+    overlap = iou(box[None], boxes)[0]
+    if len(boxes) and overlap.max() >= _SAME_PERSON_IOU:
+        return np.delete(boxes, overlap.argmax(), axis=0)
+    return boxes
+
+
+def _is_of_another(pose: np.ndarray, box: np.ndarray, prompt: PersonPrompt) -> bool:
+    """Whether a pose [1, 17, 3] is nearer to the clicks on others than to those on the person."""
+    if not prompt.not_clicks:
+        return False
+    own, others = (
+        _distances(pose, box[None], np.array(clicks, np.float32))[0]
+        for clicks in (prompt.clicks, prompt.not_clicks)
+    )
+    return bool(others < own)
 
 
 def _negative_clicks(prompt: PersonPrompt, box: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A made scene: people are rectangles of one colour each, and an encoder sees the colours at its prompts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,14 +36,10 @@ def mask_of(person: int) -> np.ndarray:
     return mask
 
 
-class FakeDetector:
-    """Finds given people, all equally well."""
-
-    def __init__(self, *people: int) -> None:
-        self._boxes = np.array([BOXES[person] for person in people], np.float32).reshape(-1, 4)
-
-    def __call__(self, frames: list[Frame]) -> list[Detections]:
-        return [Detections(self._boxes, np.full(len(self._boxes), 0.9, np.float32)) for _ in frames]
+def detector_of(boxes: Sequence[tuple[int, int, int, int]]) -> Callable[[list[Frame]], list[Detections]]:
+    """A detector that finds these people, all equally well."""
+    found = Detections(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32))
+    return lambda frames: [found for _ in frames]
 
 
 class FakePose:
@@ -92,7 +88,7 @@ def people_in(
 ) -> PeopleInImage:
     """The people of an image by the detector and pose estimator of this module."""
     pose = (lambda: FakePose(confidence)) if prompts else None
-    return PeopleInImage(image, lambda: FakeDetector(*people), pose)
+    return PeopleInImage(image, lambda: detector_of([BOXES[person] for person in people]), pose)
 
 
 def coloured(

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.finding_cases import BOXES, ColourEncoder, FakeDetector, FakePose, coloured, mask_of, scene
+from support.finding_cases import BOXES, ColourEncoder, FakePose, coloured, detector_of, mask_of, scene
 from support.finding_cases import write_coloured as write
 
 import kprtrack.build
@@ -25,7 +25,7 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An image of three people, results of two videos in which they are, a gallery; networks see colours."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("find"))
-        patch.setattr(kprtrack.build, "build_detector", lambda *_: FakeDetector(1, 2, 3))
+        patch.setattr(kprtrack.build, "build_detector", lambda *_: detector_of([*BOXES.values()]))
         patch.setattr(kprtrack.build, "build_pose_estimator", lambda *_: FakePose())
         patch.setattr(kprtrack.build, "build_reid_encoder", lambda *_: ColourEncoder())
         _write_inputs()
@@ -87,7 +87,7 @@ def test_boxes_masks_and_keypoints_say_who_is_meant(
     rle = {"size": [200, 320], "counts": [*runs, size - sum(runs)]}
     Path("rle.json").write_text(json.dumps(rle))
     box = np.array([BOXES[3]], np.float32)
-    people = FakeDetector(3)([Frame(0, 0.0, scene())])
+    people = detector_of([BOXES[3]])([Frame(0, 0.0, scene())])
     assert (people[0].boxes == box).all()
     pose = FakePose()([Frame(0, 0.0, scene())], people)[0].keypoints
     Path("keypoints.json").write_bytes(keypoints_json(pose))

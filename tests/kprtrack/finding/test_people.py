@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from support.finding_cases import BOXES, ColourEncoder, mask_of, people_in, scene
+from support.finding_cases import BOXES, ColourEncoder, FakePose, detector_of, mask_of, people_in, scene
 
 from kprtrack.core.errors import UserError
-from kprtrack.finding import PersonPrompt, PromptedPerson, embed_person, find_person
+from kprtrack.finding import PeopleInImage, PersonPrompt, PromptedPerson, embed_person, find_person
 
 IMAGE = scene()
 
@@ -50,10 +50,27 @@ def test_clicks_are_the_prompts_where_no_keypoint_is_confident() -> None:
     assert (100, 100, 1) in set(map(tuple, chosen.keypoints[-1].tolist()))
 
 
+def test_clicks_are_the_prompts_where_the_pose_is_nearer_to_those_on_others() -> None:
+    box = (20, 20, 120, 190)  # of two people; the pose in it is in the middle
+    own, other = (25, 100), (70, 100)
+    chosen = found(PersonPrompt([own], [other], box), 1, 2)
+    assert chosen.by == "clicks"
+    assert set(map(tuple, chosen.keypoints[0].tolist())) == {(*own, 1)}
+    assert (*other, 1) in set(map(tuple, chosen.keypoints[-1].tolist()))
+    assert found(PersonPrompt([other], [own], box), 1, 2).by == "pose"
+
+
 def test_a_box_is_the_person_and_detections_elsewhere_are_negative() -> None:
     chosen = found(PersonPrompt(box=(22, 20, 78, 188)), 1, 2, 3)
     assert chosen.box.tolist() == [22, 20, 78, 188]
     assert len(chosen.keypoints) == 3  # 2 and 3 beside the person
+
+
+def test_a_detection_that_overlaps_the_person_much_is_another_one_nevertheless() -> None:
+    image, boxes = scene({1: (20, 20, 80, 190), 2: (30, 24, 90, 195)}), [(20, 20, 80, 190), (30, 24, 90, 195)]
+    people = PeopleInImage(image, lambda: detector_of(boxes), FakePose)
+    assert len(find_person(people, PersonPrompt([(25, 100)])).keypoints) == 2
+    assert len(find_person(people, PersonPrompt(box=(21, 20, 79, 189))).keypoints) == 2
 
 
 def test_a_mask_gives_points_inside_and_others_outside() -> None:
