@@ -10,8 +10,8 @@ from kprtrack import __version__
 from kprtrack.report.images import PageImage
 from kprtrack.report.markup import Markup, element
 from kprtrack.report.metadata import metadata_of, settings_of
-from kprtrack.report.people import ReportedPerson
-from kprtrack.report.people_section import people_section
+from kprtrack.report.people import Presence, ReportedPerson
+from kprtrack.report.people_section import LOW_CONFIDENCE, people_section
 from kprtrack.report.results import ReportedResult
 from kprtrack.report.risks import Risk
 from kprtrack.report.risks_section import risks_section
@@ -137,11 +137,13 @@ def _when(content: ReportContent, video: int) -> Markup:
                     element("td", result.moment_text(spans[0, 0]), class_="wide"),
                     element("td", result.moment_text(spans[-1, 1]), class_="wide"),
                     element("td", result.duration_text(presence.visible), class_="wide"),
+                    *([_confidence(presence)] if result.identity_confidence else []),
                 )
             )
     if not rows:
         return element("section", heading, element("p", "No person was tracked."))
-    names = [element("th", text, scope="col", class_="wide") for text in ("first", "last", "seen for")]
+    columns = ["first", "last", "seen for", *(["identity"] if result.identity_confidence else [])]
+    names = [element("th", text, scope="col", class_="wide") for text in columns]
     head = element(
         "thead",
         element(
@@ -155,11 +157,19 @@ def _when(content: ReportContent, video: int) -> Markup:
         "tr",
         element("th", "everyone", scope="row"),
         element("td", timeline.people(), class_="when"),
-        element("td", f"at most {_frame_counts(result)} at once", colspan="3", class_="wide"),
+        element("td", f"at most {_frame_counts(result)} at once", colspan=len(columns), class_="wide"),
     )
     table = element("table", head, element("tbody", everyone, *rows), class_="timeline")
-    keys = legend(("seen", "not seen, and re-identified afterwards"))
+    about = "identity: the probability that all boxes are one person" if result.identity_confidence else ""
+    keys = legend(("seen", "not seen, and re-identified afterwards"), about)
     return element("section", heading, keys, table)
+
+
+def _confidence(presence: Presence) -> Markup:
+    if presence.confidence is None:
+        return element("td", class_="wide")
+    low = presence.confidence < LOW_CONFIDENCE
+    return element("td", f"{presence.confidence:.2f}", class_="wide low" if low else "wide")
 
 
 def _risks(content: ReportContent, video: int) -> Markup:

@@ -23,6 +23,7 @@ class Presence:
         spans: [S, 2] float64, beginning and end of each time in which the person was seen, as in
             `ReportedResult.starts`.
         visible: The sum of all frames in which the person was seen, in the same unit.
+        confidence: The identity confidence of the least certain track; None: unknown.
     """
 
     video: int
@@ -30,6 +31,7 @@ class Presence:
     rows: np.ndarray
     spans: np.ndarray
     visible: float
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ def _presence(result: ReportedResult, video: int, tracks: Mapping[int, np.ndarra
     apart = np.flatnonzero(begins[1:] - ends[:-1] > join)
     firsts, lasts = np.append(0, apart + 1), np.append(apart, len(frames) - 1)
     spans = np.stack([begins[firsts], ends[lasts]], axis=1)
-    return Presence(video, tuple(tracks), rows, spans, float((ends - begins).sum()))
+    known = result.identity_confidence
+    confidence = min((known[track_id] for track_id in tracks if track_id in known), default=None)
+    return Presence(video, tuple(tracks), rows, spans, float((ends - begins).sum()), confidence)
 
 
 def gaps(result: ReportedResult, presence: Presence) -> np.ndarray:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from kprtrack.identity.persons import link_probabilities
 from kprtrack.report.images import PageImage
-from kprtrack.report.markup import Markup, element
+from kprtrack.report.markup import Markup, element, join
 from kprtrack.report.people import Presence, ReportedPerson, gaps
 from kprtrack.report.results import ReportedResult
 from kprtrack.report.sightings import Sighting
 from kprtrack.report.timeline import swatch
+
+LOW_CONFIDENCE = 0.7  # below it a person is worth a look
 
 
 def people_section(
@@ -67,7 +69,16 @@ def _line(result: ReportedResult, presence: Presence, label: str, several: bool)
         f"{begin} to {end}, seen for {result.duration_text(presence.visible)}{again}{'' if known else tracks}"
     )
     where = [element("bdi", result.name), ": "] if several else []
-    return element("p", *where, seen, class_="soft")
+    return join(element("p", *where, seen, class_="soft"), _confidence(presence))
+
+
+def _confidence(presence: Presence) -> Markup:
+    if presence.confidence is None:
+        return Markup()
+    low = presence.confidence < LOW_CONFIDENCE
+    advice = ", worth a look" if low else ""
+    value = f"identity confidence {presence.confidence:.2f}{advice}"
+    return element("p", value, class_="low" if low else "soft")
 
 
 def _linked(result: ReportedResult, presence: Presence) -> str:

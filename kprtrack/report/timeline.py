@@ -168,8 +168,8 @@ def swatch(colour: str) -> Markup:
     return element("svg", square, class_="swatch", width="12", height="12", aria_hidden="true")
 
 
-def legend(texts: Sequence[str]) -> Markup:
-    """Explain the bars: a full bar, then a dashed line."""
+def legend(texts: Sequence[str], about: str) -> Markup:
+    """Explain a full bar and a dashed line, and a column of the table."""
     full = element("rect", x="0", y="2", width="28", height="10", class_="sample")
     dashed = element("line", x1="0", x2="28", y1="7", y2="7")
     signs = [
@@ -179,4 +179,4 @@ def legend(texts: Sequence[str]) -> Markup:
     items = [
         element("span", sign, " ", meaning, class_="key") for sign, meaning in zip(signs, texts, strict=True)
     ]
-    return element("p", *items, class_="legend")
+    return element("p", *items, element("span", about, class_="key") if about else "", class_="legend")
