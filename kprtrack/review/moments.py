@@ -184,7 +184,7 @@ def _reentries(rows: _Rows) -> Iterator[RiskyMoment]:
     """Tracks that are seen again after a gap; the longer, the riskier."""
     before, after = rows.neighbours()
     gap = rows.frame[after] - rows.frame[before]
-    for index in np.flatnonzero(gap >= MIN_GAP_S * rows.second).tolist():
+    for index in np.flatnonzero((gap > 1) & (gap >= MIN_GAP_S * rows.second)).tolist():
         row, track_id = int(after[index]), int(rows.ids[after[index]])
         seconds = rows.seconds(int(gap[index]))
         margin = float(rows.margins[row])

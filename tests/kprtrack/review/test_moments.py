@@ -64,3 +64,9 @@ def test_a_jump_of_a_box() -> None:
 
 def test_a_result_without_people_has_no_moments() -> None:
     assert risky_moments(_file([])) == [] == risky_moments(_file([_frame(0, {})]))
+
+
+def test_at_one_frame_a_second_the_next_frame_is_no_gap() -> None:
+    frames = [replace(_frame(n, {4: (300, 100)} if n != 6 else {}), time_s=float(n)) for n in range(12)]
+    [moment] = risky_moments(_file(frames))
+    assert (moment.kind, moment.first_frame, moment.frame) == ("re-entry", 5, 7)
