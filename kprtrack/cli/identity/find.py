@@ -121,7 +121,7 @@ def run_find(options: argparse.Namespace) -> int:
         results = read_results([path for path in named if Path(path).name != LINKS_FILE] or named)
         own, shown = None, None
         if gallery and options.person is not None:
-            own, query = _of_person(gallery, options.person, results)
+            own, query = _of_person(options, gallery, results)
         else:
             query, *shown = _of_image(options, prompt, _header_of(options, gallery, results))
         if results:
@@ -258,15 +258,17 @@ def _of_image(
     return query, image, person.box
 
 
-def _of_person(gallery: "Gallery", text: str, results: "list[IdentifiedResult]") -> "tuple[int, Appearance]":
+def _of_person(
+    options: argparse.Namespace, gallery: "Gallery", results: "list[IdentifiedResult]"
+) -> "tuple[int, Appearance]":
     """ID and mean embedding of a person of the gallery."""
     from kprtrack.cli.identity.gallery import chosen_person
     from kprtrack.finding import validate_same_encoder
 
-    person, known = chosen_person(gallery, text), gallery.known()
+    person, known = chosen_person(gallery, options.person), gallery.known()
     if results:
-        ours, theirs = gallery.videos(prototypes=False)[0], results[0].prototypes
-        validate_same_encoder(ours.header["reid"], theirs.header["reid"])
+        ours, theirs = _header_of(options, gallery, []), results[0].prototypes.header
+        validate_same_encoder(ours["reid"], theirs["reid"])
     return person, known.means[known.ids == person]
 
 

@@ -14,6 +14,7 @@ from support.finding_cases import write_coloured as write
 import kprtrack.build
 from kprtrack.cli.main import main
 from kprtrack.core.datatypes import Frame
+from kprtrack.gallery import Gallery
 from reid.datasets.keypoint_files import keypoints_json
 
 Capture = pytest.CaptureFixture[str]
@@ -40,6 +41,8 @@ def _write_inputs() -> None:
     write(Path("b.json"), coloured("b.mp4", {3: 2, 4: 4, 5: 5}, ((3, 4),), seed=5))
     assert main(["gallery", "add", "people.kprdb", *RESULTS]) == 0
     assert main(["gallery", "name", "people.kprdb", "2", "Keeper"]) == 0
+    with Gallery.open("empty.kprdb", create=True):
+        pass
     cv2.imwrite("small.png", np.ones((8, 9), np.uint8))
     Path("alone.json").write_bytes(Path("a.json").read_bytes())
     for name, reid in (
@@ -149,6 +152,8 @@ def test_json_has_what_the_table_has_and_more(capsys: Capture) -> None:
         (("missing.json", "--image", "scene.png"), 3, "missing.json"),
         (("missing.kprdb", "--image", "scene.png"), 3, "missing.kprdb"),
         (("scene.png", "--image", "scene.png"), 2, "scene.png"),
+        (("empty.kprdb", "--image", "scene.png"), 2, "empty.kprdb is empty. Add results"),
+        (("empty.kprdb", "--person", "1", "--in", "a.json"), 2, "1"),
         (("a.json", "--image", "scene.png", "--top", "0"), 2, "--top is 0"),
         (("alone.json", "--image", "scene.png", "--click", "30,50"), 3, "alone.tracks.safetensors"),
         (("other.json", "--image", "scene.png", "--click", "30,50"), 4, "has other weights than"),
