@@ -25,6 +25,7 @@ from kprtrack.cli.identity.gallery import gallery_parser, run_gallery
 from kprtrack.cli.identity.link import link_parser, run_link
 from kprtrack.cli.identity.report import report_parser, run_report
 from kprtrack.cli.identity.review import review_parser, run_review
+from kprtrack.cli.identity.why import run_why, why_parser
 from kprtrack.cli.kinematics import kinematics_parser, run_kinematics
 from kprtrack.cli.models import models_parser, run_models
 from kprtrack.cli.options import Parser
@@ -67,6 +68,7 @@ subcommands:
   link        the same person IDs in the results of several videos
   gallery     persons of many videos: names, where they were seen, merge, split
   find        where a person is seen: by an image with clicks, a box or a mask, or a person of a gallery
+  why         why a track has its ID: confidence, re-identifications, whom else it could have been
   convert     convert a result file to another format
   kinematics  joint angles, velocities and metres of tracked people
   recover     finish the file that a killed run has left: FILE.part
@@ -98,6 +100,7 @@ SUBCOMMANDS: dict[str, tuple[Callable[[], Parser], Callable[[argparse.Namespace]
     "link": (link_parser, run_link),
     "gallery": (gallery_parser, run_gallery),
     "find": (find_parser, run_find),
+    "why": (why_parser, run_why),
     "convert": (convert_parser, run_convert),
     "kinematics": (kinematics_parser, run_kinematics),
     "recover": (recover_parser, run_recover),

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from kprtrack.core.appearance import Appearance, part_distance
 from kprtrack.core.datatypes import Observation, Tracks
 from kprtrack.core.geometry import occluded_fraction
+from kprtrack.identity.confidence import CONFIDENCE, ConfidenceLog
 from kprtrack.identity.evidence import EVIDENCE, EvidenceLog, evidence_to_json
 from kprtrack.identity.prototypes import TrackPrototypes, add_together, unit_length
 
@@ -66,6 +67,7 @@ class PrototypeCollector:
         self._tracks: dict[int, _Track] = {}
         self._together: set[tuple[int, int]] = set()
         self.evidence = EvidenceLog()
+        self._confidence = ConfidenceLog()
         self._before: list[int] = []  # track IDs of the frame before
         self._per_track = PER_TRACK
         self._bytes = 0  # of the sightings kept and of the sums
@@ -79,6 +81,7 @@ class PrototypeCollector:
     def add(self, tracks: Tracks) -> None:
         """Add the final tracks of a frame; once a frame, in order."""
         add_together(self._together, self._before, sorted(tracks.ids.tolist()))
+        self._confidence.add(tracks)
         while self._waiting and self._waiting[0].frame_number < tracks.frame_number:
             self._waiting.popleft()
         if not self._waiting or self._waiting[0].frame_number != tracks.frame_number:
@@ -166,7 +169,7 @@ class PrototypeCollector:
             if track.sums is not None and track.visible is not None:
                 sums[row], visible[row] = track.sums, track.visible
         together = np.array(sorted(self._together), np.int64).reshape(-1, 2)
-        return TrackPrototypes(
+        made = TrackPrototypes(
             header={
                 **self._header,
                 "complete": complete,
@@ -191,6 +194,9 @@ class PrototypeCollector:
             quality=np.array([one.quality for one in sightings], np.float32),
             together=together[np.isin(together, chosen).all(1)],
         )
+        confidence = self._confidence.confidence(made)
+        stored = {str(number): confidence[number] for number in chosen}
+        return replace(made, header={**made.header, CONFIDENCE: stored})
 
 
 def _appearance(sightings: list[_Sighting], shape: tuple[int, ...] = (0, 0)) -> Appearance:

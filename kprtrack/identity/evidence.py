@@ -90,11 +90,11 @@ def relabelled_evidence(
         first_s.update(dict.fromkeys(tracks.ids.tolist(), tracks.time_s))
     kept = []
     for record in records:
-        tracks = by_number.get(record.frame)
-        if tracks is None or not len(tracks):
+        found = by_number.get(record.frame)
+        if found is None or not len(found):
             continue
-        overlap = iou(np.float32([record.box]), tracks.boxes)[0]
-        own = int(tracks.ids[int(overlap.argmax())])
+        overlap = iou(np.array([record.box], np.float32), found.boxes)[0]
+        own = int(found.ids[int(overlap.argmax())])
         if overlap.max() >= _SAME_BOX_IOU and first_s[own] < record.seen_s:
             lost, new = (
                 tuple((names[one], far) for one, far in others if names.get(one, own) != own)

@@ -113,9 +113,11 @@ class TrackPrototypes:
             if len(rows := np.flatnonzero((self.track_row == row) & (ids > 0)))
         }
         evidence = relabelled_evidence(evidence_of(self.header), frames, names)
+        header = {**self.header, EVIDENCE: evidence_to_json(evidence)}
+        header.pop("identity_confidence", None)  # of other tracks
         return replace(
             self,
-            header={**self.header, EVIDENCE: evidence_to_json(evidence)},
+            header=header,
             track_ids=track_ids,
             first_s=np.array([first.time_s for first, _, _ in times], np.float64),
             last_s=np.array([last.time_s for _, last, _ in times], np.float64),

@@ -17,6 +17,7 @@ from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LARGEST, LAST_FRAME
 from kprtrack.hub.store import sha256_of
 from kprtrack.identity.collector import PrototypeCollector
+from kprtrack.identity.confidence import confidence_in
 from kprtrack.identity.evidence import evidence_of
 from kprtrack.identity.prototypes import TrackPrototypes
 
@@ -206,6 +207,7 @@ def _validate(prototypes: TrackPrototypes) -> None:
         raise ValueError("its embeddings have two shapes")
     _validate_numbers(prototypes)
     evidence_of(prototypes.header)
+    confidence_in(prototypes.header)
 
 
 def _validate_numbers(prototypes: TrackPrototypes) -> None:
