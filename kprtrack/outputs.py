@@ -92,6 +92,7 @@ class Summary:
         older: The older file, if an early end has left it as it was.
         notes: Signs that the tracks drawn on a video were made from another one.
         footage: Sizes, number and scores of the detections.
+        identity_confidence: Probability by track ID that all of its boxes are one person, where it is known.
 
     Examples:
         >>> summary = track_video("video.mp4", "tracks.json", networks=networks)
@@ -112,6 +113,7 @@ class Summary:
     older: Path | None = None
     notes: tuple[str, ...] = ()
     footage: Footage = field(default_factory=Footage)
+    identity_confidence: dict[int, float] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -242,16 +244,19 @@ class Outputs:
         failure = self._choose()
         summary, whole = self.summary, self.summary.stopped is None
         note = summary.note if complete or summary.note else "the observations are incomplete"
+        if self.collector and self.writer:  # before the result ends: it has the confidence of the tracks, too
+            prototypes = self.collector.result(summary.complete and complete, summary.ids)
+            summary.identity_confidence = self.collector.confidence
         if self.writer:
             self.writer.close(summary.complete and complete, note, summary.losses, replace=whole)
         if self.annotated:
             self.annotated.close(whole)
         if self.collector and self.writer:
-            write_beside(self.writer.saved, self.collector, summary.complete and complete, summary.ids)
+            write_beside(self.writer.saved, prototypes)
         if self.stored:  # last: until the result is complete, the run can be resumed
             self.stored.close(whole, summary.note)
-        first = self.writer or self.annotated
-        summary.set_out(first.saved if first else None)
+        if first := self.writer or self.annotated:
+            summary.set_out(first.saved)
         summary.notes += self.annotated.notes if self.annotated else ()
         if failure is not None:
             kept = f" {summary.out} holds all people." if self.writer else ""

@@ -123,6 +123,9 @@ def track_video(  # noqa: PLR0913
         finished = finished_tracks(paths[0], format, header) if resume and out and not video_out else None
         if finished is not None:
             return finished_summary(paths[0], finished)
+        collector = PrototypeCollector(prototypes_header(header)) if out and prototypes else None
+        if collector:
+            header = replace(header, identity_confidence=collector.confidence)  # known at the end of the run
         writer = stack.enter_context(open_writer(Path(out), header, format)) if out else None
         stored = None
         if resume:
@@ -134,7 +137,6 @@ def track_video(  # noqa: PLR0913
         asked = tracker if device == "cpu" else None
         run = partial(observe, networks=networks, batch_size=config.frames_at_once, tracker=asked)
         observations = stored.resume(frames, run) if stored else run(frames)
-        collector = PrototypeCollector(prototypes_header(header)) if writer and prototypes else None
         outputs = Outputs(summary, writer, annotated, stored, people, collector)
         track_and_write(
             _with_progress(observations, video, quiet), tracker, outputs, losses=lambda: video.losses
@@ -234,16 +236,14 @@ def track_observations(
     if people.selective:
         settings["people"] = people.to_json()
     header = replace(header, config=settings)
+    collector = PrototypeCollector(prototypes_header(header)) if prototypes else None
+    if collector:
+        header = replace(header, identity_confidence=collector.confidence)
     with open_writer(Path(out), header, format) as writer:
         track_and_write(
             observations,
             tracker,
-            Outputs(
-                summary,
-                writer,
-                people=people,
-                collector=PrototypeCollector(prototypes_header(header)) if prototypes else None,
-            ),
+            Outputs(summary, writer, people=people, collector=collector),
             losses=lambda: observations.header.losses,
             complete=observations.complete,
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # exit code after Ctrl-C
 STRONGEST_PRESET = "accurate"  # recommended for footage that is beyond the default networks
 STANDARD_OUTPUT = "-"  # as the value of --out or --json
+_MOST_UNCERTAIN = 3  # tracks that are named
 _CLEAR = "\r\x1b[K"  # empties the current line of a terminal
 
 
@@ -75,7 +76,23 @@ def log_tracks(summary: "Summary", config: TrackConfig | None, *, quiet: bool) -
     if config:
         lines += [*_prompts(summary, config), *_beyond_default(summary, config)]
     lines += [f"note: {note}" for note in summary.notes]
+    lines += _uncertain(summary)
     return log_summary(summary, _count(len(summary.ids), "person", "people"), *lines, quiet=quiet)
+
+
+def _uncertain(summary: "Summary") -> list[str]:
+    """Tracks that may be two people, the most uncertain first."""
+    from kprtrack.identity.confidence import LOW
+
+    uncertain = sorted(
+        (value, number) for number, value in summary.identity_confidence.items() if value < LOW
+    )
+    lines = [
+        f"track {number} may be two people: kprtrack why {summary.out} --track {number}"
+        for _, number in uncertain[:_MOST_UNCERTAIN]
+    ]
+    more = len(uncertain) - len(lines)
+    return lines + ([f"and {_count(more, 'more track', 'more tracks')}"] if more else [])
 
 
 def log_observations(summary: "Summary", config: TrackConfig, *, quiet: bool) -> int:

@@ -163,5 +163,14 @@ class EditState:
                 frames.append(tracks)
             else:
                 frames.append(rows_of(replace(tracks, ids=ids), ids != DELETED))
-        header = replace(file.header, names=dict(self.names), persons=dict(self.persons))
+        before = np.concatenate([tracks.ids for tracks in file.frames] or [self.ids])
+        changed = {*before[before != self.ids].tolist(), *self.ids[before != self.ids].tolist()}
+        confidence = {
+            number: value
+            for number, value in file.header.identity_confidence.items()
+            if number not in changed
+        }
+        header = replace(
+            file.header, names=dict(self.names), persons=dict(self.persons), identity_confidence=confidence
+        )
         return replace(file, frames=frames, header=header)

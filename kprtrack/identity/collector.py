@@ -13,6 +13,7 @@ from kprtrack.core.geometry import occluded_fraction
 from kprtrack.identity.confidence import CONFIDENCE, ConfidenceLog
 from kprtrack.identity.evidence import EVIDENCE, EvidenceLog, evidence_to_json
 from kprtrack.identity.prototypes import TrackPrototypes, add_together, unit_length
+from kprtrack.io.header import plain
 
 PER_TRACK = 8
 MOST_BYTES = 128 << 20  # of all prototypes and means; beyond it tracks keep fewer, then the shortest none
@@ -67,7 +68,8 @@ class PrototypeCollector:
         self._tracks: dict[int, _Track] = {}
         self._together: set[tuple[int, int]] = set()
         self.evidence = EvidenceLog()
-        self._confidence = ConfidenceLog()
+        self.confidence: dict[int, float] = {}  # of each track, once `result` was called
+        self._log = ConfidenceLog()
         self._before: list[int] = []  # track IDs of the frame before
         self._per_track = PER_TRACK
         self._bytes = 0  # of the sightings kept and of the sums
@@ -81,7 +83,7 @@ class PrototypeCollector:
     def add(self, tracks: Tracks) -> None:
         """Add the final tracks of a frame; once a frame, in order."""
         add_together(self._together, self._before, sorted(tracks.ids.tolist()))
-        self._confidence.add(tracks)
+        self._log.add(tracks)
         while self._waiting and self._waiting[0].frame_number < tracks.frame_number:
             self._waiting.popleft()
         if not self._waiting or self._waiting[0].frame_number != tracks.frame_number:
@@ -194,9 +196,9 @@ class PrototypeCollector:
             quality=np.array([one.quality for one in sightings], np.float32),
             together=together[np.isin(together, chosen).all(1)],
         )
-        confidence = self._confidence.confidence(made)
-        stored = {str(number): confidence[number] for number in chosen}
-        return replace(made, header={**made.header, CONFIDENCE: stored})
+        confidence = self._log.confidence(made)
+        self.confidence.update({number: confidence[number] for number in chosen})
+        return replace(made, header={**made.header, CONFIDENCE: plain(self.confidence)})
 
 
 def _appearance(sightings: list[_Sighting], shape: tuple[int, ...] = (0, 0)) -> Appearance:

@@ -1,7 +1,7 @@
 """How probable it is that all boxes of a track are one person, from what the tracker has measured.
 
 A logistic model of few features. Its coefficients were fitted on simulated clips, whose people are known, by
-`python tools/fit_identity_confidence.py`, and checked on clips of other sources (docs/identity.md).
+`python tools/fit_identity_confidence.py`, and measured on others (docs/concepts/identity_confidence.md).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,79 +12,55 @@ import numpy as np
 
 from kprtrack.core.appearance import Appearance, part_distance
 from kprtrack.core.datatypes import Tracks
-from kprtrack.core.geometry import iou
 from kprtrack.identity.calibration import calibration_for
 from kprtrack.identity.evidence import evidence_of
 from kprtrack.identity.prototypes import TrackPrototypes
 from kprtrack.trackers.reidentification import Reidentification
 
 CONFIDENCE = "identity_confidence"  # in the header of prototypes
-LOW = 0.7  # below it a track is worth a look
-CROSSING_IOU = 0.35  # from it on two people can be exchanged
-GAP_S = 0.5  # without a box
+LOW = 0.5  # below it a track is worth a look
 _FARTHEST = 2.0  # of distances relative to the mean distance of two people
 
 # Feature -> by how much one of it lowers the log of the odds that the track is one person.
 COEFFICIENTS: dict[str, float] = {
-    "crossings": 0.5,
-    "nearer": 4.0,
-    "gaps": 0.2,
-    "reidentification": 0.8,
-    "groups": 1.0,
-    "exchange": 3.0,
+    "nearer": 3.2,
+    "reidentification": 1.2,
+    "groups": 0.65,
+    "exchange": 4.9,
 }
-INTERCEPT = 4.0
+INTERCEPT = 4.6
 
 
 @dataclass
 class _Counts:
-    boxes: int = 0
     compared: int = 0  # boxes with a margin
     nearer: int = 0  # boxes to which another track was nearer
-    crossings: int = 0
-    gaps: int = 0
-    last_s: float = np.nan
-    overlaps: frozenset[int] = frozenset()  # tracks that it overlaps
 
 
 class ConfidenceLog:
-    """Counts over the final tracks of a run what the confidence needs; a few numbers for each track."""
+    """Counts over the final tracks of a run what the confidence needs; two numbers for each track."""
 
     def __init__(self) -> None:
         self._tracks: dict[int, _Counts] = {}
 
     def add(self, tracks: Tracks) -> None:
         """Add the tracks of a frame; once a frame, in order."""
-        near = (
-            iou(tracks.boxes, tracks.boxes) >= CROSSING_IOU
-            if len(tracks) > 1
-            else np.eye(len(tracks), dtype=bool)
-        )
-        crowded = near.sum(1) > 1
-        ids = tracks.ids.tolist()
-        for row, (number, margin) in enumerate(zip(ids, tracks.margins.tolist(), strict=True)):
+        for number, margin in zip(tracks.ids.tolist(), tracks.margins.tolist(), strict=True):
             counts = self._tracks.setdefault(number, _Counts())
-            counts.boxes += 1
-            counts.gaps += tracks.time_s - counts.last_s > GAP_S
-            counts.last_s = tracks.time_s
-            if margin == margin:
+            if np.isfinite(margin):
                 counts.compared += 1
                 counts.nearer += margin < 0
-            overlaps = frozenset(tracks.ids[near[row]].tolist()) - {number} if crowded[row] else frozenset()
-            counts.crossings += len(overlaps - counts.overlaps)
-            counts.overlaps = overlaps
 
     def features(self, prototypes: TrackPrototypes) -> dict[int, dict[str, float]]:
         """Return the features of each track, by ID; see `features_of`."""
         worst: dict[int, float] = {}
         for record in evidence_of(prototypes.header):
             worst[record.track_id] = max(worst.get(record.track_id, 0.0), _doubt(record))
-        groups = _groups(prototypes)
+        scale = calibration_for([prototypes]).mean_distance
+        groups = _groups(prototypes, scale)
         return {
             number: {
-                "crossings": float(np.log1p(counts.crossings)),
                 "nearer": counts.nearer / max(counts.compared, 1),
-                "gaps": float(np.log1p(counts.gaps)),
                 "reidentification": worst.get(number, 0.0),
                 "groups": groups.get(number, (0.0, 0.0))[0],
                 "exchange": groups.get(number, (0.0, 0.0))[1],
@@ -98,18 +74,17 @@ class ConfidenceLog:
 
 
 def features_of(frames: Iterable[Tracks], prototypes: TrackPrototypes) -> dict[int, dict[str, float]]:
-    """Measure what makes it doubtful that a track is one person.
+    """Measure what makes it uncertain that a track is one person.
 
     Args:
         frames: The tracks of a video.
         prototypes: Of the same tracks.
 
     Returns:
-        By track ID: "crossings", log(1 + n) of the times at which its box began to overlap another one;
-        "nearer", share of the boxes to which another track was nearer in appearance; "gaps", log(1 + n) of
-        the times without a box; "reidentification", of the most doubtful one, 0 if there is none; "groups",
-        how much farther two groups of its prototypes are from each other than within, in mean distances of
-        two people; "exchange", how much nearer one of the groups is to another track.
+        By track ID: "nearer", share of the boxes to which another track was nearer in appearance;
+        "reidentification", how near the limits the most uncertain one was, 0 if there is none; "groups", how
+        much farther two groups of its prototypes are from each other than within, in mean distances of two
+        people; "exchange", how much nearer one of the groups is to another track.
     """
     log = ConfidenceLog()
     for tracks in frames:
@@ -158,9 +133,8 @@ def _doubt(record: Reidentification) -> float:
     return min(max(record.distance / max(record.limit, 1e-9), margin, 0.0), 1.0)
 
 
-def _groups(prototypes: TrackPrototypes) -> dict[int, tuple[float, float]]:
+def _groups(prototypes: TrackPrototypes, scale: float) -> dict[int, tuple[float, float]]:
     """By track ID, "groups" and "exchange" of `features_of`; without prototypes of both groups, none."""
-    scale = calibration_for([prototypes]).mean_distance
     split: dict[int, tuple[float, np.ndarray, np.ndarray]] = {}
     for row, number in enumerate(prototypes.track_ids.tolist()):
         rows = np.flatnonzero(prototypes.track_row == row)

@@ -125,7 +125,7 @@ def reidentification_text(record: Reidentification, names: Sequence[str]) -> str
             f"distance {record.distance:.2f}, limit {record.limit:.2f}",
             "next: " + ", ".join(f"track {number} at {far:.2f}" for number, far in others[:2])
             if others
-            else "nobody else was lost",
+            else "no other track was lost",
         ]
     )
 
@@ -147,9 +147,7 @@ def clock(time_s: float) -> str:
 def _lowered(features: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
     whole = confidence_of(features)
     words = {
-        "crossings": lambda value: f"{_times(np.expm1(value))} at which it crossed another track",
         "nearer": lambda value: f"another track that was nearer in appearance in {value:.0%} of its boxes",
-        "gaps": lambda value: f"{_times(np.expm1(value))} at which it was not seen for a while",
         "reidentification": lambda value: "a re-identification near its limits",
         "groups": lambda value: (
             f"two groups of its embeddings, {value:.2f} of the distance of two people apart"
@@ -161,10 +159,6 @@ def _lowered(features: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
         (name for name in without if without[name] - whole >= _LEAST_LOWERED), key=lambda n: -without[n]
     )
     return tuple((words[name](features[name]), without[name]) for name in kept)
-
-
-def _times(count: float) -> str:
-    return "1 time" if round(float(count)) == 1 else f"{float(count):.0f} times"
 
 
 def _listed(result: IdentifiedResult) -> str:

@@ -1,7 +1,7 @@
 """The file of prototypes beside a result: NAME.tracks.safetensors."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from kprtrack.core.errors import InputError
 from kprtrack.core.files.json_file import read_limited
 from kprtrack.core.files.numbers import LARGEST, LAST_FRAME
 from kprtrack.hub.store import sha256_of
-from kprtrack.identity.collector import PrototypeCollector
 from kprtrack.identity.confidence import confidence_in
 from kprtrack.identity.evidence import evidence_of
 from kprtrack.identity.prototypes import TrackPrototypes
@@ -85,24 +84,17 @@ def write_prototypes(prototypes: TrackPrototypes, path: str | Path) -> None:
     write_file(Path(path), save(contiguous, metadata))
 
 
-def write_beside(
-    result: Path | None, collector: PrototypeCollector, complete: bool, ids: Collection[int]
-) -> None:
+def write_beside(result: Path | None, prototypes: TrackPrototypes) -> None:
     """Write the prototypes of a run beside its result.
 
     Args:
         result: The result, whose sha256 is stored. Nothing is written if it is a pipe or None.
-        collector: Of the run; without embeddings nothing is written.
-        complete: All frames of the video were tracked.
-        ids: The tracks in the result.
+        prototypes: Of the run; without embeddings nothing is written.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    if result is None or not result.is_file():
-        return
-    prototypes = collector.result(complete, ids)
-    if prototypes.means.features.size:
+    if result is not None and result.is_file() and prototypes.means.features.size:
         write_beside_result(prototypes, result)
 
 

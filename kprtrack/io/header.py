@@ -37,6 +37,8 @@ class RunHeader:
         losses: Damaged and dropped frames.
         names: Names of people by track ID (kprtrack.edits).
         persons: Person ID by track ID, the same in all videos that were linked (kprtrack.identity).
+        identity_confidence: Probability by track ID that all of its boxes are one person. JSON, JSON lines
+            and Parquet store it at the end of the file, for a run knows it no sooner.
 
     Examples:
         >>> RunHeader(video={"path": "video.mp4"}).skeleton.names[0]
@@ -51,6 +53,7 @@ class RunHeader:
     losses: FrameLosses = NO_LOSSES
     names: Mapping[int, str] = field(default_factory=dict)
     persons: Mapping[int, int] = field(default_factory=dict)
+    identity_confidence: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def labels(self) -> PersonLabels:
@@ -207,7 +210,14 @@ def header_from_json(data: object, path: Path, ending: object = None) -> RunHead
         losses=_losses(data | ending if isinstance(ending, dict) else data, path),
         names=_names(data, path),
         persons=_persons(data, path),
+        identity_confidence=_confidence(data | ending if isinstance(ending, dict) else data, path),
     )
+
+
+def confidence_to_json(header: RunHeader) -> dict[str, object]:
+    """Return the entry at the end of a file; nothing if no confidence is known."""
+    known = header.identity_confidence
+    return {"identity_confidence": plain(known)} if known else {}
 
 
 def skeleton_from_names(names: object, path: Path) -> Skeleton:
@@ -254,6 +264,18 @@ def _persons(data: dict[str, object], path: Path) -> dict[int, int]:
             )
         persons[int(key)] = person
     return persons
+
+
+def _confidence(data: dict[str, object], path: Path) -> dict[int, float]:
+    known: dict[int, float] = {}
+    for key, value in _mapping(data, "identity_confidence", path).items():
+        if not (_is_id(key) and isinstance(value, int | float) and 0 <= value <= 1):
+            raise InputError(
+                f'{path}: "identity_confidence" has {key:.20}: {value!r:.60}, but it is a number from 0 to 1,'
+                " by track ID. Track the video again."
+            )
+        known[int(key)] = float(value)
+    return known
 
 
 def _is_id(text: str) -> bool:

@@ -8,7 +8,7 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.io.columns import PeopleFile
 from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_from_json, header_to_json
-from kprtrack.io.kprtrack_json import ending_to_json, frame_to_json, people_from_frames
+from kprtrack.io.kprtrack_json import NO_HEADER, ending_to_json, frame_to_json, people_from_frames
 from kprtrack.io.text_writer import Footer, FrameLog, Layout, TextWriter
 
 
@@ -19,7 +19,10 @@ def open_jsonl(path: Path, header: RunHeader) -> TracksWriter:
     def line(tracks: Tracks, log: FrameLog) -> bytes:
         return compact_json(frame_to_json(tracks, header.labels)) + b"\n"
 
-    return TextWriter(path, Layout(head, line, jsonl_footer), streams=True)
+    def footer(log: FrameLog, ending: Footer) -> bytes:
+        return jsonl_footer(log, ending, header)
+
+    return TextWriter(path, Layout(head, line, footer), streams=True)
 
 
 def people_from_jsonl(path: Path) -> PeopleFile:
@@ -55,6 +58,6 @@ def _lines(path: Path) -> Iterator[object]:
         raise InputError(f"Cannot read {path}: {error}.") from error
 
 
-def jsonl_footer(log: FrameLog, ending: Footer) -> bytes:
+def jsonl_footer(log: FrameLog, ending: Footer, header: RunHeader = NO_HEADER) -> bytes:
     """Return the end of the file."""
-    return compact_json(ending_to_json(log, ending)) + b"\n"
+    return compact_json(ending_to_json(log, ending, header)) + b"\n"

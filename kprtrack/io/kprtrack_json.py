@@ -20,7 +20,14 @@ from kprtrack.io.columns import (
     PeopleFile,
     numbers,
 )
-from kprtrack.io.header import RunHeader, TracksWriter, compact_json, header_from_json, header_to_json
+from kprtrack.io.header import (
+    RunHeader,
+    TracksWriter,
+    compact_json,
+    confidence_to_json,
+    header_from_json,
+    header_to_json,
+)
 from kprtrack.io.text_writer import (
     Footer,
     FrameLog,
@@ -28,6 +35,8 @@ from kprtrack.io.text_writer import (
     TextWriter,
     rounded_time,
 )
+
+NO_HEADER = RunHeader()
 
 
 def open_json(path: Path, header: RunHeader) -> TracksWriter:
@@ -37,7 +46,10 @@ def open_json(path: Path, header: RunHeader) -> TracksWriter:
     def frame(tracks: Tracks, log: FrameLog) -> bytes:
         return (b",\n" if len(log) else b"") + compact_json(frame_to_json(tracks, header.labels))
 
-    return TextWriter(path, Layout(head, frame, json_footer, header.skeleton))
+    def footer(log: FrameLog, ending: Footer) -> bytes:
+        return json_footer(log, ending, header)
+
+    return TextWriter(path, Layout(head, frame, footer, header.skeleton))
 
 
 def frame_to_json(
@@ -265,11 +277,11 @@ def _or_null(values: np.ndarray) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
-def json_footer(log: FrameLog, ending: Footer) -> bytes:
+def json_footer(log: FrameLog, ending: Footer, header: RunHeader = NO_HEADER) -> bytes:
     """Return the end of the file."""
-    return b"\n]," + compact_json(ending_to_json(log, ending))[1:] + b"\n"
+    return b"\n]," + compact_json(ending_to_json(log, ending, header))[1:] + b"\n"
 
 
-def ending_to_json(log: FrameLog, ending: Footer) -> dict[str, object]:
+def ending_to_json(log: FrameLog, ending: Footer, header: RunHeader) -> dict[str, object]:
     """Return the end of `.json` and `.jsonl`: a summary of the tracks, and whether the run was complete."""
-    return {"tracks": log.summary(ending.kept), **ending.to_json()}
+    return {"tracks": log.summary(ending.kept), **confidence_to_json(header), **ending.to_json()}

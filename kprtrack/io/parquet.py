@@ -17,6 +17,7 @@ from kprtrack.io.csv_table import header_of, people_from_columns
 from kprtrack.io.header import (
     RunHeader,
     TracksWriter,
+    confidence_to_json,
     header_from_json,
     header_to_json,
 )
@@ -55,6 +56,7 @@ class _ParquetWriter(TracksWriter):
         self._names = column_names(header.skeleton.names, header.labels)
         self._labels = header.labels
         self._header = header_to_json(header)
+        self._confidence = confidence_to_json(header)
         self._group: list[Tracks] = []
         self._file = OutputFile(path)
         self._writer = parquet.ParquetWriter(self._file.handle, self._schema())
@@ -82,7 +84,7 @@ class _ParquetWriter(TracksWriter):
             return
         self._closed = True
         self._write_group()
-        data = {**self._header, **Footer(0, complete, note, losses).to_json()}
+        data = {**self._header, **self._confidence, **Footer(0, complete, note, losses).to_json()}
         self._writer.add_key_value_metadata({"kprtrack": json.dumps(data, allow_nan=False)})
         try:
             self._writer.close()

@@ -17,7 +17,7 @@ from kprtrack.trackers.kpr import KprTracker
 
 _MIN_IOU = 0.5  # of a box with that of a person
 _MIN_BOXES = 5  # labelled ones; of shorter tracks nothing can be said
-_MIN_LABELLED = 0.5  # of the boxes of a track; other tracks are of nobody
+_MIN_LABELLED = 0.5  # of the boxes of a track; other tracks are of no one
 _MIN_SHARE = 0.95  # of its labelled boxes that are of one person
 
 

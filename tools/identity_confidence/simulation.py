@@ -167,7 +167,7 @@ def _box(one: _Person) -> list[float]:
 
 
 def _visible(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[N] share of each box that no nearer person hides, and who hides most of it (-1: nobody)."""
+    """[N] share of each box that no nearer person hides, and who hides most of it (-1: no one)."""
     visible, front = np.ones(len(boxes)), np.full(len(boxes), -1)
     for row in range(len(boxes)):
         most = 0.0

@@ -50,7 +50,7 @@ def write_video(
         path.mkdir(parents=True, exist_ok=True)
         write_tracks(TrackFile(header, list(content), complete=True), path / f"{name}{SUFFIX}")
     ids = {track_id for tracks in frames for track_id in tracks.ids.tolist()}
-    write_beside(folder / f"{name}{SUFFIX}", collector, complete=True, ids=ids)
+    write_beside(folder / f"{name}{SUFFIX}", collector.result(complete=True, ids=ids))
 
 
 def labelled(

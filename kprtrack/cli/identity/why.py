@@ -9,7 +9,7 @@ from kprtrack.core.errors import UserError
 
 _DESCRIPTION = """\
 Explain the ID of a track: when it was seen, how probable it is that all of its boxes are one person and what
-makes that doubtful, and each time that it was lost and found again: which body parts matched and how far
+makes that uncertain, and each time that it was lost and found again: which body parts matched and how far
 (cosine distance), the limit, and whom else it could have been. Corrections of `kprtrack edit` are applied
 first. The result needs the file NAME.tracks.safetensors that `kprtrack VIDEO` writes beside it.
 
@@ -43,7 +43,7 @@ def run_why(options: argparse.Namespace) -> int:
     if out is not None and out.suffix.lower() not in _SUFFIXES:
         raise UserError(f"--out {out}: give a name that ends in {', '.join(_SUFFIXES)}.")
     if options.video and out is None:
-        raise UserError("--video is for the picture. Add --out why.png, or leave it out.")
+        raise UserError("--video is for the image. Add --out why.png, or leave it out.")
     result = read_result(options.result)
     for missed in result.missed:
         log(f"edit {missed}")
@@ -58,11 +58,11 @@ def run_why(options: argparse.Namespace) -> int:
         print_line(f"  {when}  {one.details}")
     if out is not None:
         from kprtrack.core.atomic_file import write_file
-        from kprtrack.identity.explanation_picture import explanation_picture
         from kprtrack.core.files.images import encode_rgb
+        from kprtrack.identity.explanation_plot import explanation_plot
 
-        picture = explanation_picture(explanation, result.prototypes, options.video)
-        write_file(out, encode_rgb(picture, out.suffix))
+        image = explanation_plot(explanation, result.prototypes, options.video)
+        write_file(out, encode_rgb(image, out.suffix))
         if not options.quiet:
             log(f"written: {out}")
     return 0

@@ -105,7 +105,7 @@ def test_another_new_track_is_named_by_the_id_that_it_gets_in_the_end() -> None:
         assert [number for number, _ in record.other_new] == [other]
 
 
-def test_nothing_is_recorded_where_nobody_returns() -> None:
+def test_nothing_is_recorded_where_no_one_returns() -> None:
     tracker = KprTracker()
     list(track(film([Actor(EMBEDDINGS[0], walk(100)), Actor(EMBEDDINGS[1], walk(600))], 6).frames, tracker))
     assert tracker.take_evidence() == []

@@ -1,4 +1,4 @@
-"""The explanation of a track as a picture: distances over time, and who it was before and after each gap."""
+"""The explanation of a track as an image: distances over time, and who it was before and after each gap."""
 
 import io
 from pathlib import Path
@@ -22,7 +22,7 @@ _GAP_S = 0.5  # without a box
 _MOST_RETURNS = 12  # with thumbnails, the smallest margins first
 
 
-def explanation_picture(
+def explanation_plot(
     explanation: Explanation, prototypes: TrackPrototypes, video: str | Path | None = None
 ) -> np.ndarray:
     """Draw an explanation.
