@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from kprtrack import __version__
+from kprtrack.identity.confidence import LOW
 from kprtrack.report.images import PageImage
 from kprtrack.report.markup import Markup, element
 from kprtrack.report.metadata import metadata_of, settings_of
 from kprtrack.report.people import Presence, ReportedPerson
-from kprtrack.report.people_section import LOW_CONFIDENCE, people_section
+from kprtrack.report.people_section import people_section
 from kprtrack.report.results import ReportedResult
 from kprtrack.report.risks import Risk
 from kprtrack.report.risks_section import risks_section
@@ -137,12 +138,17 @@ def _when(content: ReportContent, video: int) -> Markup:
                     element("td", result.moment_text(spans[0, 0]), class_="wide"),
                     element("td", result.moment_text(spans[-1, 1]), class_="wide"),
                     element("td", result.duration_text(presence.visible), class_="wide"),
-                    *([_confidence(presence)] if result.identity_confidence else []),
+                    *([_confidence(presence)] if result.tracks.header.identity_confidence else []),
                 )
             )
     if not rows:
         return element("section", heading, element("p", "No person was tracked."))
-    columns = ["first", "last", "seen for", *(["identity"] if result.identity_confidence else [])]
+    columns = [
+        "first",
+        "last",
+        "seen for",
+        *(["identity"] if result.tracks.header.identity_confidence else []),
+    ]
     names = [element("th", text, scope="col", class_="wide") for text in columns]
     head = element(
         "thead",
@@ -160,7 +166,11 @@ def _when(content: ReportContent, video: int) -> Markup:
         element("td", f"at most {_frame_counts(result)} at once", colspan=len(columns), class_="wide"),
     )
     table = element("table", head, element("tbody", everyone, *rows), class_="timeline")
-    about = "identity: the probability that all boxes are one person" if result.identity_confidence else ""
+    about = (
+        "identity: the probability that all boxes are one person"
+        if result.tracks.header.identity_confidence
+        else ""
+    )
     keys = legend(("seen", "not seen, and re-identified afterwards"), about)
     return element("section", heading, keys, table)
 
@@ -168,7 +178,7 @@ def _when(content: ReportContent, video: int) -> Markup:
 def _confidence(presence: Presence) -> Markup:
     if presence.confidence is None:
         return element("td", class_="wide")
-    low = presence.confidence < LOW_CONFIDENCE
+    low = presence.confidence < LOW
     return element("td", f"{presence.confidence:.2f}", class_="wide low" if low else "wide")
 
 

@@ -112,7 +112,7 @@ def _presence(result: ReportedResult, video: int, tracks: Mapping[int, np.ndarra
     apart = np.flatnonzero(begins[1:] - ends[:-1] > join)
     firsts, lasts = np.append(0, apart + 1), np.append(apart, len(frames) - 1)
     spans = np.stack([begins[firsts], ends[lasts]], axis=1)
-    known = result.identity_confidence
+    known = result.tracks.header.identity_confidence
     confidence = min((known[track_id] for track_id in tracks if track_id in known), default=None)
     return Presence(video, tuple(tracks), rows, spans, float((ends - begins).sum()), confidence)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kprtrack.identity.confidence import LOW
 from kprtrack.identity.persons import link_probabilities
 from kprtrack.report.images import PageImage
 from kprtrack.report.markup import Markup, element, join
@@ -9,8 +10,6 @@ from kprtrack.report.people import Presence, ReportedPerson, gaps
 from kprtrack.report.results import ReportedResult
 from kprtrack.report.sightings import Sighting
 from kprtrack.report.timeline import swatch
-
-LOW_CONFIDENCE = 0.7  # below it a person is worth a look
 
 
 def people_section(
@@ -75,7 +74,7 @@ def _line(result: ReportedResult, presence: Presence, label: str, several: bool)
 def _confidence(presence: Presence) -> Markup:
     if presence.confidence is None:
         return Markup()
-    low = presence.confidence < LOW_CONFIDENCE
+    low = presence.confidence < LOW
     advice = ", worth a look" if low else ""
     value = f"identity confidence {presence.confidence:.2f}{advice}"
     return element("p", value, class_="low" if low else "soft")

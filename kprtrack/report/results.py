@@ -1,6 +1,5 @@
 """A result as the report shows it: corrected, with its prototypes and its video where they are given."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,12 +61,6 @@ class ReportedResult:
         missing = steps > 2 * np.median(steps[:-1]) if len(steps) > 1 else np.zeros(len(steps), bool)
         usual = float(np.median(np.diff(self.starts))) if len(self.starts) > 1 else 0.0
         return np.where(missing, self.starts[:-1] + usual, self.starts[1:])
-
-    @property
-    def identity_confidence(self) -> Mapping[int, float]:
-        """How probable it is that all boxes of a track are one person, by track ID; empty: unknown."""
-        known: Mapping[int, float] = getattr(self.tracks.header, "identity_confidence", {})
-        return known
 
     @property
     def timed(self) -> bool:

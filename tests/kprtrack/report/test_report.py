@@ -114,6 +114,16 @@ def test_corrections_are_applied_and_listed(folder: Path) -> None:
     assert "1 people" not in page.text
 
 
+def test_identity_confidence_is_shown_and_low_ones_are_marked(folder: Path) -> None:
+    file = read_tracks(folder / "tracks.json")
+    header = replace(file.header, identity_confidence={1: 0.93, 2: 0.41})
+    write_tracks(replace(file, header=header), folder / "known.json")
+    page = _page(folder, str(folder / "known.json"))
+    assert "identity confidence 0.93" in page.text
+    assert "identity confidence 0.41, worth a look" in page.text
+    assert page.text.count("identity confidence") == 2  # that of track 3 is unknown
+
+
 def test_hostile_names_are_text(folder: Path, tmp_path: Path) -> None:
     video = folder / "a<b>&'.mp4"
     (folder / "video.mp4").rename(video)
