@@ -23,12 +23,12 @@ _FARTHEST = 2.0  # of distances relative to the mean distance of two people
 
 # Feature -> by how much one of it lowers the log of the odds that the track is one person.
 COEFFICIENTS: dict[str, float] = {
-    "nearer": 3.2,
-    "reidentification": 1.2,
-    "groups": 0.65,
-    "exchange": 4.9,
+    "nearer": 3.8,
+    "reidentification": 1.5,
+    "groups": 0.15,
+    "exchange": 5.5,
 }
-INTERCEPT = 4.6
+INTERCEPT = 4.8
 
 
 @dataclass

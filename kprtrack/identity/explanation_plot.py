@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _DISTANCE, _MARGIN, _RETURN, _NOT_SEEN = "#0072B2", "#D55E00", "#009E73", "#dddddd"
 _INCHES, _DPI = (11.0, 3.6), 110
 _GAP_S = 0.5  # without a box
+_HEIGHT_PX = 240  # of thumbnails: wide enough for their captions
 _MOST_RETURNS = 12  # with thumbnails, the smallest margins first
 
 
@@ -98,7 +99,7 @@ def _rows(explanation: Explanation, prototypes: TrackPrototypes, video: str | Pa
         for _, rows, _ in wanted
         for row in rows
     ]
-    images = iter(thumbnails(video, places))
+    images = iter(thumbnails(video, places, height=_HEIGHT_PX))
     return [
         Row(
             f"back at {clock(record.seen_s)}: distance {record.distance:.2f}, limit {record.limit:.2f}",
