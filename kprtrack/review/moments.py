@@ -1,7 +1,7 @@
 """The moments of a result at which an identity is most likely wrong, the riskiest first."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ _JUMP = 1.0  # heights of the box from one frame to the next; no person is that 
 _NEAR = 0.5  # heights of a box between the end of a track and the beginning of another one, for each second
 _SIMILAR = 1.5  # ratio of their heights
 _SURE = 0.9  # probability of a link from which on it is no risk
+_OF_CONFIDENCE = 0.5  # of what is missing to a risk of 1, for a track of confidence 0
 _BORDER = 0.02  # of width and height: where people enter and leave the image
 
 
@@ -76,8 +77,16 @@ def risky_moments(tracks: TrackFile, limit: int = 200) -> list[RiskyMoment]:
         *_jumps(rows),
         *_weak_links(rows, tracks.header),
     ]
+    found = [_raised(moment, tracks.header.identity_confidence) for moment in found]
     found.sort(key=lambda moment: (-moment.risk, moment.frame, moment.track_ids))
     return found[:limit]
+
+
+def _raised(moment: RiskyMoment, confidence: Mapping[int, float]) -> RiskyMoment:
+    """The moment with a higher risk if one of its tracks is probably two people."""
+    lowest = min((confidence.get(number, 1.0) for number in moment.track_ids), default=1.0)
+    risk = moment.risk + _OF_CONFIDENCE * (1 - lowest) * (1 - moment.risk)
+    return replace(moment, risk=round(risk, 3))
 
 
 class _Rows:

@@ -14,8 +14,9 @@ from kprtrack.core.datatypes import Tracks
 from kprtrack.core.errors import InputError
 from kprtrack.identity import PrototypeCollector, TrackPrototypes
 from kprtrack.identity.confidence import confidence_in, features_of, identity_confidence
-from kprtrack.io import read_tracks, write_tracks
+from kprtrack.io import RunHeader, TrackFile, read_tracks, write_tracks
 from kprtrack.pipeline import track
+from kprtrack.review import risky_moments
 from kprtrack.trackers.kpr import KprTracker
 
 EMBEDDINGS = random_embeddings(4)
@@ -100,3 +101,15 @@ def test_why_draws_the_distances(tmp_path: Path) -> None:
     path, image = write_result(tmp_path, "a", {1: 1, 2: 2}), tmp_path / "why.png"
     assert main(["why", str(path), "--track", "2", "--out", str(image)]) == 0
     assert image.read_bytes().startswith(b"\x89PNG")
+
+
+def test_moments_of_a_track_with_low_confidence_are_riskier() -> None:
+    frames, _ = two_people()
+    crossing = [
+        replace(one, boxes=np.repeat(one.boxes[:1], len(one), 0)) if one.frame_number == 50 else one
+        for one in frames
+    ]
+    headers = RunHeader(), RunHeader(identity_confidence={1: 0.0, 2: 1.0})
+    moments = [one for each in headers for one in risky_moments(TrackFile(each, crossing, True))]
+    before, after = [one for one in moments if one.kind == "overlap"]
+    assert after.risk == pytest.approx((1 + before.risk) / 2, abs=1e-3)
