@@ -1,11 +1,14 @@
 """Fit the identity confidence of tracks, and see how well it holds on clips of other sources.
 
     python tools/fit_identity_confidence.py --clips 220 --fit SYN5 SYN9 --held-out SYN11 SYN12 --plot out.png
+    python tools/fit_identity_confidence.py --clips 0 --fresh 60 --held-out SYN11 SYN12 --plot out.png
 
 Fits on simulated clips (tools/identity_confidence/simulation.py) and on folders of observations with ground
 truth: NAME.npz of `kprtrack observe` and tracks/NAME.json, as in a synthetic benchmark. Folders that are held
-out should be of other sources. Prints the coefficients of kprtrack/identity/confidence.py, and for each set
-how many tracks had which confidence and how many of these were one person.
+out should be of other sources; --fresh adds simulated clips of seeds that were never fitted on. Without clips
+to fit on, only the coefficients in use are measured. Prints the coefficients of
+kprtrack/identity/confidence.py, and for each set how many tracks had which confidence and how many of these
+were one person.
 """
 
 import argparse
@@ -19,6 +22,7 @@ from scipy.optimize import minimize
 from kprtrack.identity.confidence import COEFFICIENTS, INTERCEPT
 
 _EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
+_FRESH_SEED = 100_000  # the first
 _PENALTY = 0.3  # of squared coefficients: few tracks are two people
 
 
@@ -29,27 +33,27 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=int, default=220, metavar="N", help="simulated clips")
     parser.add_argument("--fit", nargs="*", type=Path, default=[], metavar="FOLDER")
+    parser.add_argument("--fresh", type=int, default=0, metavar="N", help="simulated clips that are held out")
     parser.add_argument("--held-out", nargs="*", type=Path, default=[], metavar="FOLDER")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="reliability diagram of what is held out")
     options = parser.parse_args()
-    known = joined(
-        [
-            *(examples(*simulated_clip(seed)) for seed in range(options.clips)),
-            *map(examples_in, options.fit),
-        ]
-    )
-    found = fitted(known)
+    known = [*_simulated(0, options.clips), *map(examples_in, options.fit)]
     held_out = {folder.name: examples_in(folder) for folder in options.held_out}
-    report(found, known, held_out, options.plot)
+    if options.fresh:
+        held_out["simulated, fresh seeds"] = joined(_simulated(_FRESH_SEED, options.fresh))
+    report(joined(known) if known else None, held_out, options.plot)
 
 
-def report(found: np.ndarray, known: Examples, held_out: dict[str, Examples], plot: Path | None) -> None:
-    """Print the coefficients and how well they hold; draw the reliability diagram."""
-    print("fitted:", ", ".join(f"{name} {value:.2f}" for name, value in zip(_names(), found, strict=True)))
-    print(
-        "in use:", ", ".join(f"{name} {value:.2f}" for name, value in zip(_names(), _in_use(), strict=True))
-    )
-    for name, one in {"fitted on": known, **held_out}.items():
+def _simulated(first: int, count: int) -> list[Examples]:
+    return [examples(*simulated_clip(seed)) for seed in range(first, first + count)]
+
+
+def report(known: Examples | None, held_out: dict[str, Examples], plot: Path | None) -> None:
+    """Fit, print the coefficients and how well they hold; draw the reliability diagram."""
+    if known is not None:
+        print(f"fitted: {_named(fitted(known))}")
+    print(f"in use: {_named(_in_use())}")
+    for name, one in {**({} if known is None else {"fitted on": known}), **held_out}.items():
         print(f"{name}: {table(one, _in_use())}")
     if held_out:
         together = joined(list(held_out.values()))
@@ -126,6 +130,10 @@ def draw(one: Examples, values: np.ndarray, path: Path) -> None:
     axes.legend(loc="upper left", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
+
+
+def _named(values: np.ndarray) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in zip(_names(), values, strict=True))
 
 
 def _names() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The benchmark of galleries draws what it says; its nearest prototypes are those of all distances."""
+"""The benchmark of large galleries: what it draws, and that its nearest prototypes are those of all."""
 
 import argparse
 from pathlib import Path
