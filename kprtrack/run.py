@@ -1,6 +1,6 @@
 """Runs on one video: from its frames to result files, which are valid even after an interrupt or an error."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
@@ -62,6 +62,7 @@ def track_video(  # noqa: PLR0913
     resume: bool = False,
     prototypes: bool = True,
     quiet: bool = True,
+    on_frame: Callable[[], None] | None = None,
 ) -> Summary:
     """Track the people of a video and write result file and annotated video.
 
@@ -83,6 +84,7 @@ def track_video(  # noqa: PLR0913
         prototypes: Write NAME.tracks.safetensors beside the result: embeddings by which its people can be
             recognised in other videos.
         quiet: Show no progress.
+        on_frame: Called after every frame.
 
     Returns:
         Counts, IDs and whether the run ended early.
@@ -139,7 +141,10 @@ def track_video(  # noqa: PLR0913
         observations = stored.resume(frames, run) if stored else run(frames)
         outputs = Outputs(summary, writer, annotated, stored, people, collector)
         track_and_write(
-            _with_progress(observations, video, quiet), tracker, outputs, losses=lambda: video.losses
+            _with_progress(observations, video, quiet, on_frame),
+            tracker,
+            outputs,
+            losses=lambda: video.losses,
         )
         if video.sound_problem and annotated:
             summary.notes += (video.sound_problem,)
@@ -156,6 +161,7 @@ def observe_video(
     networks: Networks | None = None,
     resume: bool = False,
     quiet: bool = True,
+    on_frame: Callable[[], None] | None = None,
 ) -> Summary:
     """Run the networks on a video and store the observations.
 
@@ -166,6 +172,7 @@ def observe_video(
         networks: As in `track_video`.
         resume: Continue an earlier run that was stopped or killed.
         quiet: Show no progress.
+        on_frame: Called after every frame.
 
     Returns:
         Counts and whether the run ended early.
@@ -195,7 +202,7 @@ def observe_video(
         )
         summary.resumed = writer.resumed
         run = partial(observe, networks=networks, batch_size=config.frames_at_once)
-        observations = _with_progress(resumed(writer.earlier(), video, run), video, quiet)
+        observations = _with_progress(resumed(writer.earlier(), video, run), video, quiet, on_frame)
         store(observations, writer, summary, losses=lambda: video.losses)
     return summary
 
@@ -292,11 +299,15 @@ def _sha256(clip: Clip) -> str | None:
     return sha256_of(file, cache=False) if file.is_file() else None
 
 
-def _with_progress(observations: Iterable[Observation], video: Source, quiet: bool) -> Iterator[Observation]:
+def _with_progress(
+    observations: Iterable[Observation], video: Source, quiet: bool, on_frame: Callable[[], None] | None
+) -> Iterator[Observation]:
     with Progress(video.expected_frames, video.info.name, quiet) as progress:
         for observation in observations:
             yield observation
             progress.advance()
+            if on_frame is not None:
+                on_frame()
 
 
 def _inputs(clip: Clip, config: TrackConfig) -> list[object]:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kprtrack.cli.many import add_many, asks_for_many, expand_all, run_many
 from kprtrack.cli.options import (
     Parser,
     add_networks,
@@ -58,6 +59,7 @@ def track_parser() -> Parser:
     add_networks(parser)
     add_tracker(parser)
     add_settings(parser)
+    add_many(parser)
     return parser
 
 
@@ -120,7 +122,10 @@ def run_track(options: argparse.Namespace) -> int:
     config = config_from(options)
     if options.print_config:
         return print_config(config)
-    clips, people = _clips(options), people_from(options)
+    many = asks_for_many(options)
+    clips, people = _clips(options, expand_all if many else expand_sources), people_from(options)
+    if many:
+        return run_many(options, config, clips, people, suffix_of(options.format))
     none: Sequence[None] = [None] * len(clips)
     suffix = suffix_of(options.format)
     videos: Sequence[Path | None] = _outputs(options.video, clips, ".mp4") if options.video else none
@@ -225,14 +230,16 @@ def _run_each(
     return next((code for code in codes if code), 0)
 
 
-def _clips(options: argparse.Namespace) -> list["Clip"]:
+def _clips(
+    options: argparse.Namespace, expand: Callable[[Sequence[str]], list[str]] = expand_sources
+) -> list["Clip"]:
     from kprtrack.video.clip import Clip
 
     if not options.sources and not options.camera:
         raise UserError("Missing video: kprtrack VIDEO --out tracks.json.")
     start_s = parse_time(options.start) if options.start else None
     end_s = parse_time(options.end) if options.end else None
-    sources: list[str | int] = [*expand_sources(options.sources), *dict.fromkeys(options.camera)]
+    sources: list[str | int] = [*expand(options.sources), *dict.fromkeys(options.camera)]
     return [
         Clip(
             source,

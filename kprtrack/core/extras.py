@@ -10,6 +10,7 @@ from kprtrack.core.errors import UserError
 EXTRA_OF = {
     "accelerate": "train",
     "ezc3d": "c3d",
+    "fsspec": "ray",
     "matplotlib": "kinematics",
     "mmcv": "mmpose",
     "mmengine": "mmpose",
@@ -22,6 +23,7 @@ EXTRA_OF = {
     "openvino": "openvino",
     "pyarrow": "parquet",
     "pynwb": "nwb",
+    "ray": "ray",
     "rerun": "rerun",
     "scipy": "kinematics",
     "shapely": "eval",

@@ -105,7 +105,7 @@ class Progress:
         self._measured_from, self._written = (self._done, now_s), self._done
         of = f"/{self._total}" if self._total else ""
         left = max(self._total - self._done, 0) / speed if self._total else 0
-        forecast = f", {_clock_text(left)} left" if left else ""
+        forecast = f", {clock_text(left)} left" if left else ""
         line = f"{self._label}: {self._done}{of} {self._unit}, {speed:.1f} {self._unit}/s{forecast}"
         self._stream.write(line + "\n")
         self._stream.flush()
@@ -118,8 +118,8 @@ def _skip_warm_up(bar: "tqdm", n: int) -> None:
     bar.refresh()
 
 
-def _clock_text(seconds: float) -> str:
-    """43 s, 4:03 min or 2:04:03 h."""
+def clock_text(seconds: float) -> str:
+    """Return a duration as text: 43 s, 4:03 min or 2:04:03 h."""
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return f"{rest} s"

@@ -1,6 +1,6 @@
 """The span of a source that a run reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kprtrack.video.inputs import OnDamage, is_camera, is_stream
@@ -19,6 +19,7 @@ class Clip:
         on_damage: "skip": continue after damaged frames and report them; "stop": end there.
         allow_playlists: Also open local playlists, which name other files.
         reconnect_s: How long a live source that breaks off is tried again; 0: not at all.
+        path: What results name as the path of the video, where `source` is a copy of it; None: `source`.
 
     Examples:
         >>> with Clip("video.mp4", start_s=0.5, stride=2).open() as video:
@@ -33,6 +34,7 @@ class Clip:
     on_damage: OnDamage = "skip"
     allow_playlists: bool = False
     reconnect_s: float = 60.0
+    path: str | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -46,7 +48,7 @@ class Clip:
             InputError: The source cannot be read.
             UserError: The span is empty or negative.
         """
-        return open_source(
+        video = open_source(
             self.source,
             start_s=self.start_s,
             end_s=self.end_s,
@@ -55,3 +57,6 @@ class Clip:
             allow_playlists=self.allow_playlists,
             reconnect_s=self.reconnect_s,
         )
+        if self.path is not None:
+            video.info = replace(video.info, path=self.path)
+        return video
