@@ -24,14 +24,14 @@ class Record:
     Args:
         video: Name of the video.
         chunk: Number of the chunk; None: the whole video.
-        state: "done", "failed", or "split": only its chunks count.
+        state: "done" or "failed".
         source: Version of the video, see `storage.version_of`.
         settings: Of the run, as a hash.
         result: Name of the result file.
-        tries: How often the task was started.
+        tries: How often the task was started; of a split video the task that needed most.
         frames: Number of frames.
         people: Number of IDs.
-        seconds: Duration of the last try.
+        seconds: Duration of the last try; of a split video the sum of its tasks.
         reason: Why it failed, or what is wrong with the video.
         exit_code: That of the command line for the reason; 0: all is well.
     """

@@ -5,18 +5,19 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from kprtrack import __version__
-from kprtrack.build import weights_of
-from kprtrack.config import ROLES
+from kprtrack.build import build_networks, weights_of
+from kprtrack.config import ROLES, TrackConfig
 from kprtrack.core.atomic_file import exclusive
 from kprtrack.core.errors import OutputError, UserError, printable
 from kprtrack.inference.devices import usable_cores
 from kprtrack.io.header import plain
+from kprtrack.pipeline import Networks
 from kprtrack.scale.manifest import Manifest, Record
 from kprtrack.scale.pool import Answer, Pool
 from kprtrack.scale.progress import RunProgress
@@ -65,6 +66,7 @@ def track_many(
     workers: int,
     *,
     address: str | None = None,
+    build: Callable[[TrackConfig], Networks] = build_networks,
     quiet: bool = True,
 ) -> ManySummary:
     """Track videos with several workers; each has a process and networks of its own.
@@ -78,6 +80,7 @@ def track_many(
         settings: What they have in common.
         workers: Number of workers, at least 1.
         address: HOST:PORT of a running Ray cluster or "auto"; None: Ray runs on this machine for this call.
+        build: Makes the networks of a worker; a function that other processes can import.
         quiet: Show no progress.
 
     Returns:
@@ -106,7 +109,8 @@ def track_many(
             threads = config.threads or (local if address is None else 1)
             ray = stack.enter_context(ray_session(workers * threads, address))
             gpus = _gpu_share(ray, config.device, workers)
-            pool: Pool[Task, Outcome] = Pool(ray, NewWorker(settings, threads), workers, threads, gpus)
+            worker = NewWorker(settings, threads, build)
+            pool: Pool[Task, Outcome] = Pool(ray, worker, workers, threads, gpus)
             stack.callback(pool.close)
             run.work(pool)
         summary = run.summary()
@@ -151,7 +155,8 @@ class _Run:
         self._records: dict[str, Record] = {}
         self._chunks: dict[str, tuple[Chunk, ...]] = {}
         self._open: dict[str, int] = {}  # chunks that are not observed yet, by video
-        self._tries: dict[str, int] = {}
+        self._tries: dict[str, int] = {}  # of the task that needed most, by video
+        self._seconds: dict[str, float] = {}  # of all tasks, by video
         self._earlier = self._frames = 0
         self._sources = {video.name: version_of(video.clip.source) for video in videos}
         self._interrupted = False
@@ -202,7 +207,8 @@ class _Run:
         task, video = answer.job, answer.job.video
         killed = Outcome(error=_KILLED.format(answer.tries), exit_code=1)
         outcome = answer.result or killed
-        self._tries[video.name] = self._tries.get(video.name, 0) + answer.tries
+        self._tries[video.name] = max(self._tries.get(video.name, 0), answer.tries)
+        self._seconds[video.name] = self._seconds.get(video.name, 0.0) + outcome.seconds
         self._frames += 0 if task.kind == "join" else outcome.frames
         self._log(task, outcome, answer.tries)
         if outcome.unsplit is not None:
@@ -213,7 +219,9 @@ class _Run:
             self._split(video, outcome.chunks)
         elif task.kind == "observe":
             (chunk,) = task.chunks
-            self._manifest.add(self._record(video, "done", outcome, chunk.index))
+            self._manifest.add(
+                replace(self._record(video, "done", outcome, chunk.index), seconds=round(outcome.seconds, 3))
+            )
             self._observed(video)
         else:
             self._finish(video, outcome)
@@ -281,7 +289,7 @@ class _Run:
             self._tries.get(video.name, 0),
             outcome.frames,
             outcome.people,
-            round(outcome.seconds, 3),
+            round(self._seconds.get(video.name, 0.0), 3),
             outcome.error or outcome.damage,
             outcome.exit_code,
         )

@@ -53,15 +53,30 @@ def ray_session(cpus: int, address: str | None = None) -> Iterator[Any]:
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     folder = Path(tempfile.mkdtemp(prefix="kprtrack-ray-")) if address is None else None
     try:
-        _connect(ray, cpus, address, folder)
-        _restore(handlers)  # Ray has installed its own
-        yield ray
+        with _silent(ray):
+            _connect(ray, cpus, address, folder)
+            _restore(handlers)  # Ray has installed its own
+            yield ray
     finally:
         with suppress(Exception):
             ray.shutdown()
         _restore(handlers)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _silent(ray: Any) -> Iterator[None]:
+    """Keep Ray from printing to standard output that a worker was lost: the run itself deals with it."""
+    internal = getattr(getattr(ray, "_private", None), "worker", None)
+    printing = getattr(internal, "print_to_stdstream", None)
+    if printing is not None:
+        internal.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        if printing is not None:
+            internal.print_to_stdstream = printing
 
 
 def _connect(ray: Any, cpus: int, address: str | None, folder: Path | None) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 from kprtrack.build import build_networks
+from kprtrack.config import TrackConfig
 from kprtrack.core.errors import InputError, UserError
 from kprtrack.identity.prototypes_file import prototypes_path
 from kprtrack.io import read_observations, write_observations
@@ -35,10 +36,12 @@ class NewWorker:
     Args:
         settings: Of the run.
         threads: CPU threads of the networks; what is stored in the results are those of `settings`.
+        build: Makes the networks; a function that other processes can import.
     """
 
     settings: ManySettings
     threads: int
+    build: Callable[[TrackConfig], Networks] = build_networks
 
     def __call__(self, number: int) -> "Callable[[Task, OnFrames], Outcome]":
         """Return the worker.
@@ -56,7 +59,7 @@ class NewWorker:
                     f"{where} cannot open the folder {folder}: {error.strerror}. All machines need it, for"
                     " example by a shared disk."
                 ) from error
-        networks = build_networks(replace(self.settings.config, threads=self.threads))
+        networks = self.build(replace(self.settings.config, threads=self.threads))
         return _Tasks(self.settings, networks, open_folder(self.settings.out))
 
 
