@@ -46,6 +46,7 @@ EXTRAS = {
     "nwb": {"ndx-pose": "0.4", "pynwb": "4"},
     "sleap": {"sleap-io": "0.6"},
     "xlsx": {"openpyxl": "3.1"},
+    "ray": {"fsspec": "2024.6", "ray": "2.50"},
     "rerun": {"rerun-sdk": "0.41"},
     "review": {"starlette": "0.40", "uvicorn": "0.30"},
     "ultralytics": {"ultralytics": "8.3"},

@@ -31,7 +31,7 @@ from kprtrack.cli.models import models_parser, run_models
 from kprtrack.cli.options import Parser
 from kprtrack.cli.output import INTERRUPTED, log
 from kprtrack.cli.recover import recover_parser, run_recover
-from kprtrack.cli.track import (
+from kprtrack.cli.tracking.track import (
     follow_parser,
     observe_parser,
     run_follow,

@@ -96,12 +96,13 @@ def track_many(
     settings = replace(settings, folder=settings.folder or Path.cwd())
     started_s = time.monotonic()
     with ExitStack() as stack:
-        hash = settings_hash(settings, [video.clip for video in videos])  # finds all weights before anything is started
+        # Finds all weights before anything is started.
+        settings_key = settings_hash(settings, [video.clip for video in videos])
         folder = open_folder(settings.out)
         if isinstance(folder, LocalFolder):
             busy = OutputError(f"Another run writes into {settings.out}. Wait until it has finished.")
             stack.enter_context(exclusive(folder.path / _LOCK, busy))
-        run = _Run(videos, folder, Manifest(folder, hash), quiet)
+        run = _Run(videos, folder, Manifest(folder, settings_key), quiet)
         if run.waiting:
             config = settings.config
             cores = usable_cores() or os.cpu_count() or 1
@@ -309,8 +310,8 @@ class _Run:
         if outcome.details:
             lines += [f"  {line}" for line in outcome.details.splitlines()]
         try:
-            self._folder.append(f"{LOGS}/{task.video.name}.log", "".join(f"{line}\n" for line in lines).encode())
+            self._folder.append(
+                f"{LOGS}/{task.video.name}.log", "".join(f"{line}\n" for line in lines).encode()
+            )
         except UserError as error:
             self._manifest.problem = self._manifest.problem or OutputError(str(error))
-
-

@@ -202,7 +202,7 @@ class Pool(Generic[Job, Result]):
                     continue
                 try:
                     frames = self.ray.get(slot.asked)
-                except self.ray.exceptions.RayError:  # told by its job
+                except self.ray.exceptions.RayError:  # its job has the error, too
                     frames = slot.counted
                 on_frames(frames - slot.counted)
                 slot.asked, slot.counted = None, frames

@@ -68,7 +68,7 @@ def ray_session(cpus: int, address: str | None = None) -> Iterator[Any]:
 @contextmanager
 def _silent(ray: Any) -> Iterator[None]:
     """Keep Ray from printing to standard output that a worker was lost: the run itself deals with it."""
-    internal = getattr(getattr(ray, "_private", None), "worker", None)
+    internal: Any = getattr(getattr(ray, "_private", None), "worker", None)
     printing = getattr(internal, "print_to_stdstream", None)
     if printing is not None:
         internal.print_to_stdstream = lambda *_, **__: None
@@ -98,7 +98,7 @@ def _connect(ray: Any, cpus: int, address: str | None, folder: Path | None) -> N
 
 
 def _validate_address(address: str) -> None:
-    """Raise UserError at once for an address that nobody answers; Ray would try for minutes."""
+    """Raise UserError at once for an address without an answer; Ray would try for minutes."""
     if address == "auto":
         return
     host, colon, port = address.rpartition(":")

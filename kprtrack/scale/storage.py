@@ -17,7 +17,15 @@ from kprtrack.core.extras import require
 from kprtrack.core.files.paths import expanded
 from kprtrack.video.inputs import VIDEO_SUFFIXES
 
-SCHEMES = ("abfs", "abfss", "az", "gcs", "gs", "s3", "s3a")  # other addresses are streams, read by the decoder
+SCHEMES = (
+    "abfs",
+    "abfss",
+    "az",
+    "gcs",
+    "gs",
+    "s3",
+    "s3a",
+)  # other addresses are streams, read by the decoder
 SCRATCH = "parts"  # folder of the results for unfinished files and chunks
 
 
@@ -214,7 +222,9 @@ def expand_remote(url: str) -> list[str]:
         if "*" in path:
             found = system.glob(path)
         elif not Path(path).suffix and system.isdir(path):
-            found = [entry for entry in system.ls(path, detail=False) if entry.rstrip("/") != path.rstrip("/")]
+            found = [
+                entry for entry in system.ls(path, detail=False) if entry.rstrip("/") != path.rstrip("/")
+            ]
         else:
             return [url]
     except Exception as error:
@@ -254,7 +264,7 @@ def version_of(source: str | int | Path) -> tuple[str | None, int]:
         try:
             system, path = _file_system(str(source), InputError)
             info = system.info(path)
-        except Exception:  # told when the video is read
+        except Exception:  # the reason comes when the video is read
             return None, 0
         etag = info.get("ETag") or info.get("etag") or info.get("LastModified") or ""
         return f"{info.get('size')}-{etag}".replace('"', ""), int(info.get("size") or 0)

@@ -62,7 +62,7 @@ class Chunk:
         index: Number of the chunk.
         first_number: Number of the first frame that the run reads.
         start: First frame of the chunk, without the overlap.
-        end: First frame after the chunk; None: it goes on to the end of the video.
+        end: First frame after the chunk; None: it lasts to the end of the video.
         overlap: Frames before `start` that are observed as well; they must equal those of the chunk before.
         fps: Frames per second of the video, by which its first frame is sought.
     """

@@ -21,7 +21,6 @@ from kprtrack.video.clip import Clip
 FRAMES = 61
 
 
-
 def _join(clip: Clip, split_s: float, folder: Path, networks: Networks) -> Path:
     """Observe all chunks, the last first, and join them; returns the file."""
     folder.mkdir(exist_ok=True)
@@ -53,13 +52,10 @@ def test_a_varying_frame_rate_does_not_move_the_chunks(tmp_path: Path) -> None:
     with av.open(str(video), "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt, stream.gop_size = 64, 48, "yuv420p", 5
-        stream.options = {"bf": "0"}
-        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
-        time_ms = 0
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 100)
         for number in range(FRAMES):
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 4 * number, np.uint8), format="rgb24")
-            frame.pts, frame.time_base = time_ms, stream.time_base
-            time_ms += 40 if number < 40 else 300
+            frame.pts, frame.time_base = 4 * number + 30 * max(number - 40, 0), Fraction(1, 100)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     out = _join(Clip(video), 1.6, tmp_path / "out", BY_BATCH)

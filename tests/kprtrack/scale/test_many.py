@@ -104,7 +104,9 @@ def test_failures_stay_alone(folder: Path) -> None:
     assert [record.video for record in summary.failed] == ["text", "gone", "deadly", "bug", "v1"]
     assert "'text.mp4'" in (records["text"].reason or "")
     assert str(records["gone"].reason).startswith("'gone.mp4' does not exist.")
-    assert str(records["v1"].reason).startswith("Cannot write many/v1.json: ") and records["v1"].exit_code == 5
+    assert (
+        str(records["v1"].reason).startswith("Cannot write many/v1.json: ") and records["v1"].exit_code == 5
+    )
     assert records["deadly"].reason == (
         "it has ended its worker 3 times, as a crash of a decoder or a lack of memory does"
     )
@@ -145,7 +147,7 @@ def test_wrong_settings_are_told_before_ray_starts(tmp_path: Path, monkeypatch: 
         track_many(video, settings, 0)
     with pytest.raises(UserError, match=r"^--ray is '10\.0\.0\.1'\. Give HOST:PORT"):
         track_many(video, settings, 1, address="10.0.0.1")
-    with pytest.raises(UserError, match=r"^There is no Ray cluster at 127\.0\.0\.1:1: .*refused"):
+    with pytest.raises(UserError, match=r"^There is no Ray cluster at 127\.0\.0\.1:1: "):
         track_many(video, settings, 1, address="127.0.0.1:1")
     config = replace(CONFIG, detector=replace(CONFIG.detector, weights="missing.onnx"))
     with pytest.raises(WeightsError):

@@ -24,7 +24,9 @@ OUT = "s3://tests/results"
 
 def test_what_is_an_address_of_a_store() -> None:
     assert all(map(is_remote, ("s3://bucket/a.mp4", "gs://bucket", "az://bucket/a", "abfss://b@c/d")))
-    assert not any(map(is_remote, ("s3.mp4", "s3:a", "http://host/a.mp4", "rtsp://camera", "a/b", 0, Path("a"))))
+    assert not any(
+        map(is_remote, ("s3.mp4", "s3:a", "http://host/a.mp4", "rtsp://camera", "a/b", 0, Path("a")))
+    )
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,9 @@ _MOST_ROWS = 40  # of the table; of more videos it has only those with a problem
 
 def add_many(parser: Parser) -> None:
     """Add --workers, --ray, --split and --json."""
-    group = parser.add_argument_group("many videos (needs the extra ray); --out is a folder or s3://, gs://, az://")
+    group = parser.add_argument_group(
+        "many videos (needs the extra ray); --out is a folder or s3://, gs://, az://"
+    )
     group.add_argument(
         "--workers",
         type=int,
@@ -32,7 +34,9 @@ def add_many(parser: Parser) -> None:
         " missing",
     )
     group.add_argument(
-        "--ray", metavar="HOST:PORT", help="workers on the machines of this running Ray cluster; auto: of this one"
+        "--ray",
+        metavar="HOST:PORT",
+        help="workers on the machines of this running Ray cluster; auto: of this one",
     )
     group.add_argument(
         "--split",
@@ -136,7 +140,8 @@ def _report(summary: "ManySummary", out: str, *, quiet: bool) -> int:
     if not quiet:
         speed = summary.frames / summary.working_s if summary.working_s else 0.0
         earlier = f" ({summary.earlier} by an earlier run)" if summary.earlier else ""
-        log(f"{out}: {done} of {len(summary.records)} videos done{earlier}, {summary.frames} frames, {speed:.1f} frames/s")
+        of = f"{done} of {len(summary.records)} videos done{earlier}"
+        log(f"{out}: {of}, {summary.frames} frames, {speed:.1f} frames/s")
     if summary.problem is not None:
         log(f"kprtrack: {summary.problem} A second call repeats what could not be noted.")
     code = next((record.exit_code for record in summary.records if record.exit_code), 0)

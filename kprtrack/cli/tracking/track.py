@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kprtrack.cli.many import add_many, asks_for_many, expand_all, run_many
 from kprtrack.cli.options import (
     Parser,
     add_networks,
@@ -28,6 +27,7 @@ from kprtrack.cli.output import (
     print_config,
 )
 from kprtrack.cli.people import add_people, people_from
+from kprtrack.cli.tracking.many import add_many, asks_for_many, expand_all, run_many
 from kprtrack.config import TrackConfig
 from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.core.files.paths import expanded
