@@ -53,6 +53,8 @@ ONLY_PARSED = {
     r"weights runs/(detector|pose)/": "needs the weights of a long training",
     r"--start 1:30": "needs a longer video",
     r"--pose mmpose": "needs mmpose",
+    r"/ --workers \d": "needs the extra ray; tests/kprtrack/scale has what it does",
+    r"^s3://": "needs an object store and a cluster",
     r"^review ": "serves its page until it is stopped",
     r"^find .*--image": "needs results by the encoder of the package",
     r"^adapt \w+\.mp4": "needs footage of a dozen people",

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from kprtrack.cli.options import Parser, required
-from kprtrack.cli.output import INTERRUPTED, log, table_text, write_json
+from kprtrack.cli.output import INTERRUPTED, STANDARD_OUTPUT, log, table_text, write_json
 from kprtrack.config import TrackConfig
 from kprtrack.core.errors import OutputError, UserError
-from kprtrack.video.inputs import expand_sources, parse_time, short_name
+from kprtrack.video.inputs import STANDARD_INPUT, expand_sources, is_camera, parse_time, short_name
 
 if TYPE_CHECKING:
     from kprtrack.scale.manifest import Record
@@ -80,11 +80,11 @@ def run_many(
     if options.video:
         raise UserError("--video does not go with --workers. Use: kprtrack draw VIDEO RESULT --out FILE.")
     for clip in clips:
-        if not clip.repeatable and str(clip.source) == "-":
+        if str(clip.source) == STANDARD_INPUT:
             raise UserError("Standard input does not go with --workers. Give a file.")
-        if isinstance(clip.source, int):
+        if is_camera(clip.source):
             raise UserError(f"Camera {clip.source} does not go with --workers. Give files.")
-    if out == "-" or (out.endswith(suffix) and "://" not in out):
+    if out == STANDARD_OUTPUT or (out.endswith(suffix) and "://" not in out):
         raise UserError(f"--out is '{out}'. With --workers give a folder, e.g. results/.")
     settings = ManySettings(
         out,
