@@ -14,7 +14,8 @@ from time import monotonic
 
 from kprtrack.build import build_networks
 from kprtrack.config import TrackConfig
-from kprtrack.core.errors import InputError, UserError
+from kprtrack.core.atomic_file import reason
+from kprtrack.core.errors import InputError, OutputError, UserError
 from kprtrack.identity.prototypes_file import prototypes_path
 from kprtrack.io import read_observations, write_observations
 from kprtrack.outputs import Summary
@@ -82,6 +83,10 @@ class _Tasks:
                     outcome = Outcome(unsplit=_named(error, scratch, shown, self.settings.out))
                 except UserError as error:
                     text = _named(error, scratch, shown, self.settings.out)
+                    if isinstance(error, OutputError) and isinstance(error.__cause__, OSError):
+                        # Nothing of an unfinished result is kept, other than in a single process.
+                        target = f"{self.settings.out.rstrip('/')}/{task.video.result}"
+                        text = f"Cannot write {target}: {reason(error.__cause__)}"
                     outcome = Outcome(error=text, exit_code=error.exit_code)
         except UserError as error:
             outcome = Outcome(error=str(error), exit_code=error.exit_code)
