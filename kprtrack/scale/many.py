@@ -102,6 +102,8 @@ def track_many(
         if isinstance(folder, LocalFolder):
             busy = OutputError(f"Another run writes into {settings.out}. Wait until it has finished.")
             stack.enter_context(exclusive(folder.path / _LOCK, busy))
+        else:
+            folder.write(_LOCK, b"")  # shows at once that results can be written
         run = _Run(videos, folder, Manifest(folder, settings_key), quiet)
         if run.waiting:
             config = settings.config

@@ -63,7 +63,7 @@ def is_remote(path: object) -> bool:
 
 
 def open_folder(out: str) -> Folder:
-    """Return the folder of the results, made if it is missing.
+    """Return the folder of the results, made if it is missing; a bucket is never made.
 
     Args:
         out: A path or an address.
@@ -143,8 +143,6 @@ class RemoteFolder:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._system, self._root = _file_system(self.url, OutputError)
-        with _as_output_error(self.url):
-            self._system.makedirs(self._root, exist_ok=True)
 
     def names(self) -> set[str]:
         try:
@@ -297,6 +295,8 @@ def _download(system: Any, path: str, local: Path, shown: str) -> None:
 def _as_output_error(shown: str) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as error:
+        raise OutputError(f"Cannot write {shown}: there is no such bucket.") from error
     except Exception as error:  # every store has errors of its own
         raise OutputError(f"Cannot write {shown}: {_why(error)}") from error
 

@@ -125,6 +125,9 @@ def test_what_cannot_be_reached_is_one_line(bucket: str, monkeypatch: pytest.Mon
     assert (gone.error, gone.exit_code) == ("Cannot read s3://tests/gone.mp4: it does not exist.", 3)
     with pytest.raises(InputError, match=r"^There is no video at s3://tests/none/\*\.mp4\.$"):
         expand_remote("s3://tests/none/*.mp4")
+    with pytest.raises(OutputError, match=r"^Cannot write s3://no-such-bucket/out/a: [^\n]*bucket[^\n]*$"):
+        open_folder("s3://no-such-bucket/out").write("a", b"a")
+    assert not s3fs.S3FileSystem().exists("no-such-bucket")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     s3fs.S3FileSystem.clear_instance_cache()
