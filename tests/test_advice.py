@@ -31,7 +31,14 @@ SETTING = re.compile(r"(?<![\w./-])([a-z_]+(?:\.[a-z_]+)*)=(?=\S)")
 # Words that follow the name of the project in sentences.
 NOT_COMMANDS = ("file", "format", "needs", "observations")
 # Options of other programs, in messages about them.
-FOREIGN_OPTIONS = ("--force-reinstall", "--no-deps", "--untracked-files", "--line", "--soft")  # the last: CSS
+FOREIGN_OPTIONS = (
+    "--force-reinstall",
+    "--no-deps",
+    "--untracked-files",
+    "--line",
+    "--soft",
+    "--head",
+)  # the last two: CSS, Ray
 # Code whose messages appear in these subcommands only; all others may advise any option that exists.
 OWNERS = {
     "eval/bench/": ("bench",),
@@ -155,7 +162,7 @@ def test_commands_that_messages_name_can_be_parsed(text: Text) -> None:
         asked = {word.partition("=")[0] for word in rest if word.startswith("--")}
         assert not asked - {option for each in known[action]._actions for option in each.option_strings}
         try:
-            SUBCOMMANDS[name][0]().parse_args(rest)
+            SUBCOMMANDS[name][0]().parse_args([word.replace(GAP, "1") for word in rest])
         except UserError as error:
             assert "the following arguments are required" in str(error)  # the message names the command only
         except SystemExit as error:

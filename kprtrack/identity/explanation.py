@@ -12,7 +12,7 @@ from kprtrack.identity.evidence import evidence_of
 from kprtrack.identity.results import IdentifiedResult
 from kprtrack.trackers.reidentification import Reidentification
 
-# Number of body parts -> their names, in the order of the published models (docs/reference/kpr.md).
+# Number of body parts -> their names, in the order of the published models (docs/reference/kpr.md 3.1).
 _PARTS = {
     5: ("head", "upper arms and torso", "lower arms and torso", "legs", "feet"),
     8: ("head", "left arm", "right arm", "torso", "left leg", "right leg", "left foot", "right foot"),

@@ -167,7 +167,7 @@ def _links_json(
             }
         )
     data = {
-        "format": "kprtrack links",
+        "format": "kprtrack_links",
         "version": 1,
         "mean_distance": links.calibration.mean_distance,
         "pairs_seen_at_once": links.calibration.pairs,

@@ -4,12 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import paths
 from support.linked_cases import write_result
 
 from kprtrack.io import read_tracks, write_tracks
-from tools.fit_link_probability import main, probabilities, read_set
 
 PERSONS = {"a": {1: 11, 2: 12, 3: 13}, "b": {4: 12, 5: 11}, "c": {1: 14, 2: 12}}
+
+
+@pytest.fixture(autouse=True)
+def tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(paths.ROOT / "tools")
 
 
 @pytest.fixture
@@ -26,7 +31,9 @@ def labelled(tmp_path: Path) -> Path:
 
 
 def test_tracks_are_labelled_by_the_person_at_their_boxes(labelled: Path) -> None:
-    one = read_set(labelled)
+    from fit_link_probability import labelled_set, probabilities
+
+    one = labelled_set(labelled)
     persons = [person for tracks in PERSONS.values() for person in tracks.values()]
     same = np.array(persons)[:, None] == np.array(persons)
     assert np.array_equal(one.same, same)
@@ -38,6 +45,8 @@ def test_tracks_are_labelled_by_the_person_at_their_boxes(labelled: Path) -> Non
 def test_the_command_prints_constants_and_a_table(
     labelled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from fit_link_probability import main
+
     monkeypatch.setattr("sys.argv", ["fit", "--fit", str(labelled)])
     main()
     printed = capsys.readouterr().out

@@ -31,7 +31,7 @@ def gallery_parser() -> Parser:
         action="append",
         default=[],
         metavar="FILE",
-        help="result of `kprtrack link --gallery`, with the person of each track; repeatable",
+        help="linked result, with the person of each track; repeatable",
     )
     listed = _action(actions, "list", "list all persons")
     show = _action(actions, "show", "show where a person was seen")
