@@ -36,9 +36,9 @@ FOREIGN_OPTIONS = (
     "--no-deps",
     "--untracked-files",
     "--line",
-    "--soft",
-    "--head",
-)  # the last two: CSS, Ray
+    "--soft",  # CSS
+    "--head",  # Ray
+)
 # Code whose messages appear in these subcommands only; all others may advise any option that exists.
 OWNERS = {
     "eval/bench/": ("bench",),

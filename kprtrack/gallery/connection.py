@@ -150,7 +150,7 @@ def _validate(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise InputError(
-            f"{path} is a gallery of version {version}; this program reads version {VERSION}. Update KPRTrack."
+            f"{path} is a gallery of version {version}; this program reads {VERSION}. Update it."
         )
     # Tables, triggers and views of others could run what they like with the statements of this package.
     stored = connection.execute(
