@@ -124,7 +124,7 @@ def test_files_with_other_tables_or_triggers_are_one_line(copy: Path, statement:
 
 
 def test_a_newer_gallery_is_one_line(copy: Path) -> None:
-    rejects(copy, lambda database: database.execute("PRAGMA user_version = 2"), "Update kprtrack")
+    rejects(copy, lambda database: database.execute("PRAGMA user_version = 2"), "Update it")
 
 
 def test_other_files_are_one_line(tmp_path: Path) -> None:
