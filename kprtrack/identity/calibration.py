@@ -12,8 +12,8 @@ import numpy as np
 from kprtrack.core.appearance import empty_appearance, join_appearances, part_distance
 from kprtrack.identity.prototypes import TrackPrototypes
 
-# Fitted by an earlier form of tools/fit_link_probability.py on drawn clips and on CUHK03 by OSNet. The present
-# one finds 12.3 and 10.4 on other drawn clips, which links no better.
+# Fitted by an earlier form of tools/fit_link_probability.py on drawn clips and, by OSNet, on CUHK03. The
+# present one finds 12.3 and 10.4 on other drawn clips, which links no better.
 _AT_ZERO, _SLOPE = 11.5, 12.3
 _LEAST, _GREATEST = -12.0, 14.0  # of the log of the likelihood ratio
 _MEAN_DISTANCE = 0.45  # of two people, by most encoders
