@@ -111,3 +111,8 @@ def link_probabilities(config: Mapping[str, object]) -> dict[int, float]:
         for track_id, value in (stored.items() if isinstance(stored, Mapping) else ())
         if str(track_id).isdecimal() and isinstance(value, int | float) and 0 <= value <= 1
     }
+
+
+def probability_text(value: float) -> str:
+    """Return a probability such as "0.93" or, close to 1, ">0.99"."""
+    return ">0.99" if value > 0.99 else f"{value:.2f}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kprtrack.identity.confidence import LOW
-from kprtrack.identity.persons import link_probabilities
+from kprtrack.identity.persons import link_probabilities, probability_text
 from kprtrack.report.images import PageImage
 from kprtrack.report.markup import Markup, element, join
 from kprtrack.report.people import Presence, ReportedPerson, gaps
@@ -85,11 +85,6 @@ def _linked(result: ReportedResult, presence: Presence) -> str:
     known = link_probabilities(result.tracks.header.config)
     least = min((known.get(track_id, 1.0) for track_id in presence.track_ids), default=1.0)
     return f", linked with probability {probability_text(least)}" if least < 1 else ""
-
-
-def probability_text(value: float) -> str:
-    """Return a probability such as "0.93" or, close to 1, ">0.99"."""
-    return ">0.99" if value > 0.99 else f"{value:.2f}"
 
 
 def _times(number: int) -> str:

@@ -89,6 +89,7 @@ def run_link(options: argparse.Namespace) -> int:
 def _print_persons(results: "list[IdentifiedResult]", links: "Links", names: dict[int, str]) -> None:
     """Print who was seen where; persons of one video without a name are only counted."""
     from kprtrack.edits.grammar import clock_text
+    from kprtrack.identity.persons import probability_text
 
     places: dict[int, list[str]] = {}
     videos: dict[int, set[int]] = {}
@@ -97,7 +98,7 @@ def _print_persons(results: "list[IdentifiedResult]", links: "Links", names: dic
         spans = zip(prototypes.track_ids.tolist(), prototypes.first_s, prototypes.last_s, strict=True)
         for track_id, first_s, last_s in spans:
             person, probability = links.persons[number][track_id], links.probability[number][track_id]
-            sure = "" if probability == 1 else f", probability {_rounded(probability)}"
+            sure = "" if probability == 1 else f", probability {probability_text(probability)}"
             times = f"{clock_text(round(first_s, 1))} to {clock_text(round(last_s, 1))}"
             places.setdefault(person, []).append(f"{result.video} track {track_id} ({times}{sure})")
             videos.setdefault(person, set()).add(number)
@@ -111,7 +112,3 @@ def _print_persons(results: "list[IdentifiedResult]", links: "Links", names: dic
         f"{tracks} tracks of {len(results)} videos are {len(places)} persons,"
         f" {several} of them in several videos"
     )
-
-
-def _rounded(probability: float) -> str:
-    return ">0.99" if probability > 0.99 else f"{probability:.2f}"
